@@ -1,0 +1,3 @@
+export function assert(x: unknown, msg?: string): asserts x {
+  if (!x) throw new Error(msg);
+}

@@ -1,0 +1,1 @@
+export { default as parseArgs } from "minimist";

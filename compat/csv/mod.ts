@@ -1,0 +1,4 @@
+import Papa from "papaparse";
+export function parse(text: string): string[][] {
+  return Papa.parse(text).data as string[][];
+}

@@ -1,0 +1,217 @@
+/**
+ * The contract of every engine: how a graph is executed and differentiated.
+ *
+ * Engines import this file and `resnet/`, never each other; the trainer knows
+ * nothing of an engine but this.
+ *
+ * - **Order.** `step` queues one training step and may return before it has
+ *   run; steps run in the order of their calls. Every method that returns a
+ *   promise first waits for the steps that were queued before it.
+ * - **Ownership.** An engine copies what it is given before the call returns
+ *   and hands out copies: callers may reuse their buffers, and nothing that an
+ *   engine returned changes later.
+ * - **Failure.** A call that throws an {@link EngineError} before any work
+ *   (wrong shape, index out of range) leaves the state as it was. After any
+ *   other failure the engine is unusable; `dispose` is still safe.
+ * - **Determinism.** Same engine, device, thread count, state and plans: the
+ *   same bits.
+ */
+import type { Graph } from "../resnet/graph.ts";
+import type { Weights } from "../resnet/weights.ts";
+
+/** Images as they are stored: bytes, [N, H, W, C], with one label each. */
+export interface ByteImages {
+  readonly count: number;
+  readonly height: number;
+  readonly width: number;
+  readonly channels: number;
+  /** [N, H, W, C], 0..255. */
+  readonly pixels: Uint8Array;
+  /** [N], the class of each image. */
+  readonly labels: Uint8Array;
+  readonly classes: number;
+}
+
+/** From bytes to the network's input: x = (byte * scale - mean) / std. */
+export interface Normalisation {
+  /** 1/255 for pixels in 0..1, 1 for 0..255. */
+  readonly scale: number;
+  /** [H, W, C], in scaled units; per-pixel means, or channel means repeated. */
+  readonly mean: Float32Array;
+  /** [C], in scaled units; ones where only the mean is subtracted. */
+  readonly std: Float32Array;
+  /**
+   * True: normalised first, so that the padding around a crop is 0. False: raw
+   * zeros are padded, cropped, and the mean of the position in the crop taken.
+   */
+  readonly beforePadding: boolean;
+}
+
+/** Which images, crops and flips make up one iteration. All arrays are [N]. */
+export interface BatchPlan {
+  /** Positions in the training set. */
+  readonly indices: Uint32Array;
+  /** Top edge of the crop in the padded image: 0 to 2 * padding. */
+  readonly cropY: Uint8Array;
+  /** Left edge of the crop in the padded image: 0 to 2 * padding. */
+  readonly cropX: Uint8Array;
+  /** 1 where the crop is mirrored left to right. */
+  readonly flip: Uint8Array;
+}
+
+/** Stochastic gradient descent: v = momentum * v + g, w = w - rate * v. */
+export interface SgdSettings {
+  readonly momentum: number;
+  /** True: w = w - rate * (g + momentum * v). */
+  readonly nesterov: boolean;
+  /** Added to the gradient: g = dL/dw + weightDecay * w. */
+  readonly weightDecay: number;
+  /** The weights that decay: every trainable one, or kernels (convolution, dense) alone. */
+  readonly decayed: "all" | "kernels";
+}
+
+/** Batch normalisation's constants. */
+export interface BatchNormSettings {
+  readonly epsilon: number;
+  /** running = (1 - momentum) * running + momentum * batch; variance unbiased. */
+  readonly momentum: number;
+}
+
+/** What an engine is built for. */
+export interface EngineOptions {
+  readonly graph: Graph;
+  /** The largest batch that `step` will be given. */
+  readonly batchSize: number;
+  readonly sgd: SgdSettings;
+  readonly batchNorm: BatchNormSettings;
+  /** Zeros around an image before it is cropped: 4 in the paper. */
+  readonly cropPadding: number;
+  /** Worker threads, where the engine has them; all cores when undefined. */
+  readonly threads?: number;
+}
+
+/** The images that an engine holds: given once, kept for all steps. */
+export interface EngineData {
+  /** Batch plans index this set. */
+  readonly train: ByteImages;
+  readonly test: ByteImages;
+  readonly normalisation: Normalisation;
+}
+
+/** The whole state of a training: what a checkpoint holds. */
+export interface TrainingState {
+  /** Steps taken so far. */
+  readonly iteration: number;
+  /** Parameters and running statistics, by PyTorch's names and layouts. */
+  readonly weights: Weights;
+  /** Momentum of each trainable parameter, by the parameter's name. */
+  readonly momentum: Weights;
+}
+
+/** What one step measured on its own batch, with the weights before its update. */
+export interface StepMetrics {
+  /** 1 for the first step. */
+  readonly iteration: number;
+  readonly learningRate: number;
+  readonly images: number;
+  /** Mean softmax cross entropy over the batch; without weight decay. */
+  readonly loss: number;
+  /** Images of the batch whose largest logit is not their label's. */
+  readonly errors: number;
+}
+
+/** Evaluation with running statistics on unaugmented images. */
+export interface Evaluation {
+  readonly images: number;
+  /** Mean softmax cross entropy. */
+  readonly loss: number;
+  readonly errors: number;
+  /** [N, classes], in the order of the indices asked for. */
+  readonly logits: Float32Array;
+  /** [N], the class with the largest logit (the first of equals). */
+  readonly predictions: Uint8Array;
+}
+
+/** One forward and, if `upstream` or `labels` is there, backward pass on given values. */
+export interface Probe {
+  /** [N, ...graph.inputShape]. */
+  readonly input: Float32Array;
+  readonly images: number;
+  /** Batch statistics as in training, or running statistics as in testing. */
+  readonly mode: "training" | "inference";
+  /** [N, ...output shape]: dL/d(output). */
+  readonly upstream?: Float32Array;
+  /** [N]: softmax cross entropy, mean over the batch, instead of `upstream`. */
+  readonly labels?: Uint8Array;
+}
+
+/** What a probe found. No probe changes the engine's state. */
+export interface ProbeResult {
+  /** [N, ...output shape]. */
+  readonly output: Float32Array;
+  /** Mean loss, if `labels` were given. */
+  readonly loss?: number;
+  /** [N, ...graph.inputShape], if a backward pass was asked for. */
+  readonly inputGradient?: Float32Array;
+  /** By parameter name and in its layout, without weight decay. */
+  readonly gradients?: Weights;
+}
+
+/** What an engine runs on, exactly enough to repeat a result. */
+export interface DeviceDescription {
+  /** One line for people. */
+  readonly summary: string;
+  /** Threads, instruction set, adapter, driver, library version, ... */
+  readonly details: Readonly<Record<string, string | number | boolean>>;
+}
+
+/** An engine with one network's state in it. */
+export interface Engine {
+  readonly name: string;
+  readonly device: DeviceDescription;
+  /** Bytes that the engine holds or reserves for the network and its data. */
+  readonly memoryBytes: number;
+
+  /** Takes the data set. Needed before `step` and `evaluate`, once. */
+  load(data: EngineData): Promise<void>;
+  /** Replaces the whole state; names and shapes must be the graph's. */
+  importState(state: TrainingState): Promise<void>;
+  /** The whole state, after all queued steps. */
+  exportState(): Promise<TrainingState>;
+
+  /** Queues one training step on a batch; see the class notes on order. */
+  step(plan: BatchPlan, learningRate: number): void;
+  /** Metrics of the steps finished since the last call, in order; waits for all queued steps. */
+  metrics(): Promise<StepMetrics[]>;
+  /** Evaluates images of a set; all of it when no indices are given. */
+  evaluate(set: "train" | "test", indices?: Uint32Array): Promise<Evaluation>;
+
+  /** Runs the network on given values, for tests and numeric rules. */
+  probe(probe: Probe): Promise<ProbeResult>;
+  /** The batch as the network sees it, [N, H, W, C], for looking at the augmentation. */
+  augmented(plan: BatchPlan): Promise<Float32Array>;
+
+  /** Frees threads, memory and device. Idempotent. */
+  dispose(): void;
+}
+
+/** How an engine is found and made. */
+export interface EngineFactory {
+  readonly name: string;
+  /** One line for help and for the choice of `--engine auto`. */
+  readonly description: string;
+  /** Why the engine can't run here, or undefined when it can. */
+  unavailable(): Promise<string | undefined>;
+  /**
+   * Builds an engine. Its state is all zeros until `importState`.
+   *
+   * @throws {EngineError} If the graph, the batch or the settings exceed what
+   *   the engine can do; the message names the limit.
+   */
+  create(options: EngineOptions): Promise<Engine>;
+}
+
+/** What an engine was asked that it cannot do; see the contract on failures. */
+export class EngineError extends Error {
+  override name = "EngineError";
+}

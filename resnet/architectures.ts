@@ -1,0 +1,219 @@
+/**
+ * The architectures by name: the paper's CIFAR nets (section 4.2), their plain
+ * controls, and the ImageNet block layout with a CIFAR or an ImageNet stem.
+ */
+import { buildGraph, type Graph, type NodeSpec, type Shape, type ZeroChannels } from "./graph.ts";
+
+/** Everything that decides a network's graph. */
+export interface Architecture {
+  /** For example `resnet32`, `plain20`, `resnet34-cifar`, `resnet34`. */
+  readonly name: string;
+  /** Shortcut where the width changes: parameter-free (A) or 1x1 projection with BN (B). */
+  readonly shortcut: "A" | "B";
+  /** Where option A puts its zero channels; without effect for B and plain nets. */
+  readonly zeroChannels: ZeroChannels;
+  readonly classes: number;
+  /** [H, W, C] of an input image. */
+  readonly inputShape: Shape;
+}
+
+/** The legal forms of an architecture's name, for messages and help. */
+export const ARCHITECTURE_FORMS =
+  "resnet<D> and plain<D> with D = 6n+2 (resnet20, resnet32, resnet44, resnet56, resnet110, resnet1202, plain20, ...), resnet18-cifar, resnet34-cifar, resnet18, resnet34";
+
+/** A name that no architecture has. */
+export class ArchitectureError extends Error {
+  override name = "ArchitectureError";
+}
+
+const IMAGENET_BLOCKS: Readonly<Record<number, readonly number[]>> = {
+  18: [2, 2, 2, 2],
+  34: [3, 4, 6, 3],
+};
+
+/**
+ * The graph of an architecture.
+ *
+ * @param name One of {@link ARCHITECTURE_FORMS}.
+ * @param options Departures from the paper's defaults: shortcut A with appended
+ *   zero channels, 10 classes, 32x32x3 images. `resnet18`/`34` always use B.
+ * @throws {ArchitectureError} If the name has none of the legal forms.
+ *
+ * @example
+ * ```ts
+ * import { architecture } from "./architectures.ts";
+ * import { countParameters } from "./graph.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(countParameters(architecture("resnet32")), 464_154);
+ * ```
+ */
+export function architecture(
+  name: string,
+  options: Partial<Omit<Architecture, "name">> = {},
+): Graph {
+  const full: Architecture = {
+    name,
+    shortcut: "A",
+    zeroChannels: "append",
+    classes: 10,
+    inputShape: [32, 32, 3],
+    ...options,
+  };
+  const match = /^(resnet|plain)(\d+)(-cifar)?$/.exec(name);
+  const depth = Number(match?.[2]);
+  if (match && match[1] === "resnet" && depth in IMAGENET_BLOCKS) {
+    return imagenetLayout(full, IMAGENET_BLOCKS[depth], match[3] !== undefined);
+  }
+  if (!match || match[3]) {
+    throw new ArchitectureError(
+      `unknown architecture "${name}"; the legal forms are ${ARCHITECTURE_FORMS}`,
+    );
+  }
+  if (depth < 8 || (depth - 2) % 6 !== 0) {
+    const below = Math.max(8, Math.floor((depth - 2) / 6) * 6 + 2);
+    throw new ArchitectureError(
+      `"${name}": a CIFAR net of the paper has depth 6n+2 with n of 1 or more, and ${depth} is not; the nearest are ${below} and ${
+        below + 6
+      }. The legal forms are ${ARCHITECTURE_FORMS}`,
+    );
+  }
+  return cifarNet(full, (depth - 2) / 6, match[1] === "plain");
+}
+
+/** Section 4.2: 3x3 stem, three stages of 2n layers with 16, 32 and 64 filters. */
+function cifarNet(options: Architecture, n: number, plain: boolean): Graph {
+  const specs: NodeSpec[] = [
+    ...convBn("conv1", "bn1", "input", 16, 3, 1),
+    { kind: "relu", name: "relu1", input: "bn1" },
+  ];
+  const blocks = [n, n, n].flatMap((count, stage) =>
+    Array.from({ length: count }, (_, i): Block => ({
+      name: `layer${stage + 1}.${i}`,
+      filters: [16, 32, 64][stage],
+      stride: stage > 0 && i === 0 ? 2 : 1,
+    }))
+  );
+  const last = appendBlocks(specs, blocks, 16, "relu1", plain ? "none" : options);
+  specs.push(
+    { kind: "global-average-pool", name: "pool", input: last },
+    { kind: "dense", name: "linear", input: "pool", units: options.classes },
+  );
+  return buildGraph(options.name, options.inputShape, specs);
+}
+
+/** Table 1's 18 and 34 layer nets, with the 7x7 stem or a 3x3 one for 32x32 images. */
+function imagenetLayout(
+  options: Architecture,
+  counts: readonly number[],
+  cifarStem: boolean,
+): Graph {
+  const specs: NodeSpec[] = cifarStem ? convBn("conv1", "bn1", "input", 64, 3, 1) : [
+    {
+      kind: "convolution",
+      name: "conv1",
+      input: "input",
+      filters: 64,
+      kernel: 7,
+      stride: 2,
+      padding: 3,
+      bias: false,
+    },
+    { kind: "batch-norm", name: "bn1", input: "conv1" },
+  ];
+  specs.push({ kind: "relu", name: "relu1", input: "bn1" });
+  if (!cifarStem) {
+    specs.push({
+      kind: "max-pool",
+      name: "maxpool",
+      input: "relu1",
+      kernel: 3,
+      stride: 2,
+      padding: 1,
+    });
+  }
+  const blocks = counts.flatMap((count, stage) =>
+    Array.from({ length: count }, (_, i): Block => ({
+      name: `layer${stage + 1}.${i}`,
+      filters: 64 << stage,
+      stride: stage > 0 && i === 0 ? 2 : 1,
+    }))
+  );
+  const last = appendBlocks(specs, blocks, 64, cifarStem ? "relu1" : "maxpool", {
+    ...options,
+    shortcut: "B",
+  });
+  specs.push(
+    { kind: "global-average-pool", name: "pool", input: last },
+    { kind: "dense", name: cifarStem ? "linear" : "fc", input: "pool", units: options.classes },
+  );
+  return buildGraph(options.name, options.inputShape, specs);
+}
+
+interface Block {
+  readonly name: string;
+  readonly filters: number;
+  readonly stride: number;
+}
+
+/** Two 3x3 layers a block, the shortcut around them, ReLU after the addition. */
+function appendBlocks(
+  specs: NodeSpec[],
+  blocks: readonly Block[],
+  stemFilters: number,
+  input: string,
+  shortcuts: Pick<Architecture, "shortcut" | "zeroChannels"> | "none",
+): string {
+  let width = stemFilters;
+  for (const { name, filters, stride } of blocks) {
+    specs.push(
+      ...convBn(`${name}.conv1`, `${name}.bn1`, input, filters, 3, stride),
+      { kind: "relu", name: `${name}.relu1`, input: `${name}.bn1` },
+      ...convBn(`${name}.conv2`, `${name}.bn2`, `${name}.relu1`, filters, 3, 1),
+    );
+    let sum = `${name}.bn2`;
+    if (shortcuts !== "none") {
+      let shortcut = input;
+      if (stride !== 1 || width !== filters) {
+        if (shortcuts.shortcut === "A") {
+          shortcut = `${name}.shortcut`;
+          const zeroChannels = shortcuts.zeroChannels;
+          specs.push({ kind: "shortcut-a", name: shortcut, input, filters, stride, zeroChannels });
+        } else {
+          shortcut = `${name}.shortcut.1`;
+          specs.push(...convBn(`${name}.shortcut.0`, shortcut, input, filters, 1, stride));
+        }
+      }
+      sum = `${name}.add`;
+      specs.push({ kind: "add", name: sum, inputs: [`${name}.bn2`, shortcut] });
+    }
+    specs.push({ kind: "relu", name: `${name}.relu2`, input: sum });
+    input = `${name}.relu2`;
+    width = filters;
+  }
+  return input;
+}
+
+function convBn(
+  convolution: string,
+  batchNorm: string,
+  input: string,
+  filters: number,
+  kernel: number,
+  stride: number,
+): NodeSpec[] {
+  const padding = (kernel - 1) / 2;
+  return [
+    {
+      kind: "convolution",
+      name: convolution,
+      input,
+      filters,
+      kernel,
+      stride,
+      padding,
+      bias: false,
+    },
+    { kind: "batch-norm", name: batchNorm, input: convolution },
+  ];
+}

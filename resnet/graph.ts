@@ -1,0 +1,364 @@
+/**
+ * What a network is: a pure value of typed nodes, each of which knows its
+ * output shape, its parameters and its multiply-adds. Architecture tests, the
+ * summary, the audit, every engine and every importer work on this one type.
+ *
+ * Shapes are those of one image, [H, W, C]; after global pooling [C].
+ */
+
+/** Shape of one image's activation: [H, W, C], or [C] after global pooling. */
+export type Shape = readonly number[];
+
+/** The 3x3, 7x7, 1x1 ... convolution without activation. */
+export interface ConvolutionSpec {
+  readonly kind: "convolution";
+  readonly name: string;
+  readonly input: string;
+  readonly filters: number;
+  readonly kernel: number;
+  readonly stride: number;
+  /** Zeros on each of the four sides. */
+  readonly padding: number;
+  readonly bias: boolean;
+}
+
+/** Batch normalisation over N, H and W with a scale and a shift a channel. */
+export interface BatchNormSpec {
+  readonly kind: "batch-norm";
+  readonly name: string;
+  readonly input: string;
+}
+
+/** max(x, 0). */
+export interface ReluSpec {
+  readonly kind: "relu";
+  readonly name: string;
+  readonly input: string;
+}
+
+/** Elementwise sum of two activations of one shape. */
+export interface AddSpec {
+  readonly kind: "add";
+  readonly name: string;
+  /** [the residual branch, the shortcut]. */
+  readonly inputs: readonly [string, string];
+}
+
+/**
+ * The parameter-free shortcut of option A: every `stride`-th pixel, and zero
+ * channels up to `filters`: all after the others, or half on each side.
+ */
+export interface ShortcutASpec {
+  readonly kind: "shortcut-a";
+  readonly name: string;
+  readonly input: string;
+  readonly filters: number;
+  readonly stride: number;
+  readonly zeroChannels: ZeroChannels;
+}
+
+/** Maximum over a square window; padding counts as minus infinity. */
+export interface MaxPoolSpec {
+  readonly kind: "max-pool";
+  readonly name: string;
+  readonly input: string;
+  readonly kernel: number;
+  readonly stride: number;
+  readonly padding: number;
+}
+
+/** Mean over H and W: [H, W, C] to [C]. */
+export interface GlobalAveragePoolSpec {
+  readonly kind: "global-average-pool";
+  readonly name: string;
+  readonly input: string;
+}
+
+/** Fully connected layer with bias: [C] to [units]. */
+export interface DenseSpec {
+  readonly kind: "dense";
+  readonly name: string;
+  readonly input: string;
+  readonly units: number;
+}
+
+/** What a node is, before its shape is inferred. */
+export type NodeSpec =
+  | ConvolutionSpec
+  | BatchNormSpec
+  | ReluSpec
+  | AddSpec
+  | ShortcutASpec
+  | MaxPoolSpec
+  | GlobalAveragePoolSpec
+  | DenseSpec;
+
+/** Where option A puts its zero channels (open in the paper, see the recipe). */
+export type ZeroChannels = "append" | "split";
+
+/** A named array of the state: a trainable parameter or a running statistic. */
+export interface ParameterSpec {
+  /** As in PyTorch, for example `layer1.0.conv1.weight`. */
+  readonly name: string;
+  /** PyTorch's layout: [O, I, H, W] for kernels, [O, I] for dense, [C]. */
+  readonly shape: readonly number[];
+  readonly role: "kernel" | "bias" | "bn-scale" | "bn-shift" | "bn-mean" | "bn-variance";
+  /** Running statistics are state, but are not trained and never counted. */
+  readonly trainable: boolean;
+}
+
+/** What shape inference adds to a {@link NodeSpec}. */
+export interface Inferred {
+  /** Output shape of one image. */
+  readonly shape: Shape;
+  readonly parameters: readonly ParameterSpec[];
+  /** Multiply-adds for one image: convolutions and dense layers alone. */
+  readonly multiplyAdds: number;
+}
+
+/** A node of a {@link Graph}. */
+export type Node = NodeSpec & Inferred;
+
+/** A network: nodes in an order in which every input comes before its use. */
+export interface Graph {
+  readonly name: string;
+  /** [H, W, C] of an input image; its node name is {@link INPUT}. */
+  readonly inputShape: Shape;
+  readonly nodes: readonly Node[];
+  /** Name of the node whose output is the network's. */
+  readonly output: string;
+}
+
+/** The name by which nodes refer to the network's input. */
+export const INPUT = "input";
+
+/** A graph that contradicts itself: what was tried, the rule and the value. */
+export class GraphError extends Error {
+  override name = "GraphError";
+}
+
+/**
+ * Builds a graph: checks names and infers shapes, parameters and multiply-adds.
+ *
+ * @param name Name of the network, for tables and reports.
+ * @param inputShape [H, W, C] of an image.
+ * @param specs Nodes in topological order; the last is the output.
+ * @throws {GraphError} On an unknown input, a repeated name or shapes that do not fit.
+ *
+ * @example
+ * ```ts
+ * import { buildGraph } from "./graph.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const graph = buildGraph("one layer", [32, 32, 3], [
+ *   { kind: "convolution", name: "conv1", input: "input", filters: 16, kernel: 3, stride: 2, padding: 1, bias: false },
+ * ]);
+ * assertEquals(graph.nodes[0].shape, [16, 16, 16]);
+ * assertEquals(graph.nodes[0].parameters[0].shape, [16, 3, 3, 3]);
+ * ```
+ */
+export function buildGraph(name: string, inputShape: Shape, specs: readonly NodeSpec[]): Graph {
+  if (specs.length === 0) throw new GraphError(`${name}: a graph needs at least one node`);
+  checkPositive(name, "input", inputShape);
+  const shapes = new Map<string, Shape>([[INPUT, inputShape]]);
+  const nodes: Node[] = [];
+  for (const spec of specs) {
+    if (shapes.has(spec.name)) {
+      throw new GraphError(`${name}: two nodes are named "${spec.name}"`);
+    }
+    const inputs = inputsOf(spec).map((input) => {
+      const shape = shapes.get(input);
+      if (!shape) {
+        throw new GraphError(
+          `${name}: node "${spec.name}" takes "${input}", which no earlier node is named`,
+        );
+      }
+      return shape;
+    });
+    const node = { ...spec, ...infer(name, spec, inputs) };
+    checkPositive(name, spec.name, node.shape);
+    shapes.set(spec.name, node.shape);
+    nodes.push(node);
+  }
+  return { name, inputShape, nodes, output: nodes[nodes.length - 1].name };
+}
+
+/** Names of a node's inputs, in order. */
+export function inputsOf(spec: NodeSpec): readonly string[] {
+  return spec.kind === "add" ? spec.inputs : [spec.input];
+}
+
+/** The part of a graph that computes `output`, for looking at one layer's response. */
+export function truncate(graph: Graph, output: string): Graph {
+  const last = graph.nodes.findIndex((node) => node.name === output);
+  if (last < 0) throw new GraphError(`${graph.name}: no node is named "${output}"`);
+  const needed = new Set([output]);
+  for (let i = last; i >= 0; i--) {
+    const node = graph.nodes[i];
+    if (needed.has(node.name)) inputsOf(node).forEach((input) => needed.add(input));
+  }
+  return {
+    name: `${graph.name} up to ${output}`,
+    inputShape: graph.inputShape,
+    nodes: graph.nodes.slice(0, last + 1).filter((node) => needed.has(node.name)),
+    output,
+  };
+}
+
+/** Shape of the output of the node called `name`, or of the network's input. */
+export function shapeOf(graph: Graph, name: string): Shape {
+  if (name === INPUT) return graph.inputShape;
+  const node = graph.nodes.find((node) => node.name === name);
+  if (!node) throw new GraphError(`${graph.name}: no node is named "${name}"`);
+  return node.shape;
+}
+
+/** Every array of the state, in graph order. */
+export function parametersOf(graph: Graph): readonly ParameterSpec[] {
+  return graph.nodes.flatMap((node) => node.parameters);
+}
+
+/** Number of trainable parameters (running statistics never count). */
+export function countParameters(graph: Graph): number {
+  return parametersOf(graph)
+    .filter((parameter) => parameter.trainable)
+    .reduce((sum, parameter) => sum + sizeOf(parameter.shape), 0);
+}
+
+/** Multiply-adds for one image: convolutions and dense layers. */
+export function countMultiplyAdds(graph: Graph): number {
+  return graph.nodes.reduce((sum, node) => sum + node.multiplyAdds, 0);
+}
+
+/** Number of elements of an array of the given shape. */
+export function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((product, extent) => product * extent, 1);
+}
+
+function checkPositive(graph: string, node: string, shape: Shape): void {
+  if (!shape.every((extent) => Number.isInteger(extent) && extent > 0)) {
+    throw new GraphError(
+      `${graph}: the shape of "${node}" must be whole numbers above 0, found [${shape.join(", ")}]`,
+    );
+  }
+}
+
+function infer(graph: string, spec: NodeSpec, inputs: readonly Shape[]): Inferred {
+  const [input] = inputs;
+  const image = (): readonly [number, number, number] => {
+    if (input.length !== 3) {
+      throw new GraphError(
+        `${graph}: node "${spec.name}" needs an input [H, W, C], found [${input.join(", ")}]`,
+      );
+    }
+    return [input[0], input[1], input[2]];
+  };
+  const window = (extent: number, kernel: number, stride: number, padding: number) =>
+    Math.floor((extent + 2 * padding - kernel) / stride) + 1;
+
+  switch (spec.kind) {
+    case "convolution": {
+      const [height, width, channels] = image();
+      const { filters, kernel, stride, padding } = spec;
+      const shape = [
+        window(height, kernel, stride, padding),
+        window(width, kernel, stride, padding),
+        filters,
+      ];
+      const weight = [filters, channels, kernel, kernel];
+      return {
+        shape,
+        parameters: [
+          { name: `${spec.name}.weight`, shape: weight, role: "kernel", trainable: true },
+          ...(spec.bias
+            ? [
+              {
+                name: `${spec.name}.bias`,
+                shape: [filters],
+                role: "bias",
+                trainable: true,
+              } as const,
+            ]
+            : []),
+        ],
+        multiplyAdds: sizeOf(weight) * shape[0] * shape[1],
+      };
+    }
+    case "batch-norm": {
+      const shape = [input[input.length - 1]];
+      const array = (suffix: string, role: ParameterSpec["role"], trainable: boolean) => ({
+        name: `${spec.name}.${suffix}`,
+        shape,
+        role,
+        trainable,
+      });
+      return {
+        shape: input,
+        parameters: [
+          array("weight", "bn-scale", true),
+          array("bias", "bn-shift", true),
+          array("running_mean", "bn-mean", false),
+          array("running_var", "bn-variance", false),
+        ],
+        multiplyAdds: 0,
+      };
+    }
+    case "relu":
+      return { shape: input, parameters: [], multiplyAdds: 0 };
+    case "add": {
+      const [a, b] = inputs;
+      if (a.join() !== b.join()) {
+        throw new GraphError(
+          `${graph}: "${spec.name}" adds shapes that differ: "${spec.inputs[0]}" is [${
+            a.join(", ")
+          }], "${spec.inputs[1]}" is [${b.join(", ")}]`,
+        );
+      }
+      return { shape: a, parameters: [], multiplyAdds: 0 };
+    }
+    case "shortcut-a": {
+      const [height, width, channels] = image();
+      if (spec.filters < channels) {
+        throw new GraphError(
+          `${graph}: "${spec.name}" can only add channels: from ${channels} to ${spec.filters}`,
+        );
+      }
+      const shape = [
+        Math.ceil(height / spec.stride),
+        Math.ceil(width / spec.stride),
+        spec.filters,
+      ];
+      return { shape, parameters: [], multiplyAdds: 0 };
+    }
+    case "max-pool": {
+      const [height, width, channels] = image();
+      const { kernel, stride, padding } = spec;
+      const shape = [
+        window(height, kernel, stride, padding),
+        window(width, kernel, stride, padding),
+        channels,
+      ];
+      return { shape, parameters: [], multiplyAdds: 0 };
+    }
+    case "global-average-pool": {
+      const [, , channels] = image();
+      return { shape: [channels], parameters: [], multiplyAdds: 0 };
+    }
+    case "dense": {
+      if (input.length !== 1) {
+        throw new GraphError(
+          `${graph}: dense node "${spec.name}" needs an input [C], found [${input.join(", ")}]`,
+        );
+      }
+      const weight = [spec.units, input[0]];
+      return {
+        shape: [spec.units],
+        parameters: [
+          { name: `${spec.name}.weight`, shape: weight, role: "kernel", trainable: true },
+          { name: `${spec.name}.bias`, shape: [spec.units], role: "bias", trainable: true },
+        ],
+        multiplyAdds: sizeOf(weight),
+      };
+    }
+  }
+}

@@ -1,0 +1,249 @@
+/**
+ * The checks that every engine makes of its arguments before any work, so that
+ * all engines refuse the same things in the same words.
+ */
+import { type Graph, parametersOf, type ParameterSpec, shapeOf, sizeOf } from "../resnet/graph.ts";
+import type { Weights } from "../resnet/weights.ts";
+import {
+  type BatchPlan,
+  type ByteImages,
+  type EngineData,
+  EngineError,
+  type EngineOptions,
+  type Probe,
+  type TrainingState,
+} from "./engine.ts";
+
+/** How many names an error lists before it only counts. */
+const LISTED = 5;
+
+function require(holds: boolean, message: () => string): asserts holds {
+  if (!holds) throw new EngineError(message());
+}
+
+/** Checks what an engine is built for. */
+export function checkOptions(options: EngineOptions): void {
+  const { batchSize, cropPadding, threads, sgd, batchNorm } = options;
+  const wholeNumber = (name: string, value: number, low: number, high = Infinity) =>
+    require(
+      Number.isInteger(value) && value >= low && value <= high,
+      () =>
+        `creating an engine: ${name} must be a whole number from ${low}${
+          high < Infinity ? ` to ${high}` : ""
+        }, found ${value}`,
+    );
+  const finite = (name: string, value: number) =>
+    require(
+      Number.isFinite(value) && value >= 0,
+      () => `creating an engine: ${name} must be a finite number of at least 0, found ${value}`,
+    );
+  wholeNumber("batchSize", batchSize, 1);
+  wholeNumber("cropPadding", cropPadding, 0, 127); // offsets up to 2 * padding are bytes
+  if (threads !== undefined) wholeNumber("threads", threads, 1);
+  finite("sgd.momentum", sgd.momentum);
+  finite("sgd.weightDecay", sgd.weightDecay);
+  finite("batchNorm.epsilon", batchNorm.epsilon);
+  finite("batchNorm.momentum", batchNorm.momentum);
+}
+
+/** Checks a data set against the graph that shall see it. */
+export function checkData(graph: Graph, data: EngineData): void {
+  const classes = classesOf(graph, "loading data");
+  const [height, width, channels] = graph.inputShape;
+  for (const set of ["train", "test"] as const) {
+    const images = data[set];
+    const what = `loading the ${set} images`;
+    require(
+      images.height === height && images.width === width && images.channels === channels,
+      () =>
+        `${what}: "${graph.name}" takes images [${graph.inputShape.join(", ")}], found [${
+          shapeOfImages(images).slice(1).join(", ")
+        }]; build the graph with this inputShape`,
+    );
+    requireLength(`${what}: pixels`, images.pixels, shapeOfImages(images));
+    requireLength(`${what}: labels`, images.labels, [images.count]);
+    require(
+      images.classes === classes,
+      () =>
+        `${what}: "${graph.name}" tells ${classes} classes apart, the data have ${images.classes}; build the graph with as many classes as the data`,
+    );
+    checkLabels(what, images.labels, classes);
+  }
+  const { scale, mean, std } = data.normalisation;
+  require(
+    Number.isFinite(scale) && scale > 0,
+    () => `loading the normalisation: scale must be finite and above 0, found ${scale}`,
+  );
+  requireLength("loading the normalisation: mean", mean, graph.inputShape);
+  requireLength("loading the normalisation: std", std, [channels]);
+  const bad = std.findIndex((value) => !(value > 0));
+  require(
+    bad < 0,
+    () => `loading the normalisation: std must be above 0, found ${std[bad]} for channel ${bad}`,
+  );
+}
+
+/** Checks a whole training state against the graph. */
+export function checkState(graph: Graph, state: TrainingState): void {
+  require(
+    Number.isInteger(state.iteration) && state.iteration >= 0,
+    () =>
+      `importing a state: iteration must be a whole number of at least 0, found ${state.iteration}`,
+  );
+  const parameters = parametersOf(graph);
+  checkWeights(graph, "weights", parameters, state.weights);
+  checkWeights(graph, "momentum", parameters.filter((p) => p.trainable), state.momentum);
+}
+
+function checkWeights(
+  graph: Graph,
+  what: string,
+  parameters: readonly ParameterSpec[],
+  weights: Weights,
+): void {
+  const names = new Set(parameters.map((parameter) => parameter.name));
+  const list = (label: string, found: readonly string[]) => {
+    const more = found.length > LISTED ? ` and ${found.length - LISTED} more` : "";
+    return found.length ? [`${label} ${found.slice(0, LISTED).join(", ")}${more}`] : [];
+  };
+  const faults = [
+    ...list("missing are", [...names].filter((name) => !weights.has(name))),
+    ...list("unexpected are", [...weights.keys()].filter((name) => !names.has(name))),
+    ...list(
+      "of another shape are",
+      parameters.flatMap(({ name, shape }) => {
+        const tensor = weights.get(name);
+        if (!tensor) return [];
+        const fits = tensor.shape.join() === shape.join() && tensor.data.length === sizeOf(shape);
+        return fits ? [] : [
+          `${name} (expected [${shape.join(", ")}], found [${
+            tensor.shape.join(", ")
+          }] with ${tensor.data.length} values)`,
+        ];
+      }),
+    ),
+  ];
+  require(
+    faults.length === 0,
+    () =>
+      `importing a state: ${what} must be exactly the arrays of "${graph.name}": ${
+        faults.join("; ")
+      }; export the state from an engine with this graph`,
+  );
+}
+
+/** Checks a batch plan and the learning rate of its step. */
+export function checkStep(
+  options: EngineOptions,
+  train: ByteImages,
+  plan: BatchPlan,
+  rate: number,
+): void {
+  checkPlan("a training step", options, train, plan);
+  require(
+    Number.isFinite(rate) && rate >= 0,
+    () => `a training step: the learning rate must be finite and at least 0, found ${rate}`,
+  );
+}
+
+/** Checks a batch plan. */
+export function checkPlan(
+  what: string,
+  options: EngineOptions,
+  train: ByteImages,
+  plan: BatchPlan,
+): void {
+  const images = plan.indices.length;
+  require(
+    images >= 1 && images <= options.batchSize,
+    () =>
+      `${what}: a batch has 1 to ${options.batchSize} images (the engine's batchSize), found ${images}`,
+  );
+  for (const field of ["cropY", "cropX", "flip"] as const) {
+    requireLength(`${what}: ${field}`, plan[field], [images]);
+    const limit = field === "flip" ? 1 : 2 * options.cropPadding;
+    const bad = plan[field].findIndex((value) => value > limit);
+    require(
+      bad < 0,
+      () => `${what}: ${field}[${bad}] must be 0 to ${limit}, found ${plan[field][bad]}`,
+    );
+  }
+  checkIndices(what, train, plan.indices);
+}
+
+/** Checks positions in a set of images. */
+export function checkIndices(what: string, images: ByteImages, indices: Uint32Array): void {
+  require(indices.length > 0, () => `${what}: needs at least one image, found no indices`);
+  const bad = indices.findIndex((index) => index >= images.count);
+  require(
+    bad < 0,
+    () =>
+      `${what}: indices[${bad}] must be below ${images.count}, the number of images, found ${
+        indices[bad]
+      }`,
+  );
+}
+
+/** Checks the values that a probe runs on. */
+export function checkProbe(options: EngineOptions, probe: Probe): void {
+  const { graph, batchSize } = options;
+  const what = `probing "${graph.name}"`;
+  const { images, upstream, labels } = probe;
+  require(
+    Number.isInteger(images) && images >= 1 && images <= batchSize,
+    () => `${what}: a probe has 1 to ${batchSize} images (the engine's batchSize), found ${images}`,
+  );
+  requireLength(`${what}: input`, probe.input, [images, ...graph.inputShape]);
+  require(
+    probe.mode === "training" || probe.mode === "inference",
+    () => `${what}: mode must be "training" or "inference", found "${probe.mode}"`,
+  );
+  require(
+    !(upstream && labels),
+    () => `${what}: takes upstream or labels, found both; leave one out`,
+  );
+  if (upstream) {
+    const shape = [images, ...shapeOf(graph, graph.output)];
+    requireLength(`${what}: upstream`, upstream, shape);
+  }
+  if (labels) {
+    requireLength(`${what}: labels`, labels, [images]);
+    checkLabels(what, labels, classesOf(graph, what));
+  }
+}
+
+function checkLabels(what: string, labels: Uint8Array, classes: number): void {
+  const bad = labels.findIndex((label) => label >= classes);
+  require(
+    bad < 0,
+    () => `${what}: labels[${bad}] must be below ${classes}, found ${labels[bad]}`,
+  );
+}
+
+function requireLength(
+  what: string,
+  array: ArrayLike<number>,
+  shape: readonly number[],
+): void {
+  require(
+    array.length === sizeOf(shape),
+    () =>
+      `${what} must hold [${shape.join(", ")}] = ${sizeOf(shape)} values, found ${array.length}`,
+  );
+}
+
+function classesOf(graph: Graph, what: string): number {
+  const shape = shapeOf(graph, graph.output);
+  require(
+    shape.length === 1,
+    () =>
+      `${what}: a loss needs an output [classes], and "${graph.name}" ends in "${graph.output}" with [${
+        shape.join(", ")
+      }]; end the graph in a dense layer`,
+  );
+  return shape[0];
+}
+
+function shapeOfImages(images: ByteImages): readonly number[] {
+  return [images.count, images.height, images.width, images.channels];
+}

@@ -1,0 +1,12 @@
+/** Engines: how a graph is executed and differentiated. The only door of this room. */
+import type { EngineFactory } from "./engine.ts";
+import { tfjsEngine } from "./tfjs/mod.ts";
+import { wasmEngine } from "./wasm/mod.ts";
+
+export * from "./engine.ts";
+export { chooseEngine, type EngineChoice } from "./choose.ts";
+export { selfTest } from "./self_test.ts";
+export { tfjsEngine, wasmEngine };
+
+/** Every engine there is, the most preferred first. */
+export const engineFactories: readonly EngineFactory[] = [wasmEngine, tfjsEngine];

@@ -1,0 +1,27 @@
+/**
+ * The first page of the engine's memory: words through which JavaScript and the
+ * threads talk. Each barrier word has a cache line of its own.
+ */
+export const CONTROL = {
+  /** Which program the threads run next; see `program.ts`. */
+  command: 0,
+  /** Images in this batch. */
+  images: 4,
+  /** 1: running statistics instead of the batch's. */
+  inference: 8,
+  /** 1: a training step, which updates the running statistics. */
+  updateRunning: 12,
+  /** 1: a probe, which asks for the gradient of the network's input. */
+  inputGradient: 16,
+  /** Float: the learning rate. */
+  learningRate: 20,
+  /** Address of the images of the set that is read. */
+  setAddress: 24,
+  /** Threads that have arrived at the barrier. */
+  arrived: 64,
+  /** Number of barriers passed. */
+  generation: 128,
+} as const;
+
+/** Bytes before the first array. */
+export const CONTROL_BYTES = 256;

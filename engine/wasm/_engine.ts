@@ -1,0 +1,527 @@
+import { type ParameterSpec, sizeOf } from "../../resnet/graph.ts";
+import type { Tensor, Weights } from "../../resnet/weights.ts";
+import {
+  checkData,
+  checkIndices,
+  checkOptions,
+  checkPlan,
+  checkProbe,
+  checkState,
+  checkStep,
+} from "../_arguments.ts";
+import {
+  type BatchPlan,
+  type ByteImages,
+  type DeviceDescription,
+  type Engine,
+  type EngineData,
+  EngineError,
+  type EngineOptions,
+  type Evaluation,
+  type Probe,
+  type ProbeResult,
+  type StepMetrics,
+  type TrainingState,
+} from "../engine.ts";
+import type { PlanTensor } from "../plan.ts";
+import { hasRelaxedSimd, Module, plainMultiplyAdd, relaxedMultiplyAdd } from "./assembler.ts";
+import { CONTROL } from "./_control.ts";
+import {
+  EVALUATION_IMAGES,
+  largestBatch,
+  type Layout,
+  layOut,
+  roundUp,
+  type StoredParameter,
+} from "./_layout.ts";
+import { COMMANDS, emitProgram } from "./_program.ts";
+import { Threads } from "./_threads.ts";
+import { PLAN_WORDS } from "./kernels/input.ts";
+import { LOSS_BYTES } from "./kernels/loss.ts";
+
+const PAGE = 65536;
+/** A 32-bit memory ends at 4 GiB; CIFAR-10's bytes and some room must fit too. */
+const LARGEST_NETWORK = 2 ** 32 - 200 * 2 ** 20;
+
+/** An image set in memory. */
+interface StoredImages {
+  readonly address: number;
+  readonly images: ByteImages;
+}
+
+/** What a machine offers; tests take parts of it away. */
+export interface Machine {
+  readonly relaxedSimd: boolean;
+  readonly cores: number;
+  readonly startThreads: typeof Threads.start;
+}
+
+function thisMachine(): Machine {
+  return {
+    relaxedSimd: hasRelaxedSimd(),
+    cores: navigator.hardwareConcurrency,
+    startThreads: Threads.start,
+  };
+}
+
+/** A program on its threads, with the memory that it works in. */
+interface Started {
+  readonly layout: Layout;
+  readonly memory: WebAssembly.Memory;
+  readonly threads: Threads;
+}
+
+async function start(options: EngineOptions, count: number, machine: Machine): Promise<Started> {
+  const layout = layOut(options, count);
+  if (layout.end > LARGEST_NETWORK) throw tooLarge(options, count, layout.end);
+  const pages = Math.ceil(layout.end / PAGE);
+  const module = new Module(pages);
+  const math = {
+    exp: module.import("exp", ["f64"], "f64"),
+    log: module.import("log", ["f64"], "f64"),
+  };
+  const multiplyAdd = machine.relaxedSimd ? relaxedMultiplyAdd : plainMultiplyAdd;
+  emitProgram(module, math, multiplyAdd, options, layout);
+  const memory = newMemory(pages, options, count, layout.end);
+  return { layout, memory, threads: await machine.startThreads(module.build(), memory, count) };
+}
+
+/** One network's state in a WebAssembly memory that all threads share. */
+export class WasmEngine implements Engine {
+  readonly name: string;
+  readonly device: DeviceDescription;
+  #options: EngineOptions;
+  #layout: Layout;
+  #memory: WebAssembly.Memory;
+  #threads: Threads;
+  #iteration = 0;
+  #metrics: StepMetrics[] = [];
+  #sets: Readonly<Record<"train" | "test", StoredImages>> | undefined;
+  #unusable: string | undefined;
+
+  private constructor(
+    name: string,
+    device: DeviceDescription,
+    options: EngineOptions,
+    { layout, memory, threads }: Started,
+  ) {
+    this.name = name;
+    this.device = device;
+    this.#options = options;
+    this.#layout = layout;
+    this.#memory = memory;
+    this.#threads = threads;
+  }
+
+  static async create(
+    name: string,
+    options: EngineOptions,
+    machine: Machine = thisMachine(),
+  ): Promise<WasmEngine> {
+    checkOptions(options);
+    const { relaxedSimd, cores } = machine;
+    const lost = relaxedSimd ? [] : ["no relaxed SIMD: a multiply-add takes two instructions"];
+    let started: Started;
+    try {
+      started = await start(options, options.threads ?? cores, machine);
+    } catch (error) {
+      if (error instanceof EngineError || (options.threads ?? cores) === 1) throw error;
+      lost.push(`no worker threads (${(error as Error).message}): one core is used`);
+      started = await start(options, 1, machine);
+    }
+    const { threads } = started.layout;
+    const summary = `WebAssembly SIMD, ${threads} thread${threads === 1 ? "" : "s"} of the CPU`;
+    const device = {
+      summary: [summary, ...lost].join("; "),
+      details: {
+        threads,
+        cores,
+        relaxedSimd,
+        convolution: "direct",
+        architecture: Deno.build.arch,
+        system: Deno.build.os,
+        v8: Deno.version.v8,
+        ...(lost.length > 0 && { lost: lost.join("; ") }),
+      },
+    };
+    return new WasmEngine(name, device, options, started);
+  }
+
+  get memoryBytes(): number {
+    return this.#memory.buffer.byteLength;
+  }
+
+  // deno-lint-ignore require-await -- errors must reject, not throw
+  async load(data: EngineData): Promise<void> {
+    this.#requireUsable("loading data");
+    if (this.#sets) {
+      throw new EngineError("loading data: an engine takes its data once; make another engine");
+    }
+    checkData(this.#options.graph, data);
+    const { train, test, normalisation } = data;
+    const trainAddress = Math.ceil(this.#layout.end / 64) * 64;
+    const testAddress = Math.ceil((trainAddress + train.pixels.length) / 64) * 64;
+    const end = testAddress + test.pixels.length;
+    const missing = Math.ceil(end / PAGE) - this.#memory.buffer.byteLength / PAGE;
+    try {
+      if (missing > 0) this.#memory.grow(missing);
+    } catch {
+      throw new EngineError(
+        `loading data: the network and the images need ${mebibytes(end)}, more than ${
+          end > 2 ** 32 ? "the 4096 MiB of a 32-bit memory" : "this machine gave"
+        }; use a smaller --batch`,
+      );
+    }
+    this.#bytes(trainAddress, train.pixels.length).set(train.pixels);
+    this.#bytes(testAddress, test.pixels.length).set(test.pixels);
+    const { scale, beforePadding, mean } = this.#layout;
+    this.#floats(scale, 1)[0] = normalisation.scale;
+    this.#words(beforePadding, 1)[0] = normalisation.beforePadding ? 1 : 0;
+    const means = this.#floats(mean, normalisation.mean.length + normalisation.std.length);
+    means.set(normalisation.mean);
+    means.set(normalisation.std, normalisation.mean.length);
+    const stored = (address: number, images: ByteImages): StoredImages => ({
+      address,
+      images: { ...images, labels: images.labels.slice(), pixels: new Uint8Array() },
+    });
+    this.#sets = { train: stored(trainAddress, train), test: stored(testAddress, test) };
+  }
+
+  // deno-lint-ignore require-await -- errors must reject, not throw
+  async importState(state: TrainingState): Promise<void> {
+    this.#requireUsable("importing a state");
+    checkState(this.#options.graph, state);
+    this.#iteration = state.iteration;
+    for (const [name, parameter] of this.#layout.parameters) {
+      this.#write(parameter, parameter.address, state.weights.get(name)!);
+      if (parameter.spec.trainable) {
+        const momentum = parameter.address + this.#layout.momentumOffset;
+        this.#write(parameter, momentum, state.momentum.get(name)!);
+      }
+    }
+    this.#run(COMMANDS.pack);
+  }
+
+  // deno-lint-ignore require-await -- errors must reject, not throw
+  async exportState(): Promise<TrainingState> {
+    this.#requireUsable("exporting the state");
+    const { momentumOffset } = this.#layout;
+    return {
+      iteration: this.#iteration,
+      weights: this.#readAll(() => true, 0),
+      momentum: this.#readAll(({ trainable }) => trainable, momentumOffset),
+    };
+  }
+
+  step(plan: BatchPlan, learningRate: number): void {
+    const { train } = this.#requireData("a training step");
+    checkStep(this.#options, train.images, plan, learningRate);
+    const images = plan.indices.length;
+    this.#setBatch(train, plan);
+    this.#control({ images, inference: 0, updateRunning: 1, inputGradient: 0 });
+    this.#floats(CONTROL.learningRate, 1)[0] = learningRate;
+    this.#run(COMMANDS.input);
+    this.#run(COMMANDS.forward);
+    this.#run(COMMANDS.loss);
+    this.#run(COMMANDS.backward);
+    this.#run(COMMANDS.update);
+    this.#run(COMMANDS.pack);
+    this.#iteration++;
+    const { loss, errors } = this.#losses(images);
+    this.#metrics.push({ iteration: this.#iteration, learningRate, images, loss, errors });
+  }
+
+  // deno-lint-ignore require-await -- errors must reject, not throw
+  async metrics(): Promise<StepMetrics[]> {
+    this.#requireUsable("reading metrics");
+    return this.#metrics.splice(0);
+  }
+
+  // deno-lint-ignore require-await -- errors must reject, not throw
+  async evaluate(set: "train" | "test", indices?: Uint32Array): Promise<Evaluation> {
+    const { [set]: stored } = this.#requireData("evaluating");
+    const { images } = stored;
+    const chosen = indices ?? Uint32Array.from({ length: images.count }, (_, index) => index);
+    checkIndices(`evaluating the ${set} images`, images, chosen);
+    const { classes } = images;
+    const { logits: logitsAddress, inference: { output } } = this.#layout;
+    const logits = new Float32Array(chosen.length * classes);
+    for (let first = 0; first < chosen.length; first += EVALUATION_IMAGES) {
+      const part = chosen.subarray(first, first + EVALUATION_IMAGES);
+      const centre = new Uint8Array(part.length).fill(this.#options.cropPadding);
+      const flip = new Uint8Array(part.length);
+      this.#setBatch(stored, { indices: part, cropY: centre, cropX: centre, flip });
+      this.#control({ images: part.length, inference: 1, updateRunning: 0, inputGradient: 0 });
+      this.#run(COMMANDS.evaluate);
+      logits.set(
+        this.#readImages(logitsAddress, 4 * output.size, output, part.length),
+        first * classes,
+      );
+    }
+    return score(logits, Uint8Array.from(chosen, (index) => images.labels[index]), classes);
+  }
+
+  // deno-lint-ignore require-await -- errors must reject, not throw
+  async probe(probe: Probe): Promise<ProbeResult> {
+    this.#requireUsable("probing");
+    checkProbe(this.#options, probe);
+    const { images, upstream, labels } = probe;
+    const { training, gradientOffset } = this.#layout;
+    const inference = probe.mode === "inference" ? 1 : 0;
+    this.#control({ images, inference, updateRunning: 0, inputGradient: 1 });
+    this.#writeValues(training.input, probe.input);
+    this.#run(COMMANDS.forward);
+    const output = this.#read(training.output, images);
+    if (!upstream && !labels) return { output };
+
+    let loss: number | undefined;
+    if (labels) {
+      const words = this.#words(this.#layout.planWords, PLAN_WORDS * images);
+      labels.forEach((label, i) => words.set([0, 0, 0, 0, label], PLAN_WORDS * i));
+      this.#run(COMMANDS.loss);
+      loss = this.#losses(images).loss;
+    } else {
+      this.#writeValues(training.outputGradient!, upstream!);
+    }
+    this.#run(COMMANDS.backward);
+    const gradients = this.#readAll(({ trainable }) => trainable, gradientOffset, this.#threadSum);
+    const inputGradient = this.#read(training.inputGradient!, images);
+    this.#clearGradients();
+    return { output, ...(loss !== undefined && { loss }), inputGradient, gradients };
+  }
+
+  // deno-lint-ignore require-await -- errors must reject, not throw
+  async augmented(plan: BatchPlan): Promise<Float32Array> {
+    const { train } = this.#requireData("augmenting");
+    checkPlan("augmenting", this.#options, train.images, plan);
+    const images = plan.indices.length;
+    this.#setBatch(train, plan);
+    this.#control({ images, inference: 0, updateRunning: 0, inputGradient: 0 });
+    this.#run(COMMANDS.input);
+    return this.#read(this.#layout.training.input, images);
+  }
+
+  dispose(): void {
+    if (this.#unusable === undefined) this.#threads.command(COMMANDS.stop);
+    this.#unusable = "it was disposed of";
+    this.#threads.stop();
+    this.#sets = undefined;
+    this.#metrics = [];
+  }
+
+  #requireUsable(what: string): void {
+    if (this.#unusable !== undefined) {
+      throw new EngineError(`${what}: this engine can't be used any more: ${this.#unusable}`);
+    }
+  }
+
+  #requireData(what: string): Readonly<Record<"train" | "test", StoredImages>> {
+    this.#requireUsable(what);
+    if (!this.#sets) throw new EngineError(`${what}: the engine has no data yet; call load first`);
+    return this.#sets;
+  }
+
+  #run(command: number): void {
+    try {
+      this.#threads.command(command);
+    } catch (error) {
+      this.#unusable = `a kernel failed (${error})`;
+      throw new EngineError(`running the network: ${this.#unusable}`);
+    }
+  }
+
+  // Memory. Views are made anew each time: growing the memory detaches old ones.
+
+  #floats(address: number, length: number): Float32Array {
+    return new Float32Array(this.#memory.buffer, address, length);
+  }
+
+  #words(address: number, length: number): Uint32Array {
+    return new Uint32Array(this.#memory.buffer, address, length);
+  }
+
+  #bytes(address: number, length: number): Uint8Array {
+    return new Uint8Array(this.#memory.buffer, address, length);
+  }
+
+  #control(words: Partial<Record<keyof typeof CONTROL, number>>): void {
+    for (const [name, value] of Object.entries(words)) {
+      this.#words(CONTROL[name as keyof typeof CONTROL], 1)[0] = value;
+    }
+  }
+
+  #setBatch({ address, images }: StoredImages, plan: BatchPlan): void {
+    const words = this.#words(this.#layout.planWords, PLAN_WORDS * plan.indices.length);
+    plan.indices.forEach((index, i) => {
+      let word = PLAN_WORDS * i;
+      words[word++] = index;
+      words[word++] = plan.cropY[i];
+      words[word++] = plan.cropX[i];
+      words[word++] = plan.flip[i];
+      words[word] = images.labels[index];
+    });
+    this.#control({ setAddress: address });
+  }
+
+  #losses(images: number): { loss: number; errors: number } {
+    const view = new DataView(this.#memory.buffer, this.#layout.losses, LOSS_BYTES * images);
+    let loss = 0, errors = 0;
+    for (let i = 0; i < images; i++) {
+      loss += view.getFloat64(LOSS_BYTES * i, true);
+      errors += view.getUint32(LOSS_BYTES * i + 8, true);
+    }
+    return { loss: loss / images, errors };
+  }
+
+  /** [N, ...shape] of a tensor of the training plan, without the rounded-up channels. */
+  #read(tensor: PlanTensor, images: number): Float32Array {
+    const { storage, storageStride } = this.#layout;
+    return this.#readImages(storage + 4 * tensor.offset, storageStride, tensor, images);
+  }
+
+  #readImages(
+    address: number,
+    stride: number,
+    { shape, size }: PlanTensor,
+    images: number,
+  ): Float32Array {
+    const channels = shape[shape.length - 1];
+    const stored = roundUp(channels);
+    const result = new Float32Array(sizeOf(shape) * images);
+    let to = 0;
+    for (let image = 0; image < images; image++) {
+      const from = this.#floats(address + image * stride, size);
+      for (let pixel = 0; pixel < size; pixel += stored, to += channels) {
+        result.set(from.subarray(pixel, pixel + channels), to);
+      }
+    }
+    return result;
+  }
+
+  #writeValues(tensor: PlanTensor, values: Float32Array): void {
+    const { storage, storageStride } = this.#layout;
+    const channels = tensor.shape[tensor.shape.length - 1];
+    const stored = roundUp(channels);
+    for (let image = 0, from = 0; from < values.length; image++) {
+      const to = this.#floats(storage + 4 * tensor.offset + image * storageStride, tensor.size);
+      // Rounded-up channels share storage with other tensors: never leave them as found.
+      to.fill(0);
+      for (let pixel = 0; pixel < to.length; pixel += stored, from += channels) {
+        to.set(values.subarray(from, from + channels), pixel);
+      }
+    }
+  }
+
+  /** From PyTorch's layout to [tap][C][K] with rounded-up channels. */
+  #write({ spec, size }: StoredParameter, address: number, { data }: Tensor): void {
+    const to = this.#floats(address, size).fill(0);
+    forElements(spec, (file, memory) => to[memory] = data[file]);
+  }
+
+  #readAll(
+    wanted: (spec: ParameterSpec) => boolean,
+    offset: number,
+    read = (address: number, size: number): Float32Array => this.#floats(address, size),
+  ): Weights {
+    return new Map(
+      [...this.#layout.parameters.values()].filter(({ spec }) => wanted(spec)).sort(inGraphOrder(
+        this.#options.graph.nodes.flatMap((node) => node.parameters.map(({ name }) => name)),
+      )).map(({ spec, address, size }) => {
+        const from = read(address + offset, size);
+        const data = new Float32Array(sizeOf(spec.shape));
+        forElements(spec, (file, memory) => data[file] = from[memory]);
+        return [spec.name, { shape: spec.shape, data }];
+      }),
+    );
+  }
+
+  /** A parameter's gradient: the threads' added in their order. */
+  #threadSum = (address: number, size: number): Float32Array => {
+    const sum = new Float32Array(size);
+    for (let thread = 0; thread < this.#layout.threads; thread++) {
+      const part = this.#floats(address + thread * this.#layout.gradientStride, size);
+      for (let i = 0; i < size; i++) sum[i] += part[i];
+    }
+    return sum;
+  };
+
+  #clearGradients(): void {
+    const { weights, gradientOffset, gradientStride, threads } = this.#layout;
+    this.#bytes(weights.start + gradientOffset, gradientStride * threads).fill(0);
+  }
+}
+
+function inGraphOrder(names: readonly string[]) {
+  const order = new Map(names.map((name, i) => [name, i]));
+  return (a: StoredParameter, b: StoredParameter): number =>
+    order.get(a.spec.name)! - order.get(b.spec.name)!;
+}
+
+/** Visits a parameter's elements: the position in a file's layout and in memory. */
+function forElements(
+  { shape, role }: ParameterSpec,
+  visit: (file: number, memory: number) => void,
+): void {
+  if (role !== "kernel") {
+    for (let i = 0; i < shape[0]; i++) visit(i, i);
+    return;
+  }
+  const [filters, channels, ...window] = shape;
+  const taps = sizeOf(window);
+  const [storedFilters, storedChannels] = [roundUp(filters), roundUp(channels)];
+  let file = 0;
+  for (let k = 0; k < filters; k++) {
+    for (let c = 0; c < channels; c++) {
+      for (let tap = 0; tap < taps; tap++) {
+        visit(file++, (tap * storedChannels + c) * storedFilters + k);
+      }
+    }
+  }
+}
+
+/** Loss in double precision, predictions and errors from logits. */
+function score(logits: Float32Array, labels: Uint8Array, classes: number): Evaluation {
+  const images = labels.length;
+  const predictions = new Uint8Array(images);
+  let loss = 0, errors = 0;
+  for (let i = 0; i < images; i++) {
+    const row = logits.subarray(i * classes, (i + 1) * classes);
+    let best = 0;
+    for (let k = 1; k < classes; k++) if (row[k] > row[best]) best = k;
+    predictions[i] = best;
+    if (best !== labels[i]) errors++;
+    let sum = 0;
+    for (let k = 0; k < classes; k++) sum += Math.exp(row[k] - row[best]);
+    loss += Math.log(sum) - (row[labels[i]] - row[best]);
+  }
+  return { images, loss: loss / images, errors, logits, predictions };
+}
+
+function newMemory(
+  pages: number,
+  options: EngineOptions,
+  threads: number,
+  bytes: number,
+): WebAssembly.Memory {
+  try {
+    return new WebAssembly.Memory({ initial: pages, maximum: PAGE, shared: true });
+  } catch {
+    throw tooLarge(options, threads, bytes);
+  }
+}
+
+function tooLarge(options: EngineOptions, threads: number, bytes: number): EngineError {
+  const { graph, batchSize } = options;
+  const largest = largestBatch(options, threads, LARGEST_NETWORK);
+  return new EngineError(
+    `creating an engine: "${graph.name}" at batch ${batchSize} needs ${
+      mebibytes(bytes)
+    }, more than the ${mebibytes(LARGEST_NETWORK)} that a 32-bit memory holds beside the data; ${
+      largest > 0 ? `the largest batch that fits is ${largest}` : "no batch of this network fits"
+    }`,
+  );
+}
+
+function mebibytes(bytes: number): string {
+  return `${Math.ceil(bytes / 2 ** 20)} MiB`;
+}

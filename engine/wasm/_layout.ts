@@ -1,0 +1,307 @@
+/**
+ * Where every array of a network lies in the engine's memory. All addresses are
+ * bytes, fixed before the first step: nothing is allocated afterwards.
+ */
+import { type Graph, parametersOf, type ParameterSpec, sizeOf } from "../../resnet/graph.ts";
+import type { EngineOptions } from "../engine.ts";
+import { type ConvolveOp, type Plan, planGraph } from "../plan.ts";
+import { CONTROL_BYTES } from "./_control.ts";
+import { PLAN_WORDS } from "./kernels/input.ts";
+import { LOSS_BYTES } from "./kernels/loss.ts";
+import { COEFFICIENTS, type ImageShape } from "./kernels/normalise.ts";
+
+/** Images in one call of the evaluation program. */
+export const EVALUATION_IMAGES = 512;
+
+/** A parameter or running statistic in memory. */
+export interface StoredParameter {
+  readonly spec: ParameterSpec;
+  readonly address: number;
+  /** Floats, channels rounded up. */
+  readonly size: number;
+}
+
+/** A run of taps that all pixels of one parity share; see `kernels/convolution.ts`. */
+export interface ParityClass {
+  /** First input pixel, and how many, down and across. */
+  readonly y: number;
+  readonly x: number;
+  readonly height: number;
+  readonly width: number;
+  /** Indices of the taps, and the place of each one's pixel in the padded gradient. */
+  readonly taps: readonly number[];
+  readonly places: readonly { readonly row: number; readonly column: number }[];
+  /** Packed weights. */
+  readonly weights: number;
+}
+
+/** A convolution's geometry and arrays. */
+export interface StoredConvolution {
+  readonly input: ImageShape;
+  readonly output: ImageShape;
+  readonly master: number;
+  readonly bias?: number;
+  readonly packed: number;
+  readonly classes: readonly ParityClass[];
+  /** Offset in the thread's scratch of the input in its zeros; undefined: none needed. */
+  readonly paddedInput?: number;
+  /** The same for the output's gradient, with zeros above and left, below and right. */
+  readonly paddedGradient?: number;
+  readonly gradientPadding: { readonly before: number; readonly after: number };
+}
+
+/** Addresses of everything. */
+export interface Layout {
+  readonly training: Plan;
+  readonly inference: Plan;
+  readonly threads: number;
+  readonly scale: number;
+  readonly beforePadding: number;
+  readonly mean: number;
+  readonly planWords: number;
+  readonly losses: number;
+  readonly logits: number;
+  readonly parameters: ReadonlyMap<string, StoredParameter>;
+  /** All trainable parameters: the decayed kernels first. */
+  readonly weights: { readonly start: number; readonly kernelsEnd: number; readonly end: number };
+  readonly momentumOffset: number;
+  readonly gradientOffset: number;
+  readonly gradientStride: number;
+  readonly convolutions: ReadonlyMap<string, StoredConvolution>;
+  /** Of each batch-norm layer, by name: per image, and offset in a thread's coefficients. */
+  readonly partials: ReadonlyMap<string, number>;
+  readonly coefficientOffsets: ReadonlyMap<string, number>;
+  readonly coefficients: number;
+  readonly coefficientStride: number;
+  readonly scratch: number;
+  readonly scratchStride: number;
+  /** Offset in a thread's scratch of a double for each class. */
+  readonly lossScratch: number;
+  /** Each image's storage is its own: a thread runs several operations on one image. */
+  readonly storage: number;
+  readonly storageStride: number;
+  readonly inferenceStorage: number;
+  readonly inferenceStride: number;
+  /** First byte after everything: the data set goes here. */
+  readonly end: number;
+}
+
+/** Rounds channels up to whole vectors. */
+export function roundUp(channels: number): number {
+  return Math.ceil(channels / 4) * 4;
+}
+
+/** An activation's shape in memory; [C] counts as one pixel. */
+export function storedImage(shape: readonly number[]): ImageShape {
+  const [height, width, channels] = shape.length === 1 ? [1, 1, shape[0]] : shape;
+  return { height, width, channels: roundUp(channels) };
+}
+
+/** Lays a network out. */
+export function layOut(options: EngineOptions, threads: number): Layout {
+  const { graph, batchSize } = options;
+  const training = planGraph(graph, true, 4);
+  const inference = planGraph(graph, false, 4);
+  let end = CONTROL_BYTES;
+  const reserve = (bytes: number): number => {
+    const start = end;
+    // Whole cache lines, and one more, so that arrays of equal size do not
+    // compete for the same cache sets.
+    end = (Math.ceil((start + bytes) / 64) + 1) * 64;
+    return start;
+  };
+  const scale = reserve(8);
+  const [, , channels] = graph.inputShape;
+  const mean = reserve((sizeOf(graph.inputShape) + channels) * 4);
+  const planWords = reserve(PLAN_WORDS * 4 * Math.max(batchSize, EVALUATION_IMAGES));
+  const losses = reserve(LOSS_BYTES * batchSize);
+  const logits = reserve(4 * inference.output.size * EVALUATION_IMAGES);
+
+  const parameters = new Map<string, StoredParameter>();
+  const place = (specs: readonly ParameterSpec[]) =>
+    specs.forEach((spec) => {
+      const size = storedSize(spec);
+      parameters.set(spec.name, { spec, address: reserve(4 * size), size });
+    });
+  const all = parametersOf(graph);
+  const start = end;
+  place(all.filter((spec) => spec.role === "kernel"));
+  const kernelsEnd = end;
+  place(all.filter((spec) => spec.trainable && spec.role !== "kernel"));
+  const weights = { start, kernelsEnd, end };
+  const gradientStride = weights.end - weights.start;
+  const momentumOffset = reserve(gradientStride) - weights.start;
+  const gradientOffset = end - weights.start;
+  for (let thread = 0; thread < threads; thread++) end += gradientStride;
+  place(all.filter((spec) => !spec.trainable));
+
+  // Scratch: one padded image for each geometry, so that its zeros stay zeros.
+  let scratchSize = 0;
+  const scratchOffsets = new Map<string, number>();
+  const scratchFor = (use: string, { height, width, channels }: ImageShape): number => {
+    const key = [use, height, width, channels].join();
+    const known = scratchOffsets.get(key);
+    if (known !== undefined) return known;
+    const offset = scratchSize;
+    scratchSize += (Math.ceil(height * width * channels * 4 / 64) + 1) * 64;
+    scratchOffsets.set(key, offset);
+    return offset;
+  };
+  const transient = new Set(
+    training.backward.flatMap((op) => op.outputGradient.transient ? [op.outputGradient] : []),
+  );
+  const convolutions = new Map<string, StoredConvolution>();
+  for (const op of training.forward) {
+    if (op.kind !== "convolve") continue;
+    const gradient = training.backward.find((other) => other.forward === op)?.outputGradient;
+    const isTransient = gradient !== undefined && transient.has(gradient);
+    convolutions.set(
+      op.node.name,
+      layOutConvolution(op, isTransient, parameters, reserve, scratchFor),
+    );
+  }
+  const lossScratch = scratchSize;
+  scratchSize += Math.ceil(training.output.size * 8 / 64) * 64;
+
+  const partials = new Map<string, number>();
+  const coefficientOffsets = new Map<string, number>();
+  let coefficientStride = 64;
+  for (const node of graph.nodes) {
+    if (node.kind !== "batch-norm") continue;
+    const stored = storedImage(node.shape).channels;
+    partials.set(node.name, reserve(2 * stored * 4 * batchSize));
+    coefficientOffsets.set(node.name, coefficientStride);
+    coefficientStride += Math.ceil(COEFFICIENTS * stored * 4 / 64) * 64;
+  }
+  const coefficients = reserve(coefficientStride * threads);
+  const scratch = reserve(scratchSize * threads);
+  const storageStride = (Math.ceil(4 * training.storage / 64) + 1) * 64;
+  const storage = reserve(storageStride * batchSize);
+  const inferenceStride = (Math.ceil(4 * inference.storage / 64) + 1) * 64;
+  const inferenceStorage = reserve(inferenceStride * threads);
+  return {
+    training,
+    inference,
+    threads,
+    scale,
+    beforePadding: scale + 4,
+    mean,
+    planWords,
+    losses,
+    logits,
+    parameters,
+    weights,
+    momentumOffset,
+    gradientOffset,
+    gradientStride,
+    convolutions,
+    partials,
+    coefficientOffsets,
+    coefficients,
+    coefficientStride,
+    scratch,
+    scratchStride: scratchSize,
+    lossScratch,
+    storage,
+    storageStride,
+    inferenceStorage,
+    inferenceStride,
+    end,
+  };
+}
+
+/** Floats of a parameter in memory: kernels as [tap][C][K], the rest as [C]. */
+function storedSize({ shape, role }: ParameterSpec): number {
+  if (role !== "kernel") return roundUp(shape[0]);
+  const [filters, channels, ...window] = shape;
+  return sizeOf(window) * roundUp(channels) * roundUp(filters);
+}
+
+function layOutConvolution(
+  op: ConvolveOp,
+  transientGradient: boolean,
+  parameters: ReadonlyMap<string, StoredParameter>,
+  reserve: (bytes: number) => number,
+  scratchFor: (use: string, image: ImageShape) => number,
+): StoredConvolution {
+  const { kernel, stride, padding } = op;
+  const input = storedImage(op.input.shape);
+  const output = storedImage(op.output.shape);
+  const weightBytes = 4 * kernel * kernel * input.channels * output.channels;
+
+  // The parity classes of the input gradient along one axis: which taps, and
+  // which output pixel each meets, relative to the class's own counter.
+  const along = (extent: number) =>
+    Array.from({ length: Math.min(stride, extent) }, (_, first) => ({
+      first,
+      count: Math.ceil((extent - first) / stride),
+      taps: Array.from({ length: kernel }, (_, k) => k)
+        .filter((k) => (first + padding - k) % stride === 0)
+        .map((k) => ({ k, place: (first + padding - k) / stride })),
+    }));
+  const down = along(input.height);
+  const across = along(input.width);
+  const reach = (axis: typeof down, extent: number) => {
+    const places = axis.flatMap(({ taps, count }) =>
+      taps.map(({ place }) => ({ low: place, high: place + count - 1 }))
+    );
+    return {
+      before: Math.max(0, ...places.map(({ low }) => -low)),
+      after: Math.max(0, ...places.map(({ high }) => high - (extent - 1))),
+    };
+  };
+  const reaches = [reach(down, output.height), reach(across, output.width)];
+  const before = Math.max(...reaches.map((reach) => reach.before));
+  const after = Math.max(...reaches.map((reach) => reach.after));
+  const classes = down.flatMap((rows) =>
+    across.map((columns): ParityClass => {
+      const pairs = rows.taps.flatMap((row) => columns.taps.map((column) => ({ row, column })));
+      const share = pairs.length / (kernel * kernel);
+      return {
+        y: rows.first,
+        x: columns.first,
+        height: rows.count,
+        width: columns.count,
+        taps: pairs.map(({ row, column }) => row.k * kernel + column.k),
+        places: pairs.map(({ row, column }) => ({
+          row: row.place + before,
+          column: column.place + before,
+        })),
+        weights: reserve(weightBytes * share),
+      };
+    })
+  );
+  const padded = (image: ImageShape, first: number, last: number): ImageShape => ({
+    height: image.height + first + last,
+    width: image.width + first + last,
+    channels: image.channels,
+  });
+  const needsGradientScratch = transientGradient || before + after > 0;
+  return {
+    input,
+    output,
+    master: parameters.get(`${op.node.name}.weight`)!.address,
+    bias: parameters.get(`${op.node.name}.bias`)?.address,
+    packed: reserve(weightBytes),
+    classes,
+    paddedInput: padding === 0
+      ? undefined
+      : scratchFor(`input ${padding}`, padded(input, padding, padding)),
+    paddedGradient: needsGradientScratch
+      ? scratchFor(`gradient ${before} ${after}`, padded(output, before, after))
+      : undefined,
+    gradientPadding: { before, after },
+  };
+}
+
+/** Largest batch whose layout stays within `limit` bytes; 0 if none. */
+export function largestBatch(
+  options: EngineOptions,
+  threads: number,
+  limit: number,
+): number {
+  const bytes = (batchSize: number) => layOut({ ...options, batchSize }, threads).end;
+  const one = bytes(1);
+  const two = bytes(2);
+  return Math.max(0, Math.floor((limit - one) / (two - one)));
+}

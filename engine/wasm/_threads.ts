@@ -1,0 +1,83 @@
+/**
+ * Threads that share one WebAssembly memory. The main thread is thread 0; the
+ * others are workers from a self-contained blob, which needs no permission.
+ */
+
+/** The entries of an emitted module; see `_program.ts`. */
+export interface Program {
+  /** Runs a command on all threads; returns when all have finished it. */
+  command(command: number): void;
+}
+
+const WORKER = `
+onmessage = async ({ data: { module, memory, thread } }) => {
+  try {
+    const env = { memory, exp: Math.exp, log: Math.log };
+    const { exports } = await WebAssembly.instantiate(module, { env });
+    postMessage("ready");
+    exports.serve(thread);
+  } catch (error) {
+    postMessage(String(error));
+  }
+};`;
+
+/** A module running on several threads. */
+export class Threads implements Program {
+  #exports: { command(command: number): void };
+  #workers: Worker[];
+
+  private constructor(exports: { command(command: number): void }, workers: Worker[]) {
+    this.#exports = exports;
+    this.#workers = workers;
+  }
+
+  /** Starts `threads - 1` workers and waits until each is ready. */
+  static async start(
+    bytes: Uint8Array<ArrayBuffer>,
+    memory: WebAssembly.Memory,
+    threads: number,
+  ): Promise<Threads> {
+    const module = await WebAssembly.compile(bytes);
+    const env = { memory, exp: Math.exp, log: Math.log };
+    const { exports } = await WebAssembly.instantiate(module, { env });
+    const workers: Worker[] = [];
+    try {
+      await Promise.all(
+        Array.from({ length: threads - 1 }, (_, i) => startWorker(workers, module, memory, i + 1)),
+      );
+    } catch (error) {
+      workers.forEach((worker) => worker.terminate());
+      throw error;
+    }
+    return new Threads(exports as unknown as { command(command: number): void }, workers);
+  }
+
+  command(command: number): void {
+    this.#exports.command(command);
+  }
+
+  /** Ends the workers wherever they are. */
+  stop(): void {
+    this.#workers.forEach((worker) => worker.terminate());
+    this.#workers = [];
+  }
+}
+
+function startWorker(
+  workers: Worker[],
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  thread: number,
+): Promise<void> {
+  const url = URL.createObjectURL(new Blob([WORKER], { type: "text/javascript" }));
+  const worker = new Worker(url, { type: "module", name: `wasm thread ${thread}` });
+  workers.push(worker);
+  return new Promise<void>((resolve, reject) => {
+    worker.onmessage = ({ data }) => data === "ready" ? resolve() : reject(new Error(data));
+    worker.onerror = (event) => {
+      event.preventDefault();
+      reject(new Error(event.message));
+    };
+    worker.postMessage({ module, memory, thread });
+  }).finally(() => URL.revokeObjectURL(url));
+}

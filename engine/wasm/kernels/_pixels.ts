@@ -1,0 +1,72 @@
+/**
+ * Loops that the elementwise kernels share. Channels are the fastest axis, so
+ * a block of up to 16 of them is one cache line a pixel: kernels run block by
+ * block with the block's coefficients in registers, and pixel by pixel inside.
+ */
+import {
+  advance,
+  type Code,
+  type FunctionBuilder,
+  get,
+  type Local,
+  repeat,
+  set,
+} from "../assembler.ts";
+
+const BLOCK_VECTORS = 4;
+
+/**
+ * Runs `body` for each block of channels. `pointers` point at a first channel
+ * and move on by a block each time.
+ */
+export function forChannelBlocks(
+  f: FunctionBuilder,
+  channels: number,
+  pointers: readonly Local[],
+  body: (vectors: number) => Code,
+): Code {
+  const block = f.i32();
+  const vectors = channels / 4;
+  const full = Math.floor(vectors / BLOCK_VECTORS);
+  const rest = vectors % BLOCK_VECTORS;
+  return [
+    full === 0 ? [] : repeat(block, full, [
+      body(BLOCK_VECTORS),
+      pointers.map((pointer) => advance(pointer, 16 * BLOCK_VECTORS)),
+    ]),
+    rest === 0 ? [] : body(rest),
+  ];
+}
+
+/** An image whose pixels a loop visits. */
+export interface Stream {
+  /** Points at the first pixel; unchanged by the loop. */
+  readonly base: Local;
+  /** Bytes from one row to the next and from one pixel to the next. */
+  readonly row: number;
+  readonly pixel: number;
+}
+
+/** Runs `body` for each pixel with a pointer into each stream. */
+export function forPixels(
+  f: FunctionBuilder,
+  height: number,
+  width: number,
+  streams: readonly Stream[],
+  body: (...pointers: Local[]) => Code,
+): Code {
+  const contiguous = streams.every(({ row, pixel }) => row === width * pixel);
+  const [rows, columns] = contiguous ? [1, height * width] : [height, width];
+  const [y, x] = [f.i32(), f.i32()];
+  const pointers = streams.map(() => f.i32());
+  return [
+    streams.map(({ base }, i) => set(pointers[i], get(base))),
+    repeat(y, rows, [
+      repeat(x, columns, [
+        body(...pointers),
+        streams.map(({ pixel }, i) => advance(pointers[i], pixel)),
+      ]),
+      streams.map(({ row, pixel }, i) => advance(pointers[i], row - width * pixel)),
+    ]),
+  ];
+}

@@ -1,0 +1,153 @@
+/**
+ * Gradient of a convolution's weights, summed over one image:
+ *
+ *     dw[ky, kx, c, k] += sum over y, x of X[s*y + ky, s*x + kx, c] * dz[y, x, k]
+ *
+ * with X the input inside its zero padding and dz the output's gradient.
+ *
+ * Register plan: 4 input channels by 8 output channels, 8 vectors of sums that
+ * stay in registers over a block of rows. A pixel takes one load of X, four
+ * shuffles that duplicate its lanes, two loads of dz and 8 multiply-adds; 13
+ * vectors are live. Blocks of rows keep both images in the first-level cache
+ * while the tiles of (c, k) and the taps pass over them.
+ *
+ * dw is laid out as the weights are trained, [tap][C][K]; each thread has its own.
+ */
+import {
+  advance,
+  duplicate,
+  type FunctionReference,
+  get,
+  iadd,
+  int,
+  load,
+  type Module,
+  type MultiplyAdd,
+  repeat,
+  set,
+  store,
+} from "../assembler.ts";
+import { range } from "./convolution.ts";
+
+/** Rows whose pixels pass before the sums go back to memory. */
+const BLOCK_ROWS = 8;
+const UNROLLED_PIXELS = 8;
+
+/** Everything that the kernel's code depends on. */
+export interface WeightGradientShape {
+  readonly kernel: number;
+  readonly stride: number;
+  /** Multiples of 4. */
+  readonly inputChannels: number;
+  readonly outputChannels: number;
+  /** Output pixels. */
+  readonly height: number;
+  readonly width: number;
+  /** Bytes from one row to the next. */
+  readonly inputRow: number;
+  readonly gradientRow: number;
+}
+
+/** Kernel (input, gradient, dw): pointers to X's first window, dz's first pixel, dw. */
+export function weightGradientKernel(
+  module: Module,
+  multiplyAdd: MultiplyAdd,
+  shape: WeightGradientShape,
+): FunctionReference {
+  const { kernel, stride, inputChannels, outputChannels, height, width } = shape;
+  const { inputRow, gradientRow } = shape;
+  const name = `weight gradient ${JSON.stringify(shape)}`;
+  return module.function(name, ["i32", "i32", "i32"], (f, input, gradient, dw) => {
+    const sums = f.vectors(8);
+    const [x4, copy, z0, z1] = f.vectors(4);
+    const [block, channel, filter, ky, kx, y, x] = range(7).map(() => f.i32());
+    const [inputTile, tapRow, tap, gradientTile, dwTile, dwTap] = range(6).map(() => f.i32());
+    const [inputPointer, gradientPointer, rowPointer, gradientRowPointer] = range(4).map(() =>
+      f.i32()
+    );
+    const inputPixel = stride * inputChannels * 4;
+    const gradientPixel = outputChannels * 4;
+
+    const pixel = (i: number, vectors: number) => [
+      set(x4, load(inputPointer, i * inputPixel)),
+      set(z0, load(gradientPointer, i * gradientPixel)),
+      vectors === 2 ? set(z1, load(gradientPointer, i * gradientPixel + 16)) : [],
+      range(4).map((lane) => [
+        set(copy, duplicate(get(x4), lane)),
+        range(vectors).map((v) => {
+          const sum = sums[lane * 2 + v];
+          return set(sum, multiplyAdd(get(copy), get(v === 0 ? z0 : z1), get(sum)));
+        }),
+      ]),
+    ];
+    const row = (vectors: number) => {
+      const unrolled = Math.floor(width / UNROLLED_PIXELS);
+      const rest = width % UNROLLED_PIXELS;
+      return [
+        set(inputPointer, get(rowPointer)),
+        set(gradientPointer, get(gradientRowPointer)),
+        unrolled === 0 ? [] : repeat(x, unrolled, [
+          range(UNROLLED_PIXELS).map((i) => pixel(i, vectors)),
+          advance(inputPointer, UNROLLED_PIXELS * inputPixel),
+          advance(gradientPointer, UNROLLED_PIXELS * gradientPixel),
+        ]),
+        range(rest).map((i) => pixel(i, vectors)),
+      ];
+    };
+    const tile = (rows: number, vectors: number) => {
+      const each = range(4).flatMap((lane) => range(vectors).map((v) => [lane, v]));
+      const offset = (lane: number, v: number) => lane * outputChannels * 4 + 16 * v;
+      return [
+        each.map(([lane, v]) => set(sums[lane * 2 + v], load(dwTap, offset(lane, v)))),
+        set(rowPointer, get(tap)),
+        set(gradientRowPointer, get(gradientTile)),
+        repeat(y, rows, [
+          row(vectors),
+          advance(rowPointer, stride * inputRow),
+          advance(gradientRowPointer, gradientRow),
+        ]),
+        each.map(([lane, v]) => store(dwTap, get(sums[lane * 2 + v]), offset(lane, v))),
+      ];
+    };
+    const taps = (rows: number, vectors: number) => [
+      set(tapRow, get(inputTile)),
+      set(dwTap, get(dwTile)),
+      repeat(ky, kernel, [
+        set(tap, get(tapRow)),
+        repeat(kx, kernel, [
+          tile(rows, vectors),
+          advance(tap, inputChannels * 4),
+          advance(dwTap, inputChannels * outputChannels * 4),
+        ]),
+        advance(tapRow, inputRow),
+      ]),
+    ];
+    const blockOfRows = (rows: number) => {
+      const pairs = Math.floor(outputChannels / 8);
+      return [
+        set(inputTile, get(input)),
+        repeat(channel, inputChannels / 4, [
+          set(gradientTile, get(gradient)),
+          set(dwTile, iadd(dw, [get(channel), int(4 * outputChannels * 4), 0x6c])),
+          pairs === 0 ? [] : repeat(filter, pairs, [
+            taps(rows, 2),
+            advance(gradientTile, 32),
+            advance(dwTile, 32),
+          ]),
+          outputChannels % 8 === 0 ? [] : taps(rows, 1),
+          advance(inputTile, 16),
+        ]),
+      ];
+    };
+    const blocks = Math.floor(height / BLOCK_ROWS);
+    const rest = height % BLOCK_ROWS;
+    return [
+      blocks === 0 ? [] : repeat(block, blocks, [
+        blockOfRows(BLOCK_ROWS),
+        advance(input, BLOCK_ROWS * stride * inputRow),
+        advance(gradient, BLOCK_ROWS * gradientRow),
+      ]),
+      rest === 0 ? [] : blockOfRows(rest),
+    ];
+  });
+}

@@ -21,14 +21,19 @@ import type { Weights } from "../resnet/weights.ts";
 
 /** Images as they are stored: bytes, [N, H, W, C], with one label each. */
 export interface ByteImages {
+  /** N. */
   readonly count: number;
+  /** H, in pixels. */
   readonly height: number;
+  /** W, in pixels. */
   readonly width: number;
+  /** C. */
   readonly channels: number;
   /** [N, H, W, C], 0..255. */
   readonly pixels: Uint8Array;
   /** [N], the class of each image. */
   readonly labels: Uint8Array;
+  /** Labels are 0 to `classes` - 1. */
   readonly classes: number;
 }
 
@@ -61,6 +66,7 @@ export interface BatchPlan {
 
 /** Stochastic gradient descent: v = momentum * v + g, w = w - rate * v. */
 export interface SgdSettings {
+  /** From 0 to below 1. */
   readonly momentum: number;
   /** True: w = w - rate * (g + momentum * v). */
   readonly nesterov: boolean;
@@ -72,6 +78,7 @@ export interface SgdSettings {
 
 /** Batch normalisation's constants. */
 export interface BatchNormSettings {
+  /** Added to the variance under the root. */
   readonly epsilon: number;
   /** running = (1 - momentum) * running + momentum * batch; variance unbiased. */
   readonly momentum: number;
@@ -79,22 +86,36 @@ export interface BatchNormSettings {
 
 /** What an engine is built for. */
 export interface EngineOptions {
+  /** The network; its output is [classes]. */
   readonly graph: Graph;
   /** The largest batch that `step` will be given. */
   readonly batchSize: number;
+  /** The optimiser's constants. */
   readonly sgd: SgdSettings;
+  /** Batch normalisation's constants. */
   readonly batchNorm: BatchNormSettings;
   /** Zeros around an image before it is cropped: 4 in the paper. */
   readonly cropPadding: number;
   /** Worker threads, where the engine has them; all cores when undefined. */
   readonly threads?: number;
+  /**
+   * How 3x3 convolutions of stride 1 are computed, where the engine has a
+   * choice: Winograd's minimal filtering (the default; faster, relative error
+   * about 1e-6) or directly (about 2e-7).
+   */
+  readonly convolution?: ConvolutionAlgorithm;
 }
+
+/** See {@link EngineOptions.convolution}. */
+export type ConvolutionAlgorithm = "winograd" | "direct";
 
 /** The images that an engine holds: given once, kept for all steps. */
 export interface EngineData {
   /** Batch plans index this set. */
   readonly train: ByteImages;
+  /** Never trained on. */
   readonly test: ByteImages;
+  /** Holds for both sets. */
   readonly normalisation: Normalisation;
 }
 
@@ -112,7 +133,9 @@ export interface TrainingState {
 export interface StepMetrics {
   /** 1 for the first step. */
   readonly iteration: number;
+  /** The rate that the step was given. */
   readonly learningRate: number;
+  /** Images in the batch. */
   readonly images: number;
   /** Mean softmax cross entropy over the batch; without weight decay. */
   readonly loss: number;
@@ -122,9 +145,11 @@ export interface StepMetrics {
 
 /** Evaluation with running statistics on unaugmented images. */
 export interface Evaluation {
+  /** Images evaluated: N. */
   readonly images: number;
   /** Mean softmax cross entropy. */
   readonly loss: number;
+  /** Images whose prediction is not their label. */
   readonly errors: number;
   /** [N, classes], in the order of the indices asked for. */
   readonly logits: Float32Array;
@@ -136,6 +161,7 @@ export interface Evaluation {
 export interface Probe {
   /** [N, ...graph.inputShape]. */
   readonly input: Float32Array;
+  /** N. */
   readonly images: number;
   /** Batch statistics as in training, or running statistics as in testing. */
   readonly mode: "training" | "inference";
@@ -167,7 +193,9 @@ export interface DeviceDescription {
 
 /** An engine with one network's state in it. */
 export interface Engine {
+  /** The factory's name. */
   readonly name: string;
+  /** What it runs on. */
   readonly device: DeviceDescription;
   /** Bytes that the engine holds or reserves for the network and its data. */
   readonly memoryBytes: number;
@@ -197,6 +225,7 @@ export interface Engine {
 
 /** How an engine is found and made. */
 export interface EngineFactory {
+  /** As `--engine` takes it. */
   readonly name: string;
   /** One line for help and for the choice of `--engine auto`. */
   readonly description: string;
@@ -213,5 +242,6 @@ export interface EngineFactory {
 
 /** What an engine was asked that it cannot do; see the contract on failures. */
 export class EngineError extends Error {
+  /** The class's name, for messages. */
   override name = "EngineError";
 }

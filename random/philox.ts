@@ -93,6 +93,8 @@ export class RandomStream {
   #spare: number | undefined;
 
   /**
+   * Begins a sequence; equal arguments begin equal sequences.
+   *
    * @param seed A whole number from 0 to 2^32 - 1.
    * @param stream What the numbers are for.
    * @param substream Which of the stream's sequences: an epoch, an image, an array. Below 2^32.
@@ -123,8 +125,14 @@ export class RandomStream {
   /**
    * Uniform whole number from 0 to `bound` - 1, without bias: words past the
    * last whole multiple of `bound` are drawn again.
+   *
+   * @param bound A whole number from 1 to 2^32.
+   * @throws {RangeError} If the bound is another.
    */
   below(bound: number): number {
+    if (!Number.isInteger(bound) || bound < 1 || bound > 0x100000000) {
+      throw new RangeError(`a bound is a whole number from 1 to 4294967296, found ${bound}`);
+    }
     const limit = 0x100000000 - (0x100000000 % bound);
     let word = this.word();
     while (word >= limit) word = this.word();

@@ -12,6 +12,7 @@ export interface Architecture {
   readonly shortcut: "A" | "B";
   /** Where option A puts its zero channels; without effect for B and plain nets. */
   readonly zeroChannels: ZeroChannels;
+  /** Outputs of the last layer. */
   readonly classes: number;
   /** [H, W, C] of an input image. */
   readonly inputShape: Shape;
@@ -23,6 +24,7 @@ export const ARCHITECTURE_FORMS =
 
 /** A name that no architecture has. */
 export class ArchitectureError extends Error {
+  /** The class's name, for messages. */
   override name = "ArchitectureError";
 }
 

@@ -9,36 +9,47 @@
 /** Shape of one image's activation: [H, W, C], or [C] after global pooling. */
 export type Shape = readonly number[];
 
-/** The 3x3, 7x7, 1x1 ... convolution without activation. */
-export interface ConvolutionSpec {
-  readonly kind: "convolution";
+/** What all nodes with one input have. */
+export interface SingleInput {
+  /** The node's own name, which begins the names of its parameters. */
   readonly name: string;
+  /** The node whose output it takes, or {@link INPUT}. */
   readonly input: string;
+}
+
+/** The 3x3, 7x7, 1x1 ... convolution without activation. */
+export interface ConvolutionSpec extends SingleInput {
+  /** Tells the kinds of node apart. */
+  readonly kind: "convolution";
+  /** Output channels. */
   readonly filters: number;
+  /** Height and width of the window in pixels. */
   readonly kernel: number;
+  /** Pixels from one window to the next, down and across. */
   readonly stride: number;
   /** Zeros on each of the four sides. */
   readonly padding: number;
+  /** Whether a trainable number is added to each output channel. */
   readonly bias: boolean;
 }
 
 /** Batch normalisation over N, H and W with a scale and a shift a channel. */
-export interface BatchNormSpec {
+export interface BatchNormSpec extends SingleInput {
+  /** Tells the kinds of node apart. */
   readonly kind: "batch-norm";
-  readonly name: string;
-  readonly input: string;
 }
 
 /** max(x, 0). */
-export interface ReluSpec {
+export interface ReluSpec extends SingleInput {
+  /** Tells the kinds of node apart. */
   readonly kind: "relu";
-  readonly name: string;
-  readonly input: string;
 }
 
 /** Elementwise sum of two activations of one shape. */
 export interface AddSpec {
+  /** Tells the kinds of node apart. */
   readonly kind: "add";
+  /** The node's own name. */
   readonly name: string;
   /** [the residual branch, the shortcut]. */
   readonly inputs: readonly [string, string];
@@ -48,37 +59,40 @@ export interface AddSpec {
  * The parameter-free shortcut of option A: every `stride`-th pixel, and zero
  * channels up to `filters`: all after the others, or half on each side.
  */
-export interface ShortcutASpec {
+export interface ShortcutASpec extends SingleInput {
+  /** Tells the kinds of node apart. */
   readonly kind: "shortcut-a";
-  readonly name: string;
-  readonly input: string;
+  /** Output channels, no fewer than the input has. */
   readonly filters: number;
+  /** Pixels from one window to the next, down and across. */
   readonly stride: number;
+  /** Where the zero channels stand. */
   readonly zeroChannels: ZeroChannels;
 }
 
 /** Maximum over a square window; padding counts as minus infinity. */
-export interface MaxPoolSpec {
+export interface MaxPoolSpec extends SingleInput {
+  /** Tells the kinds of node apart. */
   readonly kind: "max-pool";
-  readonly name: string;
-  readonly input: string;
+  /** Height and width of the window in pixels. */
   readonly kernel: number;
+  /** Pixels from one window to the next, down and across. */
   readonly stride: number;
+  /** Pixels on each of the four sides. */
   readonly padding: number;
 }
 
 /** Mean over H and W: [H, W, C] to [C]. */
-export interface GlobalAveragePoolSpec {
+export interface GlobalAveragePoolSpec extends SingleInput {
+  /** Tells the kinds of node apart. */
   readonly kind: "global-average-pool";
-  readonly name: string;
-  readonly input: string;
 }
 
 /** Fully connected layer with bias: [C] to [units]. */
-export interface DenseSpec {
+export interface DenseSpec extends SingleInput {
+  /** Tells the kinds of node apart. */
   readonly kind: "dense";
-  readonly name: string;
-  readonly input: string;
+  /** Outputs. */
   readonly units: number;
 }
 
@@ -102,6 +116,7 @@ export interface ParameterSpec {
   readonly name: string;
   /** PyTorch's layout: [O, I, H, W] for kernels, [O, I] for dense, [C]. */
   readonly shape: readonly number[];
+  /** What the array is for, which decides how it starts. */
   readonly role: "kernel" | "bias" | "bn-scale" | "bn-shift" | "bn-mean" | "bn-variance";
   /** Running statistics are state, but are not trained and never counted. */
   readonly trainable: boolean;
@@ -111,6 +126,7 @@ export interface ParameterSpec {
 export interface Inferred {
   /** Output shape of one image. */
   readonly shape: Shape;
+  /** The arrays of the state that the node owns. */
   readonly parameters: readonly ParameterSpec[];
   /** Multiply-adds for one image: convolutions and dense layers alone. */
   readonly multiplyAdds: number;
@@ -121,9 +137,11 @@ export type Node = NodeSpec & Inferred;
 
 /** A network: nodes in an order in which every input comes before its use. */
 export interface Graph {
+  /** For tables and reports. */
   readonly name: string;
   /** [H, W, C] of an input image; its node name is {@link INPUT}. */
   readonly inputShape: Shape;
+  /** In an order in which every input comes before its use. */
   readonly nodes: readonly Node[];
   /** Name of the node whose output is the network's. */
   readonly output: string;
@@ -134,6 +152,7 @@ export const INPUT = "input";
 
 /** A graph that contradicts itself: what was tried, the rule and the value. */
 export class GraphError extends Error {
+  /** The class's name, for messages. */
   override name = "GraphError";
 }
 

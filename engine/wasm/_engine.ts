@@ -137,7 +137,7 @@ export class WasmEngine implements Engine {
         threads,
         cores,
         relaxedSimd,
-        convolution: "direct",
+        convolution: options.convolution ?? "winograd",
         architecture: Deno.build.arch,
         system: Deno.build.os,
         v8: Deno.version.v8,

@@ -6,9 +6,11 @@ import { type Graph, parametersOf, type ParameterSpec, sizeOf } from "../../resn
 import type { EngineOptions } from "../engine.ts";
 import { type ConvolveOp, type Plan, planGraph } from "../plan.ts";
 import { CONTROL_BYTES } from "./_control.ts";
+import { TILE_CHANNELS } from "./kernels/convolution.ts";
 import { PLAN_WORDS } from "./kernels/input.ts";
 import { LOSS_BYTES } from "./kernels/loss.ts";
 import { COEFFICIENTS, type ImageShape } from "./kernels/normalise.ts";
+import { PLACES, planeBytes, tilesOf } from "./kernels/winograd.ts";
 
 /** Images in one call of the evaluation program. */
 export const EVALUATION_IMAGES = 512;
@@ -35,12 +37,23 @@ export interface ParityClass {
   readonly weights: number;
 }
 
+/** Transformed weights and how many images share a matrix product; see `kernels/winograd.ts`. */
+export interface StoredWinograd {
+  readonly images: number;
+  /** Tiles of all those images: rows of each plane. */
+  readonly tiles: number;
+  readonly forward: number;
+  readonly backward: number;
+}
+
 /** A convolution's geometry and arrays. */
 export interface StoredConvolution {
   readonly input: ImageShape;
   readonly output: ImageShape;
   readonly master: number;
   readonly bias?: number;
+  /** Where Winograd's algorithm is used; else the two that follow are there. */
+  readonly winograd?: StoredWinograd;
   readonly packed: number;
   readonly classes: readonly ParityClass[];
   /** Offset in the thread's scratch of the input in its zeros; undefined: none needed. */
@@ -77,6 +90,11 @@ export interface Layout {
   readonly scratchStride: number;
   /** Offset in a thread's scratch of a double for each class. */
   readonly lossScratch: number;
+  /** Offsets in a thread's scratch of three sets of transformed tiles, and of dU, which is 0. */
+  readonly tileScratch: readonly [number, number, number];
+  readonly weightGradientScratch: number;
+  /** Images that a thread evaluates together. */
+  readonly inferenceImages: number;
   /** Each image's storage is its own: a thread runs several operations on one image. */
   readonly storage: number;
   readonly storageStride: number;
@@ -155,13 +173,28 @@ export function layOut(options: EngineOptions, threads: number): Layout {
     if (op.kind !== "convolve") continue;
     const gradient = training.backward.find((other) => other.forward === op)?.outputGradient;
     const isTransient = gradient !== undefined && transient.has(gradient);
+    const useWinograd = options.convolution !== "direct" && suitsWinograd(op);
     convolutions.set(
       op.node.name,
-      layOutConvolution(op, isTransient, parameters, reserve, scratchFor),
+      layOutConvolution(op, isTransient, useWinograd, parameters, reserve, scratchFor),
     );
   }
-  const lossScratch = scratchSize;
-  scratchSize += Math.ceil(training.output.size * 8 / 64) * 64;
+  const scratchBytes = (bytes: number): number => {
+    const offset = scratchSize;
+    scratchSize += Math.ceil(bytes / 64) * 64;
+    return offset;
+  };
+  const lossScratch = scratchBytes(training.output.size * 8);
+  const transformed = [...convolutions.values()].filter(({ winograd }) => winograd !== undefined);
+  const largest = (bytes: (convolution: StoredConvolution) => number) =>
+    scratchBytes(Math.max(0, ...transformed.map(bytes)));
+  const tiles = ({ winograd, input, output }: StoredConvolution) =>
+    PLACES * planeBytes(winograd!.tiles, Math.max(input.channels, output.channels));
+  const tileScratch = [largest(tiles), largest(tiles), largest(tiles)] as const;
+  const weightGradientScratch = largest(({ input, output }) =>
+    4 * PLACES * input.channels * output.channels
+  );
+  const inferenceImages = Math.max(1, ...transformed.map(({ winograd }) => winograd!.images));
 
   const partials = new Map<string, number>();
   const coefficientOffsets = new Map<string, number>();
@@ -178,7 +211,7 @@ export function layOut(options: EngineOptions, threads: number): Layout {
   const storageStride = (Math.ceil(4 * training.storage / 64) + 1) * 64;
   const storage = reserve(storageStride * batchSize);
   const inferenceStride = (Math.ceil(4 * inference.storage / 64) + 1) * 64;
-  const inferenceStorage = reserve(inferenceStride * threads);
+  const inferenceStorage = reserve(inferenceStride * inferenceImages * threads);
   return {
     training,
     inference,
@@ -202,6 +235,9 @@ export function layOut(options: EngineOptions, threads: number): Layout {
     scratch,
     scratchStride: scratchSize,
     lossScratch,
+    tileScratch,
+    weightGradientScratch,
+    inferenceImages,
     storage,
     storageStride,
     inferenceStorage,
@@ -217,9 +253,21 @@ function storedSize({ shape, role }: ParameterSpec): number {
   return sizeOf(window) * roundUp(channels) * roundUp(filters);
 }
 
+/** Tiles that a matrix product should have at least, to pay for reading its weights. */
+const PRODUCT_TILES = 16;
+
+/** 3x3, stride 1, whole tiles, and channels enough to pay for the transforms. */
+function suitsWinograd({ kernel, stride, padding, input, output, bias }: ConvolveOp): boolean {
+  if (kernel !== 3 || stride !== 1 || padding !== 1 || bias) return false;
+  const [height, width, channels] = input.shape;
+  return height % 4 === 0 && width % 4 === 0 && channels >= 16 &&
+    output.shape[2] >= TILE_CHANNELS;
+}
+
 function layOutConvolution(
   op: ConvolveOp,
   transientGradient: boolean,
+  useWinograd: boolean,
   parameters: ReadonlyMap<string, StoredParameter>,
   reserve: (bytes: number) => number,
   scratchFor: (use: string, image: ImageShape) => number,
@@ -267,7 +315,7 @@ function layOutConvolution(
           row: row.place + before,
           column: column.place + before,
         })),
-        weights: reserve(weightBytes * share),
+        weights: useWinograd ? 0 : reserve(weightBytes * share),
       };
     })
   );
@@ -276,13 +324,22 @@ function layOutConvolution(
     width: image.width + first + last,
     channels: image.channels,
   });
+  const tiles = tilesOf(output);
+  const images = Math.max(1, Math.ceil(PRODUCT_TILES / tiles));
+  const transformedBytes = weightBytes / (kernel * kernel) * PLACES;
   const needsGradientScratch = transientGradient || before + after > 0;
   return {
     input,
     output,
     master: parameters.get(`${op.node.name}.weight`)!.address,
     bias: parameters.get(`${op.node.name}.bias`)?.address,
-    packed: reserve(weightBytes),
+    winograd: !useWinograd ? undefined : {
+      images,
+      tiles: images * tiles,
+      forward: reserve(transformedBytes),
+      backward: reserve(transformedBytes),
+    },
+    packed: useWinograd ? 0 : reserve(weightBytes),
     classes,
     paddedInput: padding === 0
       ? undefined

@@ -21,6 +21,7 @@ import {
   copyBytes,
   equal,
   exit,
+  fillZero,
   forRange,
   type FunctionReference,
   get,
@@ -28,9 +29,11 @@ import {
   idiv,
   imul,
   int,
+  isub,
   loadInt,
   type Local,
   loopWhile,
+  minimum,
   type Module,
   type MultiplyAdd,
   repeat,
@@ -49,7 +52,13 @@ import type {
   PoolOp,
 } from "../plan.ts";
 import { CONTROL } from "./_control.ts";
-import { type Layout, roundUp, type StoredConvolution, storedImage } from "./_layout.ts";
+import {
+  type Layout,
+  roundUp,
+  type StoredConvolution,
+  storedImage,
+  type StoredWinograd,
+} from "./_layout.ts";
 import {
   convolutionKernel,
   packBackwardKernel,
@@ -61,6 +70,7 @@ import { LOSS_BYTES, lossKernel, type MathImports } from "./kernels/loss.ts";
 import {
   backwardCoefficientsKernel,
   forwardCoefficientsKernel,
+  type ImageShape,
   maskKernel,
   normaliseGradientKernel,
   normaliseKernel,
@@ -77,6 +87,19 @@ import {
   shortcutKernel,
 } from "./kernels/pool.ts";
 import { updateKernel } from "./kernels/update.ts";
+import {
+  gradientProductsKernel,
+  gradientTransformKernel,
+  inputTransformKernel,
+  outputTransformKernel,
+  packBackwardWinogradKernel,
+  packForwardWinogradKernel,
+  PLACES,
+  planeBytes,
+  productsKernel,
+  tilesOf,
+  weightGradientTransformKernel,
+} from "./kernels/winograd.ts";
 import { weightGradientKernel } from "./kernels/weight_gradient.ts";
 
 /** What the threads can be told to do. */
@@ -99,12 +122,24 @@ const SPINS = 2000;
 interface Frame {
   readonly thread: Local;
   readonly image: Local;
+  /** First image of the block that is worked on. */
+  readonly block: Local;
   readonly scratch: Local;
   readonly coefficients: Local;
   readonly storage: Local;
 }
 
 type ImageCode = (frame: Frame) => Code;
+
+/** Code for a group of images that share a product: `each` runs a body for each image. */
+type GroupCode = (
+  frame: Frame,
+  each: (body: (slot: Code) => Code) => Code,
+  partial: (then: Code) => Code,
+) => Code;
+
+/** Work on every image, one at a time or in groups. */
+type Work = ImageCode | { readonly images: number; readonly code: GroupCode };
 
 /** Emits the engine's program into a module: `serve` and `run` are its entries. */
 export function emitProgram(
@@ -186,7 +221,8 @@ function barrierFunction(module: Module, threads: number): FunctionReference {
 /** Splits per-image code at the points where a sum over the batch is needed. */
 class Segments {
   readonly functions: FunctionReference[] = [];
-  #images: ImageCode[] = [];
+  #work: Work[] = [];
+  #last: ImageCode[] = [];
   /** What every thread computes at the start of the next segment. */
   #start: ImageCode[] = [];
   #pending: { readonly layer: string; readonly code: ImageCode }[] = [];
@@ -197,9 +233,19 @@ class Segments {
     readonly barrier: FunctionReference,
   ) {}
 
-  /** Code for each image. */
-  image(code: ImageCode): void {
-    this.#images.push(code);
+  /** Work on each image. */
+  add(work: Work): void {
+    this.#work.push(work);
+  }
+
+  /** Code for each thread after its images; at most once a segment. */
+  last(code: ImageCode): void {
+    this.#last.push(code);
+  }
+
+  /** Ends the segment if it has code for after the images. */
+  beforeLast(): void {
+    if (this.#last.length > 0) this.end();
   }
 
   /** A layer's sums that the images so far add to, and what to make of them once complete. */
@@ -213,16 +259,15 @@ class Segments {
   }
 
   end(): void {
-    const [images, start, { barrier }] = [this.#images, this.#start, this];
     const ends = this.#pending.length > 0;
-    if (images.length > 0 || start.length > 0) {
+    if (this.#work.length > 0 || this.#start.length > 0) {
+      const last = [...this.#last, ...(ends ? [() => call(this.barrier)] : [])];
       const name = `${this.name} ${this.functions.length}`;
-      this.functions.push(
-        this.emitter.overImages(name, start, images, ends ? call(barrier) : []),
-      );
+      this.functions.push(this.emitter.overImages(name, this.#start, this.#work, last));
     }
     this.#start = this.#pending.map(({ code }) => code);
-    this.#images = [];
+    this.#work = [];
+    this.#last = [];
     this.#pending = [];
   }
 
@@ -243,31 +288,60 @@ class Emitter {
     readonly layout: Layout,
   ) {}
 
-  /** A function (thread): `start` once, `images` for each of the thread's images, `end` once. */
+  /** A function (thread): `start` once, `work` on the thread's images, `last` once. */
   overImages(
     name: string,
     start: readonly ImageCode[],
-    images: readonly ImageCode[],
-    end: Code = [],
+    work: readonly Work[],
+    last: readonly ImageCode[] = [],
   ): FunctionReference {
     const { layout } = this;
+    const step = Math.max(1, ...work.map((part) => typeof part === "function" ? 1 : part.images));
     return this.module.function(name, ["i32"], (f, thread) => {
-      const [image, last, scratch, coefficients, storage] = range(5).map(() => f.i32());
-      const frame = { thread, image, scratch, coefficients, storage };
+      const [image, block, scratch, coefficients, storage] = range(5).map(() => f.i32());
+      const [end, blockEnd, group, groupEnd] = range(4).map(() => f.i32());
+      const frame = { thread, image, block, scratch, coefficients, storage };
       const own = (local: Local, base: number, stride: number) =>
         set(local, iadd(int(base), imul(thread, int(stride))));
       const share = (index: Code) =>
         idiv(imul(index, loadInt(int(CONTROL.images))), int(layout.threads));
+      const inGroups = ({ images, code }: Exclude<Work, ImageCode>) => {
+        const each = (body: (slot: Code) => Code) =>
+          forRange(image, get(group), groupEnd, 1, body(isub(image, group)));
+        const partial = (then: Code) => when(below(isub(groupEnd, group), int(images)), then);
+        return forRange(group, get(block), blockEnd, images, [
+          set(groupEnd, minimum(iadd(group, int(images)), blockEnd)),
+          code(frame, each, partial),
+        ]);
+      };
+      // Neighbours that work image by image share a loop: the image is in cache.
+      const loops: Code[] = [];
+      let single: Code[] = [];
+      const flush = () => {
+        if (single.length > 0) loops.push(forRange(image, get(block), blockEnd, 1, single));
+        single = [];
+      };
+      for (const part of work) {
+        if (typeof part === "function") single.push(part(frame));
+        else {
+          flush();
+          loops.push(inGroups(part));
+        }
+      }
+      flush();
       return [
         own(scratch, layout.scratch, layout.scratchStride),
         own(coefficients, layout.coefficients, layout.coefficientStride),
-        own(storage, layout.inferenceStorage, layout.inferenceStride),
+        own(storage, layout.inferenceStorage, layout.inferenceStride * layout.inferenceImages),
         start.map((code) => code(frame)),
-        images.length === 0 ? [] : [
-          set(last, share(iadd(thread, int(1)))),
-          forRange(image, share(get(thread)), last, 1, images.map((code) => code(frame))),
+        work.length === 0 ? [] : [
+          set(end, share(iadd(thread, int(1)))),
+          forRange(block, share(get(thread)), end, step, [
+            set(blockEnd, minimum(iadd(block, int(step)), end)),
+            loops,
+          ]),
         ],
-        end,
+        last.map((code) => code(frame)),
       ];
     });
   }
@@ -302,16 +376,26 @@ class Emitter {
   // Programs.
 
   pack(): FunctionReference {
-    const { module, layout } = this;
+    const { module, multiplyAdd, layout } = this;
     const convolutions = [...layout.convolutions.values()];
-    const work = convolutions.map(({ input, output, master, packed, classes }) => {
+    const work = convolutions.map((convolution) => {
+      const { input, output, master, packed, classes, winograd } = convolution;
+      const [channels, filters] = [input.channels, output.channels];
+      if (winograd) {
+        const forward = packForwardWinogradKernel(module, multiplyAdd, channels, filters);
+        const backward = packBackwardWinogradKernel(module, multiplyAdd, channels, filters);
+        return [
+          call(forward, int(master), int(winograd.forward)),
+          call(backward, int(master), int(winograd.backward)),
+        ];
+      }
       const size = classes.reduce((sum, { taps }) => sum + taps.length, 0);
-      const forward = packForwardKernel(module, size, input.channels, output.channels);
+      const forward = packForwardKernel(module, size, channels, filters);
       return [
         call(forward, int(master), int(packed)),
         classes.filter(({ taps }) => taps.length > 0).map(({ taps, weights }) =>
           call(
-            packBackwardKernel(module, taps, input.channels, output.channels),
+            packBackwardKernel(module, taps, channels, filters),
             int(master),
             int(weights),
           )
@@ -363,7 +447,7 @@ class Emitter {
     for (const layer of layersThatRead(training, training.input)) this.#statistics(segments, layer);
     for (const op of training.forward) {
       if (op.kind === "normalise" && op.batchNorm) segments.needs(op.batchNorm.name);
-      segments.image(this.#forwardOp(op, (tensor) => this.#at(tensor)));
+      segments.add(this.#forwardOp(op, (tensor) => this.#at(tensor)));
       for (const layer of layersThatRead(training, op.output)) this.#statistics(segments, layer);
     }
     return segments.finish();
@@ -374,7 +458,7 @@ class Emitter {
     const shape = storedImage(op.input.shape);
     const kernel = statisticsKernel(this.module, shape);
     const [z, partials] = [this.#at(op.input), this.#partials(name, shape.channels)];
-    segments.image((frame) => call(kernel, z(frame), partials(frame)));
+    segments.add((frame) => call(kernel, z(frame), partials(frame)));
     segments.sum(name, this.#forwardCoefficients(op));
   }
 
@@ -398,7 +482,7 @@ class Emitter {
       );
   }
 
-  #forwardOp(op: ForwardOp, at: (tensor: PlanTensor) => ImageCode): ImageCode {
+  #forwardOp(op: ForwardOp, at: (tensor: PlanTensor) => ImageCode): Work {
     switch (op.kind) {
       case "convolve":
         return this.#convolve(op, at);
@@ -409,8 +493,9 @@ class Emitter {
     }
   }
 
-  #convolve(op: ConvolveOp, at: (tensor: PlanTensor) => ImageCode): ImageCode {
+  #convolve(op: ConvolveOp, at: (tensor: PlanTensor) => ImageCode): Work {
     const stored = this.layout.convolutions.get(op.node.name)!;
+    if (stored.winograd) return this.#convolveWinograd(op, stored, stored.winograd, at);
     const { input, output, packed } = stored;
     const { row, prepare, pointer } = this.#paddedInput(op, stored, at);
     const pixel = input.channels * 4;
@@ -432,6 +517,38 @@ class Emitter {
       prepare(frame),
       call(kernel, pointer(frame), to(frame), int(packed), int(stored.bias ?? 0)),
     ];
+  }
+
+  #convolveWinograd(
+    op: ConvolveOp,
+    stored: StoredConvolution,
+    { images, tiles, forward }: StoredWinograd,
+    at: (tensor: PlanTensor) => ImageCode,
+  ): Work {
+    const { module, multiplyAdd } = this;
+    const { input, output } = stored;
+    const { row, prepare, pointer } = this.#paddedInput(op, stored, at);
+    const transform = inputTransformKernel(module, multiplyAdd, input, row, tiles);
+    const products = productsKernel(module, multiplyAdd, tiles, input.channels, output.channels);
+    const back = outputTransformKernel(module, multiplyAdd, output, tiles, false);
+    const [v, m] = this.#tileScratch();
+    const to = at(op.output);
+    const code: GroupCode = (frame, each) => [
+      each((slot) => [
+        prepare(frame),
+        call(transform, pointer(frame), tilesOfSlot(v(frame), slot, input)),
+      ]),
+      call(products, v(frame), m(frame), int(forward)),
+      each((slot) => call(back, tilesOfSlot(m(frame), slot, output), to(frame))),
+    ];
+    return { images, code };
+  }
+
+  /** Addresses of the thread's three sets of transformed tiles. */
+  #tileScratch(): ImageCode[] {
+    return this.layout.tileScratch.map((offset) => ({ scratch }: Frame) =>
+      iadd(scratch, int(offset))
+    );
   }
 
   /** The input inside its zeros: in the thread's scratch, or in place without padding. */
@@ -532,14 +649,14 @@ class Emitter {
       const mask = maskKernel(module, multiplyAdd, shape, { affine, relu });
       const coefficients = affine ? this.#coefficients(batchNorm.name) : () => int(0);
       const partials = affine ? this.#partials(batchNorm.name, shape.channels) : () => int(0);
-      segments.image((frame) =>
+      segments.add((frame) =>
         call(mask, dy(frame), y(frame), z(frame), partials(frame), coefficients(frame))
       );
     }
     const pass = ({ tensor, accumulate }: NonNullable<BackwardOp["inputGradient"]>) => {
       const kernel = addImageKernel(module, tensor.size, accumulate);
       const to = this.#at(tensor);
-      segments.image((frame) => call(kernel, dy(frame), to(frame)));
+      segments.add((frame) => call(kernel, dy(frame), to(frame)));
     };
     if (op.addendGradient) pass(op.addendGradient);
     if (!batchNorm) {
@@ -564,7 +681,7 @@ class Emitter {
     if (target.tensor.transient) return;
     segments.needs(name);
     const row = shape.width * shape.channels * 4;
-    segments.image(
+    segments.add(
       this.#normaliseGradient(op, forward, row, target.accumulate, this.#at(target.tensor)),
     );
   }
@@ -591,31 +708,14 @@ class Emitter {
   #convolveBackward(segments: Segments, op: BackwardOp, forward: ConvolveOp): void {
     const { module, multiplyAdd, layout } = this;
     const stored = layout.convolutions.get(forward.node.name)!;
-    const { input, output, gradientPadding: { before, after } } = stored;
-    const pixel = output.channels * 4;
-    const padded = stored.paddedGradient;
-    const row = (output.width + (padded === undefined ? 0 : before + after)) * pixel;
-
-    // The output's gradient, in scratch inside its zeros where those are needed.
-    const inner: ImageCode = padded === undefined
-      ? this.#at(op.outputGradient)
-      : ({ scratch }) => iadd(scratch, int(padded + before * (row + pixel)));
-    const outer: ImageCode = padded === undefined
-      ? inner
-      : ({ scratch }) => iadd(scratch, int(padded));
-    if (op.outputGradient.transient) {
-      const producer = layout.training.backward.find((other) =>
-        other.inputGradient?.tensor === op.outputGradient
-      )!;
-      const normalise = producer.forward as NormaliseOp;
-      segments.needs(normalise.batchNorm!.name);
-      segments.image(this.#normaliseGradient(producer, normalise, row, false, inner));
-    } else if (padded !== undefined) {
-      const copy = padKernel(module, output.height, output.width * pixel, row);
-      const from = this.#at(op.outputGradient);
-      segments.image((frame) => call(copy, from(frame), inner(frame)));
+    const gradient = this.#paddedGradient(segments, op, forward, stored);
+    if (stored.winograd) {
+      this.#convolveBackwardWinograd(segments, op, forward, stored, stored.winograd, gradient);
+      return;
     }
-
+    const { input, output } = stored;
+    const { row, inner, outer } = gradient;
+    segments.add(gradient.prepare);
     const { row: inputRow, prepare, pointer } = this.#paddedInput(
       forward,
       stored,
@@ -632,19 +732,108 @@ class Emitter {
       gradientRow: row,
     });
     const dw = this.#gradient(stored.master);
-    segments.image((frame) => [
+    segments.add((frame) => [
       prepare(frame),
       call(weightGradient, pointer(frame), inner(frame), dw(frame)),
     ]);
     if (stored.bias !== undefined) {
       const kernel = biasGradientKernel(module, output, row);
       const db = this.#gradient(stored.bias);
-      segments.image((frame) => call(kernel, inner(frame), db(frame)));
+      segments.add((frame) => call(kernel, inner(frame), db(frame)));
     }
     if (op.inputGradient) {
       const code = this.#inputGradient(op.inputGradient, forward, stored, row, outer);
-      segments.image(op.onlyForProbes ? onlyForProbes(code) : code);
+      segments.add(op.onlyForProbes ? onlyForProbes(code) : code);
     }
+  }
+
+  #convolveBackwardWinograd(
+    segments: Segments,
+    op: BackwardOp,
+    forward: ConvolveOp,
+    { input, output, master, paddedInput, ...stored }: StoredConvolution,
+    { images, tiles, backward }: StoredWinograd,
+    gradient: PaddedGradient,
+  ): void {
+    const { module, multiplyAdd, layout } = this;
+    const [channels, filters] = [input.channels, output.channels];
+    const { row: inputRow, prepare, pointer } = this.#paddedInput(
+      forward,
+      { input, output, master, paddedInput, ...stored },
+      (tensor) => this.#at(tensor),
+    );
+    const toV = inputTransformKernel(module, multiplyAdd, input, inputRow, tiles);
+    const toGradientV = inputTransformKernel(module, multiplyAdd, output, gradient.row, tiles);
+    const toGradientM = gradientTransformKernel(module, multiplyAdd, output, gradient.row, tiles);
+    const weightProducts = gradientProductsKernel(module, multiplyAdd, tiles, channels, filters);
+    const products = productsKernel(module, multiplyAdd, tiles, filters, channels);
+    const [v, gradientM, gradientV] = this.#tileScratch();
+    const du: ImageCode = ({ scratch }) => iadd(scratch, int(layout.weightGradientScratch));
+    const target = op.inputGradient;
+    const inputGradient = (frame: Frame, each: Parameters<GroupCode>[1]): Code => {
+      if (!target) return [];
+      const { tensor, accumulate } = target;
+      const back = outputTransformKernel(module, multiplyAdd, input, tiles, accumulate);
+      const to = this.#at(tensor);
+      // V is done with: its place takes the products.
+      const code = [
+        call(products, gradientV(frame), v(frame), int(backward)),
+        each((slot) => call(back, tilesOfSlot(v(frame), slot, input), to(frame))),
+      ];
+      return op.onlyForProbes ? when(loadInt(int(CONTROL.inputGradient)), code) : code;
+    };
+    segments.beforeLast();
+    segments.add({
+      images,
+      code: (frame, each, partial) => [
+        // Rows of images that are not there must not count: their gradient is 0.
+        partial(fillZero(gradientM(frame), int(PLACES * planeBytes(tiles, filters)))),
+        each((slot) => [
+          gradient.prepare(frame),
+          call(toGradientV, gradient.outer(frame), tilesOfSlot(gradientV(frame), slot, output)),
+          call(toGradientM, gradient.inner(frame), tilesOfSlot(gradientM(frame), slot, output)),
+          prepare(frame),
+          call(toV, pointer(frame), tilesOfSlot(v(frame), slot, input)),
+        ]),
+        call(weightProducts, v(frame), gradientM(frame), du(frame)),
+        inputGradient(frame, each),
+      ],
+    });
+    const back = weightGradientTransformKernel(module, multiplyAdd, channels, filters);
+    const dw = this.#gradient(master);
+    segments.last((frame) => call(back, du(frame), dw(frame)));
+  }
+
+  /** The output's gradient, in scratch inside its zeros where those are needed. */
+  #paddedGradient(
+    segments: Segments,
+    op: BackwardOp,
+    { node }: ConvolveOp,
+    { output, paddedGradient: padded, gradientPadding: { before, after } }: StoredConvolution,
+  ): PaddedGradient {
+    const { module, layout } = this;
+    const pixel = output.channels * 4;
+    const row = (output.width + (padded === undefined ? 0 : before + after)) * pixel;
+    if (padded === undefined) {
+      const at = this.#at(op.outputGradient);
+      return { row, prepare: () => [], inner: at, outer: at };
+    }
+    const inner: ImageCode = ({ scratch }) => iadd(scratch, int(padded + before * (row + pixel)));
+    const outer: ImageCode = ({ scratch }) => iadd(scratch, int(padded));
+    if (!op.outputGradient.transient) {
+      const copy = padKernel(module, output.height, output.width * pixel, row);
+      const from = this.#at(op.outputGradient);
+      return { row, prepare: (frame) => call(copy, from(frame), inner(frame)), inner, outer };
+    }
+    const producer = layout.training.backward.find((other) =>
+      other.inputGradient?.tensor === op.outputGradient
+    );
+    if (producer?.forward.kind !== "normalise" || !producer.forward.batchNorm) {
+      throw new Error(`the gradient of ${node.name} is transient, but no batch norm makes it`);
+    }
+    segments.needs(producer.forward.batchNorm.name);
+    const prepare = this.#normaliseGradient(producer, producer.forward, row, false, inner);
+    return { row, prepare, inner, outer };
   }
 
   #inputGradient(
@@ -680,7 +869,7 @@ class Emitter {
         call(kernel, gradient(frame), iadd(to(frame), int(offset)), int(parity.weights), int(0));
     });
     return (frame) => [
-      complete || accumulate ? [] : zero(to(frame), input.height * row),
+      complete || accumulate ? [] : fillZero(to(frame), int(input.height * row)),
       calls.map((code) => code(frame)),
     ];
   }
@@ -720,7 +909,7 @@ class Emitter {
         }
       }
     })();
-    segments.image(op.onlyForProbes ? onlyForProbes(code) : code);
+    segments.add(op.onlyForProbes ? onlyForProbes(code) : code);
   }
 
   update(): FunctionReference {
@@ -751,12 +940,15 @@ class Emitter {
       }));
   }
 
-  /** The whole network on one image after another: activations stay in cache. */
+  /** The whole network on a few images after another: activations stay in cache. */
   evaluate(): FunctionReference {
     const { layout } = this;
     const { inference } = layout;
-    const at = (tensor: PlanTensor): ImageCode => ({ storage }) =>
-      iadd(storage, int(4 * tensor.offset));
+    const at = (tensor: PlanTensor): ImageCode => ({ storage, image, block }) =>
+      iadd(
+        iadd(storage, int(4 * tensor.offset)),
+        imul(isub(image, block), int(layout.inferenceStride)),
+      );
     const layers = inference.forward.filter((op): op is NormaliseOp =>
       op.kind === "normalise" && op.batchNorm !== undefined
     );
@@ -779,6 +971,21 @@ class Emitter {
   }
 }
 
+/** A convolution's output gradient: its rows, and the code that puts it there. */
+interface PaddedGradient {
+  /** Bytes from one row to the next. */
+  readonly row: number;
+  readonly prepare: ImageCode;
+  /** Address of the first pixel, and of the zeros before it. */
+  readonly inner: ImageCode;
+  readonly outer: ImageCode;
+}
+
+/** Address of an image's tiles in a plane that several images share. */
+function tilesOfSlot(plane: Code, slot: Code, image: ImageShape): Code {
+  return iadd(plane, imul(slot, int(tilesOf(image) * image.channels * 4)));
+}
+
 /** Batch-norm layers whose input is the given tensor. */
 function layersThatRead(plan: Plan, tensor: PlanTensor): NormaliseOp[] {
   return plan.forward.filter((op): op is NormaliseOp =>
@@ -788,10 +995,6 @@ function layersThatRead(plan: Plan, tensor: PlanTensor): NormaliseOp[] {
 
 function onlyForProbes(code: ImageCode): ImageCode {
   return (frame) => when(loadInt(int(CONTROL.inputGradient)), code(frame));
-}
-
-function zero(to: Code, bytes: number): Code {
-  return [to, int(0), int(bytes), [0xfc, 0x0b, 0]];
 }
 
 /** Kernel (from, to): copies rows of `bytes` to where rows are `row` bytes apart. */

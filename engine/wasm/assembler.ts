@@ -191,6 +191,8 @@ export const equal = (a: Integer, b: Integer): Code => [value(a), value(b), 0x46
 export const notEqual = (a: Integer, b: Integer): Code => [value(a), value(b), 0x47];
 /** Unsigned a < b. */
 export const below = (a: Integer, b: Integer): Code => [value(a), value(b), 0x49];
+/** The smaller of two unsigned numbers. */
+export const minimum = (a: Integer, b: Integer): Code => [value(a), value(b), below(a, b), 0x1b];
 /** Adds a literal to a local. */
 export const advance = (local: Local, amount: number): Code =>
   amount === 0 ? [] : set(local, iadd(local, int(amount)));

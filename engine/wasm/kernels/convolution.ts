@@ -272,7 +272,7 @@ export function packBackwardKernel(
             set(from, iadd(master, int(tap * channels * filters * 4))),
             repeat(channel, vectors, [
               lanes.map((lane, c) => set(lane, load(from, c * filters * 4))),
-              range(4).map((k) => store(packed, column(lanes, k), 16 * vectors * k)),
+              range(4).map((k) => store(packed, transposed(lanes, k), 16 * vectors * k)),
               advance(from, 4 * filters * 4),
               advance(packed, 16),
             ]),
@@ -291,7 +291,7 @@ export function packBackwardKernel(
 }
 
 /** Lane k of four vectors as one vector. */
-function column(rows: readonly Local[], k: number): Code {
+export function transposed(rows: readonly Local[], k: number): Code {
   const pair = (a: Local, b: Local): Code => [get(a), get(b), shuffle([k, k + 4, k, k + 4])];
   return [pair(rows[0], rows[1]), pair(rows[2], rows[3]), shuffle([0, 1, 4, 5])];
 }

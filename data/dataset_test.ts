@@ -1,0 +1,31 @@
+import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import { CIFAR10 } from "./cifar.ts";
+import { type DatasetName, loadDataset } from "./dataset.ts";
+import { DataError } from "./errors.ts";
+import { testOnCifar10 } from "./_testing.ts";
+
+Deno.test("the built-in set says what it is, with its error floor", async () => {
+  const set = await loadDataset("shapes10");
+  assertEquals([set.name, set.errorFloor, set.classNames.length], ["shapes10", 0.04, 10]);
+  assertStringIncludes(set.notice ?? "", "not CIFAR-10");
+  assertMatch(set.hashes["train pixels"], /^[0-9a-f]{64}$/);
+});
+
+Deno.test("the linear model's error is stated for the seed that it was measured on alone", async () => {
+  assertEquals((await loadDataset("shapes10")).linearModelError, 0.8185);
+  assertEquals((await loadDataset("shapes10", { seed: 5 })).linearModelError, undefined);
+});
+
+Deno.test("a path for the built-in set and an unknown set are refused", async () => {
+  const message = async (...args: Parameters<typeof loadDataset>) =>
+    (await assertRejects(() => loadDataset(...args), DataError)).message;
+  assertStringIncludes(await message("shapes10", { path: "/data" }), "found the path /data");
+  assertStringIncludes(await message("mnist" as DatasetName), 'found "mnist"');
+});
+
+testOnCifar10("CIFAR-10 from a folder, with its names and hashes and no notice", async (folder) => {
+  const set = await loadDataset("cifar10", { path: folder });
+  assertEquals([set.train.count, set.test.count, set.classNames[6]], [50_000, 10_000, "frog"]);
+  assertEquals(set.hashes["data_batch_3.bin"], CIFAR10.train[2].sha256);
+  assertEquals(set.notice, undefined);
+});

@@ -1,0 +1,190 @@
+/** What is subtracted from the pixels and what divides them: measured or published. */
+import type { ByteImages, Normalisation } from "../engine/engine.ts";
+import { sha256OfWords } from "./_sha256.ts";
+
+/** How pixels become the network's input; the fields of a recipe's `data` of the same names. */
+export interface NormalisationSettings {
+  /** Range of the pixels before the mean is subtracted. */
+  readonly pixelScale: "0..1" | "0..255";
+  /** What is subtracted. */
+  readonly mean: "per-pixel" | "per-channel" | "imagenet" | "none";
+  /** What divides after the subtraction. */
+  readonly std: "none" | "per-channel" | "imagenet";
+  /** Whether the border around a crop is 0 or a black pixel less the mean. */
+  readonly meanSubtracted: "before-padding" | "after-crop";
+}
+
+/** A normalisation and where it came from. */
+export interface MeasuredNormalisation {
+  /** As engines take it. */
+  readonly normalisation: Normalisation;
+  /** SHA-256 of the mean, [H, W, C], as little-endian 32-bit floats. */
+  readonly sha256: string;
+  /** In words, what the mean and the standard deviation were measured on. */
+  readonly of: string;
+}
+
+/** A mean and a standard deviation for each of red, green and blue, of pixels in 0..1. */
+export interface ChannelStatistics {
+  /** [C]. */
+  readonly mean: readonly number[];
+  /** [C]. */
+  readonly std: readonly number[];
+}
+
+/**
+ * Published constants. `imagenet` is torchvision's, used with its pretrained
+ * models. `cifar10` is the mean and the standard deviation over all pixels of
+ * the 50,000 training images; code that divides by 0.2023, 0.1994, 0.2010
+ * instead took the mean of each image's own deviation.
+ */
+export const PUBLISHED: Readonly<Record<"imagenet" | "cifar10", ChannelStatistics>> = {
+  imagenet: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
+  cifar10: { mean: [0.4914, 0.4822, 0.4465], std: [0.2470, 0.2435, 0.2616] },
+};
+
+/**
+ * Measures what a recipe subtracts and divides by, on the given images alone.
+ * Sums are exact whole numbers, so the result does not depend on their order;
+ * the variance is that of all pixels, divided by their number.
+ *
+ * @param images The data set's training part, [N, H, W, C].
+ * @param indices The images to measure: those that are trained on, never validation or test.
+ * @param settings What is subtracted and what divides.
+ * @returns The normalisation, the mean's SHA-256, and what both were measured on.
+ * @throws {RangeError} If no images are given, an index lies outside the set, the constants asked
+ *   for have another number of channels, or a channel to divide by is constant.
+ *
+ * Source: the paper, section 4.2: "32x32 images, with the per-pixel mean subtracted".
+ *
+ * @example
+ * ```ts
+ * import { measureNormalisation } from "./normalisation.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const images = {
+ *   count: 2, height: 1, width: 2, channels: 1, classes: 10,
+ *   pixels: Uint8Array.of(10, 20, 30, 60), labels: new Uint8Array(2),
+ * };
+ * const { normalisation, of } = measureNormalisation(images, Uint32Array.of(0, 1), {
+ *   pixelScale: "0..255", mean: "per-pixel", std: "none", meanSubtracted: "before-padding",
+ * });
+ * assertEquals(normalisation.mean, Float32Array.of(20, 40));
+ * assertEquals(of, "per-pixel mean of 2 training images");
+ * ```
+ */
+export function measureNormalisation(
+  images: ByteImages,
+  indices: Uint32Array,
+  settings: NormalisationSettings,
+): MeasuredNormalisation {
+  const { height, width, channels } = images;
+  const unit = settings.pixelScale === "0..1" ? 255 : 1;
+  const sums = measure(images, indices);
+
+  const mean = new Float32Array(height * width * channels);
+  const std = new Float32Array(channels);
+  for (let c = 0; c < channels; c++) {
+    std[c] = settings.std === "none"
+      ? 1
+      : settings.std === "imagenet"
+      ? constant("std", c, channels) * (255 / unit)
+      : Math.sqrt(sums.channelSquare(c) - sums.channelMean(c) ** 2) / unit;
+    if (std[c] === 0) {
+      throw new RangeError(
+        `dividing by the standard deviation needs pixels that vary, ` +
+          `channel ${c} is constant in the ${indices.length} images given: choose std "none"`,
+      );
+    }
+  }
+  for (let i = 0; i < mean.length; i++) {
+    const c = i % channels;
+    switch (settings.mean) {
+      case "per-pixel":
+        mean[i] = sums.pixels[i] / (indices.length * unit);
+        break;
+      case "per-channel":
+        mean[i] = sums.channelMean(c) / unit;
+        break;
+      case "imagenet":
+        mean[i] = constant("mean", c, channels) * (255 / unit);
+    }
+  }
+  return {
+    normalisation: {
+      scale: 1 / unit,
+      mean,
+      std,
+      beforePadding: settings.meanSubtracted === "before-padding",
+    },
+    sha256: sha256OfWords(mean),
+    of: describe(settings, indices.length),
+  };
+}
+
+/** Exact sums over the images: of each position, and of each channel's squares. */
+function measure(images: ByteImages, indices: Uint32Array): {
+  pixels: Float64Array;
+  channelMean(channel: number): number;
+  channelSquare(channel: number): number;
+} {
+  const { channels } = images;
+  const size = images.height * images.width * channels;
+  if (indices.length === 0) {
+    throw new RangeError("measuring the mean needs at least 1 training image, found 0");
+  }
+  const outside = indices.find((index) => index >= images.count);
+  if (outside !== undefined) {
+    throw new RangeError(
+      `an image's index must be below ${images.count}, the images in the set, found ${outside}`,
+    );
+  }
+  const pixels = new Float64Array(size);
+  // Squares come from a histogram: 256 counts a channel instead of a product for each byte.
+  const histogram = new Float64Array(256 * channels);
+  for (const index of indices) {
+    const image = images.pixels.subarray(index * size, (index + 1) * size);
+    for (let i = 0, c = 0; i < size; i++) {
+      const byte = image[i];
+      pixels[i] += byte;
+      histogram[byte * channels + c]++;
+      if (++c === channels) c = 0;
+    }
+  }
+  const moment = (channel: number, power: (byte: number) => number) => {
+    let sum = 0;
+    for (let byte = 0; byte < 256; byte++) {
+      sum += power(byte) * histogram[byte * channels + channel];
+    }
+    return sum / (indices.length * images.height * images.width);
+  };
+  return {
+    pixels,
+    channelMean: (channel) => moment(channel, (byte) => byte),
+    channelSquare: (channel) => moment(channel, (byte) => byte * byte),
+  };
+}
+
+function constant(name: keyof ChannelStatistics, channel: number, channels: number): number {
+  const values = PUBLISHED.imagenet[name];
+  if (channels !== values.length) {
+    throw new RangeError(
+      `ImageNet's constants are for ${values.length} channels, the images have ${channels}`,
+    );
+  }
+  return values[channel];
+}
+
+function describe({ mean, std }: NormalisationSettings, count: number): string {
+  const measured = `of ${count} training images`;
+  const parts = [
+    mean === "none"
+      ? "no mean"
+      : mean === "imagenet"
+      ? "ImageNet's published channel means"
+      : `${mean} mean ${measured}`,
+  ];
+  if (std === "imagenet") parts.push("ImageNet's published standard deviations");
+  if (std === "per-channel") parts.push(`per-channel standard deviation ${measured}`);
+  return parts.join("; ");
+}

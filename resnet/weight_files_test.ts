@@ -1,0 +1,144 @@
+import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
+import { RandomStream } from "../random/philox.ts";
+import { FILES } from "./_weight_file_fixtures.ts";
+import { architecture } from "./architectures.ts";
+import { countParameters } from "./graph.ts";
+import { initialise } from "./initialise.ts";
+import { encodeSafetensors } from "./safetensors.ts";
+import { decodeWeights } from "./weight_files.ts";
+import { fitWeights, WeightFileError } from "./weights.ts";
+
+Deno.test("the form is told by the content, whatever the name", () => {
+  const formatOf = (name: keyof typeof FILES) =>
+    decodeWeights(Uint8Array.fromBase64(FILES[name]), "model.bin").format;
+  assertEquals(formatOf("safetensors"), "safetensors");
+  assertEquals(formatOf("pytorchZip"), "pytorch-zip");
+  assertEquals(formatOf("pytorchLegacyNested"), "pytorch-legacy");
+});
+
+Deno.test("a refusal names the file", () => {
+  for (const content of ["", "hello", "a text that is no file of weights", "PK\x03\x04"]) {
+    const error = assertThrows(
+      () => decodeWeights(new TextEncoder().encode(content), "runs/a/model.bin"),
+      WeightFileError,
+    );
+    assert(error.message.startsWith("runs/a/model.bin: "), error.message);
+  }
+});
+
+Deno.test("a network's weights survive a file", () => {
+  const graph = architecture("resnet20", { shortcut: "B" });
+  const weights = initialise(graph, 1, "in");
+  const { tensors, metadata } = decodeWeights(encodeSafetensors(weights, { seed: "1" }), "w");
+  assertEquals(fitWeights(graph, tensors, "w"), weights);
+  assertEquals(metadata, { seed: "1" });
+});
+
+/** A copy with up to four bytes changed or the end cut off. */
+function mutated(bytes: Uint8Array, random: RandomStream): Uint8Array {
+  if (random.below(4) === 0) return bytes.slice(0, random.below(bytes.length));
+  const copy = bytes.slice();
+  for (let i = random.below(4); i >= 0; i--) {
+    const at = random.below(copy.length);
+    // Extreme bytes make extreme lengths; others are any byte or one flipped bit.
+    const flipped = copy[at] ^ (1 << random.below(8));
+    copy[at] = [0x00, 0xff, random.below(256), flipped][random.below(4)];
+  }
+  return copy;
+}
+
+for (const name of Object.keys(FILES) as (keyof typeof FILES)[]) {
+  Deno.test(`${name}, mutated 1,000 times: read or refused, soon`, () => {
+    const bytes = Uint8Array.fromBase64(FILES[name]);
+    let refused = 0;
+    for (let i = 0; i < 1000; i++) {
+      const file = mutated(bytes, new RandomStream(1, "probe", i));
+      const start = performance.now();
+      try {
+        decodeWeights(file, name);
+      } catch (error) {
+        if (!(error instanceof WeightFileError)) {
+          throw new Error(`mutation ${i} of ${name} is neither read nor refused`, { cause: error });
+        }
+        refused++;
+      }
+      // Most take below a millisecond; a strided copy of the largest size a second.
+      const seconds = (performance.now() - start) / 1000;
+      assert(seconds < 10, `mutation ${i} of ${name} took ${seconds} s`);
+    }
+    // A quarter is cut off; every one of those must have been noticed.
+    assert(refused > 250, `only ${refused} of 1,000 were refused`);
+  });
+}
+
+const PRETRAINED = new URL("../../shared/pretrained/", import.meta.url);
+
+function isPresent(file: URL): boolean {
+  try {
+    return Deno.statSync(file).isFile;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotCapable) {
+      return false;
+    }
+    throw error;
+  }
+}
+
+// Computed by PyTorch 2.13.0: torch.load(file, "cpu", weights_only=False), then
+// the sum and the sum of squares over the 64-bit copies of all arrays of
+// "state_dict", the first values of linear.bias and element 1000 of
+// layer2.0.conv1.weight.
+const CHECKPOINTS = [
+  {
+    file: "resnet20-12fca82f.th",
+    name: "resnet20",
+    arrays: 97,
+    sum: 139.7826495598208,
+    squares: 10987.817166808309,
+    bias: [0.19355906546115875, -0.3431008756160736, 0.11120541393756866],
+    element: -0.055274203419685364,
+  },
+  {
+    file: "resnet32-d509ac18.th",
+    name: "resnet32",
+    arrays: 157,
+    sum: 721.5178900284966,
+    squares: 18430.39608765589,
+    bias: [0.1762789636850357, -0.3966769874095917, 0.09322787821292877],
+    element: -0.012151636183261871,
+  },
+];
+
+for (const { file, name, arrays, sum, squares, bias, element } of CHECKPOINTS) {
+  const url = new URL(file, PRETRAINED);
+  Deno.test({
+    name: `a checkpoint of PyTorch 0.4's time is read (needs ../shared/pretrained/${file})`,
+    ignore: !isPresent(url),
+    fn: () => {
+      const graph = architecture(name);
+      const { tensors, format } = decodeWeights(Deno.readFileSync(url), file);
+      assertEquals(format, "pytorch-legacy");
+      assertEquals(tensors.size, arrays);
+      const weights = fitWeights(graph, tensors, file);
+      assertEquals(weights.size, arrays);
+
+      const trainable = [...weights].filter(([name]) => !name.includes(".running_"));
+      assertEquals(
+        trainable.reduce((count, [, { data }]) => count + data.length, 0),
+        countParameters(graph),
+      );
+      let actualSum = 0, actualSquares = 0;
+      for (const { data } of weights.values()) {
+        for (const value of data) {
+          actualSum += value;
+          actualSquares += value ** 2;
+        }
+      }
+      // Exact values in another order of 64-bit addition.
+      assertAlmostEquals(actualSum, sum, 1e-9);
+      assertAlmostEquals(actualSquares, squares, 1e-7);
+      assertEquals([...weights.get("linear.bias")!.data.slice(0, 3)], bias);
+      assertEquals(weights.get("layer2.0.conv1.weight")!.data[1000], element);
+    },
+  });
+}

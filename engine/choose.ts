@@ -2,6 +2,7 @@ import { EngineError, type EngineFactory } from "./engine.ts";
 
 /** The engine that a run will use. */
 export interface EngineChoice {
+  /** What makes the engine; it can run here. */
   readonly factory: EngineFactory;
   /** One sentence: which engine and why. */
   readonly reason: string;

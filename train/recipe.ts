@@ -6,13 +6,16 @@
 
 /** Everything that decides a result but the seed, the engine and the machine. */
 export interface Recipe {
+  /** As `--recipe` takes it. */
   readonly name: string;
+  /** What network is trained. */
   readonly architecture: {
     /** As `architecture()` of `resnet/` takes it: `resnet32`, `plain20`, ... */
     readonly name: string;
     readonly shortcut: "A" | "B";
     readonly zeroChannels: "append" | "split";
   };
+  /** What it is trained on, and what happens to the images before the network. */
   readonly data: {
     readonly set: "cifar10" | "cifar100" | "shapes10";
     /** Training and validation images; together at most the set's training part. */
@@ -30,16 +33,21 @@ export interface Recipe {
     /** Batches run on into the next shuffle, or an epoch's last partial batch is kept or dropped. */
     readonly epochEnd: "run-on" | "keep-partial" | "drop-partial";
   };
+  /** Images in a step. */
   readonly batchSize: number;
   /** Images over which batch-norm statistics are taken. */
   readonly batchNormImages: number;
+  /** running = (1 - momentum) * running + momentum * batch. */
   readonly batchNorm: {
     readonly epsilon: number;
     readonly momentum: number;
     readonly runningVariance: "unbiased";
   };
+  /** Normal with mean 0 and variance 2 / fan. */
   readonly initialisation: { readonly kind: "he-normal"; readonly fan: "in" | "out" };
+  /** How gradients change the weights. */
   readonly optimiser: Sgd | Adam;
+  /** The learning rate of each step, and their number. */
   readonly schedule: StepSchedule | PlateauSchedule;
   /** Where a variant leaves the paper, and why. */
   readonly departures: readonly Departure[];
@@ -47,28 +55,41 @@ export interface Recipe {
 
 /** v = momentum * v + g; w = w - rate * v, with g including weight decay. */
 export interface Sgd {
+  /** Tells the kinds apart. */
   readonly kind: "sgd";
+  /** From 0 to below 1. */
   readonly momentum: number;
+  /** True: w = w - rate * (g + momentum * v). */
   readonly nesterov: boolean;
+  /** Times the weight, added to its gradient. */
   readonly weightDecay: number;
+  /** The weights that decay: every trainable one, or kernels (convolution, dense) alone. */
   readonly decayed: "all" | "kernels";
 }
 
 /** Admitted so that other systems' recipes can be stated and audited; no engine trains it. */
 export interface Adam {
+  /** Tells the kinds apart. */
   readonly kind: "adam";
+  /** Decay of the mean of gradients. */
   readonly beta1: number;
+  /** Decay of the mean of squared gradients. */
   readonly beta2: number;
+  /** Added to the root of the mean of squares. */
   readonly epsilon: number;
+  /** Times the weight, added to its gradient. */
   readonly weightDecay: number;
 }
 
 /** A rate divided at given iterations. */
 export interface StepSchedule {
+  /** Tells the kinds apart. */
   readonly kind: "steps";
+  /** The rate at the start. */
   readonly rate: number;
   /** Iterations after which the rate is multiplied by `factor`. */
   readonly boundaries: readonly number[];
+  /** What the rate is multiplied by. */
   readonly factor: number;
   /** Length of the training. */
   readonly iterations: number;
@@ -78,13 +99,21 @@ export interface StepSchedule {
 
 /** Admitted so that other systems' recipes can be stated and audited; the trainer refuses it. */
 export interface PlateauSchedule {
+  /** Tells the kinds apart. */
   readonly kind: "plateau";
+  /** The rate at the start. */
   readonly rate: number;
+  /** What the rate is multiplied by. */
   readonly factor: number;
+  /** Epochs without improvement after which the rate falls. */
   readonly patienceEpochs: number;
+  /** The smallest change that counts as an improvement. */
   readonly threshold: number;
+  /** The rate never falls below it. */
   readonly minimumRate: number;
+  /** Most steps that the training can have. */
   readonly iterations: number;
+  /** Ends the training early; never when undefined. */
   readonly stopAfterEpochsWithoutImprovement?: number;
 }
 
@@ -92,8 +121,12 @@ export interface PlateauSchedule {
 export interface Departure {
   /** Dotted path of the field, for example `schedule.iterations`. */
   readonly field: string;
+  /** The paper's value. */
   readonly paper: string;
+  /** The recipe's value. */
   readonly here: string;
+  /** Why it differs. */
   readonly reason: string;
+  /** Where the value comes from. */
   readonly source?: string;
 }

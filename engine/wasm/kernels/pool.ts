@@ -37,7 +37,7 @@ import {
   when,
 } from "../assembler.ts";
 import { range } from "./convolution.ts";
-import { type ImageShape } from "./normalise.ts";
+import type { ImageShape } from "./normalise.ts";
 import { forChannelBlocks, forPixels } from "./_pixels.ts";
 
 /** Option A's shortcut between images in memory. */

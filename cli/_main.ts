@@ -1,0 +1,84 @@
+/** What every command does around its work: help, results, errors, exit status. */
+import {
+  type Command,
+  type FlagTable,
+  type FlagValues,
+  helpOf,
+  parseFlags,
+  UsageError,
+} from "./_flags.ts";
+
+/** Something that the user can mend, in words that say how. */
+export class CommandError extends Error {
+  override name = "CommandError";
+}
+
+/**
+ * Errors whose message is all that a user needs; any other is a defect and keeps
+ * its stack. By name: with the classes, every command would load every room.
+ */
+const EXPECTED: readonly string[] = [
+  "ArchitectureError",
+  "CommandError",
+  "DataError",
+  "EngineError",
+  "GraphError",
+  "RecipeError",
+  "RunError",
+  "RunLogError",
+  "TrainingError",
+  "WeightFileError",
+];
+
+/** What a command's work comes to. */
+export interface Outcome {
+  /** Lines for people, to standard output. */
+  readonly text: string;
+  /** The same for programs, with `--json`. */
+  readonly json: unknown;
+  /** Exit status; 0 when undefined. */
+  readonly status?: number;
+}
+
+/** Runs a command and ends the process with its exit status. */
+export async function main<F extends FlagTable & { json: unknown; help: unknown }>(
+  command: Command<F>,
+  work: (flags: FlagValues<F>, positional?: string) => Promise<Outcome>,
+): Promise<never> {
+  try {
+    const { flags, positional } = parseFlags(command, Deno.args);
+    if (flags.help) {
+      console.log(helpOf(command));
+      Deno.exit(0);
+    }
+    const { text, json, status = 0 } = await work(flags, positional);
+    console.log(flags.json ? JSON.stringify(json) : text);
+    Deno.exit(status);
+  } catch (error) {
+    const { message, status } = explain(error);
+    console.error(message);
+    Deno.exit(status);
+  }
+}
+
+/** The message and the exit status of an error. */
+export function explain(error: unknown): { readonly message: string; readonly status: number } {
+  if (error instanceof UsageError) return { message: `error: ${error.message}`, status: 2 };
+  if (error instanceof Deno.errors.NotCapable) {
+    return { message: `error: ${grantHint(error.message)}`, status: 1 };
+  }
+  if (error instanceof Error && EXPECTED.includes(error.name)) {
+    return { message: `error: ${error.message}`, status: 1 };
+  }
+  const stack = error instanceof Error ? error.stack : String(error);
+  return { message: `error: unexpected, please report it\n${stack}`, status: 1 };
+}
+
+/** Deno's refusal, with the flag in the place where it belongs. */
+function grantHint(message: string): string {
+  const [refused] = message.split(", run again with");
+  const flag = /--allow-[a-z]+/.exec(message)?.[0];
+  return `Deno refused: ${refused}. ${
+    flag === undefined ? "Grant it" : `Add ${flag}`
+  } before the script's name (deno run ${flag ?? "--allow-..."} cli/...), or use deno task`;
+}

@@ -1,0 +1,155 @@
+/** How a run shows where it stands: one line on a terminal, plain lines elsewhere. */
+import type { Started, TrainProgress } from "../train/mod.ts";
+
+/** Where progress goes: standard error, or a test's list. */
+export interface ProgressOutput {
+  /** Columns of a terminal; undefined where lines can't be overwritten. */
+  readonly columns: number | undefined;
+  write(text: string): void;
+}
+
+/** Standard error. */
+export function standardError(): ProgressOutput {
+  return {
+    get columns() {
+      return Deno.stderr.isTerminal() ? Deno.consoleSize().columns : undefined;
+    },
+    write: (text) => {
+      Deno.stderr.writeSync(new TextEncoder().encode(text));
+    },
+  };
+}
+
+/** Steps after the first that are measured before a duration is stated. */
+const MEASURED_STEPS = 5;
+const REFRESH_MILLISECONDS = 200;
+
+/** Prints a run's progress. */
+export class ProgressPrinter {
+  readonly #output: ProgressOutput;
+  readonly #now: () => number;
+  #steps = 0;
+  #seconds = 0;
+  #warm = false;
+  #stated = false;
+  #printed = -Infinity;
+  #lineOpen = false;
+
+  constructor(output: ProgressOutput = standardError(), now = () => performance.now()) {
+    this.#output = output;
+    this.#now = now;
+  }
+
+  /** A line of its own. */
+  line(text: string): void {
+    this.clear();
+    this.#output.write(`${text}\n`);
+  }
+
+  /** What a run begins with. */
+  started({ iteration, iterations, engine, dataset, graph }: Started, reason: string): void {
+    const { train, test } = dataset;
+    this.line(
+      `${graph.name} on ${dataset.name}: ${count(train.count)} images to train and validate on, ${
+        count(test.count)
+      } to test on`,
+    );
+    if (dataset.notice) this.line(dataset.notice);
+    this.line(`engine ${engine.name} on ${engine.device.summary}; ${reason}`);
+    this.line(
+      iteration === 0
+        ? `${count(iterations)} iterations`
+        : `going on from iteration ${count(iteration)} of ${count(iterations)}`,
+    );
+  }
+
+  /** A queue of steps finished. */
+  progress(progress: TrainProgress): void {
+    const { iteration, iterations, steps, seconds, validationError } = progress;
+    // The first queue holds the engine's warm-up and would spoil the estimate.
+    if (this.#warm) {
+      this.#steps += steps;
+      this.#seconds += seconds;
+    }
+    this.#warm = true;
+    const left = (iterations - iteration) * this.#seconds / this.#steps;
+    if (!this.#stated && this.#steps >= MEASURED_STEPS) {
+      this.#stated = true;
+      this.line(
+        `${duration(left)} to go: ${count(iterations - iteration)} iterations at ${
+          milliseconds(this.#seconds / this.#steps)
+        }, from ${this.#steps} measured`,
+      );
+    }
+    if (validationError !== undefined) {
+      this.line(`iteration ${count(iteration)}: validation error ${percent(validationError)}`);
+    }
+    const text = statusLine(progress, this.#stated ? left : undefined);
+    const { columns } = this.#output;
+    if (columns === undefined) {
+      if (progress.logged) this.#output.write(`${text}\n`);
+    } else if (this.#now() - this.#printed >= REFRESH_MILLISECONDS || iteration === iterations) {
+      this.#printed = this.#now();
+      this.#output.write(`\r\x1b[K${text.slice(0, columns - 1)}`);
+      this.#lineOpen = true;
+    }
+  }
+
+  /** A download goes on. */
+  download({ received, total }: { readonly received: number; readonly total: number }): void {
+    const text = `downloading ${megabytes(received)} of ${megabytes(total)}`;
+    if (this.#output.columns === undefined) {
+      if (!this.#lineOpen || received >= total) this.#output.write(`${text}\n`);
+    } else {
+      this.#output.write(`\r\x1b[K${text}`);
+    }
+    this.#lineOpen = true;
+  }
+
+  /** Ends the line that is overwritten. */
+  clear(): void {
+    if (this.#lineOpen && this.#output.columns !== undefined) this.#output.write("\r\x1b[K");
+    this.#lineOpen = false;
+  }
+}
+
+function statusLine(
+  { iteration, iterations, loss, error, learningRate, images, seconds }: TrainProgress,
+  left: number | undefined,
+): string {
+  return [
+    `iteration ${count(iteration)}/${count(iterations)}`,
+    `loss ${loss.toFixed(3)}`,
+    `training error ${percent(error)}`,
+    `rate ${learningRate}`,
+    `${count(Math.round(images / seconds))} images/s`,
+    ...(left === undefined ? [] : [`${duration(left)} to go`]),
+  ].join("  ");
+}
+
+/** 12345 as 12,345. */
+export function count(value: number): string {
+  return value.toLocaleString("en-US");
+}
+
+/** A share as a percentage with two digits, as in the paper's tables. */
+export function percent(share: number): string {
+  return `${(share * 100).toFixed(2)}%`;
+}
+
+/** Seconds in words: `3 h 12 min`, `4 min 5 s`, `12 s`. */
+export function duration(seconds: number): string {
+  const whole = Math.round(seconds);
+  const hours = Math.floor(whole / 3600);
+  const minutes = Math.floor(whole / 60) % 60;
+  if (hours > 0) return `${count(hours)} h ${minutes} min`;
+  return minutes > 0 ? `${minutes} min ${whole % 60} s` : `${whole} s`;
+}
+
+function milliseconds(seconds: number): string {
+  return `${(seconds * 1000).toPrecision(3)} ms`;
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}

@@ -1,0 +1,152 @@
+/** One training from the command line: signals, progress, result and report. */
+import { loadDataset } from "../data/mod.ts";
+import { chooseEngine, engineFactories, selfTest } from "../engine/mod.ts";
+import { writeRunReport } from "../reports/mod.ts";
+import {
+  type FinishedResult,
+  type Recipe,
+  type Started,
+  type StoppedResult,
+  train,
+  type TrainOptions,
+} from "../train/mod.ts";
+import type { FlagValues } from "./_flags.ts";
+import type { Outcome } from "./_main.ts";
+import { count, duration, percent, ProgressPrinter } from "./_progress.ts";
+import { revision, versions } from "./_provenance.ts";
+import type { DATA_FLAGS, ENGINE_FLAGS, RUN_FLAGS } from "./_training_flags.ts";
+
+/** Exit status of a process that a signal ended: 128 and the signal's number. */
+const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
+
+type RunFlags = Partial<FlagValues<typeof DATA_FLAGS & typeof ENGINE_FLAGS & typeof RUN_FLAGS>>;
+
+/** Trains `recipe` as the flags say, and writes the report of a run that finishes. */
+export async function runTraining(
+  command: string,
+  recipe: Recipe,
+  flags: RunFlags,
+  startWeights?: TrainOptions["startWeights"],
+): Promise<Outcome> {
+  const { seed = 0 } = flags;
+  const printer = new ProgressPrinter();
+  const out = flags.out ?? `runs/${recipe.architecture.name}-${recipe.data.set}-seed${seed}`;
+  const { factory, reason } = await chooseEngine(flags.engine ?? "auto", engineFactories);
+  await selfTest(factory);
+  using signals = listen((name) =>
+    printer.line(`${name}: finishing the step and saving; once more ends at once, without saving`)
+  );
+  let started: Started | undefined;
+  const result = await train({
+    recipe,
+    seed,
+    dataset: () =>
+      loadDataset(recipe.data.set, {
+        ...(flags.data === undefined ? {} : { path: flags.data }),
+        onProgress: (progress) => printer.download(progress),
+      }),
+    engine: factory,
+    engineReason: reason,
+    ...(flags.threads === undefined ? {} : { threads: flags.threads }),
+    out,
+    logEvery: flags["log-every"] ?? 100,
+    evalEvery: flags["eval-every"] ?? 1000,
+    checkpointEvery: flags["checkpoint-every"] ?? 1000,
+    ...(flags["stop-after"] === undefined ? {} : { stopAfter: flags["stop-after"] }),
+    ...(startWeights ? { startWeights } : {}),
+    signal: signals.signal,
+    versions: versions(),
+    revision: await revision(repositoryRoot()),
+    command: [...command.split(" "), ...Deno.args],
+    onStart: (start) => {
+      started = start;
+      printer.started(start, reason);
+    },
+    onProgress: (progress) => printer.progress(progress),
+    onWarning: (message) => printer.line(`warning: ${message}`),
+  });
+  printer.clear();
+  return result.outcome === "stopped"
+    ? stoppedOutcome(command, result, signals.signal)
+    : await finishedOutcome(result, started);
+}
+
+function stoppedOutcome(command: string, result: StoppedResult, signal: AbortSignal): Outcome {
+  const again = [command, ...withoutStop(Deno.args).map(quote)].join(" ");
+  return {
+    text: `stopped at iteration ${count(result.iteration)} (${result.reason}); ` +
+      `the state is in ${result.folder}. To go on:\n  ${again}`,
+    json: result,
+    status: signal.aborted ? SIGNALS[signal.reason as keyof typeof SIGNALS] : 0,
+  };
+}
+
+async function finishedOutcome(
+  result: FinishedResult,
+  started: Started | undefined,
+): Promise<Outcome> {
+  const report = await writeRunReport(result.folder);
+  const { notice, errorFloor, linearModelError } = started?.dataset ?? {};
+  const { bestValidation } = result;
+  return {
+    text: [
+      ...(notice ? [notice] : []),
+      `test error ${percent(result.testError)} (${count(result.testErrors)} of ${
+        count(result.testImages)
+      } wrong) after ${count(result.iteration)} iterations and ${
+        duration(result.trainingSeconds)
+      } of training`,
+      ...(errorFloor === undefined
+        ? []
+        : [`  the floor is ${percent(errorFloor)}: that share of the test labels is wrong`]),
+      ...(linearModelError === undefined
+        ? []
+        : [`  a linear model on the pixels has ${percent(linearModelError)}`]),
+      ...(bestValidation
+        ? [
+          `  lowest validation error ${percent(bestValidation.error)} at iteration ${
+            count(bestValidation.iteration)
+          }, for information: the result is the last step's`,
+        ]
+        : []),
+      `weights: ${result.folder}/${result.weights.path}`,
+      `report: ${report.html}`,
+    ].join("\n"),
+    json: { ...result, notice, errorFloor, linearModelError, report },
+  };
+}
+
+/** Aborts at the first signal; a second one ends the process. */
+function listen(onSignal: (name: string) => void): Disposable & { readonly signal: AbortSignal } {
+  const abort = new AbortController();
+  // Windows knows SIGINT alone.
+  const names = (Object.keys(SIGNALS) as (keyof typeof SIGNALS)[])
+    .filter((name) => Deno.build.os !== "windows" || name === "SIGINT");
+  const handlers = names.map((name) => {
+    const handler = () => {
+      if (abort.signal.aborted) Deno.exit(SIGNALS[name]);
+      abort.abort(name);
+      onSignal(name);
+    };
+    Deno.addSignalListener(name, handler);
+    return [name, handler] as const;
+  });
+  return {
+    signal: abort.signal,
+    [Symbol.dispose]: () =>
+      handlers.forEach(([name, handler]) => Deno.removeSignalListener(name, handler)),
+  };
+}
+
+/** The working copy that this file is part of; undefined where it was loaded from elsewhere. */
+function repositoryRoot(): string | undefined {
+  return import.meta.dirname === undefined ? undefined : `${import.meta.dirname}/..`;
+}
+
+function withoutStop(args: readonly string[]): string[] {
+  return args.filter((arg, i) => !arg.startsWith("--stop-after") && args[i - 1] !== "--stop-after");
+}
+
+function quote(arg: string): string {
+  return /^[\w./:=,+-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", `'\\''`)}'`;
+}

@@ -1,0 +1,104 @@
+/** The flags of the commands that train, and the recipe that they ask for. */
+import { architecture } from "../resnet/mod.ts";
+import { forDataset, type Recipe, RECIPES, vary, withIterations } from "../train/mod.ts";
+import { choice, COMMON, type Flag, type FlagValues, integer, positive, text } from "./_flags.ts";
+
+/** `--engine` and `--threads`. */
+export const ENGINE_FLAGS = {
+  engine: text("NAME", "what computes: auto (the default) takes the fastest that runs here"),
+  threads: integer("worker threads; all cores by default", 1, 1024),
+} as const;
+
+/** `--dataset` and `--data`. */
+export const DATA_FLAGS = {
+  dataset: choice(["cifar10", "cifar100", "shapes10"], "the images; shapes10 is built in"),
+  data: text("PATH", "folder or .tar.gz archive of the binary version; downloaded by default"),
+} as const;
+
+/** `--shortcut-padding`. */
+export const PADDING_FLAG = {
+  "shortcut-padding": choice(
+    ["append", "split"],
+    "where option A puts its zero channels: after the others, or on both sides",
+  ),
+} as const;
+
+/** What decides where a run goes and what it leaves on the way. */
+export const RUN_FLAGS = {
+  seed: integer("decides initialisation, split, order and crops; 0 by default", 0, 0xffffffff),
+  out: text("FOLDER", "the run's folder; runs/ARCH-DATASET-seedN by default"),
+  iterations: integer("length of the training; the schedule keeps its proportions", 1),
+  "stop-after": integer("stop after this iteration, to go on later", 1),
+  "log-every": integer("steps that one line of the log averages; 100 by default", 1),
+  "eval-every": integer("steps between validations; 1,000 by default", 1),
+  "checkpoint-every": integer("steps between checkpoints; 1,000 by default", 1),
+} as const;
+
+const SPLITS: Readonly<Record<string, Recipe["data"]["split"]>> = {
+  "45k": { training: 45_000, validation: 5_000 },
+  "47.5k": { training: 47_500, validation: 2_500 },
+  "50k": { training: 50_000, validation: 0 },
+};
+
+const splitFlag: Flag<Recipe["data"]["split"]> = {
+  placeholder: "45k|47.5k|50k|A/B",
+  help: "images to train on (the rest of 50,000 validates), or A to train on and B to validate",
+  parse: (value) => {
+    const match = /^(\d+)\/(\d+)$/.exec(value);
+    const split = match
+      ? { training: Number(match[1]), validation: Number(match[2]) }
+      : Object.hasOwn(SPLITS, value)
+      ? SPLITS[value]
+      : undefined;
+    if (!split || split.training < 1) {
+      throw new Error("45k, 47.5k, 50k or two counts such as 900/100");
+    }
+    return split;
+  },
+};
+
+/** The flags of `train`. */
+export const TRAIN_FLAGS = {
+  arch: text("NAME", "the network: resnet20 by default; resnet32, resnet110, plain20, ..."),
+  recipe: choice(["paper", "demo"], "the recipe that the other flags change; paper by default"),
+  ...DATA_FLAGS,
+  ...ENGINE_FLAGS,
+  ...RUN_FLAGS,
+  batch: integer("images in a batch; 128 in the paper", 1),
+  "learning-rate": positive("the first learning rate; 0.1 in the paper"),
+  weights: text("FILE", "start from these weights (safetensors or PyTorch)"),
+  augment: choice(["pad-crop-flip", "none"], "what is done to training images"),
+  order: choice(["shuffled", "sequential"], "the order of training images"),
+  shortcut: choice(["A", "B"], "where the width changes: parameter-free, or a 1x1 projection"),
+  ...PADDING_FLAG,
+  split: splitFlag,
+  ...COMMON,
+} as const;
+
+const ASKED = "asked for on the command line";
+
+/**
+ * The recipe that the flags ask for.
+ *
+ * @throws {ArchitectureError | RecipeError} If there is no such network, or a number has no sense.
+ */
+export function recipeOf(flags: Partial<FlagValues<typeof TRAIN_FLAGS>>): Recipe {
+  let recipe = RECIPES[flags.recipe ?? "paper"](flags.arch);
+  if (flags.dataset) recipe = forDataset(recipe, flags.dataset, ASKED);
+  if (flags.iterations) recipe = withIterations(recipe, flags.iterations, ASKED);
+  recipe = vary(recipe, {
+    ...(flags.batch ? { batchSize: flags.batch, batchNormImages: flags.batch } : {}),
+    architecture: {
+      ...(flags.shortcut ? { shortcut: flags.shortcut } : {}),
+      ...(flags["shortcut-padding"] ? { zeroChannels: flags["shortcut-padding"] } : {}),
+    },
+    data: {
+      ...(flags.augment ? { augmentation: flags.augment } : {}),
+      ...(flags.order ? { order: flags.order } : {}),
+      ...(flags.split ? { split: flags.split } : {}),
+    },
+    schedule: flags["learning-rate"] ? { rate: flags["learning-rate"] } : {},
+  }, ASKED);
+  architecture(recipe.architecture.name); // Refuses unknown names before anything is made.
+  return recipe;
+}

@@ -1,0 +1,130 @@
+/** The commands as a user runs them: real processes with the permissions of their tasks. */
+import { assert, assertEquals } from "@std/assert";
+
+const SMALL = ["--arch", "resnet8", "--dataset", "shapes10", "--batch", "8", "--split", "90/10"];
+
+function spawn(permissions: string, script: string, ...args: string[]): Deno.ChildProcess {
+  return new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "--quiet", "--no-prompt", "--no-check", `-P=${permissions}`],
+      ...[new URL(script, import.meta.url).href, ...args],
+    ],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
+async function run(permissions: string, script: string, ...args: string[]) {
+  const { code, stdout, stderr } = await spawn(permissions, script, ...args).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { code, stdout: text(stdout), stderr: text(stderr) };
+}
+
+async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "cli-test-" });
+  try {
+    await body(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+Deno.test("summary prints the paper's count without any permission", async () => {
+  const { code, stdout } = await run("summary", "summary.ts");
+  assertEquals(code, 0);
+  assert(stdout.includes("269,722"), stdout);
+  const json = await run("summary", "summary.ts", "--arch", "resnet32", "--json");
+  assertEquals(JSON.parse(json.stdout).parameters, 464_154);
+});
+
+Deno.test("usage errors exit with 2, others with 1, without a stack and without leftovers", () =>
+  inFolder(async (folder) => {
+    const table: [string[], number, string][] = [
+      [["--bach", "8"], 2, "did you mean --batch?"],
+      [["--batch", "eight"], 2, `--batch must be a whole number from 1, found "eight"`],
+      [["--arch", "resnet21"], 1, "the nearest are 20 and 26"],
+      [["--engine", "abacus"], 1, "abacus"],
+      [["--data", `${folder}/none`, "--out", `${folder}/run`], 1, `${folder}/none`],
+      [["--weights", `${folder}/none.th`], 1, "could not be read"],
+    ];
+    for (const [args, status, message] of table) {
+      const { code, stdout, stderr } = await run("train", "train.ts", ...args);
+      assertEquals(code, status, stderr);
+      assert(stderr.includes("error: ") && stderr.includes(message), stderr);
+      assert(!stderr.includes("    at "), stderr);
+      assertEquals(stdout, "");
+    }
+    assertEquals([...Deno.readDirSync(folder)], []);
+  }));
+
+Deno.test("a missing permission is said with the flag that grants it", async () => {
+  const { code, stderr } = await run("summary", "report.ts", "runs/none");
+  assertEquals(code, 1);
+  assert(stderr.includes("Add --allow-read before the script's name"), stderr);
+});
+
+Deno.test("a run is stopped, gone on with, finished, reported and evaluated", () =>
+  inFolder(async (folder) => {
+    const out = `${folder}/run`;
+    const args = [...SMALL, "--iterations", "6", "--out", out, "--json", "--threads", "1"];
+    const stopped = await run("train", "train.ts", ...args, "--stop-after", "4");
+    assertEquals(stopped.code, 0, stopped.stderr);
+    assertEquals(JSON.parse(stopped.stdout), {
+      ...{ outcome: "stopped", folder: out, iteration: 4, reason: "--stop-after 4" },
+    });
+    const finished = await run("train", "train.ts", ...args);
+    assertEquals(finished.code, 0, finished.stderr);
+    assert(finished.stderr.includes("going on from iteration 4 of 6"), finished.stderr);
+    const result = JSON.parse(finished.stdout);
+    assertEquals([result.outcome, result.iteration, result.testImages], ["finished", 6, 2000]);
+    assert(result.notice.includes("not CIFAR"), result.notice);
+
+    const evaluated = await run(
+      ...["evaluate", "evaluate.ts", "--weights", `${out}/weights.safetensors`, "--json"] as const,
+      ...["--threads", "1"],
+    );
+    assertEquals(evaluated.code, 0, evaluated.stderr);
+    const { errors, dataset, architecture } = JSON.parse(evaluated.stdout);
+    assertEquals([errors, dataset], [result.testErrors, "shapes10"]);
+    assertEquals(architecture.name, "resnet8");
+
+    const report = await run("report", "report.ts", out);
+    assertEquals(report.code, 0, report.stderr);
+    assertEquals(report.stdout, `report: ${out}/report.html\n`);
+
+    const again = await run("train", "train.ts", ...args);
+    assertEquals([again.code, again.stdout], [1, ""]);
+    assert(again.stderr.includes("is finished: 6 iterations"), again.stderr);
+  }));
+
+for (const [signal, status] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
+  Deno.test({
+    name: `${signal} saves the step and exits with ${status}`,
+    ignore: Deno.build.os === "windows",
+    fn: () =>
+      inFolder(async (folder) => {
+        const args = [...SMALL, "--out", `${folder}/run`, "--log-every", "1", "--threads", "1"];
+        const child = spawn("train", "train.ts", ...args);
+        const stdout = new Response(child.stdout).text();
+        const reader = child.stderr.pipeThrough(new TextDecoderStream()).getReader();
+        let shown = "";
+        while (!shown.includes("iteration 2/64,000")) {
+          const { value, done } = await reader.read();
+          assert(!done, shown);
+          shown += value;
+        }
+        child.kill(signal);
+        while (!(await reader.read()).done);
+        const { code } = await child.status;
+        assertEquals(code, status);
+        const text = await stdout;
+        const iteration = /stopped at iteration ([\d,]+)/.exec(text)?.[1].replaceAll(",", "");
+        assert(text.includes("To go on:\n  deno task train --arch resnet8"), text);
+        await Deno.stat(`${folder}/run/checkpoint-${iteration}.safetensors`);
+        const log = await Deno.readTextFile(`${folder}/run/events.jsonl`);
+        const last = JSON.parse(log.trimEnd().split("\n").at(-1)!);
+        assertEquals([last.type, String(last.iteration), last.reason], ["stop", iteration, signal]);
+      }),
+  });
+}

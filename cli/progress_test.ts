@@ -1,0 +1,48 @@
+import { assertEquals } from "@std/assert";
+import { duration, percent, ProgressPrinter } from "./_progress.ts";
+
+function recorder(columns?: number) {
+  const written: string[] = [];
+  const output = { columns, write: (text: string) => void written.push(text) };
+  return { written, output };
+}
+
+const STEP = {
+  ...{ iterations: 1000, learningRate: 0.1, loss: 1.23456, error: 0.5 },
+  ...{ steps: 5, images: 640, seconds: 2 },
+};
+
+Deno.test("ProgressPrinter: plain lines at the log's interval, and the duration once", () => {
+  const { written, output } = recorder();
+  const printer = new ProgressPrinter(output, () => 0);
+  printer.progress({ ...STEP, iteration: 5, logged: false }); // warm-up: not measured
+  printer.progress({ ...STEP, iteration: 10, logged: true });
+  printer.progress({ ...STEP, iteration: 15, logged: false, validationError: 0.25 });
+  assertEquals(written, [
+    // 990 steps at 0.4 s.
+    "6 min 36 s to go: 990 iterations at 400 ms, from 5 measured\n",
+    "iteration 10/1,000  loss 1.235  training error 50.00%  rate 0.1  320 images/s  6 min 36 s to go\n",
+    "iteration 15: validation error 25.00%\n",
+  ]);
+});
+
+Deno.test("ProgressPrinter: on a terminal one line is overwritten and never wraps", () => {
+  const { written, output } = recorder(20);
+  let now = 0;
+  const printer = new ProgressPrinter(output, () => now);
+  printer.progress({ ...STEP, iteration: 1, logged: true });
+  now = 100; // too soon for another
+  printer.progress({ ...STEP, steps: 1, iteration: 2, logged: true });
+  printer.line("a line");
+  assertEquals(written, ["\r\x1b[Kiteration 1/1,000  l", "\r\x1b[K", "a line\n"]);
+});
+
+Deno.test("duration and percent", () => {
+  assertEquals([0.4, 59.6, 245, 11_520].map(duration), [
+    "0 s",
+    "1 min 0 s",
+    "4 min 5 s",
+    "3 h 12 min",
+  ]);
+  assertEquals(percent(827 / 10_000), "8.27%");
+});

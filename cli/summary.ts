@@ -1,0 +1,46 @@
+/**
+ * Prints an architecture's layers, parameters and multiply-adds.
+ *
+ * `deno task summary --arch resnet32`
+ */
+import { architecture, formatSummary, summarise } from "../resnet/mod.ts";
+import { choice, COMMON, type Flag, integer, text } from "./_flags.ts";
+import { main } from "./_main.ts";
+import { PADDING_FLAG } from "./_training_flags.ts";
+
+const input: Flag<readonly [number, number]> = {
+  placeholder: "HxW",
+  help: "height and width of an image; 32x32 by default",
+  parse: (value) => {
+    const match = /^(\d{1,5})x(\d{1,5})$/.exec(value);
+    if (!match) throw new Error("two whole numbers such as 32x32");
+    return [Number(match[1]), Number(match[2])];
+  },
+};
+
+const command = {
+  usage: "deno task summary",
+  summary: "Prints an architecture's layers, parameters and multiply-adds.",
+  flags: {
+    arch: text("NAME", "the network: resnet20 by default; resnet32, resnet34-cifar, plain20, ..."),
+    shortcut: choice(["A", "B"], "where the width changes: parameter-free, or a 1x1 projection"),
+    ...PADDING_FLAG,
+    classes: integer("outputs of the last layer; 10 by default", 1, 100_000),
+    input,
+    ...COMMON,
+  },
+} as const;
+
+if (import.meta.main) {
+  // deno-lint-ignore require-await -- commands are asynchronous
+  await main(command, async (flags) => {
+    const [height, width] = flags.input ?? [32, 32];
+    const summary = summarise(architecture(flags.arch ?? "resnet20", {
+      inputShape: [height, width, 3],
+      ...(flags.shortcut ? { shortcut: flags.shortcut } : {}),
+      ...(flags["shortcut-padding"] ? { zeroChannels: flags["shortcut-padding"] } : {}),
+      ...(flags.classes === undefined ? {} : { classes: flags.classes }),
+    }));
+    return { text: formatSummary(summary), json: summary };
+  });
+}

@@ -1,0 +1,30 @@
+/**
+ * Trains a network, or goes on with a run that was stopped.
+ *
+ * `deno task train --arch resnet20`
+ */
+import { createHash } from "node:crypto";
+import { main } from "./_main.ts";
+import { runTraining } from "./_run.ts";
+import { recipeOf, TRAIN_FLAGS } from "./_training_flags.ts";
+import { readWeights } from "./_weights.ts";
+import { weightsOf } from "../train/mod.ts";
+
+const command = {
+  usage: "deno task train",
+  summary: "Trains a network by the paper's recipe, or goes on with a run that was stopped.",
+  flags: TRAIN_FLAGS,
+} as const;
+
+if (import.meta.main) {
+  await main(command, async (flags) => {
+    const recipe = recipeOf(flags);
+    if (flags.weights === undefined) return await runTraining(command.usage, recipe, flags);
+    const { bytes, tensors } = await readWeights(flags.weights);
+    return await runTraining(command.usage, recipe, flags, {
+      path: flags.weights,
+      sha256: createHash("sha256").update(bytes).digest("hex"),
+      weights: weightsOf(tensors),
+    });
+  });
+}

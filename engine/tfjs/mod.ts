@@ -1,0 +1,66 @@
+/**
+ * The oracle engine: TensorFlow.js in plain JavaScript with its own automatic
+ * differentiation. Slow, independent of the other engines' kernels, and the
+ * reference for every gradient.
+ */
+import { checkOptions } from "../_arguments.ts";
+import type { EngineFactory } from "../engine.ts";
+import { TfjsEngine } from "./_engine.ts";
+import type { TensorFlow } from "./_forward.ts";
+
+const NAME = "tfjs-cpu";
+
+/**
+ * Makes oracle engines, named `tfjs-cpu`. Steps run within the call of `step`.
+ *
+ * Source: the package `@tensorflow/tfjs`, CPU backend.
+ *
+ * @example The gradient of a dense layer's weight is upstream times input.
+ * ```ts
+ * import { tfjsEngine } from "./mod.ts";
+ * import { buildGraph } from "../../resnet/graph.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const graph = buildGraph("one weight", [1, 1, 1], [
+ *   { kind: "global-average-pool", name: "pool", input: "input" },
+ *   { kind: "dense", name: "linear", input: "pool", units: 1 },
+ * ]);
+ * const engine = await tfjsEngine.create({
+ *   graph,
+ *   batchSize: 1,
+ *   sgd: { momentum: 0.9, nesterov: false, weightDecay: 0, decayed: "all" },
+ *   batchNorm: { epsilon: 1e-5, momentum: 0.1 },
+ *   cropPadding: 0,
+ * });
+ * const { gradients } = await engine.probe({
+ *   input: Float32Array.of(3),
+ *   images: 1,
+ *   mode: "training",
+ *   upstream: Float32Array.of(2),
+ * });
+ * assertEquals(gradients?.get("linear.weight")?.data, Float32Array.of(6));
+ * engine.dispose();
+ * ```
+ */
+export const tfjsEngine: EngineFactory = {
+  name: NAME,
+  description: "TensorFlow.js in plain JavaScript: slow, the reference for checks",
+  async unavailable() {
+    try {
+      await loadTensorFlow();
+    } catch (error) {
+      return `@tensorflow/tfjs could not be loaded: ${(error as Error).message}`;
+    }
+  },
+  async create(options) {
+    checkOptions(options);
+    return new TfjsEngine(NAME, await loadTensorFlow(), options);
+  },
+};
+
+async function loadTensorFlow(): Promise<TensorFlow> {
+  const tf = await import("@tensorflow/tfjs");
+  tf.enableProdMode(); // its only effect here: no banner on the console
+  await tf.setBackend("cpu");
+  return tf;
+}

@@ -1,0 +1,12 @@
+/** Sample images as they stand in a page. */
+import { encode } from "fast-png";
+import type { ImageSample } from "../train/events.ts";
+
+/** A `data:` URI of one image as PNG. */
+export function pngUri(
+  { height, width }: ImageSample,
+  pixels: ImageSample["images"][number]["pixels"],
+): string {
+  const data = Uint8Array.fromBase64(pixels); // [H, W, C]
+  return `data:image/png;base64,${encode({ width, height, channels: 3, data }).toBase64()}`;
+}

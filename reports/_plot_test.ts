@@ -1,0 +1,40 @@
+import { assert, assertEquals, assertFalse } from "@std/assert";
+import { drawPlot, type Plot, spanMeans } from "./_plot.ts";
+
+const PLOT: Plot = {
+  id: "p",
+  x: "iteration",
+  y: "error, %",
+  top: 20,
+  series: [
+    { name: "a", color: "--one", points: [[0, 10], [100, 0]] },
+    { name: "b", color: "--two", dashed: true, dots: true, points: [[50, 5]] },
+  ],
+};
+
+Deno.test("a drawing takes every colour from the page", () => {
+  const svg = drawPlot(PLOT, 400, 300);
+  assert(svg.startsWith("<svg "));
+  assert(svg.includes('viewBox="0 0 400 300"'));
+  assert(svg.includes("var(--one)"));
+  assert(svg.includes("var(--two)"));
+  const visible = svg.replace(/<defs.*<\/defs>/s, "");
+  assertFalse(/#[0-9a-f]{3,8}"/i.test(visible), "a fixed colour is in the drawing");
+  assertEquals(svg, drawPlot(PLOT, 400, 300));
+});
+
+Deno.test("a line lies where its values are", () => {
+  const svg = drawPlot(PLOT, 400, 300);
+  // The plot area: 48 from the left, 20 from the right, 28 from the top, 44 from the bottom.
+  const [, x0, y0, x1, y1] = svg.match(
+    /d="M([\d.]+) ([\d.]+)L([\d.]+) ([\d.]+)"[^>]*stroke="var\(--one\)"/,
+  )!.map(Number);
+  assertEquals([x0, x1], [48, 380]);
+  assertEquals([y0, y1], [28 + 228 / 2, 256]);
+});
+
+Deno.test("means over spans keep the last iteration and every value", () => {
+  const values = [[1, 4], [2, 6], [3, 1], [4, 3], [5, 9]] as const;
+  assertEquals(spanMeans(values, 3), { points: [[2, 5], [4, 2], [5, 9]], span: 2 });
+  assertEquals(spanMeans(values, 5).points, values.map(([x, y]) => [x, y] as [number, number]));
+});

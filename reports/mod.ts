@@ -1,0 +1,31 @@
+/**
+ * What is said of runs that are over: a run's folder read strictly, its result
+ * as data, and its report as a page. Nothing is read but the event log and the
+ * files that it names with their hashes.
+ *
+ * @module
+ */
+export {
+  parseRunLog,
+  type Predictions,
+  readRun,
+  type Run,
+  type RunLog,
+  RunLogError,
+  type RunWarning,
+} from "./read_run.ts";
+export {
+  renderRunReport,
+  type RunReport,
+  type RunReportPaths,
+  writeRunReport,
+} from "./run_report.ts";
+export {
+  type ClassError,
+  type Completeness,
+  confusionMatrix,
+  type RunResult,
+  runResult,
+  type TestError,
+} from "./run_result.ts";
+export { type Interval, wilsonInterval } from "./statistics.ts";

@@ -1,0 +1,75 @@
+/** The report of one run: a page for people, and its result and curves as data. */
+import { stringify } from "@std/csv";
+import { renderPage } from "./_page.tsx";
+import { readRun, type Run } from "./read_run.ts";
+import { type RunResult, runResult } from "./run_result.ts";
+
+/** What a report consists of, as text and data. */
+export interface RunReport {
+  /** One self-contained page, without scripts or requests. */
+  readonly html: string;
+  /** The result as data. */
+  readonly result: RunResult;
+  /** The training's step events; loss is cross entropy, error a share from 0 to 1. */
+  readonly stepsCsv: string;
+}
+
+/** Where a report was written. */
+export interface RunReportPaths {
+  /** The page. */
+  readonly html: string;
+  /** The result as JSON, in the form of `RunResult`. */
+  readonly result: string;
+  /** The training's steps as CSV. */
+  readonly steps: string;
+}
+
+/**
+ * The report of a run, made from nothing but its folder's content.
+ *
+ * @param run A run, as `readRun` gives it.
+ * @returns The page, the result and the steps.
+ */
+export function renderRunReport(run: Run): RunReport {
+  const result = runResult(run);
+  return {
+    html: renderPage(run, result),
+    result,
+    stepsCsv: stringify(run.steps.map((step) => ({ ...step })), {
+      columns: ["iteration", "steps", "learningRate", "loss", "error", "imagesPerSecond", "time"],
+    }),
+  };
+}
+
+/**
+ * Reads a run's folder and writes `report.html`, `result.json` and `steps.csv`
+ * into it, each whole: beside, then renamed.
+ *
+ * Needs read and write access to the folder.
+ *
+ * @param folder Path of the run's folder.
+ * @returns The paths of the three files.
+ * @throws {RunLogError} If the folder is not that of a run, see `readRun`.
+ *
+ * @example
+ * ```ts
+ * import { RunLogError, writeRunReport } from "./mod.ts";
+ * import { assertRejects } from "@std/assert";
+ *
+ * await assertRejects(() => writeRunReport("no/run/is/here"), RunLogError, "events.jsonl");
+ * ```
+ */
+export async function writeRunReport(folder: string): Promise<RunReportPaths> {
+  const { html, result, stepsCsv } = renderRunReport(await readRun(folder));
+  const write = async (name: string, text: string): Promise<string> => {
+    const path = `${folder}/${name}`;
+    await Deno.writeTextFile(`${path}.partial`, text);
+    await Deno.rename(`${path}.partial`, path);
+    return path;
+  };
+  return {
+    html: await write("report.html", html),
+    result: await write("result.json", JSON.stringify(result, null, 2) + "\n"),
+    steps: await write("steps.csv", stepsCsv),
+  };
+}

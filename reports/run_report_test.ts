@@ -1,0 +1,170 @@
+import { assert, assertEquals, assertFalse, assertMatch, assertStringIncludes } from "@std/assert";
+import { parse } from "@std/csv";
+import { fixtureFolder, type FixtureOptions, readerOf } from "./_fixture.ts";
+import { readRun } from "./read_run.ts";
+import { renderRunReport, type RunReport, writeRunReport } from "./run_report.ts";
+
+async function reportOf(options: FixtureOptions): Promise<RunReport> {
+  return renderRunReport(await readRun("run", readerOf(await fixtureFolder(options))));
+}
+
+/** A page's text as a reader sees it, without markup, style and drawings. */
+function textOf(html: string): string {
+  return html
+    .replace(/<style>.*?<\/style>|<svg.*?<\/svg>/gs, "")
+    .replace(/<[^>]*>/g, " ")
+    .replace(/\s+/g, " ");
+}
+
+Deno.test("the page holds the result, the verdict and every section", async () => {
+  const { html } = await reportOf({ iterations: 2000 });
+  const text = textOf(html);
+  for (
+    const part of [
+      "ResNet-32 on CIFAR-10",
+      "7.51% test error, 95% interval 7.01% to 8.04%",
+      "751 of 10,000 test images wrong",
+      "Not the paper's run: schedule.boundaries",
+      "schedule.iterations 2,000 instead of 64,000",
+      "Best validation error (not the result) 8.00% at iteration 1,800",
+      "13 min 33 s",
+      "464,154",
+      "68.86 million",
+      "0.1 at first; 0.01, first logged for iterations 1,001 to 1,020; 0.001, first logged for iterations 1,501 to 1,520.",
+    ]
+  ) assertStringIncludes(text, part);
+  assertEquals([...html.matchAll(/<h2>(.*?)<\/h2>/g)].map(([, title]) => title), [
+    "Warnings and interruptions",
+    "Training",
+    "Classes",
+    "Worst mistakes",
+    "Augmented training images",
+    "Layer responses",
+    "Recipe",
+    "Provenance",
+  ]);
+});
+
+Deno.test("the paper's own run is called that, and no other", async () => {
+  const paper = textOf((await reportOf({ iterations: 64_000, logEvery: 800 })).html);
+  assertStringIncludes(paper, "The paper's run:");
+  assertFalse(paper.includes("Not the paper's run"));
+});
+
+Deno.test("built-in data is unmistakable, with its floor and the linear model", async () => {
+  const text = textOf((await reportOf({ set: "shapes10" })).html);
+  assertStringIncludes(text, "ResNet-32 on built-in images (not CIFAR-10)");
+  assertStringIncludes(text, "Built-in images, not CIFAR-10. Procedural shapes.");
+  assertMatch(text, /This network 7\.51% A linear model on the same images 31\.40%/);
+  assertStringIncludes(text, "share of wrong test labels 2.00%");
+  assertFalse(text.includes("Table 6"), "the paper's figure does not stand beside other data");
+  assertFalse(textOf((await reportOf({})).html).includes("Built-in images"));
+});
+
+Deno.test("each of the eight open points is there with its choice", async () => {
+  const text = textOf((await reportOf({})).html);
+  for (
+    const choice of [
+      "45,000 for training, 5,000 for validation",
+      "128 (batches of 128)",
+      "every trainable parameter",
+      "appended after the others",
+      "mean subtracted before the zero padding; pixels in 0..1",
+      "fan-in; plain momentum",
+      "batches run on into the next shuffle",
+      "averaged with momentum 0.1, unbiased variance, epsilon 0.00001",
+    ]
+  ) assertStringIncludes(text, choice);
+});
+
+Deno.test("nothing that the log says becomes markup", async () => {
+  const text = `<script>alert("x")</script><img src=x onerror='a()'>&amp;"'`;
+  for (const ending of ["end", "stop"] as const) {
+    const { html } = await reportOf({ ending, text, samples: false, resumed: true });
+    assertStringIncludes(html, "&lt;script>");
+    assertFalse(html.includes("<script"));
+    assertFalse(html.includes("<img src=x"));
+    assertStringIncludes(html, "&amp;amp;");
+  }
+});
+
+Deno.test("the page asks for nothing from outside and runs nothing", async () => {
+  const { html } = await reportOf({});
+  assertStringIncludes(
+    html,
+    `content="default-src 'none'; style-src 'unsafe-inline'; img-src data:"`,
+  );
+  const addresses = [...html.matchAll(/(?:src|href)="([^"]*)"|url\(([^)]*)\)/g)]
+    .map(([, attribute, css]) => attribute ?? css);
+  assert(addresses.length > 60);
+  for (const address of addresses) {
+    assert(/^data:image\/png;base64,|^#/.test(address), `the page refers to ${address}`);
+  }
+  assertFalse(/<script|<link|@import/.test(html));
+});
+
+Deno.test("every image, plot and table has a text", async () => {
+  const { html } = await reportOf({});
+  for (const [image] of html.matchAll(/<img[^>]*>/g)) assertMatch(image, /alt="[^"]{10,}"/);
+  const ids = [...html.matchAll(/ id="([^"]*)"/g)].map(([, id]) => id);
+  assertEquals(new Set(ids).size, ids.length, "an id stands twice");
+  const named = [...html.matchAll(/aria-(?:labelledby|describedby)="([^"]*)"/g)];
+  assert(named.length >= 10);
+  for (const [, id] of named) assert(ids.includes(id), `no element has the id ${id}`);
+});
+
+Deno.test("a report is the same every time", async () => {
+  const run = await readRun("run", readerOf(await fixtureFolder({})));
+  const before = renderRunReport(run);
+  renderRunReport(run);
+  assertEquals(renderRunReport(run).html === before.html, true);
+});
+
+Deno.test("steps.csv has one row a step event", async () => {
+  const rows = parse((await reportOf({ iterations: 400, logEvery: 20, resumed: true })).stepsCsv);
+  assertEquals(rows[0], [
+    "iteration",
+    "steps",
+    "learningRate",
+    "loss",
+    "error",
+    "imagesPerSecond",
+    "time",
+  ]);
+  assertEquals(rows.slice(1).map(([iteration]) => Number(iteration)), [
+    ...Array.from({ length: 20 }, (_, i) => 20 * (i + 1)),
+  ]);
+  assertEquals(rows[20].slice(0, 2), ["400", "20"]);
+});
+
+Deno.test("a run that broke off early still has a report", async () => {
+  const text = textOf((await reportOf({ ending: "none", samples: false })).html);
+  assertStringIncludes(text, "No result");
+  assertStringIncludes(text, "The log breaks off after iteration 1,800");
+});
+
+const files = await Promise.all(
+  (["read", "write"] as const).map((name) => Deno.permissions.query({ name })),
+);
+
+Deno.test({
+  name: "a report is written into the run's folder (needs --allow-read --allow-write)",
+  ignore: files.some(({ state }) => state !== "granted"),
+  async fn() {
+    const folder = await Deno.makeTempDir();
+    try {
+      for (const [path, content] of await fixtureFolder({})) {
+        await Deno.writeFile(`${folder}/${path}`, content);
+      }
+      const { html, result, steps } = await writeRunReport(folder);
+      const expected = await reportOf({});
+      assertEquals(JSON.parse(await Deno.readTextFile(result)), expected.result);
+      assertEquals(await Deno.readTextFile(html) === expected.html, true);
+      assertEquals(await Deno.readTextFile(steps), expected.stepsCsv);
+      const names = (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name);
+      assertFalse(names.some((name) => name.endsWith(".partial")));
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+});

@@ -1,0 +1,131 @@
+import { assertAlmostEquals, assertEquals } from "@std/assert";
+import {
+  CLASSES,
+  fixtureFolder,
+  type FixtureOptions,
+  readerOf,
+  setText,
+  textOf,
+} from "./_fixture.ts";
+import { readRun } from "./read_run.ts";
+import { confusionMatrix, type RunResult, runResult } from "./run_result.ts";
+
+async function resultOf(options: FixtureOptions): Promise<RunResult> {
+  return runResult(await readRun("run", readerOf(await fixtureFolder(options))));
+}
+
+const PAPER = { iterations: 64_000, logEvery: 800, architecture: "resnet32" };
+
+Deno.test("a confusion matrix counts predictions by label", () => {
+  const matrix = confusionMatrix(
+    { labels: [0, 0, 1, 2, 2, 2], predictions: [0, 2, 1, 0, 0, 2] },
+    3,
+  );
+  assertEquals(matrix, [
+    [1, 0, 1],
+    [0, 1, 0],
+    [2, 0, 1],
+  ]);
+});
+
+Deno.test("the result of a finished run", async () => {
+  const result = await resultOf(PAPER);
+  assertEquals(result.completeness, "finished");
+  assertEquals(result.testError?.error, 0.0751);
+  assertAlmostEquals(result.testError!.interval.lower, 0.07009603941996534, 1e-12); // statsmodels
+  assertEquals(result.paperRun, { is: true, differences: [] });
+  assertEquals(result.iterations, 64_000);
+  assertEquals(result.perClass?.map(({ name }) => name), CLASSES);
+  // Image 13k is wrong and has label 3k mod 10: 76 times label 0, as 751 is odd.
+  assertEquals(result.perClass?.[0], {
+    name: "airplane",
+    images: 1000,
+    errors: 76,
+    error: 0.076,
+  });
+  assertEquals(result.confusion?.[0].reduce((a, b) => a + b), 1000);
+  assertEquals(result.confusion?.[0][0], 924);
+});
+
+Deno.test("the best validation error is named beside the result, not as it", async () => {
+  const { bestValidation, testError } = await resultOf({ iterations: 1000, logEvery: 10 });
+  // The lowest of the fixture's evaluations, and the first of equals.
+  assertEquals(bestValidation, { iteration: 900, error: 0.08 });
+  assertEquals(testError?.error, 0.0751);
+});
+
+Deno.test("a run that is not the paper's says why", async () => {
+  const short = await resultOf({ iterations: 2000 });
+  assertEquals(short.paperRun.is, false);
+  assertEquals(short.paperRun.differences, [
+    "schedule.boundaries [1,000; 1,500] instead of [32,000; 48,000]",
+    "schedule.iterations 2,000 instead of 64,000",
+  ]);
+  assertEquals((await resultOf({ ...PAPER, ending: "stop" })).paperRun.differences, [
+    "it did not finish",
+  ]);
+});
+
+/** The differences that a change to the start event makes to the paper's run. */
+async function differencesAfter(pattern: string, replacement: string): Promise<readonly string[]> {
+  const folder = await fixtureFolder(PAPER);
+  const text = textOf(folder, "events.jsonl");
+  setText(folder, "events.jsonl", text.replace(pattern, replacement));
+  return runResult(await readRun("run", readerOf(folder))).paperRun.differences;
+}
+
+Deno.test("undeclared departures count as well", async () => {
+  assertEquals(await differencesAfter('"batchSize":128', '"batchSize":256'), [
+    "batchSize 256 instead of 128",
+  ]);
+  const weights = `"classes":`;
+  const given = `"startWeights":{"path":"w","sha256":"${"7".repeat(64)}"},${weights}`;
+  assertEquals(await differencesAfter(weights, given), ["it started from given weights"]);
+});
+
+Deno.test("a test on a part of CIFAR-10's test set is not the paper's", async () => {
+  const folder = await fixtureFolder(PAPER);
+  const lines = textOf(folder, "events.jsonl").trim().split("\n").map((line) => {
+    const event = JSON.parse(line);
+    if (event.type === "end") return { ...event, testError: 0.1 };
+    if (event.set !== "test") return event;
+    const { predictions: _, ...test } = event;
+    return { ...test, images: 5000, errors: 500, error: 0.1 };
+  });
+  setText(folder, "events.jsonl", lines.map((line) => JSON.stringify(line) + "\n").join(""));
+  const result = runResult(await readRun("run", readerOf(folder)));
+  assertEquals(result.paperRun.differences, ["tested on 5,000 of 10,000 test images"]);
+  assertEquals(result.confusion, null);
+  assertEquals(result.perClass, null);
+});
+
+Deno.test("choices that the paper leaves open are no differences; others near them are", async () => {
+  assertEquals(await differencesAfter('"nesterov":false', '"nesterov":true'), []);
+  assertEquals(await differencesAfter('"batchNormImages":128', '"batchNormImages":64'), []);
+  assertEquals(await differencesAfter('"batchNormImages":128', '"batchNormImages":32'), [
+    "batchNormImages 32 instead of 128",
+  ]);
+  const split = '"training":45000,"validation":5000';
+  assertEquals(await differencesAfter(split, '"training":50000,"validation":0'), []);
+  assertEquals(await differencesAfter(split, '"training":40000,"validation":5000'), [
+    "data.split.training 40,000 instead of 45,000",
+  ]);
+});
+
+Deno.test("unfinished, stopped and failed runs have no test error", async () => {
+  for (
+    const [ending, completeness] of [
+      ["none", "unfinished"],
+      ["stop", "stopped"],
+      ["failure", "failed"],
+    ] as const
+  ) {
+    const result = await resultOf({ ending, resumed: true, text: "why" });
+    assertEquals(result.completeness, completeness);
+    assertEquals(result.testError, null);
+    assertEquals(result.trainingSeconds, null);
+    assertEquals(result.iterations, 1800);
+    assertEquals(result.resumes, 1);
+    assertEquals(result.reason, ending === "none" ? undefined : "why");
+  }
+});

@@ -1,0 +1,99 @@
+/** Questions that rules ask of a graph, and edits that make known-bad graphs. */
+import {
+  buildGraph,
+  type ConvolutionSpec,
+  type Graph,
+  INPUT,
+  inputsOf,
+  type Node,
+  type NodeSpec,
+} from "../resnet/mod.ts";
+
+/** A graph's convolution with what was inferred for it. */
+export type Convolution = Extract<Node, ConvolutionSpec>;
+
+/** The node called `name`; undefined for the network's input. */
+export function find(graph: Graph, name: string): Node | undefined {
+  return graph.nodes.find((node) => node.name === name);
+}
+
+/** The nodes that take the output of `name`. */
+export function consumersOf(graph: Graph, name: string): readonly Node[] {
+  return graph.nodes.filter((node) => inputsOf(node).includes(name));
+}
+
+/** The nodes of one kind. */
+export function ofKind<Kind extends Node["kind"]>(
+  graph: Graph,
+  kind: Kind,
+): readonly Extract<Node, { kind: Kind }>[] {
+  return graph.nodes.filter((node): node is Extract<Node, { kind: Kind }> => node.kind === kind);
+}
+
+/** Weighted layers on the longest way from the input to the output: the paper's depth. */
+export function depthOf(graph: Graph): number {
+  const depths = new Map([[INPUT, 0]]);
+  for (const node of graph.nodes) {
+    const before = Math.max(...inputsOf(node).map((input) => depths.get(input) ?? 0));
+    const weighted = node.kind === "convolution" || node.kind === "dense";
+    depths.set(node.name, before + (weighted ? 1 : 0));
+  }
+  return depths.get(graph.output) ?? 0;
+}
+
+/** The convolutions that take part in the longest way: all but a shortcut's 1x1 projections. */
+export function layersOf(graph: Graph): readonly Convolution[] {
+  return ofKind(graph, "convolution").filter((node) => node.kernel > 1);
+}
+
+/**
+ * The nodes from `name` back towards the input, `name` first, as long as each
+ * has one input; ends before the node `stop`.
+ *
+ * @returns The nodes, and the name before which the walk ended.
+ */
+export function walkBack(
+  graph: Graph,
+  name: string,
+  stop: (node: Node, path: readonly Node[]) => boolean,
+): { readonly path: readonly Node[]; readonly end: string } {
+  const path: Node[] = [];
+  let node = find(graph, name);
+  while (node && node.kind !== "add" && !stop(node, path)) {
+    path.push(node);
+    name = node.input;
+    node = find(graph, name);
+  }
+  return { path, end: name };
+}
+
+/** The graph with each node replaced by what `change` makes of it. */
+export function edit(
+  graph: Graph,
+  change: (node: Node) => NodeSpec | readonly NodeSpec[],
+): Graph {
+  return buildGraph(graph.name, graph.inputShape, graph.nodes.flatMap(change));
+}
+
+/** The graph with `inserted` behind `name`, taking over all who took `name`. */
+export function insertAfter(graph: Graph, name: string, inserted: NodeSpec): Graph {
+  return edit(graph, (node) => {
+    if (node.name === name) return [node, inserted];
+    return renameInput(node, name, inserted.name);
+  });
+}
+
+/** The graph without `name`; who took it takes its input. */
+export function remove(graph: Graph, name: string): Graph {
+  const removed = find(graph, name);
+  if (!removed) throw new Error(`${graph.name}: no node "${name}" to remove`);
+  const [input] = inputsOf(removed);
+  return edit(graph, (node) => node === removed ? [] : renameInput(node, name, input));
+}
+
+function renameInput(node: NodeSpec, from: string, to: string): NodeSpec {
+  const renamed = (input: string) => input === from ? to : input;
+  if (node.kind !== "add") return { ...node, input: renamed(node.input) };
+  const [branch, shortcut] = node.inputs;
+  return { ...node, inputs: [renamed(branch), renamed(shortcut)] };
+}

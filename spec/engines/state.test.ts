@@ -1,0 +1,316 @@
+/** The state of an engine: what a checkpoint needs of it, and what a refused call leaves behind. */
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { architecture } from "../../resnet/architectures.ts";
+import { sizeOf, truncate } from "../../resnet/graph.ts";
+import {
+  optionsFor,
+  planFor,
+  randomData,
+  randomState,
+  testEveryEngine,
+  uniform,
+  withEngine,
+} from "../../engine/_testing.ts";
+import {
+  type BatchPlan,
+  type Engine,
+  EngineError,
+  type EngineFactory,
+  type EngineOptions,
+  type TrainingState,
+} from "../../engine/mod.ts";
+
+const GRAPH = architecture("resnet8", { inputShape: [4, 4, 3] });
+const IMAGE = sizeOf(GRAPH.inputShape);
+const PADDING = 2;
+const OPTIONS = optionsFor(GRAPH, { cropPadding: PADDING });
+const RATE = 0.1;
+const FIRST = planFor([0, 1, 2, 3], PADDING);
+const SECOND = planFor([7, 6, 5, 4], PADDING);
+const PARTIAL = planFor([6, 2, 1], PADDING);
+
+/** An engine with data and random weights. */
+function prepared<T>(
+  factory: EngineFactory,
+  use: (engine: Engine) => Promise<T>,
+  options: EngineOptions = OPTIONS,
+): Promise<T> {
+  return withEngine(factory, options, async (engine) => {
+    await engine.load(randomData(GRAPH));
+    await engine.importState(randomState(GRAPH));
+    return await use(engine);
+  });
+}
+
+/** Steps on the given batches, then the state. */
+async function trained(engine: Engine, plans: readonly BatchPlan[]): Promise<TrainingState> {
+  for (const plan of plans) engine.step(plan, RATE);
+  return await engine.exportState();
+}
+
+await testEveryEngine("an imported state is exported with the same bits", async (factory) => {
+  const state = { ...randomState(GRAPH), iteration: 12 };
+  const exported = await prepared(factory, async (engine) => {
+    await engine.importState(state);
+    return await engine.exportState();
+  });
+  assertEquals(exported, state);
+});
+
+await testEveryEngine("a state is copied on its way in and out", async (factory) => {
+  const state = randomState(GRAPH);
+  await prepared(factory, async (engine) => {
+    await engine.importState(state);
+    state.weights.get("conv1.weight")!.data.fill(9);
+    const exported = await engine.exportState();
+    exported.weights.get("conv1.weight")!.data.fill(8);
+    assertEquals(await engine.exportState(), randomState(GRAPH));
+  });
+});
+
+await testEveryEngine("starts from zeros: equal logits and the first class", async (factory) => {
+  await withEngine(factory, OPTIONS, async (engine) => {
+    await engine.load(randomData(GRAPH));
+    const { logits, predictions } = await engine.evaluate("test");
+    assertEquals(logits, new Float32Array(70));
+    assertEquals(predictions, new Uint8Array(7));
+  });
+});
+
+await testEveryEngine("going on from an export equals never having stopped", async (factory) => {
+  const { middle, end } = await prepared(factory, async (engine) => ({
+    middle: await trained(engine, [FIRST, SECOND]),
+    end: await trained(engine, [PARTIAL, FIRST]),
+  }));
+  const resumed = await prepared(factory, async (engine) => {
+    await engine.importState(middle);
+    return await trained(engine, [PARTIAL, FIRST]);
+  });
+  assertEquals(resumed, end);
+  assertEquals(end.iteration, 4);
+});
+
+await testEveryEngine("the same steps give the same bits", async (factory) => {
+  const run = () => prepared(factory, (engine) => trained(engine, [FIRST, PARTIAL, SECOND]));
+  assertEquals(await run(), await run());
+});
+
+await testEveryEngine("looking at an engine changes nothing", async (factory) => {
+  const undisturbed = await prepared(factory, (engine) => trained(engine, [FIRST, SECOND]));
+  const watched = await prepared(factory, async (engine) => {
+    await trained(engine, [FIRST]);
+    await engine.evaluate("test");
+    await engine.augmented(PARTIAL);
+    await engine.probe({
+      input: uniform(2 * IMAGE, 2000),
+      images: 2,
+      mode: "training",
+      labels: Uint8Array.of(4, 2),
+    });
+    await engine.metrics();
+    return await trained(engine, [SECOND]);
+  });
+  assertEquals(watched, undisturbed);
+});
+
+await testEveryEngine("a batch may be smaller than the engine's", async (factory) => {
+  // What a larger batch left behind must not reach the smaller one.
+  const { middle, end } = await prepared(factory, async (engine) => ({
+    middle: await trained(engine, [FIRST]),
+    end: await trained(engine, [PARTIAL]),
+  }));
+  const fresh = await prepared(factory, async (engine) => {
+    await engine.importState(middle);
+    return await trained(engine, [PARTIAL]);
+  });
+  assertEquals(fresh, end);
+  const [metrics] = await prepared(factory, async (engine) => {
+    engine.step(PARTIAL, RATE);
+    return await engine.metrics();
+  });
+  assertEquals(metrics.images, 3);
+});
+
+/** A call that must be refused, and what its message must name. */
+interface Refusal {
+  readonly name: string;
+  readonly call: (engine: Engine) => unknown;
+  readonly says: string;
+}
+
+const withArray = (state: TrainingState, name: string, length: number): TrainingState => ({
+  ...state,
+  weights: new Map([...state.weights, [
+    name,
+    { shape: [length], data: new Float32Array(length) },
+  ]]),
+});
+
+const REFUSALS: readonly Refusal[] = [
+  {
+    name: "an index past the training set",
+    call: (engine) => engine.step({ ...FIRST, indices: Uint32Array.of(0, 1, 2, 8) }, RATE),
+    says: "indices[3] must be below 8",
+  },
+  {
+    name: "a crop past the padding",
+    call: (engine) => engine.step({ ...FIRST, cropX: Uint8Array.of(0, 5, 0, 0) }, RATE),
+    says: "cropX[1] must be 0 to 4, found 5",
+  },
+  {
+    name: "a flip that is neither 0 nor 1",
+    call: (engine) => engine.step({ ...FIRST, flip: Uint8Array.of(0, 0, 2, 0) }, RATE),
+    says: "flip[2] must be 0 to 1, found 2",
+  },
+  {
+    name: "a plan with arrays of two lengths",
+    call: (engine) => engine.step({ ...FIRST, cropY: new Uint8Array(3) }, RATE),
+    says: "cropY must hold [4] = 4 values, found 3",
+  },
+  {
+    name: "a batch above the engine's size",
+    call: (engine) => engine.step(planFor([0, 1, 2, 3, 4], PADDING), RATE),
+    says: "1 to 4 images (the engine's batchSize), found 5",
+  },
+  {
+    name: "an empty batch",
+    call: (engine) => engine.step(planFor([], PADDING), RATE),
+    says: "found 0",
+  },
+  {
+    name: "a learning rate that is no number",
+    call: (engine) => engine.step(FIRST, NaN),
+    says: "learning rate must be finite and at least 0, found NaN",
+  },
+  {
+    name: "an evaluation past the test set",
+    call: (engine) => engine.evaluate("test", Uint32Array.of(7)),
+    says: "indices[0] must be below 7",
+  },
+  {
+    name: "a state without an array",
+    call: (engine) => {
+      const { weights, ...rest } = randomState(GRAPH);
+      const fewer = new Map([...weights].filter(([name]) => name !== "layer2.0.bn1.weight"));
+      return engine.importState({ ...rest, weights: fewer });
+    },
+    says: "missing are layer2.0.bn1.weight",
+  },
+  {
+    name: "a state with a foreign array",
+    call: (engine) => engine.importState(withArray(randomState(GRAPH), "fc.weight", 3)),
+    says: "unexpected are fc.weight",
+  },
+  {
+    name: "a state with an array of another shape",
+    call: (engine) => engine.importState(withArray(randomState(GRAPH), "bn1.bias", 3)),
+    says: "bn1.bias (expected [16], found [3]",
+  },
+  {
+    name: "a state with a broken iteration",
+    call: (engine) => engine.importState({ ...randomState(GRAPH), iteration: 1.5 }),
+    says: "iteration must be a whole number of at least 0, found 1.5",
+  },
+  {
+    name: "a probe with too few values",
+    call: (engine) => engine.probe({ input: new Float32Array(5), images: 1, mode: "inference" }),
+    says: "input must hold [1, 4, 4, 3] = 48 values, found 5",
+  },
+  {
+    name: "a probe with a label that no class has",
+    call: (engine) =>
+      engine.probe({
+        input: new Float32Array(IMAGE),
+        images: 1,
+        mode: "training",
+        labels: Uint8Array.of(10),
+      }),
+    says: "labels[0] must be below 10, found 10",
+  },
+  {
+    name: "a probe with two objectives",
+    call: (engine) =>
+      engine.probe({
+        input: new Float32Array(IMAGE),
+        images: 1,
+        mode: "training",
+        labels: Uint8Array.of(1),
+        upstream: new Float32Array(10),
+      }),
+    says: "takes upstream or labels, found both",
+  },
+];
+
+await testEveryEngine("refuses bad input and keeps its state", async (factory, t) => {
+  await prepared(factory, async (engine) => {
+    const before = await trained(engine, [FIRST]);
+    await engine.metrics();
+    for (const { name, call, says } of REFUSALS) {
+      await t.step(name, async () => {
+        await assertRejects(async () => await call(engine), EngineError, says);
+        assertEquals(await engine.exportState(), before);
+        assertEquals(await engine.metrics(), []);
+      });
+    }
+  });
+});
+
+await testEveryEngine("refuses data that do not fit the graph", async (factory) => {
+  await withEngine(factory, OPTIONS, async (engine) => {
+    const data = randomData(GRAPH);
+    const shifted = { ...data.train, labels: new Uint8Array(data.train.count).fill(10) };
+    await assertRejects(
+      () => engine.load({ ...data, train: shifted }),
+      EngineError,
+      "labels[0] must be below 10, found 10",
+    );
+    const larger = randomData(architecture("resnet8", { inputShape: [5, 4, 3] }));
+    await assertRejects(() => engine.load(larger), EngineError, "takes images [4, 4, 3]");
+    await engine.load(data);
+  });
+});
+
+await testEveryEngine("refuses to train or evaluate before it has data", async (factory) => {
+  await withEngine(factory, OPTIONS, async (engine) => {
+    await engine.importState(randomState(GRAPH));
+    assertThrows(() => engine.step(FIRST, RATE), EngineError, "load");
+    await assertRejects(() => engine.evaluate("test"), EngineError, "load");
+  });
+});
+
+await testEveryEngine("refuses a loss where the output is no row of classes", async (factory) => {
+  const part = truncate(GRAPH, "relu1");
+  await withEngine(factory, optionsFor(part), async (engine) => {
+    await assertRejects(
+      () =>
+        engine.probe({
+          input: new Float32Array(IMAGE),
+          images: 1,
+          mode: "training",
+          labels: Uint8Array.of(1),
+        }),
+      EngineError,
+      "a loss needs an output [classes]",
+    );
+  });
+});
+
+await testEveryEngine("refuses settings that make no sense", async (factory) => {
+  const bad: readonly [Partial<EngineOptions>, string][] = [
+    [{ batchSize: 0 }, "batchSize"],
+    [{ cropPadding: -1 }, "cropPadding"],
+    [{ sgd: { ...OPTIONS.sgd, momentum: NaN } }, "momentum"],
+    [{ batchNorm: { epsilon: -1, momentum: 0.1 } }, "epsilon"],
+  ];
+  for (const [departure, names] of bad) {
+    await assertRejects(() => factory.create({ ...OPTIONS, ...departure }), EngineError, names);
+  }
+});
+
+await testEveryEngine("may be disposed of twice", async (factory) => {
+  const engine = await factory.create(OPTIONS);
+  await engine.importState(randomState(GRAPH));
+  engine.dispose();
+  engine.dispose();
+  await assertRejects(() => engine.exportState(), EngineError, "disposed");
+});

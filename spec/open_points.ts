@@ -1,0 +1,176 @@
+/**
+ * What the paper leaves open. A recipe decides each point, a report prints the
+ * decision, and no rule judges it.
+ */
+import type { Recipe, Sgd } from "../train/mod.ts";
+
+/** One way to read the paper. */
+export interface Reading {
+  /** What {@link OpenPoint.read} gives for it. */
+  readonly id: string;
+  /** The reading in words. */
+  readonly reading: string;
+}
+
+/** A point that the paper leaves open. */
+export interface OpenPoint {
+  /** Short and stable, for example `weight-decay-on`. */
+  readonly id: string;
+  /** What the paper does not say. */
+  readonly question: string;
+  /** The readings; the first is that of the recipe `paper`. */
+  readonly readings: readonly Reading[];
+  /** Why the first reading is the default. */
+  readonly reason: string;
+  /** The id of the recipe's reading; any other text is a decision that no reading names. */
+  readonly read: (recipe: Recipe) => string;
+}
+
+/** What a recipe decided at one open point. */
+export interface Choice extends Pick<OpenPoint, "id" | "question"> {
+  /** The reading in words, or the recipe's own value where no reading names it. */
+  readonly choice: string;
+  /** Whether it is the reading of the recipe `paper`. */
+  readonly usual: boolean;
+}
+
+const sgd = (recipe: Recipe, read: (optimiser: Sgd) => string): string =>
+  recipe.optimiser.kind === "sgd" ? read(recipe.optimiser) : recipe.optimiser.kind;
+
+/** Every point that the paper leaves open, with its readings. */
+export const OPEN_POINTS: readonly OpenPoint[] = [
+  {
+    id: "training-images",
+    question: "On how many images were the nets of the final numbers trained?",
+    readings: [
+      { id: "45000/5000", reading: "45,000, and 5,000 held out for validation" },
+      { id: "50000/0", reading: "all 50,000" },
+    ],
+    reason: "the schedule was determined on this split",
+    read: ({ data: { split } }) => `${split.training}/${split.validation}`,
+  },
+  {
+    id: "batch-norm-images",
+    question: "Over how many images are batch-norm statistics taken?",
+    readings: [
+      { id: "128", reading: "the whole batch of 128" },
+      { id: "64", reading: "64, the share of each of two GPUs" },
+    ],
+    reason: "it does not depend on the number of devices",
+    read: ({ batchNormImages }) => String(batchNormImages),
+  },
+  {
+    id: "weight-decay-on",
+    question: "Which parameters does the weight decay hold for?",
+    readings: [
+      { id: "all", reading: "every trainable parameter" },
+      { id: "kernels", reading: "the weights of convolutions and of the linear layer" },
+    ],
+    reason: "the common reading",
+    read: (recipe) => sgd(recipe, ({ decayed }) => decayed),
+  },
+  {
+    id: "zero-channels",
+    question: "Where does option A put its zero channels?",
+    readings: [
+      { id: "append", reading: "after the others" },
+      { id: "split", reading: "half before and half after the others" },
+    ],
+    reason: "as in fb.resnet.torch",
+    read: ({ architecture: { zeroChannels } }) => zeroChannels,
+  },
+  {
+    id: "mean-subtracted",
+    question: "Is the mean subtracted before the padding?",
+    readings: [
+      { id: "before-padding", reading: "before it: the border is 0, the mean" },
+      { id: "after-crop", reading: "after the crop: the border is black" },
+    ],
+    reason: "preprocessing comes before augmentation",
+    read: ({ data }) => data.meanSubtracted,
+  },
+  {
+    id: "pixel-scale",
+    question: "What is the range of pixel values?",
+    readings: [
+      { id: "0..1", reading: "0 to 1" },
+      { id: "0..255", reading: "0 to 255" },
+    ],
+    reason: "the common one; batch normalisation makes the net almost indifferent to it",
+    read: ({ data }) => data.pixelScale,
+  },
+  {
+    id: "he-fan",
+    question: "Over which fan does He initialisation go?",
+    readings: [
+      { id: "in", reading: "fan-in" },
+      { id: "out", reading: "fan-out" },
+    ],
+    reason: "the form that its source derives first",
+    read: ({ initialisation }) => initialisation.fan,
+  },
+  {
+    id: "momentum-form",
+    question: "Which form does the momentum have?",
+    readings: [
+      { id: "plain", reading: "v = mu v + g, w = w - rate v" },
+      { id: "nesterov", reading: "Nesterov's" },
+    ],
+    reason: "the paper names no other",
+    read: (recipe) => sgd(recipe, ({ nesterov }) => nesterov ? "nesterov" : "plain"),
+  },
+  {
+    id: "epoch-end",
+    question: "What becomes of an epoch's last images, fewer than a batch?",
+    readings: [
+      { id: "run-on", reading: "the batch runs on into the next shuffle" },
+      { id: "keep-partial", reading: "they are a smaller batch" },
+      { id: "drop-partial", reading: "they are left out" },
+    ],
+    reason: "every batch has 128 images, as the paper says",
+    read: ({ data }) => data.epochEnd,
+  },
+  {
+    id: "running-statistics",
+    question: "How are the batch-norm statistics for tests taken?",
+    readings: [
+      {
+        id: "average 0.1, unbiased, epsilon 0.00001",
+        reading: "a moving average with 0.1 on the batch, unbiased variance, epsilon 0.00001",
+      },
+    ],
+    reason: "as PyTorch takes them",
+    read: ({ batchNorm: { momentum, runningVariance, epsilon } }) =>
+      `average ${momentum}, ${runningVariance}, epsilon ${epsilon}`,
+  },
+];
+
+/**
+ * What a recipe decides at each open point.
+ *
+ * @param recipe Any recipe.
+ * @returns One choice a point, in order.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { paper } from "../train/mod.ts";
+ * import { choicesOf } from "./open_points.ts";
+ *
+ * const unusual = choicesOf(paper("resnet20", { architecture: { zeroChannels: "split" } }))
+ *   .filter((choice) => !choice.usual);
+ * assertEquals(unusual.map(({ choice }) => choice), ["half before and half after the others"]);
+ * ```
+ */
+export function choicesOf(recipe: Recipe): Choice[] {
+  return OPEN_POINTS.map(({ id, question, readings, read }) => {
+    const value = read(recipe);
+    const index = readings.findIndex((reading) => reading.id === value);
+    return {
+      id,
+      question,
+      choice: readings[index]?.reading ?? value,
+      usual: index === 0,
+    };
+  });
+}

@@ -1,0 +1,135 @@
+/**
+ * What a rule of the checklist is: one statement of the paper with a check that
+ * gives its evidence, and the known-bad subjects that the check must reject.
+ */
+
+/** What a check found; `not-observable` where the subject holds too little to tell. */
+export type Outcome = "pass" | "fail" | "not-observable";
+
+/**
+ * What a rule looks at: `static` the graph and the recipe, `numeric` an engine
+ * that is probed, `log` the events of one run, `statistical` several runs.
+ */
+export type Tier = "static" | "numeric" | "log" | "statistical";
+
+/** The answer of a check. */
+export interface Finding {
+  /** The answer. */
+  readonly outcome: Outcome;
+  /** The values on which the outcome rests, as one sentence for people. */
+  readonly evidence: string;
+}
+
+/** A way in which reproductions go wrong: a subject that a rule must reject. */
+export interface KnownBad<Subject> {
+  /** What is wrong with the subject, in a few words. */
+  readonly name: string;
+  /** What goes wrong in practice. */
+  readonly why: string;
+  /** Makes the bad subject out of a good one; changes nothing in the good one. */
+  readonly spoil: (good: Required<Subject>) => Subject;
+}
+
+/** One statement of the paper that can be checked. */
+export interface Rule<Subject> {
+  /** Short and stable, for example `learning-rate`. */
+  readonly id: string;
+  /** Where the paper says it, for example `4.2`. */
+  readonly section: string;
+  /** What the paper says, in our words. */
+  readonly requirement: string;
+  /** What the rule looks at. */
+  readonly tier: Tier;
+  /** Judges a subject. */
+  readonly check: (subject: Subject) => Finding;
+  /** At least two, different in kind. */
+  readonly rejects: readonly [KnownBad<Subject>, KnownBad<Subject>, ...KnownBad<Subject>[]];
+}
+
+/** A rule's answer for one subject. */
+export type Judgement = Finding & Pick<Rule<unknown>, "id" | "section" | "requirement" | "tier">;
+
+/** Rules that contradict what a rule is. */
+export class RuleError extends Error {
+  /** The class's name, for messages. */
+  override name = "RuleError";
+}
+
+const RULE_FIELDS = ["id", "section", "requirement", "tier", "check", "rejects"];
+const KNOWN_BAD_FIELDS = ["name", "why", "spoil"];
+
+/**
+ * Checks a list of rules for what the types cannot say.
+ *
+ * @param rules The rules of one tier.
+ * @returns The same rules.
+ * @throws {RuleError} On an id that comes twice, a field that no rule has, an
+ *   empty text, or fewer than two known-bad subjects.
+ *
+ * @example
+ * ```ts
+ * import { assertThrows } from "@std/assert";
+ * import { defineRules, type Rule, RuleError } from "./rule.ts";
+ *
+ * const misspelt = { id: "input", severity: "high" } as unknown as Rule<unknown>;
+ * assertThrows(() => defineRules([misspelt]), RuleError, "severity");
+ * ```
+ */
+export function defineRules<Subject>(rules: readonly Rule<Subject>[]): readonly Rule<Subject>[] {
+  const ids = new Set<string>();
+  for (const rule of rules) {
+    checkFields(`rule "${rule.id}"`, rule, RULE_FIELDS);
+    if (ids.has(rule.id)) throw new RuleError(`two rules have the id "${rule.id}"; ids are unique`);
+    ids.add(rule.id);
+    if (rule.rejects.length < 2) {
+      throw new RuleError(
+        `rule "${rule.id}" must reject at least 2 known-bad subjects, found ${rule.rejects.length}`,
+      );
+    }
+    for (const bad of rule.rejects) {
+      checkFields(`known-bad subject "${bad.name}" of rule "${rule.id}"`, bad, KNOWN_BAD_FIELDS);
+    }
+  }
+  return rules;
+}
+
+function checkFields(what: string, record: object, fields: readonly string[]): void {
+  for (const field of Object.keys(record)) {
+    if (!fields.includes(field)) {
+      throw new RuleError(
+        `${what} has the unknown field "${field}"; legal are ${fields.join(", ")}`,
+      );
+    }
+  }
+  for (const field of fields) {
+    const value: unknown = Reflect.get(record, field);
+    if (value === undefined || value === "") throw new RuleError(`${what} lacks its ${field}`);
+  }
+}
+
+/**
+ * Checks a subject against every rule; a failing rule does not stop the others.
+ *
+ * @param rules The rules.
+ * @param subject What is judged.
+ * @returns One judgement a rule, in order.
+ *
+ * @example
+ * ```ts
+ * import { assert } from "@std/assert";
+ * import { judge, STATIC_RULES, subjectOf } from "./mod.ts";
+ * import { paper } from "../train/mod.ts";
+ *
+ * const judgements = judge(STATIC_RULES, subjectOf(paper("resnet20")));
+ * assert(judgements.every((judgement) => judgement.outcome === "pass"));
+ * ```
+ */
+export function judge<Subject>(rules: readonly Rule<Subject>[], subject: Subject): Judgement[] {
+  return rules.map(({ id, section, requirement, tier, check }) => ({
+    id,
+    section,
+    requirement,
+    tier,
+    ...check(subject),
+  }));
+}

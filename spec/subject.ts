@@ -1,0 +1,88 @@
+/** What the static rules look at: all that decides a run before its first step. */
+import { BatchSource, splitImages } from "../data/mod.ts";
+import type { BatchPlan } from "../engine/engine.ts";
+import { architecture, type Graph, initialise, type Weights } from "../resnet/mod.ts";
+import { learningRate, type Recipe } from "../train/mod.ts";
+import type { Finding } from "./rule.ts";
+
+/**
+ * What is known of a reproduction before its first step. Whatever is missing,
+ * such as the recipe of a foreign checkpoint, makes the rules that need it
+ * "not observable".
+ */
+export interface StaticSubject {
+  /** The network. */
+  readonly graph?: Graph;
+  /** What the reproduction says of itself. */
+  readonly recipe?: Recipe;
+  /** Positions in the data set's training part. */
+  readonly split?: { readonly training: Uint32Array; readonly validation: Uint32Array };
+  /** The weights before the first step, by PyTorch's names and layouts. */
+  readonly initialWeights?: () => Weights;
+  /** The rate that step `iteration` (1 for the first) uses. */
+  readonly learningRate?: (iteration: number, warmUpEnded: boolean) => number;
+  /** The batch that step `iteration` takes. */
+  readonly batchPlan?: (iteration: number) => BatchPlan;
+}
+
+/** Images in the training part of each data set. */
+const TRAINING_IMAGES = { cifar10: 50_000, cifar100: 50_000, shapes10: 10_000 } as const;
+
+/**
+ * The subject that a recipe of ours makes, with the very functions that the
+ * training loop calls.
+ *
+ * @param recipe Any recipe.
+ * @param seed The seed of the split, the initialisation and the batches.
+ * @returns A subject of which every part is known.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { paper } from "../train/mod.ts";
+ * import { subjectOf } from "./subject.ts";
+ *
+ * const subject = subjectOf(paper("resnet20"));
+ * assertEquals(subject.learningRate(32_001, true), 0.01);
+ * assertEquals(subject.batchPlan(1).indices.length, 128);
+ * ```
+ */
+export function subjectOf(recipe: Recipe, seed = 0): Required<StaticSubject> {
+  const { name, ...options } = recipe.architecture;
+  const graph = architecture(name, options);
+  const split = splitImages(TRAINING_IMAGES[recipe.data.set], recipe.data.split, seed);
+  const batches = new BatchSource({
+    ...recipe.data,
+    seed,
+    indices: split.training,
+    batchSize: recipe.batchSize,
+  });
+  return {
+    graph,
+    recipe,
+    split,
+    initialWeights: () => initialise(graph, seed, recipe.initialisation.fan),
+    learningRate: (iteration, warmUpEnded) => learningRate(recipe.schedule, iteration, warmUpEnded),
+    batchPlan: (iteration) => batches.plan(iteration),
+  };
+}
+
+/** A check that runs where all the parts that it needs are known. */
+export function needing<Part extends keyof StaticSubject>(
+  parts: readonly Part[],
+  check: (subject: Required<Pick<StaticSubject, Part>>) => Finding,
+): (subject: StaticSubject) => Finding {
+  return (subject) => {
+    const missing = parts.filter((part) => subject[part] === undefined);
+    return missing.length > 0
+      ? { outcome: "not-observable", evidence: `not known: ${missing.join(", ")}` }
+      : check(subject as Required<Pick<StaticSubject, Part>>);
+  };
+}
+
+/** Fails with the problems, at most three of them in full, or passes where there are none. */
+export function finding(problems: readonly string[], evidence: string): Finding {
+  if (problems.length === 0) return { outcome: "pass", evidence };
+  const more = problems.length > 3 ? `; and ${problems.length - 3} more` : "";
+  return { outcome: "fail", evidence: problems.slice(0, 3).join("; ") + more };
+}

@@ -1,0 +1,52 @@
+/** What must hold before a run starts and while it goes on. */
+import type { StepMetrics, TrainingState } from "../engine/engine.ts";
+import { RunError } from "./log.ts";
+import type { TrainOptions } from "./options.ts";
+import { checkRecipe } from "./recipes.ts";
+
+/** A run that broke off; its log's last line is a `failure` and says the same. */
+export class TrainingError extends Error {
+  /** The class's name, for messages. */
+  override name = "TrainingError";
+}
+
+/** @throws {RecipeError | RunError} Names the option, the rule and the value. */
+export function checkOptions(options: TrainOptions): void {
+  checkRecipe(options.recipe);
+  for (const name of ["logEvery", "evalEvery", "checkpointEvery", "stopAfter"] as const) {
+    const value = options[name];
+    if (value !== undefined && !(Number.isInteger(value) && value >= 1)) {
+      throw new RunError(`${name} is a number of steps, a whole number from 1; found ${value}`);
+    }
+  }
+  if (!(Number.isInteger(options.seed) && options.seed >= 0 && options.seed <= 0xffffffff)) {
+    throw new RunError(`a seed is a whole number from 0 to 4294967295, found ${options.seed}`);
+  }
+}
+
+const ADVICE = "the last checkpoint before it is kept; the learning rate may be too high";
+
+/** @throws {TrainingError} If a step's loss is infinite or not a number. */
+export function requireFiniteLoss({ iteration, loss }: StepMetrics): void {
+  if (!Number.isFinite(loss)) {
+    throw new TrainingError(
+      `the loss must be finite; at iteration ${iteration} it is ${loss}. ${ADVICE}`,
+    );
+  }
+}
+
+/** @throws {TrainingError} If a weight or a momentum is infinite or not a number. */
+export function requireFiniteState({ iteration, weights, momentum }: TrainingState): void {
+  for (const [kind, tensors] of [["weight", weights], ["momentum", momentum]] as const) {
+    for (const [name, { data }] of tensors) {
+      const at = data.findIndex((value) => !Number.isFinite(value));
+      if (at >= 0) {
+        throw new TrainingError(
+          `every ${kind} must be finite; after iteration ${iteration} element ${at} of "${name}" is ${
+            data[at]
+          }. ${ADVICE}`,
+        );
+      }
+    }
+  }
+}

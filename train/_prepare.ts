@@ -1,0 +1,126 @@
+/** What a run trains, on what: everything that follows from recipe, seed and data. */
+import {
+  BatchSource,
+  type Dataset,
+  measureNormalisation,
+  splitImages,
+  splitManifest,
+} from "../data/mod.ts";
+import type { EngineOptions, Normalisation } from "../engine/engine.ts";
+import { architecture, fitWeights, initialise, type Weights, zeros } from "../resnet/mod.ts";
+import type { TrainingState } from "../engine/engine.ts";
+import type { RunIdentity } from "./checkpoint.ts";
+import type { DataRecord } from "./events.ts";
+import type { TrainOptions } from "./options.ts";
+import type { Recipe, Sgd, StepSchedule } from "./recipe.ts";
+import { RecipeError } from "./schedule.ts";
+
+/** A recipe that `checkRecipe` let pass. */
+export type TrainableRecipe = Recipe & {
+  readonly optimiser: Sgd;
+  readonly schedule: StepSchedule;
+};
+
+/** Everything that the loop works on but the engine and the state. */
+export interface Prepared {
+  readonly recipe: TrainableRecipe;
+  readonly dataset: Dataset;
+  /** Positions in the training part. */
+  readonly training: Uint32Array;
+  readonly validation: Uint32Array;
+  /** Content of the split's file. */
+  readonly splitFile: string;
+  readonly normalisation: Normalisation;
+  readonly data: DataRecord;
+  readonly batches: BatchSource;
+  readonly engineOptions: EngineOptions;
+  readonly identity: RunIdentity;
+}
+
+/** @throws {RecipeError} If the data set is smaller than the recipe's split. */
+export function prepare(
+  recipe: TrainableRecipe,
+  dataset: Dataset,
+  { seed, threads, startWeights }: Pick<TrainOptions, "seed" | "threads" | "startWeights">,
+): Prepared {
+  const { training: wanted, validation: heldOut } = recipe.data.split;
+  if (wanted + heldOut > dataset.train.count) {
+    throw new RecipeError(
+      `${wanted} training and ${heldOut} validation images were asked for; ${dataset.name} has ${dataset.train.count} together. Choose another --split`,
+    );
+  }
+  const { training, validation } = splitImages(dataset.train.count, recipe.data.split, seed);
+  const manifest = splitManifest({ training, validation });
+  const mean = measureNormalisation(dataset.train, training, recipe.data);
+  const { height, width, channels, classes } = dataset.train;
+  const { name, shortcut, zeroChannels } = recipe.architecture;
+  const { cropPadding, augmentation, order, epochEnd } = recipe.data;
+  const { batchSize } = recipe;
+  return {
+    recipe,
+    dataset,
+    training,
+    validation,
+    splitFile: JSON.stringify(manifest),
+    normalisation: mean.normalisation,
+    data: {
+      set: recipe.data.set,
+      ...(dataset.notice === undefined ? {} : { notice: dataset.notice }),
+      hashes: dataset.hashes,
+      trainingImages: training.length,
+      validationImages: validation.length,
+      testImages: dataset.test.count,
+      splitHashes: { training: manifest.training.sha256, validation: manifest.validation.sha256 },
+      mean: { sha256: mean.sha256, of: mean.of },
+      ...(dataset.errorFloor === undefined ? {} : { errorFloor: dataset.errorFloor }),
+      ...(dataset.linearModelError === undefined
+        ? {}
+        : { linearModelError: dataset.linearModelError }),
+    },
+    batches: new BatchSource({
+      seed,
+      indices: training,
+      batchSize,
+      cropPadding,
+      augmentation,
+      order,
+      epochEnd,
+    }),
+    engineOptions: {
+      graph: architecture(name, {
+        shortcut,
+        zeroChannels,
+        classes,
+        inputShape: [height, width, channels],
+      }),
+      batchSize,
+      sgd: recipe.optimiser,
+      batchNorm: recipe.batchNorm,
+      cropPadding,
+      ...(threads === undefined ? {} : { threads }),
+    },
+    identity: {
+      recipe,
+      seed,
+      classes,
+      dataHashes: dataset.hashes,
+      meanSha256: mean.sha256,
+      ...(startWeights ? { startWeights: startWeights.sha256 } : {}),
+    },
+  };
+}
+
+/** The state before the first step. */
+export function firstState(
+  { engineOptions: { graph }, recipe }: Prepared,
+  seed: number,
+  startWeights?: { readonly path: string; readonly weights: Weights },
+): TrainingState {
+  return {
+    iteration: 0,
+    weights: startWeights
+      ? fitWeights(graph, startWeights.weights, startWeights.path)
+      : initialise(graph, seed, recipe.initialisation.fan),
+    momentum: zeros(graph),
+  };
+}

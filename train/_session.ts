@@ -1,0 +1,107 @@
+/** What the parts of a run share, and the lines of its log that surround the loop. */
+import { basename, resolve } from "node:path";
+import type { Engine } from "../engine/engine.ts";
+import { countMultiplyAdds, countParameters } from "../resnet/mod.ts";
+import { augmentedSample } from "./_artefacts.ts";
+import type { Prepared } from "./_prepare.ts";
+import type { FoundCheckpoint, Progress } from "./checkpoint.ts";
+import type { FileEvent, FileReference, StartEvent } from "./events.ts";
+import type { RunFolder } from "./log.ts";
+import type { TrainOptions } from "./options.ts";
+
+/** What the parts of a run share. */
+export interface Session {
+  readonly options: TrainOptions;
+  readonly run: RunFolder;
+  readonly prepared: Prepared;
+  readonly engine: Engine;
+  /** Steps taken or queued. */
+  iteration: number;
+  trainingSeconds: number;
+  bestValidation: Progress["bestValidation"];
+}
+
+/** The first lines of the log, of a new run or of one that is gone on with. */
+export async function logStart(
+  session: Session,
+  begun: StartEvent | undefined,
+  found: FoundCheckpoint,
+): Promise<void> {
+  const { options, run, prepared, engine, iteration } = session;
+  const { recipe, dataset, engineOptions: { graph } } = prepared;
+  const { seed, stopAfter, startWeights, logEvery, versions, revision, command } = options;
+  const origin = {
+    engine: { name: engine.name, reason: options.engineReason, device: engine.device },
+    versions,
+    revision,
+    command,
+    ...(stopAfter === undefined ? {} : { stopAfter }),
+  };
+  if (begun) {
+    run.append({ type: "resume", iteration, ...origin });
+    const isLogged = run.earlier.some((event) =>
+      event.type === "checkpoint" && event.file.sha256 === found.file?.sha256
+    );
+    if (found.file && !isLogged) run.append({ type: "checkpoint", iteration, file: found.file });
+  } else {
+    run.append({
+      type: "start",
+      version: 1,
+      run: basename(resolve(options.out)),
+      recipe,
+      seed,
+      ...origin,
+      parameters: countParameters(graph),
+      multiplyAdds: countMultiplyAdds(graph),
+      data: prepared.data,
+      ...(startWeights
+        ? { startWeights: { path: startWeights.path, sha256: startWeights.sha256 } }
+        : {}),
+      classes: dataset.classNames,
+      logEvery,
+    });
+  }
+  const torn = `${run.tornBytes} bytes of an unfinished last line were cut off the log`;
+  for (const message of [...(run.tornBytes > 0 ? [torn] : []), ...found.passedOver]) {
+    warn(session, message);
+  }
+  if (iteration === 0) {
+    const { cropPadding } = recipe.data;
+    const sample = augmentedSample(dataset.train, prepared.batches.plan(1), cropPadding);
+    await record(run, "split", "split.json", prepared.splitFile);
+    await record(run, "augmented-sample", "augmented-sample.json", JSON.stringify(sample));
+  }
+  run.sync();
+  options.onStart?.({ iteration, iterations: recipe.schedule.iterations, graph, engine, dataset });
+}
+
+/** Writes a file that a report shows, and logs it. */
+export async function record(
+  run: RunFolder,
+  kind: FileEvent["kind"],
+  name: string,
+  content: Uint8Array | string,
+): Promise<FileReference> {
+  const file = await run.write(name, content);
+  run.append({ type: "file", kind, file });
+  return file;
+}
+
+/** Logs and shows something that a reader of the result should know. */
+export function warn({ run, options, iteration }: Session, message: string): void {
+  run.append({ type: "warning", iteration, message });
+  options.onWarning?.(message);
+}
+
+/** Logs why a run broke off; returns the error to throw. */
+export function logFailure({ options, run, iteration }: Session, error: unknown): unknown {
+  const reason = error instanceof Error ? error.message : String(error);
+  try {
+    run.append({ type: "failure", iteration, reason });
+    run.sync();
+  } catch (unlogged) {
+    // Most likely a full disk; the first error is the one that matters.
+    options.onWarning?.(`the failure could not be logged: ${unlogged}`);
+  }
+  return error;
+}

@@ -1,0 +1,60 @@
+/** Means over the steps since the last `step` event; the sums survive a resume. */
+import type { StepMetrics } from "../engine/engine.ts";
+import type { StepEvent } from "./events.ts";
+
+/** The sums so far; part of a checkpoint. */
+export interface WindowState {
+  readonly steps: number;
+  readonly images: number;
+  /** Sum over images of their loss. */
+  readonly loss: number;
+  readonly errors: number;
+  readonly seconds: number;
+  /** Rate of the last step. */
+  readonly learningRate: number;
+}
+
+const EMPTY: WindowState = { steps: 0, images: 0, loss: 0, errors: 0, seconds: 0, learningRate: 0 };
+
+/** Sums step metrics in order, so that a resumed run logs the same numbers. */
+export class Window {
+  #state: WindowState;
+
+  constructor(state: WindowState = EMPTY) {
+    this.#state = state;
+  }
+
+  /** What a checkpoint keeps. */
+  get state(): WindowState {
+    return this.#state;
+  }
+
+  add(metrics: readonly StepMetrics[], seconds: number): void {
+    let { steps, images, loss, errors, learningRate } = this.#state;
+    for (const step of metrics) {
+      steps += 1;
+      images += step.images;
+      loss += step.loss * step.images;
+      errors += step.errors;
+      learningRate = step.learningRate;
+    }
+    seconds += this.#state.seconds;
+    this.#state = { steps, images, loss, errors, learningRate, seconds };
+  }
+
+  /** The means so far. */
+  means(): Pick<StepEvent, "steps" | "learningRate" | "loss" | "error" | "imagesPerSecond"> {
+    const { steps, images, loss, errors, learningRate, seconds } = this.#state;
+    return {
+      steps,
+      learningRate,
+      loss: loss / images,
+      error: errors / images,
+      imagesPerSecond: Number((images / seconds).toPrecision(5)),
+    };
+  }
+
+  reset(): void {
+    this.#state = EMPTY;
+  }
+}

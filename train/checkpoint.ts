@@ -1,0 +1,282 @@
+/** Checkpoints: the whole state of a run in one safetensors file. */
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import type { TrainingState } from "../engine/engine.ts";
+import {
+  decodeSafetensors,
+  encodeSafetensors,
+  fitWeights,
+  type Graph,
+  parametersOf,
+  type Tensor,
+  WeightFileError,
+  type Weights,
+} from "../resnet/mod.ts";
+import { removeIfThere, sha256 } from "./_files.ts";
+import type { WindowState } from "./_window.ts";
+import type { EndEvent, FileReference } from "./events.ts";
+import type { RunFolder } from "./log.ts";
+import type { Recipe } from "./recipe.ts";
+import type { WarmUpState } from "./schedule.ts";
+
+/** What two processes must share to be one run; in the metadata of each of its weight files. */
+export interface RunIdentity {
+  readonly recipe: Recipe;
+  readonly seed: number;
+  readonly classes: number;
+  /** Name to SHA-256 of each source of images. */
+  readonly dataHashes: Readonly<Record<string, string>>;
+  /** SHA-256 of the subtracted mean. */
+  readonly meanSha256: string;
+  /** SHA-256 of the file that the weights started from, if there was one. */
+  readonly startWeights?: string;
+}
+
+/** What the loop remembers beside the engine's state. */
+export interface Progress {
+  /** Sums of the log's current window. */
+  readonly window: WindowState;
+  readonly warmUp: WarmUpState;
+  /** Seconds spent in training steps over all resumes. */
+  readonly trainingSeconds: number;
+  readonly bestValidation?: EndEvent["bestValidation"];
+}
+
+/** What one file holds. */
+export interface Checkpoint {
+  readonly state: TrainingState;
+  readonly progress: Progress;
+}
+
+/** Prefix of the momentum arrays' names; the weights keep their own. */
+export const MOMENTUM_PREFIX = "momentum.";
+
+const FILE_NAME = /^checkpoint-(\d+)\.safetensors$/;
+
+/**
+ * Encodes a checkpoint: weights under their own names, momentum as
+ * `momentum.<name>`, and in the metadata the iteration, the run's identity, the
+ * loop's progress and a SHA-256 of it all.
+ *
+ * @param checkpoint State and progress.
+ * @param identity The run.
+ * @returns Bytes of a safetensors file.
+ */
+export function encodeCheckpoint(checkpoint: Checkpoint, identity: RunIdentity): Uint8Array {
+  const { state, progress } = checkpoint;
+  const tensors = new Map<string, Tensor>([
+    ...state.weights,
+    ...[...state.momentum].map(([name, tensor]) => [MOMENTUM_PREFIX + name, tensor] as const),
+  ]);
+  const metadata = {
+    ...weightMetadata("checkpoint", identity, state.iteration),
+    progress: JSON.stringify(progress),
+  };
+  return encodeSafetensors(tensors, { ...metadata, digest: digestOf(tensors, metadata) });
+}
+
+/**
+ * The metadata of every weight file of a run. `recipe` tells how images are
+ * prepared for the weights, so that nothing need be said when they are evaluated.
+ *
+ * @param kind Whether the file holds the whole state or the weights alone.
+ * @param identity The run.
+ * @param iteration Steps taken.
+ * @returns Strings by name, as safetensors wants them.
+ */
+export function weightMetadata(
+  kind: "checkpoint" | "weights",
+  identity: RunIdentity,
+  iteration: number,
+): Record<string, string> {
+  return {
+    // What PyTorch's loaders look for.
+    format: "pt",
+    kind,
+    iteration: String(iteration),
+    identity: JSON.stringify(identity),
+  };
+}
+
+/**
+ * The run that a weight file says it is of.
+ *
+ * @param metadata Of a safetensors file.
+ * @returns The identity, or undefined for a file of others.
+ * @throws {WeightFileError} If it names a run, but not as {@link weightMetadata} does.
+ */
+export function identityOf(metadata: Readonly<Record<string, string>>): RunIdentity | undefined {
+  if (metadata.kind !== "checkpoint" && metadata.kind !== "weights") return undefined;
+  try {
+    const identity = JSON.parse(metadata.identity);
+    if (typeof identity.recipe.architecture.name !== "string") throw new TypeError("no network");
+    return identity;
+  } catch (error) {
+    throw new WeightFileError(
+      `the metadata must hold the identity of the run that made the weights, found "${
+        String(metadata.identity).slice(0, 80)
+      }"`,
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * Decodes a checkpoint and checks that it is whole and of this run.
+ *
+ * @param bytes A file that {@link encodeCheckpoint} made.
+ * @param graph The network, whose names and shapes the file must have.
+ * @param identity The run.
+ * @param source The file's name, for messages.
+ * @returns The state and the progress, bit for bit as they were saved.
+ * @throws {WeightFileError} If the file is damaged, of another run or of another network.
+ */
+export function decodeCheckpoint(
+  bytes: Uint8Array,
+  graph: Graph,
+  identity: RunIdentity,
+  source: string,
+): Checkpoint {
+  const { tensors, metadata } = decodeSafetensors(bytes);
+  const { digest, ...described } = metadata;
+  if (described.kind !== "checkpoint" || described.progress === undefined) {
+    throw new WeightFileError(`${source} must be a checkpoint, found "${described.kind}"`);
+  }
+  const found = digestOf(tensors, described);
+  if (digest !== found) {
+    throw new WeightFileError(`${source} must have the digest ${digest}, found ${found}`);
+  }
+  if (described.identity !== JSON.stringify(identity)) {
+    throw new WeightFileError(`${source} belongs to another run`);
+  }
+  const weights = fitWeights(graph, weightsOf(tensors), source);
+  const momentum = new Map<string, Tensor>();
+  for (const { name, shape, trainable } of parametersOf(graph)) {
+    if (!trainable) continue;
+    const tensor = tensors.get(MOMENTUM_PREFIX + name);
+    if (!tensor || tensor.shape.join() !== shape.join()) {
+      throw new WeightFileError(
+        `${source} must hold "${MOMENTUM_PREFIX + name}" of the shape [${
+          shape.join(", ")
+        }], found ${tensor ? `[${tensor.shape.join(", ")}]` : "none"}`,
+      );
+    }
+    momentum.set(name, tensor);
+  }
+  return {
+    state: { iteration: Number(described.iteration), weights, momentum },
+    progress: JSON.parse(described.progress),
+  };
+}
+
+/**
+ * The weights of a checkpoint or of any weight file, without the momentum.
+ *
+ * @param tensors All arrays of a file.
+ * @returns Those that are weights.
+ */
+export function weightsOf(tensors: Weights): Weights {
+  return new Map([...tensors].filter(([name]) => !name.startsWith(MOMENTUM_PREFIX)));
+}
+
+/** SHA-256 of the metadata and of every array with its name, in order. */
+function digestOf(tensors: Weights, metadata: Readonly<Record<string, string>>): string {
+  const hash = createHash("sha256");
+  for (const key of Object.keys(metadata).sort()) hash.update(`${key}\0${metadata[key]}\0`);
+  for (const name of [...tensors.keys()].sort()) {
+    const { data } = tensors.get(name)!;
+    hash.update(`${name}\0`);
+    hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  }
+  return hash.digest("hex");
+}
+
+/**
+ * Writes a checkpoint into the run's folder and logs it. The one before is
+ * kept; older ones are removed once the new one is on the disk and in the log.
+ *
+ * @param run The run's folder.
+ * @param checkpoint State and progress.
+ * @param identity The run.
+ * @returns What the log says of the file.
+ * @throws {RunError} If it can't be written; the checkpoints before are unharmed.
+ */
+export async function saveCheckpoint(
+  run: RunFolder,
+  checkpoint: Checkpoint,
+  identity: RunIdentity,
+): Promise<FileReference> {
+  const { iteration } = checkpoint.state;
+  run.sync(); // The log never lacks steps that a checkpoint holds.
+  const file = await run.write(
+    `checkpoint-${iteration}.safetensors`,
+    encodeCheckpoint(checkpoint, identity),
+  );
+  run.append({ type: "checkpoint", iteration, file });
+  run.sync();
+  const others = (await checkpointsIn(run)).filter((other) => other.iteration !== iteration);
+  const previous = others.findLast((other) => other.iteration < iteration);
+  for (const { name } of others.filter((other) => other !== previous)) {
+    await removeIfThere(join(run.path, name));
+  }
+  return file;
+}
+
+/** What {@link newestCheckpoint} found. */
+export interface FoundCheckpoint {
+  /** The newest whole checkpoint, if there is any. */
+  readonly checkpoint?: Checkpoint;
+  /** Its file. */
+  readonly file?: FileReference;
+  /** Why newer files were passed over. */
+  readonly passedOver: readonly string[];
+}
+
+/**
+ * Reads the newest checkpoint that is whole, of this run, and as the log has
+ * it. One that was renamed into place but not yet logged counts.
+ *
+ * @param run The run's folder.
+ * @param graph The network.
+ * @param identity The run.
+ * @returns The checkpoint, or none, and why newer ones were passed over.
+ */
+export async function newestCheckpoint(
+  run: RunFolder,
+  graph: Graph,
+  identity: RunIdentity,
+): Promise<FoundCheckpoint> {
+  const logged = new Map<string, FileReference>();
+  for (const event of run.earlier) {
+    if (event.type === "checkpoint") logged.set(event.file.path, event.file);
+  }
+  const passedOver: string[] = [];
+  for (const { name } of (await checkpointsIn(run)).toReversed()) {
+    const bytes = await Deno.readFile(join(run.path, name));
+    const file = { path: name, sha256: sha256(bytes), bytes: bytes.length };
+    try {
+      const checkpoint = decodeCheckpoint(bytes, graph, identity, name);
+      return { checkpoint, file, passedOver };
+    } catch (error) {
+      if (!(error instanceof WeightFileError)) throw error;
+      const expected = logged.get(name)?.sha256;
+      const differs = expected !== undefined && expected !== file.sha256
+        ? ` (its SHA-256 in the log is ${expected}, the file's ${file.sha256})`
+        : "";
+      passedOver.push(`${name} can't be used: ${error.message}${differs}`);
+    }
+  }
+  return { passedOver };
+}
+
+/** The checkpoints in a folder, the oldest first. */
+async function checkpointsIn(
+  run: RunFolder,
+): Promise<readonly { readonly name: string; readonly iteration: number }[]> {
+  const found = [];
+  for await (const { name } of Deno.readDir(run.path)) {
+    const match = FILE_NAME.exec(name);
+    if (match) found.push({ name, iteration: Number(match[1]) });
+  }
+  return found.sort((a, b) => a.iteration - b.iteration);
+}

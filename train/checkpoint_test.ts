@@ -1,0 +1,98 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { RandomStream } from "../random/philox.ts";
+import { architecture, initialise, WeightFileError, type Weights } from "../resnet/mod.ts";
+import {
+  type Checkpoint,
+  decodeCheckpoint,
+  encodeCheckpoint,
+  identityOf,
+  type RunIdentity,
+  weightMetadata,
+} from "./checkpoint.ts";
+import { paper } from "./recipes.ts";
+
+const GRAPH = architecture("resnet8");
+const IDENTITY: RunIdentity = {
+  recipe: paper("resnet8"),
+  seed: 1,
+  classes: 10,
+  dataHashes: { a: "b" },
+  meanSha256: "c",
+};
+
+function example(): Checkpoint {
+  const weights = initialise(GRAPH, 1, "in");
+  const momentum: Weights = new Map(
+    [...initialise(GRAPH, 2, "in")].filter(([name]) => !name.includes("running_")),
+  );
+  return {
+    state: { iteration: 321, weights, momentum },
+    progress: {
+      window: {
+        steps: 21,
+        images: 168,
+        loss: 0.1 + 0.2,
+        errors: 5,
+        seconds: 1.5,
+        learningRate: 0.1,
+      },
+      warmUp: { ended: true, errors: 0, images: 0 },
+      trainingSeconds: 7.25,
+      bestValidation: { iteration: 300, error: 1 / 3 },
+    },
+  };
+}
+
+Deno.test("a checkpoint comes back bit for bit", () => {
+  const checkpoint = example();
+  const bytes = encodeCheckpoint(checkpoint, IDENTITY);
+  assertEquals(decodeCheckpoint(bytes, GRAPH, IDENTITY, "file"), checkpoint);
+});
+
+Deno.test("every damaged byte is found, wherever it is", () => {
+  const bytes = encodeCheckpoint(example(), IDENTITY);
+  const random = new RandomStream(3, "probe", 0);
+  const header = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
+  for (let i = 0; i < 60; i++) {
+    // Half of them in the header, which is a small part of the file.
+    const at = i % 2 ? random.below(bytes.length) : 8 + random.below(header);
+    const damaged = bytes.slice();
+    damaged[at] ^= 1 << random.below(8);
+    assertThrows(
+      () => decodeCheckpoint(damaged, GRAPH, IDENTITY, "file"),
+      WeightFileError,
+      undefined,
+      `byte ${at}`,
+    );
+  }
+  for (const length of [0, 7, 100, header, bytes.length - 1]) {
+    assertThrows(
+      () => decodeCheckpoint(bytes.subarray(0, length), GRAPH, IDENTITY, "file"),
+      WeightFileError,
+    );
+  }
+});
+
+Deno.test("a checkpoint of another run or network is refused", () => {
+  const bytes = encodeCheckpoint(example(), IDENTITY);
+  assertThrows(
+    () => decodeCheckpoint(bytes, GRAPH, { ...IDENTITY, seed: 2 }, "file"),
+    WeightFileError,
+    "file belongs to another run",
+  );
+  assertThrows(
+    () => decodeCheckpoint(bytes, architecture("resnet14"), IDENTITY, "file"),
+    WeightFileError,
+  );
+});
+
+Deno.test("identityOf: what weightMetadata wrote, nothing for files of others, no guess", () => {
+  const metadata = weightMetadata("weights", IDENTITY, 9);
+  assertEquals(identityOf(metadata), IDENTITY);
+  assertEquals(metadata.iteration, "9");
+  assertEquals(identityOf({ format: "pt" }), undefined);
+  for (const identity of ["{", "{}", "null"]) {
+    const error = assertThrows(() => identityOf({ kind: "weights", identity }), WeightFileError);
+    assert(error.message.includes(`found "${identity}"`), error.message);
+  }
+});

@@ -1,0 +1,242 @@
+/** A run's folder: its lock, its append-only event log and its files. */
+import { join } from "node:path";
+import { removeIfThere, sha256, writeWhole } from "./_files.ts";
+import type { FileReference, RunEvent } from "./events.ts";
+
+/** A run that can't be started, gone on with or written: what was tried, the rule, what to do. */
+export class RunError extends Error {
+  /** The class's name, for messages. */
+  override name = "RunError";
+}
+
+/** The event log's name in a run's folder. */
+export const EVENTS_FILE = "events.jsonl";
+const LOCK_FILE = "run.lock";
+
+/** An event as it is handed to {@link RunFolder.append}, which adds the time. */
+export type UntimedEvent = RunEvent extends infer E ? E extends RunEvent ? Omit<E, "time"> : never
+  : never;
+
+/**
+ * The folder of one run, held exclusively: a second run into it is refused.
+ * The operating system frees the lock when the process ends, however it ends.
+ *
+ * @example
+ * ```ts ignore
+ * await using run = await RunFolder.open("runs/resnet20-cifar10-seed0");
+ * run.append({ type: "warning", iteration: 0, message: "only an example" });
+ * run.sync();
+ * ```
+ */
+export class RunFolder implements AsyncDisposable {
+  /** The events of earlier processes, as they stood when the folder was opened. */
+  readonly earlier: readonly RunEvent[];
+  /** Bytes of a torn last line that were cut off when the folder was opened. */
+  readonly tornBytes: number;
+  readonly #lock: Deno.FsFile;
+  readonly #log: Deno.FsFile;
+  readonly #made: boolean;
+  #closed = false;
+
+  private constructor(
+    /** The folder's path. */
+    readonly path: string,
+    lock: Deno.FsFile,
+    log: Deno.FsFile,
+    read: { readonly events: readonly RunEvent[]; readonly tornBytes: number },
+    made: boolean,
+  ) {
+    this.#lock = lock;
+    this.#log = log;
+    this.#made = made;
+    this.earlier = read.events;
+    this.tornBytes = read.tornBytes;
+  }
+
+  /**
+   * Opens the folder of a run and makes it if it is not there.
+   *
+   * A last line that a killed process left unfinished is cut off, so that every
+   * line of the log stays one JSON object.
+   *
+   * @param path The folder.
+   * @returns The folder, locked until {@link close}.
+   * @throws {RunError} If the folder can't be made or written, is in use by
+   *   another process, or holds files but no run.
+   */
+  static async open(path: string): Promise<RunFolder> {
+    const made = !await exists(path);
+    let lock: Deno.FsFile | undefined;
+    let log: Deno.FsFile | undefined;
+    try {
+      await Deno.mkdir(path, { recursive: true });
+      await refuseForeignFiles(path);
+      lock = await takeLock(path);
+      log = await Deno.open(join(path, EVENTS_FILE), { read: true, append: true, create: true });
+      return new RunFolder(path, lock, log, await readLog(log, path), made);
+    } catch (error) {
+      log?.close();
+      lock?.close();
+      if (error instanceof RunError || error instanceof Deno.errors.NotCapable) throw error;
+      throw new RunError(
+        `the run's folder "${path}" must be a folder that can be written; opening it failed: ${
+          messageOf(error)
+        }. Choose another with --out`,
+        { cause: error },
+      );
+    }
+  }
+
+  /**
+   * Adds one line to the log.
+   *
+   * @param event The event; the time is added.
+   * @returns The event as it was written.
+   */
+  append<E extends UntimedEvent>(event: E): E & { readonly time: string } {
+    const { type, ...rest } = event;
+    const timed = { type, time: new Date().toISOString(), ...rest };
+    const line = new TextEncoder().encode(JSON.stringify(timed) + "\n");
+    try {
+      for (let written = 0; written < line.length;) {
+        written += this.#log.writeSync(line.subarray(written));
+      }
+    } catch (error) {
+      throw new RunError(
+        `a line of ${line.length} bytes could not be added to "${join(this.path, EVENTS_FILE)}": ${
+          messageOf(error)
+        }. Make room or access, and run the same command to go on`,
+        { cause: error },
+      );
+    }
+    return timed as unknown as E & { readonly time: string };
+  }
+
+  /** Returns when every line so far is on the disk. */
+  sync(): void {
+    this.#log.syncSync();
+  }
+
+  /**
+   * Writes a file of the run: whole, synced and renamed into place.
+   *
+   * @param name Its name in the folder.
+   * @param content Bytes, or text that is written as UTF-8.
+   * @returns What the log says of it.
+   * @throws {RunError} If it can't be written; a file that had the name before is unharmed.
+   */
+  async write(name: string, content: Uint8Array | string): Promise<FileReference> {
+    const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+    try {
+      await writeWhole(join(this.path, name), bytes);
+    } catch (error) {
+      throw new RunError(
+        `"${name}" (${bytes.length} bytes) could not be written into "${this.path}": ${
+          messageOf(error)
+        }. What was there before is unharmed; make room or access, and run the same command to go on`,
+        { cause: error },
+      );
+    }
+    return { path: name, sha256: sha256(bytes), bytes: bytes.length };
+  }
+
+  /** Frees the lock. A folder that this object made and that holds no event is removed. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    const empty = this.#log.statSync().size === 0;
+    this.#log.close();
+    if (empty) {
+      await removeIfThere(join(this.path, EVENTS_FILE));
+      await removeIfThere(join(this.path, LOCK_FILE));
+    }
+    this.#lock.close();
+    if (empty && this.#made) await Deno.remove(this.path);
+  }
+
+  /** {@link close}, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.lstat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    // Whatever else is wrong shows when the folder is opened.
+    return true;
+  }
+}
+
+/** A folder of somebody's other files is no place for a run. */
+async function refuseForeignFiles(path: string): Promise<void> {
+  const names = (await Array.fromAsync(Deno.readDir(path))).map(({ name }) => name);
+  const foreign = names.filter((name) => name !== LOCK_FILE);
+  if (foreign.length > 0 && !names.includes(EVENTS_FILE)) {
+    throw new RunError(
+      `"${path}" must be an empty or a new folder, or a run's; it holds "${
+        foreign[0]
+      }" and no ${EVENTS_FILE}. Choose another with --out`,
+    );
+  }
+}
+
+async function takeLock(path: string): Promise<Deno.FsFile> {
+  const file = await Deno.open(join(path, LOCK_FILE), { read: true, write: true, create: true });
+  if (!await file.tryLock(true)) {
+    file.close();
+    const holder = await Deno.readTextFile(join(path, LOCK_FILE)).catch(() => "");
+    throw new RunError(
+      `"${path}" is in use by another run${
+        holder && ` (${holder.trim()})`
+      }. Wait for it, stop it, or choose another folder with --out`,
+    );
+  }
+  await file.truncate();
+  await file.write(
+    new TextEncoder().encode(`process ${Deno.pid}, since ${new Date().toISOString()}\n`),
+  );
+  return file;
+}
+
+async function readLog(
+  file: Deno.FsFile,
+  path: string,
+): Promise<{ events: readonly RunEvent[]; tornBytes: number }> {
+  const bytes = new Uint8Array((await file.stat()).size);
+  for (let read = 0; read < bytes.length;) {
+    const count = await file.read(bytes.subarray(read));
+    if (count === null) break;
+    read += count;
+  }
+  const whole = bytes.lastIndexOf(0x0a) + 1;
+  if (whole < bytes.length) await file.truncate(whole);
+  const lines = new TextDecoder().decode(bytes.subarray(0, whole)).split("\n").slice(0, -1);
+  const events = lines.map((line, i) => {
+    try {
+      return JSON.parse(line) as RunEvent;
+    } catch (error) {
+      throw new RunError(
+        `line ${i + 1} of "${join(path, EVENTS_FILE)}" must be one JSON object: ${
+          messageOf(error)
+        }. The log is damaged; start anew with another --out`,
+        { cause: error },
+      );
+    }
+  });
+  if (events.length > 0 && events[0].type !== "start") {
+    throw new RunError(
+      `line 1 of "${join(path, EVENTS_FILE)}" must be a "start" event, found "${
+        events[0].type
+      }". The log is damaged; start anew with another --out`,
+    );
+  }
+  return { events, tornBytes: bytes.length - whole };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

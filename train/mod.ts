@@ -1,0 +1,27 @@
+/**
+ * Recipes as data, the schedule, the training loop, checkpoints and the event
+ * log. The only door of this room.
+ */
+export * from "./recipe.ts";
+export * from "./recipes.ts";
+export * from "./schedule.ts";
+export * from "./events.ts";
+export { EVENTS_FILE, RunError, RunFolder, type UntimedEvent } from "./log.ts";
+export {
+  type Checkpoint,
+  decodeCheckpoint,
+  encodeCheckpoint,
+  type FoundCheckpoint,
+  identityOf,
+  MOMENTUM_PREFIX,
+  newestCheckpoint,
+  type Progress,
+  type RunIdentity,
+  saveCheckpoint,
+  weightMetadata,
+  weightsOf,
+} from "./checkpoint.ts";
+export * from "./options.ts";
+export { TrainingError } from "./_checks.ts";
+export { train, WEIGHTS_FILE } from "./train.ts";
+export { nullEngineFactory } from "./_null_engine.ts";

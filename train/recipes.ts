@@ -1,0 +1,359 @@
+/**
+ * The recipes by name. `paper` is section 4.2 with each point that the paper
+ * leaves open decided and named; every other recipe states its differences.
+ */
+import { differingFields } from "./_fields.ts";
+import type { Departure, Recipe } from "./recipe.ts";
+import { checkSchedule, RecipeError } from "./schedule.ts";
+
+/** The nets of Table 6 and Figure 6. */
+const PAPER_NETS = [
+  ...[20, 32, 44, 56, 110, 1202].map((depth) => `resnet${depth}`),
+  ...[20, 32, 44, 56, 110].map((depth) => `plain${depth}`),
+];
+
+const UNSTATED = "no reason was stated";
+
+/** Changes to a recipe: the fields that differ, nested as in {@link Recipe}. */
+export type RecipeChanges = Changes<Omit<Recipe, "departures">>;
+
+/** Some fields of T, at any depth; arrays are replaced whole. */
+export type Changes<T> = T extends readonly unknown[] ? T
+  : T extends object ? { readonly [K in keyof T]?: Changes<T[K]> }
+  : T;
+
+/** Why a recipe leaves the paper: a reason (and a source) by dotted field. */
+export type Reasons = Readonly<
+  Record<string, { readonly reason: string; readonly source?: string }>
+>;
+
+/**
+ * The paper's recipe. Each point that the paper leaves open has the default
+ * that is listed first in the list of open points: 45,000 training images,
+ * batch-norm statistics over all 128 images, weight decay on every trainable
+ * parameter, zero channels appended, mean subtracted before the zero padding
+ * from pixels in 0..1, He initialisation by fan-in, plain momentum, batches
+ * that run on into the next shuffle, running statistics as PyTorch takes them.
+ *
+ * `deno task train --arch resnet20`; expected test errors are those of Table 6.
+ *
+ * @param architectureName For example `resnet32`; `resnet110` gets the paper's warm-up.
+ * @param changes Fields that differ, if any.
+ * @param reasons Why they differ, by dotted field.
+ * @returns The recipe, with its departures from the paper filled in.
+ *
+ * Source: section 4.2.
+ *
+ * @example
+ * ```ts
+ * import { paper } from "./recipes.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(paper("resnet32").departures, []);
+ * const smaller = paper("resnet32", { batchSize: 64 }, {
+ *   batchSize: { reason: "half of the memory" },
+ * });
+ * assertEquals(smaller.departures[0].field, "batchSize");
+ * ```
+ */
+export function paper(
+  architectureName: string,
+  changes: RecipeChanges = {},
+  reasons: Reasons = {},
+): Recipe {
+  return vary(paperOf(architectureName), changes, reasons);
+}
+
+function paperOf(architectureName: string): Recipe {
+  return {
+    name: "paper",
+    architecture: { name: architectureName, shortcut: "A", zeroChannels: "append" },
+    data: {
+      set: "cifar10",
+      split: { training: 45_000, validation: 5_000 },
+      pixelScale: "0..1",
+      mean: "per-pixel",
+      std: "none",
+      meanSubtracted: "before-padding",
+      augmentation: "pad-crop-flip",
+      cropPadding: 4,
+      order: "shuffled",
+      epochEnd: "run-on",
+    },
+    batchSize: 128,
+    batchNormImages: 128,
+    batchNorm: { epsilon: 1e-5, momentum: 0.1, runningVariance: "unbiased" },
+    initialisation: { kind: "he-normal", fan: "in" },
+    optimiser: {
+      kind: "sgd",
+      momentum: 0.9,
+      nesterov: false,
+      weightDecay: 0.0001,
+      decayed: "all",
+    },
+    schedule: {
+      kind: "steps",
+      rate: 0.1,
+      boundaries: [32_000, 48_000],
+      factor: 0.1,
+      iterations: 64_000,
+      ...(architectureName === "resnet110"
+        ? { warmUp: { rate: 0.01, untilTrainingErrorBelow: 0.8 } }
+        : {}),
+    },
+    departures: [],
+  };
+}
+
+/**
+ * A recipe that is made in minutes on any computer: ResNet-8, the smallest net
+ * of the paper's form, on the built-in shapes.
+ *
+ * `deno task demo`
+ *
+ * @returns The recipe `demo`.
+ *
+ * @example
+ * ```ts
+ * import { demo } from "./recipes.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(demo().data.set, "shapes10");
+ * ```
+ */
+export function demo(): Recipe {
+  const minutes = "a whole training in minutes on any computer";
+  const small = vary(paper("resnet8"), { name: "demo" }, minutes);
+  const shapes = forDataset(small, "shapes10", "built-in images: nothing to download");
+  return withIterations(shapes, 600, minutes);
+}
+
+/** The recipes that a command can be given by name. */
+export const RECIPES: Readonly<Record<"paper" | "demo", (architectureName?: string) => Recipe>> = {
+  paper: (architectureName = "resnet20") => paper(architectureName),
+  demo: (architectureName = "resnet8") =>
+    vary(demo(), { architecture: { name: architectureName } }, {}),
+};
+
+/**
+ * A recipe with some fields changed.
+ *
+ * @param recipe The recipe to start from.
+ * @param changes The fields that differ.
+ * @param reasons Why they differ from the paper: by dotted field, or one reason
+ *   for every departure that the recipe did not have.
+ * @returns The new recipe; its departures are computed, never copied.
+ *
+ * @example
+ * ```ts
+ * import { paper, vary } from "./recipes.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const nesterov = vary(paper("resnet20"), { optimiser: { nesterov: true } }, {
+ *   "optimiser.nesterov": { reason: "to compare", source: "arXiv 1605.07146" },
+ * });
+ * assertEquals(nesterov.departures.map((departure) => departure.field), ["optimiser.nesterov"]);
+ * ```
+ */
+export function vary(
+  recipe: Recipe,
+  changes: RecipeChanges,
+  reasons: Reasons | string = {},
+): Recipe {
+  const changed = merge(recipe, changes);
+  if (typeof reasons === "string") {
+    const reason = reasons;
+    const added = departuresOf(changed).filter((departure) => departure.reason === UNSTATED);
+    reasons = Object.fromEntries(added.map(({ field }) => [field, { reason }]));
+  }
+  const stated = Object.entries(reasons).map(([field, why]) => ({
+    field,
+    paper: "",
+    here: "",
+    ...why,
+  }));
+  const departures = [...recipe.departures, ...stated];
+  return { ...changed, departures: departuresOf({ ...changed, departures }) };
+}
+
+/** Every field of `changes` laid over `base`. */
+function merge<T extends object>(base: T, changes: object): T {
+  const merged = { ...base } as Record<string, unknown>;
+  for (const [key, change] of Object.entries(changes)) {
+    const old = merged[key];
+    const nested = typeof change === "object" && typeof old === "object" && change && old &&
+      !Array.isArray(change);
+    merged[key] = nested ? merge(old, change) : change;
+  }
+  return merged as T;
+}
+
+/**
+ * Every departure of a recipe from the paper's recipe for its architecture,
+ * computed field by field so that none can be left undeclared. The reason is
+ * the one that the recipe states for the field, where it states one.
+ *
+ * @param recipe Any recipe.
+ * @returns One departure a field that differs, in the recipe's order.
+ *
+ * @example
+ * ```ts
+ * import { departuresOf, paper } from "./recipes.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const undeclared = { ...paper("resnet20"), batchSize: 256 };
+ * assertEquals(departuresOf(undeclared), [
+ *   { field: "batchSize", paper: "128", here: "256", reason: "no reason was stated" },
+ * ]);
+ * ```
+ */
+export function departuresOf(recipe: Recipe): readonly Departure[] {
+  const { name: _, departures, ...here } = recipe;
+  const { name: __, departures: ___, ...there } = paperOf(recipe.architecture.name);
+  const found = differingFields(there, here).map(({ field, before, after }) => ({
+    field,
+    paper: before,
+    here: after,
+  }));
+  if (!PAPER_NETS.includes(recipe.architecture.name)) {
+    found.unshift({
+      field: "architecture.name",
+      paper: PAPER_NETS.join(", "),
+      here: recipe.architecture.name,
+    });
+  }
+  return found.map((departure) => {
+    const stated = departures.findLast(({ field }) => field === departure.field);
+    return {
+      ...departure,
+      reason: stated?.reason ?? UNSTATED,
+      ...(stated?.source === undefined ? {} : { source: stated.source }),
+    };
+  });
+}
+
+/**
+ * A recipe with another length of training. The boundaries keep their place in
+ * proportion (half and three quarters of the training in the paper); one that
+ * would fall on the end or on another is dropped.
+ *
+ * @param recipe The recipe to start from.
+ * @param iterations Steps in all; 1 or more.
+ * @param reason Why, for the departures.
+ * @returns The new recipe.
+ * @throws {RecipeError} If `iterations` is no whole number of 1 or more, or the
+ *   schedule has no boundaries in iterations.
+ *
+ * @example
+ * ```ts
+ * import { paper, withIterations } from "./recipes.ts";
+ * import { assertObjectMatch } from "@std/assert";
+ *
+ * const short = withIterations(paper("resnet20"), 1000);
+ * assertObjectMatch(short.schedule, { iterations: 1000, boundaries: [500, 750] });
+ * ```
+ */
+export function withIterations(recipe: Recipe, iterations: number, reason?: string): Recipe {
+  const { schedule } = recipe;
+  checkSchedule(schedule);
+  const boundaries: number[] = [];
+  for (const boundary of schedule.boundaries) {
+    const scaled = Math.round(boundary * iterations / schedule.iterations);
+    if (scaled > (boundaries.at(-1) ?? 0) && scaled < iterations) boundaries.push(scaled);
+  }
+  const changed = vary(recipe, { schedule: { iterations, boundaries } }, reason);
+  checkSchedule(changed.schedule);
+  return changed;
+}
+
+/**
+ * A recipe on another data set, with a split that the set allows: the built-in
+ * shapes have 10,000 training images, of which 9,000 are trained on, the same
+ * nine tenths as in the paper.
+ *
+ * @param recipe The recipe to start from.
+ * @param set The data set.
+ * @param reason Why, for the departures.
+ * @returns The new recipe.
+ *
+ * @example
+ * ```ts
+ * import { forDataset, paper } from "./recipes.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(forDataset(paper("resnet8"), "shapes10").data.split, { training: 9000, validation: 1000 });
+ * ```
+ */
+export function forDataset(
+  recipe: Recipe,
+  set: Recipe["data"]["set"],
+  reason?: string,
+): Recipe {
+  if (recipe.data.set === set) return recipe;
+  const split = set === "shapes10"
+    ? { training: 9_000, validation: 1_000 }
+    : paperOf(recipe.architecture.name).data.split;
+  return vary(recipe, { data: { set, split } }, reason);
+}
+
+/**
+ * Checks that a recipe can be trained here.
+ *
+ * @param recipe Any recipe.
+ * @throws {RecipeError} Names the field, the rule and the value: an optimiser or
+ *   a schedule that no engine follows, batch-norm statistics over another
+ *   number of images than the batch, or a number outside of its range.
+ *
+ * @example
+ * ```ts
+ * import { checkRecipe, paper } from "./recipes.ts";
+ * import { RecipeError } from "./schedule.ts";
+ * import { assertThrows } from "@std/assert";
+ *
+ * checkRecipe(paper("resnet20"));
+ * assertThrows(() => checkRecipe(paper("resnet20", { batchNormImages: 64 })), RecipeError, "64");
+ * ```
+ */
+export function checkRecipe(recipe: Recipe): void {
+  const { optimiser, batchSize, batchNormImages, batchNorm, data } = recipe;
+  if (optimiser.kind !== "sgd") {
+    throw new RecipeError(`engines train with the optimiser "sgd", found "${optimiser.kind}"`);
+  }
+  checkSchedule(recipe.schedule);
+  const rules: readonly [string, number, boolean, string][] = [
+    [
+      "batchSize",
+      batchSize,
+      Number.isInteger(batchSize) && batchSize >= 1,
+      "a whole number from 1",
+    ],
+    [
+      "batchNormImages",
+      batchNormImages,
+      batchNormImages === batchSize,
+      `the batch size, ${batchSize}: engines take batch-norm statistics over the whole batch`,
+    ],
+    ["batchNorm.epsilon", batchNorm.epsilon, batchNorm.epsilon > 0, "a number above 0"],
+    ["batchNorm.momentum", batchNorm.momentum, within(batchNorm.momentum, 0, 1), "from 0 to 1"],
+    [
+      "optimiser.momentum",
+      optimiser.momentum,
+      within(optimiser.momentum, 0, 1) && optimiser.momentum < 1,
+      "from 0 to below 1",
+    ],
+    ["optimiser.weightDecay", optimiser.weightDecay, optimiser.weightDecay >= 0, "0 or more"],
+    [
+      "data.cropPadding",
+      data.cropPadding,
+      Number.isInteger(data.cropPadding) && within(data.cropPadding, 0, 127),
+      "a whole number from 0 to 127",
+    ],
+  ];
+  for (const [field, value, holds, rule] of rules) {
+    if (!holds) throw new RecipeError(`the recipe's ${field} must be ${rule}, found ${value}`);
+  }
+}
+
+function within(value: number, low: number, high: number): boolean {
+  return value >= low && value <= high;
+}

@@ -1,0 +1,234 @@
+/** The training loop: one run from its first step, or its last checkpoint, to its result. */
+import { encodeSafetensors } from "../resnet/mod.ts";
+import { layerStatistics, predictionsCsv, worstMistakes } from "./_artefacts.ts";
+import { checkOptions, requireFiniteLoss, requireFiniteState } from "./_checks.ts";
+import { refuseOtherData, startOf } from "./_identity.ts";
+import { firstState, prepare, type TrainableRecipe } from "./_prepare.ts";
+import { logFailure, logStart, record, type Session, warn } from "./_session.ts";
+import { Window } from "./_window.ts";
+import { newestCheckpoint, type Progress, saveCheckpoint, weightMetadata } from "./checkpoint.ts";
+import { RunError, RunFolder } from "./log.ts";
+import type { FinishedResult, StoppedResult, TrainOptions, TrainResult } from "./options.ts";
+import { learningRate, WARM_UP_WINDOW, WarmUp } from "./schedule.ts";
+
+/** The final weights' name in a run's folder. */
+export const WEIGHTS_FILE = "weights.safetensors";
+
+/** Steps are queued for about this long before the loop looks at signals again. */
+const QUEUE_SECONDS = 0.2;
+const QUEUE_STEPS = 1000;
+
+/**
+ * Trains a network by a recipe, or goes on with a run that was stopped or
+ * killed: to the same weights, bit for bit, as one that was never stopped on
+ * the same engine and machine.
+ *
+ * The folder gets the event log, checkpoints, the split, samples of images,
+ * the test predictions and the final weights. The result is the test error of
+ * the last step; the test set is not looked at before.
+ *
+ * @param options What to train, on what, and where to.
+ * @returns How the run ended.
+ * @throws {RecipeError} If the recipe can't be trained.
+ * @throws {RunError} If the folder can't be used, or holds a finished or another run.
+ * @throws {TrainingError} If the loss or the state is no longer finite. The last
+ *   good checkpoint is kept.
+ *
+ * @example
+ * ```ts ignore
+ * const result = await train({
+ *   recipe: paper("resnet20"),
+ *   seed: 0,
+ *   dataset: () => loadDataset("cifar10", {}),
+ *   engine: tfjsEngine,
+ *   engineReason: "asked for",
+ *   out: "runs/resnet20-cifar10-seed0",
+ *   logEvery: 100,
+ *   evalEvery: 1000,
+ *   checkpointEvery: 1000,
+ *   versions: { deno: Deno.version.deno },
+ *   revision: null,
+ *   command: [],
+ * });
+ * ```
+ */
+export async function train(options: TrainOptions): Promise<TrainResult> {
+  checkOptions(options);
+  await using run = await RunFolder.open(options.out);
+  const begun = startOf(run, options);
+  // As it was begun: the recipe asked for may differ in the wording of its reasons.
+  const recipe = (begun?.recipe ?? options.recipe) as TrainableRecipe;
+  const prepared = prepare(recipe, await options.dataset(), options);
+  if (begun) refuseOtherData(run, begun.data, prepared.data);
+
+  const { engineOptions, identity, dataset, normalisation } = prepared;
+  const found = await newestCheckpoint(run, engineOptions.graph, identity);
+  const state = found.checkpoint?.state ??
+    firstState(prepared, options.seed, options.startWeights);
+  if (options.stopAfter !== undefined && options.stopAfter <= state.iteration) {
+    throw new RunError(
+      `the run in "${options.out}" was to stop after iteration ${options.stopAfter}; it stands at ${state.iteration} already. Give a later --stop-after, or none`,
+    );
+  }
+  const engine = await options.engine.create(engineOptions);
+  try {
+    await engine.load({ train: dataset.train, test: dataset.test, normalisation });
+    await engine.importState(state);
+    const { trainingSeconds = 0, bestValidation } = found.checkpoint?.progress ?? {};
+    const { iteration } = state;
+    const session: Session = {
+      ...{ options, run, prepared, engine },
+      ...{ iteration, trainingSeconds, bestValidation },
+    };
+    try {
+      await logStart(session, begun, found);
+      return await loop(session, found.checkpoint?.progress) ?? await finish(session);
+    } catch (error) {
+      throw logFailure(session, error);
+    }
+  } finally {
+    engine.dispose();
+  }
+}
+
+/** Takes the steps that are left; a result only where the run was asked to stop. */
+async function loop(
+  session: Session,
+  progress: Progress | undefined,
+): Promise<StoppedResult | undefined> {
+  const { options, run, prepared, engine } = session;
+  const { recipe: { schedule }, batches, validation, identity } = prepared;
+  const { logEvery, evalEvery, checkpointEvery, stopAfter = Infinity, signal } = options;
+  const window = new Window(progress?.window);
+  const warmUp = new WarmUp(schedule, progress?.warmUp);
+  let queueLength = 1; // One step first, to measure how long it takes.
+  let yielded = performance.now();
+
+  while (session.iteration < schedule.iterations) {
+    // Queue steps up to the next iteration at which something else is due.
+    const due = [logEvery, evalEvery, checkpointEvery, warmUp.ended ? Infinity : WARM_UP_WINDOW]
+      .map((every) => session.iteration - session.iteration % every + every);
+    const queued = session.iteration + queueLength;
+    const until = Math.min(...due, schedule.iterations, stopAfter, queued);
+    const steps = until - session.iteration;
+    const began = performance.now();
+    while (session.iteration < until) {
+      const next = ++session.iteration;
+      engine.step(batches.plan(next), learningRate(schedule, next, warmUp.ended));
+    }
+    const { iteration } = session;
+    const metrics = await engine.metrics();
+    const seconds = (performance.now() - began) / 1000;
+    session.trainingSeconds += seconds;
+    queueLength = Math.floor(steps * QUEUE_SECONDS / seconds);
+    queueLength = Math.max(1, Math.min(queueLength, QUEUE_STEPS));
+
+    // What they measured.
+    window.add(metrics, seconds);
+    for (const step of metrics) {
+      requireFiniteLoss(step);
+      const trainingError = warmUp.observe(step);
+      if (trainingError !== undefined) {
+        run.append({ type: "warm-up-end", iteration: step.iteration, trainingError });
+      }
+    }
+    const isLast = iteration === schedule.iterations;
+    const logged = isLast || iteration % logEvery === 0;
+    const means = window.means();
+    if (logged) {
+      run.append({ type: "step", iteration, ...means });
+      window.reset();
+    }
+
+    let validationError: number | undefined;
+    if (validation.length > 0 && (isLast || iteration % evalEvery === 0)) {
+      const { images, errors, loss } = await engine.evaluate("train", validation);
+      const error = errors / images;
+      run.append({ type: "evaluation", iteration, set: "validation", images, errors, error, loss });
+      const best = session.bestValidation?.error ?? Infinity;
+      if (error < best) session.bestValidation = { iteration, error };
+      validationError = error;
+    }
+    const images = metrics.reduce((sum, step) => sum + step.images, 0);
+    const { iterations } = schedule;
+    const { learningRate: rate, loss, error } = means;
+    options.onProgress?.({
+      ...{ iteration, iterations, learningRate: rate, loss, error, logged },
+      ...{ steps, images, seconds, validationError },
+    });
+
+    // Signals are delivered between tasks, and awaiting a settled promise is no task.
+    if (performance.now() - yielded > QUEUE_SECONDS * 1000 / 2) {
+      await new Promise((resolve) => setTimeout(resolve));
+      yielded = performance.now();
+    }
+    const stopping = signal?.aborted || iteration === stopAfter;
+    if (isLast || stopping || iteration % checkpointEvery === 0) {
+      const state = await engine.exportState();
+      requireFiniteState(state);
+      const { trainingSeconds, bestValidation } = session;
+      const progress = {
+        window: window.state,
+        warmUp: warmUp.state,
+        trainingSeconds,
+        bestValidation,
+      };
+      await saveCheckpoint(run, { state, progress }, identity);
+    }
+    if (stopping && !isLast) {
+      const reason = signal?.aborted ? String(signal.reason) : `--stop-after ${stopAfter}`;
+      run.append({ type: "stop", iteration, reason });
+      run.sync();
+      return { outcome: "stopped", folder: options.out, iteration, reason };
+    }
+  }
+}
+
+/** The result: the last step's error on the test set, and the files that show it. */
+async function finish(session: Session): Promise<FinishedResult> {
+  const { options, run, prepared, engine, iteration } = session;
+  const { dataset, engineOptions, identity, normalisation, training } = prepared;
+  const test = await engine.evaluate("test");
+  const { images, errors, loss } = test;
+  const testError = errors / images;
+  const csv = predictionsCsv(dataset.test.labels, test.predictions);
+  const predictions = await run.write("predictions.csv", csv);
+  run.append({
+    ...{ type: "evaluation" as const, iteration, set: "test" as const },
+    ...{ images, errors, error: testError, loss, predictions },
+  });
+  const mistakes = worstMistakes(dataset.test, test);
+  await record(run, "worst-mistakes", "worst-mistakes.json", JSON.stringify(mistakes));
+  const state = await engine.exportState();
+  const metadata = weightMetadata("weights", identity, iteration);
+  const bytes = encodeSafetensors(state.weights, metadata);
+  const weights = await record(run, "weights", WEIGHTS_FILE, bytes);
+  const responses = await layerStatistics({
+    factory: options.engine,
+    options: engineOptions,
+    state,
+    images: dataset.train,
+    indices: training,
+    normalisation,
+  });
+  if ("skipped" in responses) warn(session, responses.skipped);
+  else await record(run, "layer-statistics", "layer-statistics.json", JSON.stringify(responses));
+
+  const { trainingSeconds, bestValidation } = session;
+  run.append({
+    ...{ type: "end" as const, iteration, testError, bestValidation, trainingSeconds },
+    weightsSha256: weights.sha256,
+  });
+  run.sync();
+  return {
+    outcome: "finished",
+    folder: options.out,
+    iteration,
+    testError,
+    testErrors: errors,
+    testImages: images,
+    bestValidation,
+    trainingSeconds,
+    weights,
+  };
+}

@@ -1,0 +1,333 @@
+import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
+import type { Engine, EngineFactory, StepMetrics } from "../engine/engine.ts";
+import { RandomStream } from "../random/philox.ts";
+import { decodeSafetensors } from "../resnet/mod.ts";
+import { TrainingError } from "./_checks.ts";
+import { eventsIn, measured, tinyRun } from "./_fixture.ts";
+import { nullEngineFactory } from "./_null_engine.ts";
+import { RunError, RunFolder } from "./log.ts";
+import type { FinishedResult, TrainOptions, TrainResult } from "./options.ts";
+import { paper, vary } from "./recipes.ts";
+import { train } from "./train.ts";
+
+/** Runs `body` with a new folder's path, and removes the folder. */
+async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "train-test-" });
+  try {
+    await body(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+function finished(result: TrainResult): FinishedResult {
+  assert(result.outcome === "finished", `the run must finish, found ${result.outcome}`);
+  return result;
+}
+
+const hashOf = async (options: TrainOptions) => finished(await train(options)).weights.sha256;
+
+/** An engine whose step metrics or state are changed on their way out. */
+function altered(
+  change: (metrics: StepMetrics) => StepMetrics,
+  before: (iteration: number) => void = () => {},
+): EngineFactory {
+  return {
+    ...nullEngineFactory,
+    async create(options): Promise<Engine> {
+      const engine = await nullEngineFactory.create(options);
+      const { step, metrics } = engine;
+      let iteration = 0;
+      engine.step = (plan, rate) => {
+        before(++iteration);
+        step.call(engine, plan, rate);
+      };
+      engine.metrics = async () => (await metrics.call(engine)).map(change);
+      return engine;
+    },
+  };
+}
+
+Deno.test("the same seed gives the same weights and another seed others", () =>
+  inFolder(async (folder) => {
+    const first = await hashOf(tinyRun(`${folder}/a`));
+    assertEquals(await hashOf(tinyRun(`${folder}/b`)), first);
+    assertEquals(measured(`${folder}/a`), measured(`${folder}/b`));
+    assertNotEquals(await hashOf(tinyRun(`${folder}/c`, { seed: 6 })), first);
+  }));
+
+Deno.test("a finished run's folder holds what the log names", () =>
+  inFolder(async (folder) => {
+    const result = finished(await train(tinyRun(folder)));
+    const events = eventsIn(folder);
+    assertEquals(events.map(({ type }) => type).filter((type) => type !== "step"), [
+      ...["start", "file", "file"],
+      ...["checkpoint", "evaluation", "checkpoint"], // 20, 30, 40
+      ...["evaluation", "checkpoint", "checkpoint"], // 60, 60, 80
+      ...["evaluation", "checkpoint", "evaluation", "checkpoint"], // 90, 100, 120, 120
+      ...["evaluation", "file", "file", "file", "end"],
+    ]);
+    const steps = events.filter((event) => event.type === "step");
+    // 17 windows of 7 steps, and the last step.
+    assertEquals(steps.map(({ iteration }) => iteration), [
+      ...Array.from({ length: 17 }, (_, i) => 7 * (i + 1)),
+      120,
+    ]);
+    assertEquals(steps.at(-1)?.steps, 1);
+    // Boundaries at half and three quarters of 120.
+    assertEquals(
+      steps.map(({ iteration, learningRate }) => [iteration, learningRate])
+        .filter(([iteration]) => [56, 63, 84, 91, 98].includes(iteration)),
+      [[56, 0.1], [63, 0.01], [84, 0.01], [91, 0.001], [98, 0.001]],
+    );
+    const predictions = await Deno.readTextFile(`${folder}/predictions.csv`);
+    const rows = predictions.trimEnd().split("\n").slice(1).map((row) => row.split(","));
+    assertEquals(rows.length, 40);
+    assertEquals(
+      rows.filter(([label, prediction]) => label !== prediction).length,
+      result.testErrors,
+    );
+    assertEquals(result.testError, result.testErrors / 40);
+    const mistakes = JSON.parse(await Deno.readTextFile(`${folder}/worst-mistakes.json`));
+    assertEquals(mistakes.images.length, Math.min(32, result.testErrors));
+    const sure = mistakes.images.map(({ confidence }: { confidence: number }) => confidence);
+    assertEquals(sure, sure.toSorted((a: number, b: number) => b - a));
+    const layers = JSON.parse(await Deno.readTextFile(`${folder}/layer-statistics.json`));
+    assertEquals(layers.layers.length, 7); // depth 8 less the dense layer
+    assertEquals(layers.layers[0].std, 1); // the null engine answers -1, 1, -1, ...
+    const kept = [...Deno.readDirSync(folder)].map(({ name }) => name)
+      .filter((name) => name.startsWith("checkpoint")).sort();
+    assertEquals(kept, ["checkpoint-100.safetensors", "checkpoint-120.safetensors"]);
+  }));
+
+Deno.test("the weights file holds the graph's arrays and no momentum", () =>
+  inFolder(async (folder) => {
+    await train(tinyRun(folder));
+    const bytes = await Deno.readFile(`${folder}/weights.safetensors`);
+    const { tensors, metadata } = decodeSafetensors(bytes);
+    assertEquals([...tensors.keys()].filter((name) => name.startsWith("momentum.")), []);
+    assertEquals(tensors.get("linear.weight")?.shape, [10, 64]);
+    assertEquals(metadata.format, "pt");
+    assertEquals(metadata.iteration, "120");
+  }));
+
+Deno.test("a run that was stopped in the middle of a window goes on to the same end", () =>
+  inFolder(async (folder) => {
+    const whole = await hashOf(tinyRun(`${folder}/whole`));
+    for (const stopAfter of [1, 33, 40, 119]) {
+      const out = `${folder}/${stopAfter}`;
+      const stopped = await train(tinyRun(out, { stopAfter }));
+      assertEquals(stopped.outcome, "stopped");
+      assertEquals(stopped.iteration, stopAfter);
+      assertEquals(eventsIn(out).at(-1)?.type, "stop");
+      assertEquals(await hashOf(tinyRun(out)), whole);
+      assertEquals(measured(out), measured(`${folder}/whole`));
+    }
+  }));
+
+Deno.test("an aborted run saves the step that it took and goes on to the same end", () =>
+  inFolder(async (folder) => {
+    const whole = await hashOf(tinyRun(`${folder}/whole`));
+    const abort = new AbortController();
+    const out = `${folder}/aborted`;
+    const stopped = await train(tinyRun(out, {
+      signal: abort.signal,
+      onProgress: ({ iteration }) => iteration >= 50 && abort.abort("SIGINT"),
+    }));
+    assert(stopped.outcome === "stopped");
+    assertEquals(stopped.reason, "SIGINT");
+    assert(stopped.iteration >= 50 && stopped.iteration < 120);
+    assertEquals(await hashOf(tinyRun(out)), whole);
+  }));
+
+Deno.test("a signal's task runs while steps follow each other without a pause", () =>
+  inFolder(async (folder) => {
+    const abort = new AbortController();
+    setTimeout(() => abort.abort("timer"), 150);
+    const busy = altered((metrics) => metrics, () => {
+      const until = performance.now() + 10;
+      while (performance.now() < until);
+    });
+    const began = performance.now();
+    const stopped = await train(tinyRun(folder, { signal: abort.signal, engine: busy }));
+    assertEquals(stopped.outcome, "stopped");
+    // The whole run would take 1,200 ms.
+    assert(performance.now() - began < 900);
+  }));
+
+Deno.test("a resumed warm-up ends at the same step, at a multiple of 100", () =>
+  inFolder(async (folder) => {
+    const warmUp = { schedule: { warmUp: { rate: 0.01, untilTrainingErrorBelow: 0.8 } } };
+    const longer = { recipe: tinyRun("").recipe };
+    const recipe = vary(longer.recipe, {
+      schedule: { iterations: 640, boundaries: [320, 480], ...warmUp.schedule },
+    });
+    const whole = await hashOf(tinyRun(`${folder}/whole`, { recipe }));
+    const log = measured(`${folder}/whole`);
+    const ended = log["warm-up-end"];
+    assert(typeof ended === "number" && ended % 100 === 0 && ended >= 200, `ended at ${ended}`);
+    const out = `${folder}/stopped`;
+    await train(tinyRun(out, { recipe, stopAfter: ended - 50 }));
+    assertEquals(await hashOf(tinyRun(out, { recipe })), whole);
+    assertEquals(measured(out), log);
+  }));
+
+Deno.test("killed at 20 moments, also within a write, a run goes on to the same end", async (t) => {
+  await inFolder(async (folder) => {
+    const whole = await hashOf(tinyRun(`${folder}/whole`));
+    const log = measured(`${folder}/whole`);
+    const operations = Number(await runChild(`${folder}/count`, 0, false));
+    assert(operations > 60, `${operations} operations`);
+    const random = new RandomStream(1, "probe", 0);
+    const moments = new Set<number>();
+    while (moments.size < 20) moments.add(1 + random.below(operations));
+    const places = new Set<string>();
+    for (const moment of moments) {
+      await t.step(`before operation ${moment} of ${operations}`, async () => {
+        const out = `${folder}/${moment}`;
+        places.add(await runChild(out, moment, true));
+        assertEquals(await hashOf(tinyRun(out)), whole);
+        assertEquals(measured(out), log);
+      });
+    }
+    // The moments are spread over a checkpoint's way to the disk and into the log.
+    for (const place of ["write", "sync", "rename", "writeSync"]) {
+      assert(places.has(`in ${place}`), `none of the kills was in ${place}`);
+    }
+  });
+});
+
+/** Starts the child; kills it where it stands still, or returns its output. */
+async function runChild(out: string, stallAt: number, kill: boolean): Promise<string> {
+  const folder = out.slice(0, out.lastIndexOf("/"));
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "--no-check", "--no-prompt", "--cached-only"],
+      ...[`--allow-read=${folder}`, `--allow-write=${folder}`],
+      ...[new URL("./_stalling_child.ts", import.meta.url).href, out, String(stallAt)],
+    ],
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const { value = "" } = await reader.read();
+  if (kill) child.kill("SIGKILL");
+  const status = await child.status;
+  await reader.cancel();
+  assertEquals(status.signal, kill ? "SIGKILL" : null);
+  return value.trim();
+}
+
+Deno.test("a damaged newest checkpoint is passed over with a warning", () =>
+  inFolder(async (folder) => {
+    const whole = await hashOf(tinyRun(`${folder}/whole`));
+    const out = `${folder}/damaged`;
+    await train(tinyRun(out, { stopAfter: 60 }));
+    const newest = `${out}/checkpoint-60.safetensors`;
+    const bytes = await Deno.readFile(newest);
+    bytes[bytes.length - 100] ^= 1;
+    await Deno.writeFile(newest, bytes);
+    const warnings: string[] = [];
+    const result = await train(tinyRun(out, { onWarning: (message) => warnings.push(message) }));
+    assertEquals(finished(result).weights.sha256, whole);
+    assertEquals(warnings.length, 1);
+    assert(warnings[0].startsWith("checkpoint-60.safetensors can't be used"), warnings[0]);
+    const resume = eventsIn(out).find((event) => event.type === "resume");
+    assertEquals(resume?.iteration, 40);
+  }));
+
+Deno.test("a loss that is not finite ends the run, and the checkpoint before it stays", () =>
+  inFolder(async (folder) => {
+    const engine = altered((step) => step.iteration === 47 ? { ...step, loss: NaN } : step);
+    const error = await assertRejects(() => train(tinyRun(folder, { engine })), TrainingError);
+    assert(error.message.includes("at iteration 47 it is NaN"), error.message);
+    const last = eventsIn(folder).at(-1);
+    assert(last?.type === "failure");
+    assertEquals(last.reason, error.message);
+    const whole = await hashOf(tinyRun(`${folder}-whole`));
+    await Deno.remove(`${folder}-whole`, { recursive: true });
+    assertEquals(await hashOf(tinyRun(folder)), whole);
+  }));
+
+Deno.test("a state that is not finite is never saved", () =>
+  inFolder(async (folder) => {
+    const engine: EngineFactory = {
+      ...nullEngineFactory,
+      async create(options): Promise<Engine> {
+        const engine = await nullEngineFactory.create(options);
+        const { exportState } = engine;
+        engine.exportState = async () => {
+          const state = await exportState.call(engine);
+          if (state.iteration === 40) state.weights.get("linear.bias")!.data[3] = Infinity;
+          return state;
+        };
+        return engine;
+      },
+    };
+    const error = await assertRejects(() => train(tinyRun(folder, { engine })), TrainingError);
+    assert(error.message.includes(`element 3 of "linear.bias" is Infinity`), error.message);
+    const names = [...Deno.readDirSync(folder)].map(({ name }) => name);
+    assertEquals(names.filter((name) => name.startsWith("checkpoint")), [
+      "checkpoint-20.safetensors",
+    ]);
+  }));
+
+Deno.test("a checkpoint that can't be written leaves the one before, and the run can go on", () =>
+  inFolder(async (folder) => {
+    const whole = await hashOf(tinyRun(`${folder}/whole`));
+    const out = `${folder}/blocked`;
+    await train(tinyRun(out, { stopAfter: 50 }));
+    // A folder where the file is to be written beside: refused by every file system, even to root.
+    await Deno.mkdir(`${out}/checkpoint-60.safetensors.partial/x`, { recursive: true });
+    const error = await assertRejects(() => train(tinyRun(out)), RunError);
+    assert(error.message.includes(`"checkpoint-60.safetensors"`), error.message);
+    assert(error.message.includes("run the same command to go on"), error.message);
+    assertEquals(eventsIn(out).at(-1)?.type, "failure");
+    await Deno.remove(`${out}/checkpoint-60.safetensors.partial`, { recursive: true });
+    assertEquals(await hashOf(tinyRun(out)), whole);
+  }));
+
+Deno.test("a folder in use is refused with the process that uses it", () =>
+  inFolder(async (folder) => {
+    await using _held = await RunFolder.open(folder);
+    const error = await assertRejects(() => train(tinyRun(folder)), RunError);
+    assert(error.message.includes(`process ${Deno.pid}, since 20`), error.message);
+  }));
+
+Deno.test("a finished run, and a run of other fields, are refused by name", () =>
+  inFolder(async (folder) => {
+    await train(tinyRun(folder));
+    const done = await assertRejects(() => train(tinyRun(folder)), RunError);
+    assert(done.message.includes("is finished: 120 iterations"), done.message);
+    const other = tinyRun(folder, { seed: 9 }, { optimiser: { momentum: 0.8 } });
+    const error = await assertRejects(() => train(other), RunError);
+    assert(error.message.includes("recipe.optimiser.momentum: 0.9 there, 0.8"), error.message);
+    assert(error.message.includes("seed: 5 there, 9 asked for"), error.message);
+  }));
+
+Deno.test("a run on other images is refused by name", () =>
+  inFolder(async (folder) => {
+    await train(tinyRun(folder, { stopAfter: 10 }));
+    const options = tinyRun(folder);
+    const dataset = async () => ({ ...await options.dataset(), hashes: { tiny: "4567" } });
+    const error = await assertRejects(() => train({ ...options, dataset }), RunError);
+    assert(error.message.includes("data.hashes.tiny: 0123 there, 4567"), error.message);
+  }));
+
+Deno.test("a run that is refused before its first line leaves no folder behind", () =>
+  inFolder(async (folder) => {
+    const out = `${folder}/new`;
+    const dataset = () => Promise.reject(new Error("no images"));
+    await assertRejects(() => train(tinyRun(out, { dataset })), Error, "no images");
+    await assertRejects(() => Deno.stat(out), Deno.errors.NotFound);
+  }));
+
+Deno.test("a split that the images don't allow is refused", () =>
+  inFolder(async (folder) => {
+    const recipe = paper("resnet8", { batchSize: 8, batchNormImages: 8 });
+    await assertRejects(
+      () => train(tinyRun(`${folder}/new`, { recipe })),
+      Error,
+      "45000 training and 5000 validation images",
+    );
+  }));

@@ -19,9 +19,9 @@ export interface Flag<T> {
 /** Flags by name, without the dashes. */
 export type FlagTable = Readonly<Record<string, Flag<unknown>>>;
 
-/** The values of a table's flags; undefined where a flag was not given. */
+/** The values of a table's flags; none where a flag was not given. */
 export type FlagValues<F extends FlagTable> = {
-  readonly [K in keyof F]: (F[K] extends Flag<infer T> ? T : never) | undefined;
+  readonly [K in keyof F]?: F[K] extends Flag<infer T> ? T : never;
 };
 
 /** A command as its help describes it. */

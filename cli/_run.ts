@@ -19,7 +19,7 @@ import type { DATA_FLAGS, ENGINE_FLAGS, RUN_FLAGS } from "./_training_flags.ts";
 /** Exit status of a process that a signal ended: 128 and the signal's number. */
 const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
 
-type RunFlags = Partial<FlagValues<typeof DATA_FLAGS & typeof ENGINE_FLAGS & typeof RUN_FLAGS>>;
+type RunFlags = FlagValues<typeof DATA_FLAGS & typeof ENGINE_FLAGS & typeof RUN_FLAGS>;
 
 /** Trains `recipe` as the flags say, and writes the report of a run that finishes. */
 export async function runTraining(

@@ -82,7 +82,7 @@ const ASKED = "asked for on the command line";
  *
  * @throws {ArchitectureError | RecipeError} If there is no such network, or a number has no sense.
  */
-export function recipeOf(flags: Partial<FlagValues<typeof TRAIN_FLAGS>>): Recipe {
+export function recipeOf(flags: FlagValues<typeof TRAIN_FLAGS>): Recipe {
   let recipe = RECIPES[flags.recipe ?? "paper"](flags.arch);
   if (flags.dataset) recipe = forDataset(recipe, flags.dataset, ASKED);
   if (flags.iterations) recipe = withIterations(recipe, flags.iterations, ASKED);

@@ -34,7 +34,7 @@ Deno.test("ProgressPrinter: on a terminal one line is overwritten and never wrap
   now = 100; // too soon for another
   printer.progress({ ...STEP, steps: 1, iteration: 2, logged: true });
   printer.line("a line");
-  assertEquals(written, ["\r\x1b[Kiteration 1/1,000  l", "\r\x1b[K", "a line\n"]);
+  assertEquals(written, ["\r\x1b[Kiteration 1/1,000  ", "\r\x1b[K", "a line\n"]);
 });
 
 Deno.test("duration and percent", () => {

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { loadDataset } from "../data/mod.ts";
-import { type Architecture, architecture, initialise } from "../resnet/mod.ts";
+import { type Architecture, architecture, zeros } from "../resnet/mod.ts";
 import { CommandError } from "./_main.ts";
 import { normalisationFor } from "./_preprocess.ts";
 import { inferArchitecture, readWeights } from "./_weights.ts";
@@ -15,7 +15,7 @@ Deno.test("inferArchitecture: from names and shapes, with and without a wrapper'
     ["resnet34", { inputShape: [224, 224, 3], classes: 1000 }, "B"],
   ];
   for (const [name, options, shortcut] of table) {
-    const tensors = initialise(architecture(name, options), 0, "in");
+    const tensors = zeros(architecture(name, options));
     const expected = { name, shortcut, classes: options.classes ?? 10 };
     assertEquals(inferArchitecture(tensors, "file"), expected);
     const wrapped = new Map([...tensors].map(([key, tensor]) => [`module.${key}`, tensor]));
@@ -24,7 +24,7 @@ Deno.test("inferArchitecture: from names and shapes, with and without a wrapper'
 });
 
 Deno.test("inferArchitecture: a net of no known form is refused", () => {
-  const tensors = new Map([...initialise(architecture("resnet20"), 0, "in")]);
+  const tensors = new Map([...zeros(architecture("resnet20"))]);
   for (const name of tensors.keys()) if (name.startsWith("layer3.2.")) tensors.delete(name);
   assertThrows(() => inferArchitecture(tensors, "file"), CommandError, "3, 3, 2, 0 blocks");
   assertThrows(() => inferArchitecture(new Map(), "file"), CommandError, "0, 0, 0, 0 blocks");

@@ -1,6 +1,7 @@
 /** The exhaustive form of spec/engines/kernels.test.ts: more shapes, more images, full size. */
-import { compareResNet8, EXHAUSTIVE_CASES, runCases } from "./_kernel_cases.ts";
+import { compareResNet8, EXHAUSTIVE_CASES, QUICK_CASES, runCases } from "./_kernel_cases.ts";
 import { comparedEngines, testEveryEngine } from "./_testing.ts";
+import type { EngineFactory } from "./engine.ts";
 
 await testEveryEngine(
   "kernels agree with the oracle at every shape of the depths, and beyond",
@@ -9,7 +10,21 @@ await testEveryEngine(
 );
 
 await testEveryEngine(
+  "direct convolutions agree with the oracle at every shape of the depths",
+  (factory, t) => runCases(t, direct(factory), QUICK_CASES, { relativeNorm: 1e-5 }),
+  comparedEngines,
+);
+
+await testEveryEngine(
   "a whole ResNet-8 on 32x32 images agrees with the oracle in every gradient",
   (factory) => compareResNet8(factory, 32),
   comparedEngines,
 );
+
+/** An engine that leaves out Winograd's algorithm, its default. */
+function direct(factory: EngineFactory): EngineFactory {
+  return {
+    ...factory,
+    create: (options) => factory.create({ ...options, convolution: "direct" }),
+  };
+}

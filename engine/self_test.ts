@@ -158,7 +158,7 @@ class Comparison {
 /** Uniform numbers in offset + factor * [-1, 1). */
 function draws(substream: number, count: number, offset: number, factor: number): Float32Array {
   const random = new RandomStream(SEED, "probe", substream);
-  return Float32Array.from({ length: count }, () => offset + factor * (2 * random.uniform() - 1));
+  return new Float32Array(count).map(() => offset + factor * (2 * random.uniform() - 1));
 }
 
 function weights(): Weights {

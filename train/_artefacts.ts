@@ -1,13 +1,14 @@
 /** The files that a report shows: computed from a run's data and last state. */
 import { augmentedPixels, normalisedBatch } from "../data/mod.ts";
-import type {
-  BatchPlan,
-  ByteImages,
-  EngineFactory,
-  EngineOptions,
-  Evaluation,
-  Normalisation,
-  TrainingState,
+import {
+  type BatchPlan,
+  type ByteImages,
+  EngineError,
+  type EngineFactory,
+  type EngineOptions,
+  type Evaluation,
+  type Normalisation,
+  type TrainingState,
 } from "../engine/engine.ts";
 import { type Graph, parametersOf, truncate, type Weights } from "../resnet/mod.ts";
 import type { ImageSample, LayerStatistics } from "./events.ts";
@@ -112,21 +113,19 @@ export interface ResponseSubject {
 export async function layerStatistics(
   subject: ResponseSubject,
 ): Promise<LayerStatistics | { readonly skipped: string }> {
-  const { factory, options, state } = subject;
+  const { factory, options } = subject;
   const images = Math.min(RESPONSE_IMAGES, subject.indices.length);
   const input = unaugmented(subject, images); // [N, H, W, C]
   const names = responseLayers(options.graph);
   const began = performance.now();
   const layers = [];
   for (const name of names) {
-    const graph = truncate(options.graph, name);
-    const engine = await factory.create({ ...options, graph, batchSize: images });
     try {
-      await engine.importState(restrict(state, graph));
-      const { output } = await engine.probe({ input, images, mode: "training" });
-      layers.push({ name, std: standardDeviation(output) });
-    } finally {
-      engine.dispose();
+      layers.push({ name, std: standardDeviation(await response(subject, name, input, images)) });
+    } catch (error) {
+      // The result of a long training must not be lost for a figure.
+      if (!(error instanceof EngineError)) throw error;
+      return { skipped: `the responses of the layers were not measured: ${error.message}` };
     }
     if (performance.now() - began > RESPONSE_SECONDS * 1000 && layers.length < names.length) {
       return {
@@ -137,6 +136,24 @@ export async function layerStatistics(
     }
   }
   return { images, layers };
+}
+
+/** The output of one node, [N, H, W, C], on an engine for the part of the net up to it. */
+async function response(
+  { factory, options, state }: ResponseSubject,
+  name: string,
+  input: Float32Array,
+  images: number,
+): Promise<Float32Array> {
+  const graph = truncate(options.graph, name);
+  const engine = await factory.create({ ...options, graph, batchSize: images });
+  try {
+    await engine.importState(restrict(state, graph));
+    const { output } = await engine.probe({ input, images, mode: "training" });
+    return output;
+  } finally {
+    engine.dispose();
+  }
 }
 
 /** Batch-norm nodes that follow a 3x3 convolution. */

@@ -6,9 +6,8 @@ import {
   splitImages,
   splitManifest,
 } from "../data/mod.ts";
-import type { EngineOptions, Normalisation } from "../engine/engine.ts";
+import type { EngineOptions, Normalisation, TrainingState } from "../engine/engine.ts";
 import { architecture, fitWeights, initialise, type Weights, zeros } from "../resnet/mod.ts";
-import type { TrainingState } from "../engine/engine.ts";
 import type { RunIdentity } from "./checkpoint.ts";
 import type { DataRecord } from "./events.ts";
 import type { TrainOptions } from "./options.ts";

@@ -4,11 +4,15 @@ import type { StepEvent } from "./events.ts";
 
 /** The sums so far; part of a checkpoint. */
 export interface WindowState {
+  /** Steps. */
   readonly steps: number;
+  /** Images in their batches. */
   readonly images: number;
   /** Sum over images of their loss. */
   readonly loss: number;
+  /** Wrong images. */
   readonly errors: number;
+  /** Seconds that the steps took. */
   readonly seconds: number;
   /** Rate of the last step. */
   readonly learningRate: number;

@@ -21,8 +21,11 @@ import type { WarmUpState } from "./schedule.ts";
 
 /** What two processes must share to be one run; in the metadata of each of its weight files. */
 export interface RunIdentity {
+  /** Everything that decides the result but the seed. */
   readonly recipe: Recipe;
+  /** The seed. */
   readonly seed: number;
+  /** Outputs of the last layer. */
   readonly classes: number;
   /** Name to SHA-256 of each source of images. */
   readonly dataHashes: Readonly<Record<string, string>>;
@@ -36,15 +39,19 @@ export interface RunIdentity {
 export interface Progress {
   /** Sums of the log's current window. */
   readonly window: WindowState;
+  /** Where the warm-up stands. */
   readonly warmUp: WarmUpState;
   /** Seconds spent in training steps over all resumes. */
   readonly trainingSeconds: number;
+  /** Lowest validation error so far. */
   readonly bestValidation?: EndEvent["bestValidation"];
 }
 
 /** What one file holds. */
 export interface Checkpoint {
+  /** Weights, momentum and the number of steps. */
   readonly state: TrainingState;
+  /** What the loop remembers. */
   readonly progress: Progress;
 }
 

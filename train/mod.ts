@@ -24,4 +24,5 @@ export {
 export * from "./options.ts";
 export { TrainingError } from "./_checks.ts";
 export { train, WEIGHTS_FILE } from "./train.ts";
+export type { WindowState } from "./_window.ts";
 export { nullEngineFactory } from "./_null_engine.ts";

@@ -7,14 +7,17 @@ import type { Recipe } from "./recipe.ts";
 
 /** What a run is made of. */
 export interface TrainOptions {
+  /** What is trained, and how. */
   readonly recipe: Recipe;
   /** A whole number from 0 to 2^32 - 1: decides initialisation, split, order and crops. */
   readonly seed: number;
   /** Called once the folder is locked, so that a refused run costs no download. */
   readonly dataset: () => Promise<Dataset>;
+  /** What computes. */
   readonly engine: EngineFactory;
   /** Why this engine was chosen, for the log. */
   readonly engineReason: string;
+  /** Worker threads, where the engine has them; all cores when undefined. */
   readonly threads?: number;
   /** The run's folder; an unfinished run in it is gone on with. */
   readonly out: string;
@@ -52,25 +55,35 @@ export interface TrainOptions {
 export interface Started {
   /** Steps already taken: 0 for a new run. */
   readonly iteration: number;
+  /** Steps in all. */
   readonly iterations: number;
+  /** The network. */
   readonly graph: Graph;
+  /** The engine that holds the state. */
   readonly engine: Engine;
+  /** The images. */
   readonly dataset: Dataset;
 }
 
 /** Where the training stands. */
 export interface TrainProgress {
+  /** Steps taken. */
   readonly iteration: number;
+  /** Steps in all. */
   readonly iterations: number;
+  /** Rate of the last step. */
   readonly learningRate: number;
-  /** Means over the current window of the log. */
+  /** Mean loss over the current window of the log. */
   readonly loss: number;
+  /** Mean training error over the current window of the log, 0 to 1. */
   readonly error: number;
   /** Whether the window ends here. */
   readonly logged: boolean;
-  /** The steps that have just finished, and the seconds that they took. */
+  /** Steps that have just finished. */
   readonly steps: number;
+  /** Their images. */
   readonly images: number;
+  /** Seconds that they took. */
   readonly seconds: number;
   /** The validation error, where it was just measured. */
   readonly validationError?: number;
@@ -81,23 +94,34 @@ export type TrainResult = StoppedResult | FinishedResult;
 
 /** It was asked to stop, and goes on when it is started again. */
 export interface StoppedResult {
+  /** Tells the two results apart. */
   readonly outcome: "stopped";
+  /** The run's folder. */
   readonly folder: string;
+  /** Steps taken; the checkpoint holds them. */
   readonly iteration: number;
+  /** What asked it to stop. */
   readonly reason: string;
 }
 
 /** It took its last step, and was tested. */
 export interface FinishedResult {
+  /** Tells the two results apart. */
   readonly outcome: "finished";
+  /** The run's folder. */
   readonly folder: string;
+  /** Steps taken. */
   readonly iteration: number;
   /** The result: error of the last step on the test set, 0 to 1. */
   readonly testError: number;
+  /** Wrong test images. */
   readonly testErrors: number;
+  /** Test images. */
   readonly testImages: number;
   /** Lowest validation error; named, never the result. */
   readonly bestValidation?: EndEvent["bestValidation"];
+  /** Seconds spent in training steps, over all resumes. */
   readonly trainingSeconds: number;
+  /** The final weights, without momentum. */
   readonly weights: FileReference;
 }

@@ -105,9 +105,11 @@ export function checkSchedule(schedule: Recipe["schedule"]): asserts schedule is
 
 /** What a {@link WarmUp} remembers between steps; part of a checkpoint. */
 export interface WarmUpState {
+  /** Whether the schedule's own rate is used. */
   readonly ended: boolean;
-  /** Wrong images and images seen since the training error was last looked at. */
+  /** Wrong images since the training error was last looked at. */
   readonly errors: number;
+  /** Images since then. */
   readonly images: number;
 }
 
@@ -125,6 +127,8 @@ export class WarmUp {
   #state: WarmUpState;
 
   /**
+   * Begins a warm-up, or goes on with one.
+   *
    * @param schedule The schedule with or without a warm-up.
    * @param state The state to go on from; a new one when undefined.
    */

@@ -1,5 +1,10 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
-import type { Engine, EngineFactory, StepMetrics } from "../engine/engine.ts";
+import {
+  type Engine,
+  EngineError,
+  type EngineFactory,
+  type StepMetrics,
+} from "../engine/engine.ts";
 import { RandomStream } from "../random/philox.ts";
 import { decodeSafetensors } from "../resnet/mod.ts";
 import { TrainingError } from "./_checks.ts";
@@ -330,4 +335,23 @@ Deno.test("a split that the images don't allow is refused", () =>
       Error,
       "45000 training and 5000 validation images",
     );
+  }));
+
+Deno.test("a figure that the engine can't make is a warning, and the result stays", () =>
+  inFolder(async (folder) => {
+    const engine: EngineFactory = {
+      ...nullEngineFactory,
+      async create(options): Promise<Engine> {
+        const engine = await nullEngineFactory.create(options);
+        engine.probe = () => Promise.reject(new EngineError("probes are not for this device"));
+        return engine;
+      },
+    };
+    const warnings: string[] = [];
+    const onWarning = (message: string) => warnings.push(message);
+    finished(await train(tinyRun(folder, { engine, onWarning })));
+    assertEquals(warnings, [
+      "the responses of the layers were not measured: probes are not for this device",
+    ]);
+    assertEquals(eventsIn(folder).at(-1)?.type, "end");
   }));

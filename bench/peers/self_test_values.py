@@ -186,20 +186,23 @@ def main():
     margins = {seed: margin(Case(seed)) for seed in range(100)}
     seed = max(margins, key=margins.get)
     print(f"seed {seed}: smallest |pre-activation| {margins[seed]:.2e}", file=sys.stderr)
+    made_by = "bench/peers/self_test_values.py"
+    version = torch.__version__.split("+")[0]
+    literal = json.dumps({"seed": seed, **values(Case(seed))}, indent=1)
     print(f"""/**
- * What {chr(96)}self_test.ts{chr(96)} expects: of each array its Euclidean norm and its
+ * What `self_test.ts` expects: of each array its Euclidean norm and its
  * projection on a fixed pattern.
  *
- * Made by {chr(96)}bench/peers/self_test_values.py{chr(96)}: PyTorch {torch.__version__.split("+")[0]} in double
+ * Made by `{made_by}`: PyTorch {version} in double
  * precision on a CPU. The smallest |pre-activation| of the differentiated pass
  * is {margins[seed]:.1e}.
  */
-export const SELF_TEST_VALUES: SelfTestValues = {json.dumps({"seed": seed, **values(Case(seed))}, indent=1)};
+export const SELF_TEST_VALUES: SelfTestValues = {literal};
 
 /** [Euclidean norm, projection on the pattern]. */
 export type Fingerprint = readonly [number, number];
 
-/** See {chr(96)}self_test.ts{chr(96)} for the case that these belong to. */
+/** See `self_test.ts` for the case that these belong to. */
 export interface SelfTestValues {{
   readonly seed: number;
   readonly inference: Fingerprint;

@@ -55,7 +55,7 @@ export class ProgressPrinter {
       } to test on`,
     );
     if (dataset.notice) this.line(dataset.notice);
-    this.line(`engine ${engine.name} on ${engine.device.summary}; ${reason}`);
+    this.line(`engine ${engine.name} (${engine.device.summary}), ${reason}`);
     this.line(
       iteration === 0
         ? `${count(iterations)} iterations`

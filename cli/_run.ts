@@ -48,6 +48,7 @@ export async function runTraining(
     engine: factory,
     engineReason: reason,
     ...(flags.threads === undefined ? {} : { threads: flags.threads }),
+    ...(flags.convolution === undefined ? {} : { convolution: flags.convolution }),
     out,
     logEvery: flags["log-every"] ?? 100,
     evalEvery: flags["eval-every"] ?? 1000,

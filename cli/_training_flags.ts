@@ -3,10 +3,14 @@ import { architecture } from "../resnet/mod.ts";
 import { forDataset, type Recipe, RECIPES, vary, withIterations } from "../train/mod.ts";
 import { choice, COMMON, type Flag, type FlagValues, integer, positive, text } from "./_flags.ts";
 
-/** `--engine` and `--threads`. */
+/** `--engine`, `--threads` and `--convolution`. */
 export const ENGINE_FLAGS = {
   engine: text("NAME", "what computes: auto (the default) takes the fastest that runs here"),
   threads: integer("worker threads; all cores by default", 1, 1024),
+  convolution: choice(
+    ["winograd", "direct"],
+    "how wasm computes 3x3 convolutions; winograd by default, the faster",
+  ),
 } as const;
 
 /** `--dataset` and `--data`. */

@@ -76,9 +76,10 @@ async function evaluate(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
   const engine = await factory.create({
     ...{ graph, batchSize: 128, sgd: optimiser, batchNorm, cropPadding: 0 },
     ...(flags.threads === undefined ? {} : { threads: flags.threads }),
+    ...(flags.convolution === undefined ? {} : { convolution: flags.convolution }),
   });
   try {
-    printer.line(`engine ${engine.name} on ${engine.device.summary}; ${reason}`);
+    printer.line(`engine ${engine.name} (${engine.device.summary}), ${reason}`);
     await engine.load({
       train: dataset.train,
       test: dataset.test,

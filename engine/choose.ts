@@ -42,10 +42,9 @@ export async function chooseEngine(
   for (const factory of [...preferred, ...oracle]) {
     const obstacle = await factory.unavailable();
     if (obstacle === undefined) {
-      const better = refusals.length
-        ? `preferred engines can't run here (${refusals.join("; ")})`
-        : "it is the most preferred of those that exist";
-      return { factory, reason: `engine ${factory.name}, chosen by auto because ${better}` };
+      const order = [...preferred, ...oracle].map(({ name }) => name).join(", ");
+      const others = refusals.length > 0 ? ` (${refusals.join("; ")})` : "";
+      return { factory, reason: `chosen by auto, the first that runs here of ${order}${others}` };
     }
     refusals.push(`${factory.name}: ${obstacle}`);
   }
@@ -67,5 +66,5 @@ async function chooseNamed(
       `choosing an engine: "${name}" can't run here: ${obstacle}; choose another of ${names}`,
     );
   }
-  return { factory, reason: `engine ${name}, asked for by name` };
+  return { factory, reason: "asked for by name" };
 }

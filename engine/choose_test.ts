@@ -43,7 +43,7 @@ Deno.test("auto says why when nothing runs", async () => {
 Deno.test("an engine can be asked for by name", async () => {
   const choice = await chooseEngine("tfjs-cpu", [WASM, ORACLE]);
   assertEquals(choice.factory, ORACLE);
-  assertStringIncludes(choice.reason, "tfjs-cpu");
+  assertEquals(choice.reason, "asked for by name");
 });
 
 Deno.test("an unknown engine is refused with the legal names", async () => {

@@ -148,6 +148,7 @@ export const runEvent: z.ZodType<RunEvent> = z.discriminatedUnion("type", [
     time,
     iteration: count,
     steps: count,
+    images: count,
     learningRate: nonnegative,
     loss: nonnegative,
     error: share,

@@ -132,6 +132,7 @@ export async function fixtureFolder(options: FixtureOptions = {}): Promise<Folde
         time: now(),
         iteration,
         steps: logEvery,
+        images: 128 * logEvery,
         learningRate: rate,
         loss,
         error: Math.min(0.9, loss / 2.6),

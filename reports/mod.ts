@@ -6,6 +6,7 @@
  * @module
  */
 export {
+  parsePredictions,
   parseRunLog,
   type Predictions,
   readRun,

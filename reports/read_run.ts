@@ -144,7 +144,9 @@ export async function readRun(
     return file && parseJson(file.path, await readVerified(file), schema);
   };
   const classes = start.classes.length;
-  const predictions = finalTest?.predictions;
+  const file = finalTest?.predictions;
+  const predictions = file && parsePredictions(file.path, await readVerified(file), classes);
+  if (predictions) checkPredictions(file.path, predictions, finalTest);
   return {
     start,
     resumes: ofType("resume"),
@@ -158,8 +160,7 @@ export async function readRun(
     ],
     outcome,
     finalTest,
-    predictions: predictions &&
-      parsePredictions(predictions.path, await readVerified(predictions), finalTest, classes),
+    predictions,
     augmentedSample: checkSample(await readNamed("augmented-sample", imageSample), classes),
     worstMistakes: checkSample(await readNamed("worst-mistakes", imageSample), classes),
     layerStatistics: await readNamed("layer-statistics", layerStatistics),
@@ -266,12 +267,25 @@ function parseJson<T>(name: string, text: string, schema: z.ZodType<T>): T {
   return result.data;
 }
 
-function parsePredictions(
-  path: string,
-  text: string,
-  test: EvaluationEvent,
-  classes: number,
-): Predictions {
+/**
+ * Parses the predictions of a test.
+ *
+ * @param path The file's, for messages.
+ * @param text Its content: CSV with the header `label,prediction`.
+ * @param classes Number of classes.
+ * @returns Labels and predictions, both [N].
+ * @throws {RunLogError} On another header, or a row that is not two classes.
+ *
+ * @example
+ * ```ts
+ * import { parsePredictions } from "./read_run.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const { labels } = parsePredictions("predictions.csv", "label,prediction\n3,5\n8,8\n", 10);
+ * assertEquals(labels, [3, 8]);
+ * ```
+ */
+export function parsePredictions(path: string, text: string, classes: number): Predictions {
   const [header, ...rows] = parse(text);
   if (header?.join() !== "label,prediction") {
     throw new RunLogError(`${path}: expected the header "label,prediction", found "${header}"`);
@@ -289,13 +303,20 @@ function parsePredictions(
     labels.push(Number(row[0]));
     predictions.push(Number(row[1]));
   });
+  return { labels, predictions };
+}
+
+function checkPredictions(
+  path: string,
+  { labels, predictions }: Predictions,
+  test: EvaluationEvent,
+): void {
   const errors = labels.filter((label, i) => label !== predictions[i]).length;
   if (labels.length !== test.images || errors !== test.errors) {
     throw new RunLogError(
       `${path}: the log says ${test.errors} errors in ${test.images} images, found ${errors} in ${labels.length}`,
     );
   }
-  return { labels, predictions };
 }
 
 function checkSample(sample: ImageSample | undefined, classes: number): ImageSample | undefined {

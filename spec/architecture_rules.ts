@@ -82,7 +82,7 @@ function badGraph(
   why: string,
   spoil: (graph: Graph) => Graph,
 ): KnownBad<StaticSubject> {
-  return { name, why, spoil: (good) => ({ ...good, graph: spoil(good.graph) }) };
+  return { name, why, kind: "graph", spoil: (good) => ({ ...good, graph: spoil(good.graph) }) };
 }
 
 /** The rules that a graph alone decides. */

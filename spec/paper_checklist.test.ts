@@ -23,8 +23,8 @@ for (const { id, requirement, check, rejects } of STATIC_RULES) {
 
   Deno.test(`[${id}] rejects what is known to go wrong`, async (t) => {
     for (const { name, why, spoil } of rejects) {
-      await t.step(`${name} (${why})`, () => {
-        const { outcome, evidence } = check(spoil(good));
+      await t.step(`${name} (${why})`, async () => {
+        const { outcome, evidence } = check(await spoil(good));
         assertEquals(outcome, "fail", evidence);
         assert(evidence !== "", "a failure without evidence");
       });

@@ -20,18 +20,38 @@ export interface Finding {
   readonly evidence: string;
 }
 
+/**
+ * What a known-bad subject has wrong: the `graph`, the `recipe`, the batch
+ * `plan`, the `data`, the initial `weights`, an `engine`'s behaviour, the
+ * training `loop`, or the `log` that was written.
+ */
+export type KnownBadKind =
+  | "graph"
+  | "recipe"
+  | "plan"
+  | "data"
+  | "weights"
+  | "engine"
+  | "loop"
+  | "log";
+
 /** A way in which reproductions go wrong: a subject that a rule must reject. */
 export interface KnownBad<Subject> {
   /** What is wrong with the subject, in a few words. */
   readonly name: string;
   /** What goes wrong in practice. */
   readonly why: string;
+  /** What was changed. */
+  readonly kind: KnownBadKind;
   /** Makes the bad subject out of a good one; changes nothing in the good one. */
-  readonly spoil: (good: Required<Subject>) => Subject;
+  readonly spoil: (good: Required<Subject>) => Subject | Promise<Subject>;
 }
 
-/** One statement of the paper that can be checked. */
-export interface Rule<Subject> {
+/**
+ * One statement of the paper that can be checked. `Answer` is a promise where
+ * the check has to wait, as a probe of an engine does.
+ */
+export interface Rule<Subject, Answer extends Finding | Promise<Finding> = Finding> {
   /** Short and stable, for example `learning-rate`. */
   readonly id: string;
   /** Where the paper says it, for example `4.2`. */
@@ -41,7 +61,7 @@ export interface Rule<Subject> {
   /** What the rule looks at. */
   readonly tier: Tier;
   /** Judges a subject. */
-  readonly check: (subject: Subject) => Finding;
+  readonly check: (subject: Subject) => Answer;
   /** At least two, different in kind. */
   readonly rejects: readonly [KnownBad<Subject>, KnownBad<Subject>, ...KnownBad<Subject>[]];
 }
@@ -56,7 +76,7 @@ export class RuleError extends Error {
 }
 
 const RULE_FIELDS = ["id", "section", "requirement", "tier", "check", "rejects"];
-const KNOWN_BAD_FIELDS = ["name", "why", "spoil"];
+const KNOWN_BAD_FIELDS = ["name", "why", "kind", "spoil"];
 
 /**
  * Checks a list of rules for what the types cannot say.
@@ -75,7 +95,9 @@ const KNOWN_BAD_FIELDS = ["name", "why", "spoil"];
  * assertThrows(() => defineRules([misspelt]), RuleError, "severity");
  * ```
  */
-export function defineRules<Subject>(rules: readonly Rule<Subject>[]): readonly Rule<Subject>[] {
+export function defineRules<Subject, Answer extends Finding | Promise<Finding>>(
+  rules: readonly Rule<Subject, Answer>[],
+): readonly Rule<Subject, Answer>[] {
   const ids = new Set<string>();
   for (const rule of rules) {
     checkFields(`rule "${rule.id}"`, rule, RULE_FIELDS);

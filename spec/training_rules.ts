@@ -47,6 +47,7 @@ function badRecipe(
   return {
     name,
     why,
+    kind: "recipe",
     // The types admit no such recipe of ours; a file that is read may hold it.
     spoil: (good) => ({ ...good, recipe: { ...good.recipe, ...spoil(good.recipe) } as Recipe }),
   };
@@ -58,7 +59,7 @@ function badRates(
   why: string,
   spoil: (iteration: number, warmUpEnded: boolean) => number,
 ): KnownBad<StaticSubject> {
-  return { name, why, spoil: (good) => ({ ...good, learningRate: spoil }) };
+  return { name, why, kind: "plan", spoil: (good) => ({ ...good, learningRate: spoil }) };
 }
 
 /** Known-bad batches in place of the good ones. */
@@ -70,6 +71,7 @@ function badBatches(
   return {
     name,
     why,
+    kind: "plan",
     spoil: (good) => ({
       ...good,
       batchPlan: (iteration) => {
@@ -88,6 +90,7 @@ function badWeights(
   return {
     name,
     why,
+    kind: "weights",
     spoil: (good) => ({
       ...good,
       initialWeights: () => {
@@ -156,6 +159,7 @@ export const TRAINING_RULES: readonly Rule<StaticSubject>[] = defineRules([
       {
         name: "validation images that are trained on",
         why: "the validation part is taken from all images",
+        kind: "data",
         spoil: (good) => ({
           ...good,
           split: { ...good.split, validation: good.split.training.slice(0, 5_000) },
@@ -164,6 +168,7 @@ export const TRAINING_RULES: readonly Rule<StaticSubject>[] = defineRules([
       {
         name: "test images in the training part",
         why: "the files are all read into one list",
+        kind: "data",
         spoil: (good) => ({
           ...good,
           split: { ...good.split, training: good.split.training.map((index) => index + 10_000) },
@@ -201,6 +206,7 @@ export const TRAINING_RULES: readonly Rule<StaticSubject>[] = defineRules([
       {
         name: "batches of validation images",
         why: "indices count within the whole training part and not within the split",
+        kind: "plan",
         spoil: (good) => ({
           ...good,
           batchPlan: (iteration) => ({
@@ -334,6 +340,7 @@ export const TRAINING_RULES: readonly Rule<StaticSubject>[] = defineRules([
       {
         name: "enlarged images",
         why: "the images are scaled to the size of a pretrained network",
+        kind: "graph",
         spoil: (good) => ({
           ...good,
           graph: architecture(good.graph.name, { inputShape: [224, 224, 3] }),
@@ -520,11 +527,13 @@ export const TRAINING_RULES: readonly Rule<StaticSubject>[] = defineRules([
       {
         name: "ResNet-110 without a warm-up",
         why: "one recipe for all depths",
+        kind: "graph",
         spoil: (good) => ({ ...good, graph: architecture("resnet110") }),
       },
       {
         name: "a warm-up until the error is below 20%",
         why: "80% error is taken for 80% accuracy",
+        kind: "recipe",
         spoil: (good) => ({
           ...good,
           graph: architecture("resnet110"),

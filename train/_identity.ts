@@ -1,7 +1,7 @@
 /** Whether the run in a folder is the one that was asked for. */
 import { differingFields } from "./_fields.ts";
 import type { DataRecord, EndEvent, StartEvent } from "./events.ts";
-import { RunError, type RunFolder } from "./log.ts";
+import { RunError, type RunStore } from "./log.ts";
 import type { Recipe } from "./recipe.ts";
 
 /** What can be compared before the data is read. */
@@ -16,7 +16,7 @@ interface Asked {
  *
  * @throws {RunError} If the run is finished, or is another than the one asked for.
  */
-export function startOf(run: RunFolder, asked: Asked): StartEvent | undefined {
+export function startOf(run: RunStore, asked: Asked): StartEvent | undefined {
   const [start] = run.earlier;
   if (start?.type !== "start") return undefined;
   const compared = ({ recipe, seed, startWeights }: Asked) => {
@@ -37,11 +37,11 @@ export function startOf(run: RunFolder, asked: Asked): StartEvent | undefined {
 }
 
 /** @throws {RunError} If the run was begun on other images. */
-export function refuseOtherData(run: RunFolder, begun: DataRecord, asked: DataRecord): void {
+export function refuseOtherData(run: RunStore, begun: DataRecord, asked: DataRecord): void {
   refuseDifferences(run, { data: begun }, { data: asked });
 }
 
-function refuseDifferences(run: RunFolder, begun: object, asked: object): void {
+function refuseDifferences(run: RunStore, begun: object, asked: object): void {
   const differing = differingFields(begun, asked);
   if (differing.length === 0) return;
   const list = differing.map(({ field, before, after }) =>

@@ -40,7 +40,10 @@ export interface Prepared {
 export function prepare(
   recipe: TrainableRecipe,
   dataset: Dataset,
-  { seed, threads, startWeights }: Pick<TrainOptions, "seed" | "threads" | "startWeights">,
+  { seed, threads, convolution, startWeights }: Pick<
+    TrainOptions,
+    "seed" | "threads" | "convolution" | "startWeights"
+  >,
 ): Prepared {
   const { training: wanted, validation: heldOut } = recipe.data.split;
   if (wanted + heldOut > dataset.train.count) {
@@ -97,6 +100,7 @@ export function prepare(
       batchNorm: recipe.batchNorm,
       cropPadding,
       ...(threads === undefined ? {} : { threads }),
+      ...(convolution === undefined ? {} : { convolution }),
     },
     identity: {
       recipe,

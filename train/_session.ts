@@ -1,18 +1,17 @@
 /** What the parts of a run share, and the lines of its log that surround the loop. */
-import { basename, resolve } from "node:path";
 import type { Engine } from "../engine/engine.ts";
 import { countMultiplyAdds, countParameters } from "../resnet/mod.ts";
 import { augmentedSample } from "./_artefacts.ts";
 import type { Prepared } from "./_prepare.ts";
 import type { FoundCheckpoint, Progress } from "./checkpoint.ts";
 import type { FileEvent, FileReference, StartEvent } from "./events.ts";
-import type { RunFolder } from "./log.ts";
+import type { RunStore } from "./log.ts";
 import type { TrainOptions } from "./options.ts";
 
 /** What the parts of a run share. */
 export interface Session {
   readonly options: TrainOptions;
-  readonly run: RunFolder;
+  readonly run: RunStore;
   readonly prepared: Prepared;
   readonly engine: Engine;
   /** Steps taken or queued. */
@@ -47,7 +46,7 @@ export async function logStart(
     run.append({
       type: "start",
       version: 1,
-      run: basename(resolve(options.out)),
+      run: run.name,
       recipe,
       seed,
       ...origin,
@@ -77,7 +76,7 @@ export async function logStart(
 
 /** Writes a file that a report shows, and logs it. */
 export async function record(
-  run: RunFolder,
+  run: RunStore,
   kind: FileEvent["kind"],
   name: string,
   content: Uint8Array | string,

@@ -47,10 +47,11 @@ export class Window {
   }
 
   /** The means so far. */
-  means(): Pick<StepEvent, "steps" | "learningRate" | "loss" | "error" | "imagesPerSecond"> {
+  means(): Omit<StepEvent, "type" | "time" | "iteration"> {
     const { steps, images, loss, errors, learningRate, seconds } = this.#state;
     return {
       steps,
+      images,
       learningRate,
       loss: loss / images,
       error: errors / images,

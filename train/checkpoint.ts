@@ -1,6 +1,5 @@
 /** Checkpoints: the whole state of a run in one safetensors file. */
 import { createHash } from "node:crypto";
-import { join } from "node:path";
 import type { TrainingState } from "../engine/engine.ts";
 import {
   decodeSafetensors,
@@ -12,10 +11,10 @@ import {
   WeightFileError,
   type Weights,
 } from "../resnet/mod.ts";
-import { removeIfThere, sha256 } from "./_files.ts";
+import { sha256 } from "./_files.ts";
 import type { WindowState } from "./_window.ts";
 import type { EndEvent, FileReference } from "./events.ts";
-import type { RunFolder } from "./log.ts";
+import type { RunStore } from "./log.ts";
 import type { Recipe } from "./recipe.ts";
 import type { WarmUpState } from "./schedule.ts";
 
@@ -209,7 +208,7 @@ function digestOf(tensors: Weights, metadata: Readonly<Record<string, string>>):
  * @throws {RunError} If it can't be written; the checkpoints before are unharmed.
  */
 export async function saveCheckpoint(
-  run: RunFolder,
+  run: RunStore,
   checkpoint: Checkpoint,
   identity: RunIdentity,
 ): Promise<FileReference> {
@@ -224,7 +223,7 @@ export async function saveCheckpoint(
   const others = (await checkpointsIn(run)).filter((other) => other.iteration !== iteration);
   const previous = others.findLast((other) => other.iteration < iteration);
   for (const { name } of others.filter((other) => other !== previous)) {
-    await removeIfThere(join(run.path, name));
+    await run.remove(name);
   }
   return file;
 }
@@ -249,7 +248,7 @@ export interface FoundCheckpoint {
  * @returns The checkpoint, or none, and why newer ones were passed over.
  */
 export async function newestCheckpoint(
-  run: RunFolder,
+  run: RunStore,
   graph: Graph,
   identity: RunIdentity,
 ): Promise<FoundCheckpoint> {
@@ -259,7 +258,7 @@ export async function newestCheckpoint(
   }
   const passedOver: string[] = [];
   for (const { name } of (await checkpointsIn(run)).toReversed()) {
-    const bytes = await Deno.readFile(join(run.path, name));
+    const bytes = await run.read(name);
     const file = { path: name, sha256: sha256(bytes), bytes: bytes.length };
     try {
       const checkpoint = decodeCheckpoint(bytes, graph, identity, name);
@@ -278,10 +277,10 @@ export async function newestCheckpoint(
 
 /** The checkpoints in a folder, the oldest first. */
 async function checkpointsIn(
-  run: RunFolder,
+  run: RunStore,
 ): Promise<readonly { readonly name: string; readonly iteration: number }[]> {
   const found = [];
-  for await (const { name } of Deno.readDir(run.path)) {
+  for (const name of await run.names()) {
     const match = FILE_NAME.exec(name);
     if (match) found.push({ name, iteration: Number(match[1]) });
   }

@@ -120,6 +120,8 @@ export interface StepEvent extends IterationEvent {
   readonly type: "step";
   /** Steps that the means are taken over. */
   readonly steps: number;
+  /** Images in their batches, together. */
+  readonly images: number;
   /** The rate of the last step. */
   readonly learningRate: number;
   /** Softmax cross entropy, without weight decay. */
@@ -282,7 +284,8 @@ export interface LayerStatistics {
  *
  * const time = "2026-01-01T00:00:00Z";
  * const step = (iteration: number, loss: number): RunEvent => ({
- *   type: "step", time, iteration, steps: 10, learningRate: 0.1, loss, error: 0.5, imagesPerSecond: 1,
+ *   type: "step", time, iteration, steps: 10, images: 1280, learningRate: 0.1, loss, error: 0.5,
+ *   imagesPerSecond: 1,
  * });
  * const resume: RunEvent = {
  *   type: "resume", time, iteration: 10, versions: {}, revision: null, command: [],

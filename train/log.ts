@@ -1,5 +1,5 @@
 /** A run's folder: its lock, its append-only event log and its files. */
-import { join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { removeIfThere, sha256, writeWhole } from "./_files.ts";
 import type { FileReference, RunEvent } from "./events.ts";
 
@@ -17,6 +17,30 @@ const LOCK_FILE = "run.lock";
 export type UntimedEvent = RunEvent extends infer E ? E extends RunEvent ? Omit<E, "time"> : never
   : never;
 
+/** What the loop needs of a run's folder, wherever it is: on the disk, or in memory for tests. */
+export interface RunStore extends AsyncDisposable {
+  /** Of the folder, for messages. */
+  readonly path: string;
+  /** The run's name: that of its folder. */
+  readonly name: string;
+  /** The events of earlier processes, as they stood when the folder was opened. */
+  readonly earlier: readonly RunEvent[];
+  /** Bytes of a torn last line that were cut off when the folder was opened. */
+  readonly tornBytes: number;
+  /** Adds one line to the log, with the time. */
+  append(event: UntimedEvent): void;
+  /** Returns when every line so far is kept. */
+  sync(): void;
+  /** Writes a file, whole or not at all; returns what the log says of it. */
+  write(name: string, content: Uint8Array | string): Promise<FileReference>;
+  /** The names of all files. */
+  names(): Promise<readonly string[]>;
+  /** The content of a file. */
+  read(name: string): Promise<Uint8Array>;
+  /** Removes a file; one that is not there is no error. */
+  remove(name: string): Promise<void>;
+}
+
 /**
  * The folder of one run, held exclusively: a second run into it is refused.
  * The operating system frees the lock when the process ends, however it ends.
@@ -28,7 +52,7 @@ export type UntimedEvent = RunEvent extends infer E ? E extends RunEvent ? Omit<
  * run.sync();
  * ```
  */
-export class RunFolder implements AsyncDisposable {
+export class RunFolder implements RunStore {
   /** The events of earlier processes, as they stood when the folder was opened. */
   readonly earlier: readonly RunEvent[];
   /** Bytes of a torn last line that were cut off when the folder was opened. */
@@ -87,6 +111,11 @@ export class RunFolder implements AsyncDisposable {
     }
   }
 
+  /** The run's name: that of its folder. */
+  get name(): string {
+    return basename(resolve(this.path));
+  }
+
   /**
    * Adds one line to the log.
    *
@@ -138,6 +167,21 @@ export class RunFolder implements AsyncDisposable {
       );
     }
     return { path: name, sha256: sha256(bytes), bytes: bytes.length };
+  }
+
+  /** The names of all that the folder holds. */
+  async names(): Promise<readonly string[]> {
+    return (await Array.fromAsync(Deno.readDir(this.path))).map(({ name }) => name);
+  }
+
+  /** The content of a file. */
+  read(name: string): Promise<Uint8Array> {
+    return Deno.readFile(join(this.path, name));
+  }
+
+  /** Removes a file; one that is not there is no error. */
+  remove(name: string): Promise<void> {
+    return removeIfThere(join(this.path, name));
   }
 
   /** Frees the lock. A folder that this object made and that holds no event is removed. */

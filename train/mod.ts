@@ -6,7 +6,7 @@ export * from "./recipe.ts";
 export * from "./recipes.ts";
 export * from "./schedule.ts";
 export * from "./events.ts";
-export { EVENTS_FILE, RunError, RunFolder, type UntimedEvent } from "./log.ts";
+export { EVENTS_FILE, RunError, RunFolder, type RunStore, type UntimedEvent } from "./log.ts";
 export {
   type Checkpoint,
   decodeCheckpoint,
@@ -25,4 +25,5 @@ export * from "./options.ts";
 export { TrainingError } from "./_checks.ts";
 export { train, WEIGHTS_FILE } from "./train.ts";
 export type { WindowState } from "./_window.ts";
+export { MemoryRun } from "./memory_run.ts";
 export { nullEngineFactory } from "./_null_engine.ts";

@@ -1,8 +1,9 @@
 /** What a run is made of, what it tells while it runs, and how it ends. */
 import type { Dataset } from "../data/mod.ts";
-import type { Engine, EngineFactory } from "../engine/engine.ts";
+import type { ConvolutionAlgorithm, Engine, EngineFactory } from "../engine/engine.ts";
 import type { Graph, Weights } from "../resnet/mod.ts";
 import type { EndEvent, FileReference } from "./events.ts";
+import type { RunStore } from "./log.ts";
 import type { Recipe } from "./recipe.ts";
 
 /** What a run is made of. */
@@ -19,8 +20,12 @@ export interface TrainOptions {
   readonly engineReason: string;
   /** Worker threads, where the engine has them; all cores when undefined. */
   readonly threads?: number;
+  /** How 3x3 convolutions are computed, where the engine has a choice. */
+  readonly convolution?: ConvolutionAlgorithm;
   /** The run's folder; an unfinished run in it is gone on with. */
   readonly out: string;
+  /** Opens `out` for writing; a folder on the disk when undefined. */
+  readonly open?: (path: string) => Promise<RunStore>;
   /** Steps that one `step` event averages. */
   readonly logEvery: number;
   /** Steps between evaluations of the validation images. */

@@ -54,7 +54,7 @@ const QUEUE_STEPS = 1000;
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   checkOptions(options);
-  await using run = await RunFolder.open(options.out);
+  await using run = await (options.open ?? RunFolder.open)(options.out);
   const begun = startOf(run, options);
   // As it was begun: the recipe asked for may differ in the wording of its reasons.
   const recipe = (begun?.recipe ?? options.recipe) as TrainableRecipe;

@@ -78,7 +78,9 @@ export function explain(error: unknown): { readonly message: string; readonly st
 function grantHint(message: string): string {
   const [refused] = message.split(", run again with");
   const flag = /--allow-[a-z]+/.exec(message)?.[0];
-  return `Deno refused: ${refused}. ${
-    flag === undefined ? "Grant it" : `Add ${flag}`
-  } before the script's name (deno run ${flag ?? "--allow-..."} cli/...), or use deno task`;
+  // Deno guards system folders such as /proc even where reading and writing are granted.
+  if (flag === undefined || flag === "--allow-all") {
+    return `Deno refused: ${refused}. Choose another path`;
+  }
+  return `Deno refused: ${refused}. Add ${flag} before the script's name (deno run ${flag} cli/...), or use deno task`;
 }

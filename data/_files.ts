@@ -17,7 +17,9 @@ export async function attempt<T>(
       );
     }
     if (error instanceof Deno.errors.NotFound) {
-      throw new DataError(`can't ${action} ${path}: it does not exist`, { cause: error });
+      throw new DataError(`can't ${action} ${path}: it does not exist; check the path`, {
+        cause: error,
+      });
     }
     // What the operating system refuses (a full disk, its own rights, a folder in place of a file)
     // has its code; Deno's classes name only some of it.

@@ -1,0 +1,250 @@
+/**
+ * What the emission of the program shares: functions that run over a thread's
+ * images, the addresses of what they work on, and {@link Segments}.
+ */
+import type { EngineOptions } from "../engine.ts";
+import type { PlanTensor } from "../plan.ts";
+import { CONTROL } from "./_control.ts";
+import type { Layout } from "./_layout.ts";
+import {
+  advance,
+  below,
+  call,
+  type Code,
+  copyBytes,
+  forRange,
+  type FunctionReference,
+  get,
+  iadd,
+  idiv,
+  imul,
+  int,
+  isub,
+  loadInt,
+  type Local,
+  minimum,
+  type Module,
+  type MultiplyAdd,
+  repeat,
+  set,
+  when,
+} from "./assembler.ts";
+import { range } from "./kernels/convolution.ts";
+import { PLAN_WORDS } from "./kernels/input.ts";
+import type { ImageShape } from "./kernels/normalise.ts";
+import { tilesOf } from "./kernels/winograd.ts";
+
+/** Variables of a function that works on images: which, and the thread's own memory. */
+export interface Frame {
+  readonly thread: Local;
+  readonly image: Local;
+  /** First image of the block that is worked on. */
+  readonly block: Local;
+  readonly scratch: Local;
+  readonly coefficients: Local;
+  readonly storage: Local;
+}
+
+export type ImageCode = (frame: Frame) => Code;
+
+/** Code for a group of images that share a product: `each` runs a body for each image. */
+export type GroupCode = (
+  frame: Frame,
+  each: (body: (slot: Code) => Code) => Code,
+  partial: (then: Code) => Code,
+) => Code;
+
+/** Work on every image, one at a time or in groups. */
+export type Work = ImageCode | { readonly images: number; readonly code: GroupCode };
+
+/** Emits functions for one network into one module. */
+export class Emitter {
+  constructor(
+    readonly module: Module,
+    readonly multiplyAdd: MultiplyAdd,
+    readonly options: EngineOptions,
+    readonly layout: Layout,
+  ) {}
+
+  /** A function (thread): `start` once, `work` on the thread's images, `last` once. */
+  overImages(
+    name: string,
+    start: readonly ImageCode[],
+    work: readonly Work[],
+    last: readonly ImageCode[] = [],
+  ): FunctionReference {
+    const { layout } = this;
+    const step = Math.max(1, ...work.map((part) => typeof part === "function" ? 1 : part.images));
+    return this.module.function(name, ["i32"], (f, thread) => {
+      const [image, block, scratch, coefficients, storage] = range(5).map(() => f.i32());
+      const [end, blockEnd, group, groupEnd] = range(4).map(() => f.i32());
+      const frame = { thread, image, block, scratch, coefficients, storage };
+      const own = (local: Local, base: number, stride: number) =>
+        set(local, iadd(int(base), imul(thread, int(stride))));
+      const share = (index: Code) =>
+        idiv(imul(index, loadInt(int(CONTROL.images))), int(layout.threads));
+      const inGroups = ({ images, code }: Exclude<Work, ImageCode>) => {
+        const each = (body: (slot: Code) => Code) =>
+          forRange(image, get(group), groupEnd, 1, body(isub(image, group)));
+        const partial = (then: Code) => when(below(isub(groupEnd, group), int(images)), then);
+        return forRange(group, get(block), blockEnd, images, [
+          set(groupEnd, minimum(iadd(group, int(images)), blockEnd)),
+          code(frame, each, partial),
+        ]);
+      };
+      // Neighbours that work image by image share a loop: the image is in cache.
+      const loops: Code[] = [];
+      let single: Code[] = [];
+      const flush = () => {
+        if (single.length > 0) loops.push(forRange(image, get(block), blockEnd, 1, single));
+        single = [];
+      };
+      for (const part of work) {
+        if (typeof part === "function") single.push(part(frame));
+        else {
+          flush();
+          loops.push(inGroups(part));
+        }
+      }
+      flush();
+      return [
+        own(scratch, layout.scratch, layout.scratchStride),
+        own(coefficients, layout.coefficients, layout.coefficientStride),
+        own(storage, layout.inferenceStorage, layout.inferenceStride * layout.inferenceImages),
+        start.map((code) => code(frame)),
+        work.length === 0 ? [] : [
+          set(end, share(iadd(thread, int(1)))),
+          forRange(block, share(get(thread)), end, step, [
+            set(blockEnd, minimum(iadd(block, int(step)), end)),
+            loops,
+          ]),
+        ],
+        last.map((code) => code(frame)),
+      ];
+    });
+  }
+
+  /** A tensor of the training plan, of the image that is worked on. */
+  at(tensor: PlanTensor): ImageCode {
+    const { storage, storageStride } = this.layout;
+    return ({ image }) => iadd(int(storage + 4 * tensor.offset), imul(image, int(storageStride)));
+  }
+
+  /** A batch-norm layer's coefficients of the thread. */
+  coefficients(layer: string): ImageCode {
+    const offset = this.layout.coefficientOffsets.get(layer)!;
+    return ({ coefficients }) => iadd(coefficients, int(offset));
+  }
+
+  /** A batch-norm layer's sums over the image. */
+  partials(layer: string, channels: number): ImageCode {
+    const base = this.layout.partials.get(layer)!;
+    return ({ image }) => iadd(int(base), imul(image, int(2 * channels * 4)));
+  }
+
+  /** A parameter or a running statistic. */
+  address(parameter: string): number {
+    return this.layout.parameters.get(parameter)!.address;
+  }
+
+  /** A parameter's gradient of the thread. */
+  gradient(address: number): ImageCode {
+    const { gradientOffset, gradientStride } = this.layout;
+    return ({ thread }) => iadd(int(address + gradientOffset), imul(thread, int(gradientStride)));
+  }
+
+  /** Addresses of the thread's three sets of transformed tiles. */
+  tileScratch(): ImageCode[] {
+    return this.layout.tileScratch.map((offset) => ({ scratch }: Frame) =>
+      iadd(scratch, int(offset))
+    );
+  }
+
+  /** The image's entry of the batch plan. */
+  planEntry({ image }: Frame): Code {
+    return iadd(int(this.layout.planWords), imul(image, int(PLAN_WORDS * 4)));
+  }
+}
+
+/** Splits per-image code at the points where a sum over the batch is needed. */
+export class Segments {
+  readonly functions: FunctionReference[] = [];
+  #work: Work[] = [];
+  #last: ImageCode[] = [];
+  /** What every thread computes at the start of the next segment. */
+  #start: ImageCode[] = [];
+  #pending: { readonly layer: string; readonly code: ImageCode }[] = [];
+
+  constructor(
+    readonly emitter: Emitter,
+    readonly name: string,
+    readonly barrier: FunctionReference,
+  ) {}
+
+  /** Work on each image. */
+  add(work: Work): void {
+    this.#work.push(work);
+  }
+
+  /** Code for each thread after its images; at most once a segment. */
+  last(code: ImageCode): void {
+    this.#last.push(code);
+  }
+
+  /** Ends the segment if it has code for after the images. */
+  beforeLast(): void {
+    if (this.#last.length > 0) this.end();
+  }
+
+  /** A layer's sums that the images so far add to, and what to make of them once complete. */
+  sum(layer: string, code: ImageCode): void {
+    this.#pending.push({ layer, code });
+  }
+
+  /** What follows reads the layer's sums. */
+  needs(layer: string): void {
+    if (this.#pending.some((pending) => pending.layer === layer)) this.end();
+  }
+
+  end(): void {
+    const ends = this.#pending.length > 0;
+    if (this.#work.length > 0 || this.#start.length > 0) {
+      const last = [...this.#last, ...(ends ? [() => call(this.barrier)] : [])];
+      const name = `${this.name} ${this.functions.length}`;
+      this.functions.push(this.emitter.overImages(name, this.#start, this.#work, last));
+    }
+    this.#start = this.#pending.map(({ code }) => code);
+    this.#work = [];
+    this.#last = [];
+    this.#pending = [];
+  }
+
+  /** The functions, in order; sums that nothing needed are completed too. */
+  finish(): FunctionReference[] {
+    this.end();
+    this.end();
+    return this.functions;
+  }
+}
+
+/** Address of an image's tiles in a plane that several images share. */
+export function tilesOfSlot(plane: Code, slot: Code, image: ImageShape): Code {
+  return iadd(plane, imul(slot, int(tilesOf(image) * image.channels * 4)));
+}
+
+/** Kernel (from, to): copies rows of `bytes` to where rows are `row` bytes apart. */
+export function padKernel(
+  module: Module,
+  height: number,
+  bytes: number,
+  row: number,
+): FunctionReference {
+  return module.function(`pad ${height} ${bytes} ${row}`, ["i32", "i32"], (f, from, to) => {
+    const y = f.i32();
+    return repeat(y, height, [
+      copyBytes(to, from, int(bytes)),
+      advance(from, bytes),
+      advance(to, row),
+    ]);
+  });
+}

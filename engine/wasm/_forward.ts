@@ -1,0 +1,225 @@
+/** Emits the forward operations of a plan: for training with batch statistics, or for inference. */
+import type { ConvolveOp, ForwardOp, NormaliseOp, Plan, PlanTensor, PoolOp } from "../plan.ts";
+import {
+  type Emitter,
+  type GroupCode,
+  type ImageCode,
+  padKernel,
+  Segments,
+  tilesOfSlot,
+  type Work,
+} from "./_emitter.ts";
+import { roundUp, type StoredConvolution, storedImage, type StoredWinograd } from "./_layout.ts";
+import { call, type FunctionReference, get, iadd, int } from "./assembler.ts";
+import { convolutionKernel, range } from "./kernels/convolution.ts";
+import {
+  forwardCoefficientsKernel,
+  normaliseKernel,
+  statisticsKernel,
+} from "./kernels/normalise.ts";
+import { averageKernel, maxPoolKernel, shortcutKernel } from "./kernels/pool.ts";
+import { inputTransformKernel, outputTransformKernel, productsKernel } from "./kernels/winograd.ts";
+
+/** Where a plan's tensors are: in the batch's storage, or in a thread's own. */
+export type Place = (tensor: PlanTensor) => ImageCode;
+
+/** The forward operations. */
+export class Forward {
+  constructor(readonly emitter: Emitter) {}
+
+  /** The training plan, as functions (thread). */
+  training(barrier: FunctionReference): FunctionReference[] {
+    const segments = new Segments(this.emitter, "forward", barrier);
+    const { training } = this.emitter.layout;
+    for (const layer of layersThatRead(training, training.input)) this.#statistics(segments, layer);
+    for (const op of training.forward) {
+      if (op.kind === "normalise" && op.batchNorm) segments.needs(op.batchNorm.name);
+      segments.add(this.operation(op, (tensor) => this.emitter.at(tensor)));
+      for (const layer of layersThatRead(training, op.output)) this.#statistics(segments, layer);
+    }
+    return segments.finish();
+  }
+
+  #statistics(segments: Segments, op: NormaliseOp): void {
+    const { name } = op.batchNorm!;
+    const shape = storedImage(op.input.shape);
+    const kernel = statisticsKernel(this.emitter.module, shape);
+    const [z, partials] = [this.emitter.at(op.input), this.emitter.partials(name, shape.channels)];
+    segments.add((frame) => call(kernel, z(frame), partials(frame)));
+    segments.sum(name, this.coefficients(op));
+  }
+
+  /** A layer's forward coefficients, from the batch's sums or the running statistics. */
+  coefficients(op: NormaliseOp): ImageCode {
+    const { name } = op.batchNorm!;
+    const kernel = forwardCoefficientsKernel(
+      this.emitter.module,
+      storedImage(op.input.shape),
+      this.emitter.options.batchNorm,
+    );
+    const coefficients = this.emitter.coefficients(name);
+    return (frame) =>
+      call(
+        kernel,
+        coefficients(frame),
+        int(this.emitter.layout.partials.get(name)!),
+        ...["weight", "bias", "running_mean", "running_var"].map((suffix) =>
+          int(this.emitter.address(`${name}.${suffix}`))
+        ),
+        get(frame.thread),
+      );
+  }
+
+  /** One operation on each image. */
+  operation(op: ForwardOp, at: Place): Work {
+    switch (op.kind) {
+      case "convolve":
+        return this.#convolve(op, at);
+      case "normalise":
+        return this.#normalise(op, at);
+      case "pool":
+        return this.#pool(op, at);
+    }
+  }
+
+  #convolve(op: ConvolveOp, at: Place): Work {
+    const stored = this.emitter.layout.convolutions.get(op.node.name)!;
+    if (stored.winograd) return this.#convolveWinograd(op, stored, stored.winograd, at);
+    const { input, output, packed } = stored;
+    const { row, prepare, pointer } = this.paddedInput(op, stored, at);
+    const pixel = input.channels * 4;
+    const kernel = convolutionKernel(this.emitter.module, this.emitter.multiplyAdd, {
+      taps: range(op.kernel).flatMap((ky) => range(op.kernel).map((kx) => ky * row + kx * pixel)),
+      inputChannels: input.channels,
+      outputChannels: output.channels,
+      height: output.height,
+      width: output.width,
+      inputRowStep: op.stride * row,
+      inputStep: op.stride * pixel,
+      outputRowStep: output.width * output.channels * 4,
+      outputStep: output.channels * 4,
+      accumulate: false,
+      bias: op.bias,
+    });
+    const to = at(op.output);
+    return (frame) => [
+      prepare(frame),
+      call(kernel, pointer(frame), to(frame), int(packed), int(stored.bias ?? 0)),
+    ];
+  }
+
+  #convolveWinograd(
+    op: ConvolveOp,
+    stored: StoredConvolution,
+    { images, tiles, forward }: StoredWinograd,
+    at: Place,
+  ): Work {
+    const { module, multiplyAdd } = this.emitter;
+    const { input, output } = stored;
+    const { row, prepare, pointer } = this.paddedInput(op, stored, at);
+    const transform = inputTransformKernel(module, multiplyAdd, input, row, tiles);
+    const products = productsKernel(module, multiplyAdd, tiles, input.channels, output.channels);
+    const back = outputTransformKernel(module, multiplyAdd, output, tiles, false);
+    const [v, m] = this.emitter.tileScratch();
+    const to = at(op.output);
+    const code: GroupCode = (frame, each) => [
+      each((slot) => [
+        prepare(frame),
+        call(transform, pointer(frame), tilesOfSlot(v(frame), slot, input)),
+      ]),
+      call(products, v(frame), m(frame), int(forward)),
+      each((slot) => call(back, tilesOfSlot(m(frame), slot, output), to(frame))),
+    ];
+    return { images, code };
+  }
+
+  /** The input inside its zeros: in the thread's scratch, or in place without padding. */
+  paddedInput(
+    op: ConvolveOp,
+    { input, paddedInput }: StoredConvolution,
+    at: Place,
+  ): { row: number; prepare: ImageCode; pointer: ImageCode } {
+    const from = at(op.input);
+    const pixel = input.channels * 4;
+    if (paddedInput === undefined) {
+      return { row: input.width * pixel, prepare: () => [], pointer: from };
+    }
+    const row = (input.width + 2 * op.padding) * pixel;
+    const copy = padKernel(this.emitter.module, input.height, input.width * pixel, row);
+    const inner = paddedInput + op.padding * (row + pixel);
+    return {
+      row,
+      prepare: (frame) => call(copy, from(frame), iadd(frame.scratch, int(inner))),
+      pointer: (frame) => iadd(frame.scratch, int(paddedInput)),
+    };
+  }
+
+  #normalise(op: NormaliseOp, at: Place): ImageCode {
+    const kernel = normaliseKernel(
+      this.emitter.module,
+      this.emitter.multiplyAdd,
+      storedImage(op.output.shape),
+      { affine: op.batchNorm !== undefined, addend: op.addend !== undefined, relu: op.relu },
+    );
+    const [z, y] = [at(op.input), at(op.output)];
+    const addend = op.addend ? at(op.addend) : z;
+    const coefficients = op.batchNorm ? this.emitter.coefficients(op.batchNorm.name) : () => int(0);
+    return (frame) => call(kernel, z(frame), addend(frame), y(frame), coefficients(frame));
+  }
+
+  #pool(op: PoolOp, at: Place): ImageCode {
+    const kernel = this.#poolKernel(op);
+    const [x, y] = [at(op.input), at(op.output)];
+    return (frame) => call(kernel, x(frame), y(frame));
+  }
+
+  #poolKernel({ node, input }: PoolOp): FunctionReference {
+    switch (node.kind) {
+      case "shortcut-a":
+        return shortcutKernel(this.emitter.module, shortcutShape(node, input));
+      case "max-pool":
+        return maxPoolKernel(this.emitter.module, windowShape(node, input));
+      case "global-average-pool":
+        return averageKernel(this.emitter.module, storedImage(input.shape));
+    }
+  }
+}
+
+/** Batch-norm layers whose input is the given tensor. */
+function layersThatRead(plan: Plan, tensor: PlanTensor): NormaliseOp[] {
+  return plan.forward.filter((op): op is NormaliseOp =>
+    op.kind === "normalise" && op.batchNorm !== undefined && op.input === tensor
+  );
+}
+
+/** The geometry of option A's shortcut in memory. */
+export function shortcutShape(
+  node: Extract<PoolOp["node"], { kind: "shortcut-a" }>,
+  input: PlanTensor,
+) {
+  const [inputHeight, inputWidth, channels] = input.shape;
+  return {
+    inputHeight,
+    inputWidth,
+    inputChannels: roundUp(channels),
+    channels,
+    output: storedImage(node.shape),
+    stride: node.stride,
+    first: node.zeroChannels === "split" ? Math.floor((node.filters - channels) / 2) : 0,
+  };
+}
+
+/** The geometry of a sliding window in memory. */
+export function windowShape(
+  node: Extract<PoolOp["node"], { kind: "max-pool" }>,
+  input: PlanTensor,
+) {
+  const { kernel, stride, padding } = node;
+  return {
+    input: storedImage(input.shape),
+    output: storedImage(node.shape),
+    kernel,
+    stride,
+    padding,
+  };
+}

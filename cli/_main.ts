@@ -40,10 +40,14 @@ export interface Outcome {
   readonly status?: number;
 }
 
-/** Runs a command and ends the process with its exit status. */
+/**
+ * Runs a command and ends the process with its exit status: for errors `failure`,
+ * for command lines that cannot be understood 2.
+ */
 export async function main<F extends FlagTable & { json: unknown; help: unknown }>(
   command: Command<F>,
   work: (flags: FlagValues<F>, positional?: string) => Promise<Outcome>,
+  failure = 1,
 ): Promise<never> {
   try {
     const { flags, positional } = parseFlags(command, Deno.args);
@@ -52,12 +56,12 @@ export async function main<F extends FlagTable & { json: unknown; help: unknown 
       Deno.exit(0);
     }
     const { text, json, status = 0 } = await work(flags, positional);
-    console.log(flags.json ? JSON.stringify(json) : text);
+    console.log(flags.json === true ? JSON.stringify(json) : text);
     Deno.exit(status);
   } catch (error) {
     const { message, status } = explain(error);
     console.error(message);
-    Deno.exit(status);
+    Deno.exit(status === 1 ? failure : status);
   }
 }
 

@@ -2,8 +2,8 @@
  * The part of an ONNX graph that computes with constants: the paddings, axes
  * and shapes that exporters write as small calculations.
  */
-import { rowMajorStrides } from "./_elements.ts";
 import type { AttributeValue, Constant, OnnxNode } from "./_onnx_format.ts";
+import { permuteAxes } from "./permute.ts";
 import { sizeOf } from "./graph.ts";
 
 /** A calculation on more elements than this is not one on shapes. */
@@ -113,9 +113,14 @@ const CALCULATIONS: Readonly<Record<string, Calculation>> = {
     return { shape: reshaped, data };
   },
   Transpose: ([x], attributes) => {
-    const constant = needed(x);
-    const permutation = integers(attributes, "perm") ?? constant.shape.map((_, i) => i).reverse();
-    return permute(constant, permutation);
+    const { shape, data } = needed(x);
+    const permutation = integers(attributes, "perm") ?? shape.map((_, i) => i).reverse();
+    const sorted = permutation.toSorted((a, b) => a - b);
+    if (sorted.length !== shape.length || sorted.some((axis, i) => axis !== i)) {
+      throw new FormError();
+    }
+    const floats = data instanceof Float32Array ? data : Float32Array.from(data);
+    return permuteAxes({ shape, data: floats }, permutation);
   },
   Concat: (parts, attributes) => {
     const constants = parts.map(needed);
@@ -157,30 +162,6 @@ const CALCULATIONS: Readonly<Record<string, Calculation>> = {
   Div: elementwise((a, b) => a / b),
 };
 
-/** Axis i of the result is axis `permutation[i]` of the constant. */
-export function permute({ shape, data }: Constant, permutation: readonly number[]): Constant {
-  const sorted = permutation.toSorted((a, b) => a - b);
-  if (permutation.length !== shape.length || !sorted.every((axis, i) => axis === i)) {
-    throw new FormError();
-  }
-  const strides = rowMajorStrides(shape);
-  const extents = permutation.map((axis) => shape[axis]);
-  const permuted = new Float32Array(data.length);
-  const index = extents.map(() => 0);
-  let position = 0;
-  for (let i = 0; i < data.length; i++) {
-    permuted[i] = data[position];
-    for (let axis = extents.length - 1; axis >= 0; axis--) {
-      position += strides[permutation[axis]];
-      if (++index[axis] < extents[axis]) break;
-      position -= strides[permutation[axis]] * extents[axis];
-      index[axis] = 0;
-    }
-  }
-  // Whole numbers stay a list, so that further calculations on them are exact.
-  return { shape: extents, data: data instanceof Float32Array ? permuted : [...permuted] };
-}
-
 function elementwise(operation: (a: number, b: number) => number): Calculation {
   return ([x, y]) => {
     const [a, b] = [needed(x), needed(y)];
@@ -190,7 +171,10 @@ function elementwise(operation: (a: number, b: number) => number): Calculation {
     }
     const at = ({ data }: Constant, i: number) => data[data.length === 1 ? 0 : i];
     const data = small(long.data).map((_, i) => operation(at(a, i), at(b, i)));
-    return { shape: long.shape, data: long.data instanceof Float32Array ? new Float32Array(data) : data };
+    return {
+      shape: long.shape,
+      data: long.data instanceof Float32Array ? new Float32Array(data) : data,
+    };
   };
 }
 

@@ -17,6 +17,9 @@
 export * from "./architectures.ts";
 export * from "./graph.ts";
 export * from "./initialise.ts";
+export { type NamedNetwork, nameByPlace } from "./naming.ts";
+export * from "./onnx.ts";
+export * from "./permute.ts";
 export { decodePyTorch } from "./pytorch.ts";
 export * from "./safetensors.ts";
 export * from "./summary.ts";

@@ -29,8 +29,9 @@ export interface NamedNetwork {
  * ends where a block's output has another shape than the block's before.
  *
  * The graph is called as {@link architecture} calls it where it is exactly one
- * of them, else `residual net of depth D` or `plain net of depth D`, with D the
- * weighted layers on the longest way.
+ * of them, `resnet20 without batch norm` where that alone is missing, and else
+ * `residual net of depth D` or `plain net of depth D`, with D the weighted
+ * layers on the longest way.
  *
  * @param graph Any names.
  * @param weights Every array of the graph, by the graph's names.
@@ -73,7 +74,7 @@ export function nameByPlace(graph: Graph, weights: Weights): NamedNetwork {
 }
 
 /** Weighted layers on the longest way from the input to each node. */
-export function depths(graph: Graph): ReadonlyMap<string, number> {
+function depths(graph: Graph): ReadonlyMap<string, number> {
   const depths = new Map([[INPUT, 0]]);
   for (const node of graph.nodes) {
     const before = Math.max(...inputsOf(node).map((input) => depths.get(input)!));
@@ -102,10 +103,27 @@ function architectureName(graph: Graph): string {
           inputShape: graph.inputShape,
         });
         if (sameNodes(known, graph)) return name;
+        if (sameNodes(withoutBatchNorm(known), graph)) return `${name} without batch norm`;
       }
     }
   }
   return `${plain ? "plain" : "residual"} net of depth ${depth}`;
+}
+
+/** Each convolution with a bias in the place of its batch norm. */
+function withoutBatchNorm(graph: Graph): Graph {
+  const before = new Map(
+    graph.nodes.flatMap((node) => node.kind === "batch-norm" ? [[node.name, node.input]] : []),
+  );
+  const source = (name: string) => before.get(name) ?? name;
+  const specs = graph.nodes.flatMap((node): NodeSpec[] => {
+    if (node.kind === "batch-norm") return [];
+    if (node.kind === "convolution") return [{ ...node, input: source(node.input), bias: true }];
+    return node.kind === "add"
+      ? [{ ...node, inputs: [source(node.inputs[0]), source(node.inputs[1])] }]
+      : [{ ...node, input: source(node.input) }];
+  });
+  return buildGraph(graph.name, graph.inputShape, specs);
 }
 
 /** The order of nodes that do not depend on each other is no difference. */
@@ -155,7 +173,9 @@ function placeNames(graph: Graph): ReadonlyMap<string, string> {
     const prefix = `layer${stage}.${block}.`;
     const relus = nameRun(branch, prefix, 1, give);
     const single = shortcut.length === 1 && shortcut[0].kind === "shortcut-a";
-    shortcut.forEach((node, i) => give(node, single ? `${prefix}shortcut` : `${prefix}shortcut.${i}`));
+    shortcut.forEach((node, i) =>
+      give(node, single ? `${prefix}shortcut` : `${prefix}shortcut.${i}`)
+    );
     for (const node of end) {
       give(node, node.kind === "add" ? `${prefix}add` : `${prefix}relu${relus}`);
     }

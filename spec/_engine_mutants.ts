@@ -12,7 +12,7 @@ import type {
   StepMetrics,
   TrainingState,
 } from "../engine/engine.ts";
-import { type Graph, parametersOf, truncate, type Weights } from "../resnet/mod.ts";
+import { type Graph, parametersOf, shapeOf, truncate, type Weights } from "../resnet/mod.ts";
 import { centred, crossEntropy, first, labelsOf, mapWeights, partsOf } from "./_numbers.ts";
 import type { NumericSubject } from "./numeric_subject.ts";
 import type { KnownBad } from "./rule.ts";
@@ -47,6 +47,42 @@ export function badNetwork(
       };
     },
   };
+}
+
+/** A known-bad subject whose option A shortcuts take another value from each 2x2 pixels. */
+export function badShortcut(
+  name: string,
+  why: string,
+  value: (at: (dy: number, dx: number) => number) => number,
+): KnownBad<NumericSubject> {
+  return {
+    name,
+    why,
+    kind: "engine",
+    spoil: (good) => ({
+      ...good,
+      outputOf: async (part, probe) => {
+        const node = part.nodes.find((node) => node.name === part.output);
+        const right = await good.outputOf(part, probe);
+        if (node?.kind !== "shortcut-a") return right;
+        const [height, width, channels] = shapeOf(part, node.input);
+        const source = await good.outputOf(truncate(part, node.input), probe);
+        return right.map((zero, i) => {
+          const [n, y, x, c] = placeOf(i, node.shape);
+          if (c >= channels) return zero;
+          return value((dy, dx) =>
+            source[((n * height + 2 * y + dy) * width + 2 * x + dx) * channels + c]
+          );
+        });
+      },
+    }),
+  };
+}
+
+/** Where the i-th value of [N, H, W, C] lies. */
+function placeOf(i: number, [height, width, channels]: readonly number[]) {
+  const pixel = Math.floor(i / channels), row = Math.floor(pixel / width);
+  return [Math.floor(row / height), row % height, pixel % width, i % channels] as const;
 }
 
 /** The engine with some of its methods replaced. */
@@ -84,7 +120,7 @@ function aroundSteps(
     const before = await inner.exportState();
     inner.step(plan, rate);
     const after = await inner.exportState();
-    const [real] = await inner.metrics();
+    const real = (await inner.metrics()).at(-1)!;
     if (measure) {
       await inner.importState(before);
       metrics.push({ ...real, ...await measure(plan) });
@@ -169,30 +205,35 @@ export function plainUpdate(
   return [v, weight - rate * v];
 }
 
-/** Batch-norm statistics after a step by another formula than the engine's. */
+/**
+ * Running statistics after a step by another formula than the engine's, made of
+ * the old value, the batch's, and the factor that makes a variance biased (1 for
+ * means).
+ */
 export function averaging(
-  { engine, graph, batchNorm, batchSize }: Good,
-  formula: (old: number, batch: number, count: number) => number,
+  { engine, graph, batchNorm: { momentum }, batchSize }: Good,
+  formula: (old: number, batch: number, bias: number) => number,
 ): Engine {
-  const { momentum } = batchNorm;
-  /** Values of one channel of one image, by the names of the statistics over them. */
-  const pixels = new Map(graph.nodes.flatMap((node) =>
-    node.kind === "batch-norm"
-      ? node.parameters.map(({ name }) => [name, node.shape[0] * node.shape[1]])
-      : []
-  ));
   let images = batchSize;
+  const pixels = new Map(
+    graph.nodes.flatMap(({ parameters, shape }) =>
+      parameters.filter(({ role }) => role === "bn-variance")
+        .map(({ name }) => [name, shape[0] * shape[1]])
+    ),
+  );
+  const statistics = parametersOf(graph).filter(({ role }) =>
+    role === "bn-mean" || role === "bn-variance"
+  ).map(({ name }) => name);
   const inner = aroundSteps(engine, {
     leave: (before, after) => ({
       ...after,
       weights: mapWeights(after.weights, (data, name) => {
-        if (!name.includes(".running_")) return data;
+        if (!statistics.includes(name)) return data;
         const old = before.weights.get(name)!.data;
-        return data.map((value, c) => {
-          const batch = (value - (1 - momentum) * old[c]) / momentum;
-          // The mean's formula is the same with and without the correction.
-          return formula(old[c], batch, name.endsWith("_var") ? images * pixels.get(name)! : Infinity);
-        });
+        const count = images * (pixels.get(name) ?? Infinity);
+        return data.map((value, c) =>
+          formula(old[c], (value - (1 - momentum) * old[c]) / momentum, 1 - 1 / count)
+        );
       }),
     }),
   });
@@ -237,7 +278,10 @@ export function measuringLoss(
 /** Cross entropy with a tenth of each label spread over all classes. */
 export function smoothedLoss(logits: Float32Array, labels: Uint8Array): number {
   const classes = logits.length / labels.length;
-  const spread = Array.from({ length: classes }, (_, k) => crossEntropy(logits, labels.map(() => k)));
+  const spread = Array.from(
+    { length: classes },
+    (_, k) => crossEntropy(logits, labels.map(() => k)),
+  );
   const mean = spread.reduce((sum, loss) => sum + loss, 0) / classes;
   return 0.9 * crossEntropy(logits, labels) + 0.1 * mean;
 }
@@ -267,31 +311,25 @@ export function cached(): (plan: BatchPlan) => BatchPlan {
   };
 }
 
-/** Crops whose border is filled from the image: `inside` maps a place beyond it to one within. */
+/**
+ * Crops whose border is filled from the image: `inside` maps a place beyond it
+ * to one within, or to none for zeros.
+ */
 export function bordered(
-  { engine, data: { train, normalisation }, cropPadding }: Good,
-  inside: (place: number, extent: number) => number,
+  { engine, data: { train: { height, width, channels } }, cropPadding }: Good,
+  inside: (place: number, extent: number) => number | undefined,
 ): Engine {
-  const { height, width, channels } = train;
   return wrap(engine, {
     augmented: async (plan) => {
-      const centre = centred(plan.indices, cropPadding);
-      const whole = await engine.augmented(centre);
-      const batch = new Float32Array(whole.length);
-      let to = 0;
-      plan.indices.forEach((_, j) => {
-        for (let y = 0; y < height; y++) {
-          for (let x = 0; x < width; x++) {
-            const column = plan.flip[j] ? width - 1 - x : x;
-            const row = inside(plan.cropY[j] + y - cropPadding, height);
-            const from = inside(plan.cropX[j] + column - cropPadding, width);
-            for (let c = 0; c < channels; c++, to++) {
-              batch[to] = whole[((j * height + row) * width + from) * channels + c];
-            }
-          }
-        }
+      const whole = await engine.augmented(centred(plan.indices, cropPadding));
+      return whole.map((_, i) => {
+        const [n, y, x, c] = placeOf(i, [height, width, channels]);
+        const column = plan.flip[n] ? width - 1 - x : x;
+        const fromY = inside(plan.cropY[n] + y - cropPadding, height);
+        const fromX = inside(plan.cropX[n] + column - cropPadding, width);
+        if (fromY === undefined || fromX === undefined) return 0;
+        return whole[((n * height + fromY) * width + fromX) * channels + c];
       });
-      return normalisation.beforePadding ? batch : whole;
     },
   });
 }
@@ -322,8 +360,9 @@ export function evaluating(
 }
 
 /** The images as they are, normalised by the subject's own normalisation. */
-export const unaugmented = ({ data, cropPadding }: Good) => (images: ByteImages, indices: Uint32Array) =>
-  normalisedBatch(images, centred(indices, cropPadding), data.normalisation, cropPadding);
+export const unaugmented =
+  ({ data, cropPadding }: Good) => (images: ByteImages, indices: Uint32Array) =>
+    normalisedBatch(images, centred(indices, cropPadding), data.normalisation, cropPadding);
 
 /** Another normalisation, of training and test images alike. */
 export function normalising(good: Good, normalisation: Normalisation): Engine {
@@ -429,4 +468,3 @@ export function differentiating(
     },
   });
 }
-

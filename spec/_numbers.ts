@@ -13,6 +13,16 @@ export function centred(indices: ArrayLike<number>, cropPadding: number): BatchP
   };
 }
 
+/** The first images of a batch. */
+export function shortened(plan: BatchPlan, count: number): BatchPlan {
+  return {
+    indices: plan.indices.slice(0, count),
+    cropY: plan.cropY.slice(0, count),
+    cropX: plan.cropX.slice(0, count),
+    flip: plan.flip.slice(0, count),
+  };
+}
+
 /** The first positions of a set. */
 export const first = (count: number, of: number): Uint32Array =>
   Uint32Array.from({ length: Math.min(count, of) }, (_, index) => index);

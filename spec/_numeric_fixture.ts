@@ -1,11 +1,17 @@
 /** A small subject for tests of the numeric rules: real code, few and small images. */
-import type { ByteImages } from "../engine/engine.ts";
+import type { ByteImages, EngineFactory } from "../engine/engine.ts";
 import { wasmEngine } from "../engine/mod.ts";
 import { RandomStream } from "../random/philox.ts";
-import { paper, vary } from "../train/mod.ts";
-import { type LoadedSubject, numericSubjectOf } from "./numeric_subject.ts";
+import { paper, type RecipeChanges, vary } from "../train/mod.ts";
+import { type NumericSubject, numericSubjectOf } from "./numeric_subject.ts";
 
 const CLASSES = 10;
+
+/** The default engine on one thread: for small networks starting others takes longer than it saves. */
+export const oneThread: EngineFactory = {
+  ...wasmEngine,
+  create: (options) => wasmEngine.create({ ...options, threads: 1 }),
+};
 
 /** Random bytes around a slope, so that no two positions have one mean. */
 function images(count: number, size: number, substream: number): ByteImages {
@@ -19,15 +25,22 @@ function images(count: number, size: number, substream: number): ByteImages {
   return { count, height: size, width: size, channels: 3, classes: CLASSES, pixels, labels };
 }
 
-/** The paper's recipe, scaled to a ResNet-8 and 60 images of 32x32 pixels. */
-export function smallSubject(): Promise<LoadedSubject> {
-  const scaled = vary(paper("resnet8"), {
+/**
+ * A subject by the paper's recipe, but for its size: ResNet-8, batches of 8, and
+ * 44 training images of 16x16 pixels.
+ */
+export function smallSubject(
+  net = "resnet8",
+  size = 16,
+  changes: RecipeChanges = {},
+): Promise<Required<NumericSubject> & Disposable> {
+  const scaled = vary(paper(net), {
     data: { split: { training: 44, validation: 16 } },
     batchSize: 8,
     batchNormImages: 8,
-  }, "probed within seconds");
-  return numericSubjectOf(wasmEngine, scaled, {
-    train: images(60, 32, 0),
-    test: images(12, 32, 1),
+  });
+  return numericSubjectOf(oneThread, vary(scaled, changes), {
+    train: images(60, size, 0),
+    test: images(12, size, 1),
   });
 }

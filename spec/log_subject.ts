@@ -15,6 +15,7 @@ import {
   type WarmUpEndEvent,
 } from "../train/mod.ts";
 import type { Finding } from "./rule.ts";
+import { unknown } from "./subject.ts";
 
 /** One run. What a run lacks makes the rules that need it "not observable". */
 export interface LogSubject {
@@ -176,10 +177,7 @@ export function reading<Part extends Exclude<keyof LogSubject, "events"> = never
   parts: readonly Part[],
   check: (run: LoggedRun, subject: Required<Pick<LogSubject, Part>>) => Finding,
 ): (subject: LogSubject) => Finding {
-  return (subject) => {
-    const missing = (["events", ...parts] as const).filter((part) => subject[part] === undefined);
-    return missing.length > 0
-      ? { outcome: "not-observable", evidence: `not known: ${missing.join(", ")}` }
-      : check(loggedRun(subject.events!), subject as Required<Pick<LogSubject, Part>>);
-  };
+  return (subject) =>
+    unknown(subject, ["events", ...parts]) ??
+      check(loggedRun(subject.events!), subject as Required<Pick<LogSubject, Part>>);
 }

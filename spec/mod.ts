@@ -5,6 +5,19 @@
  * @module
  */
 export * from "./checklist.ts";
+export { LOG_RULES } from "./log_rules.ts";
+export { type LogSubject, logSubjectOf, type NamedFile } from "./log_subject.ts";
+export * from "./mutants.ts";
+export * from "./numeric_rules.ts";
+export {
+  type Claims,
+  type Loaded,
+  loadSubject,
+  type NumericRule,
+  type NumericSubject,
+  numericSubjectOf,
+} from "./numeric_subject.ts";
 export * from "./open_points.ts";
 export * from "./rule.ts";
 export { type StaticSubject, subjectOf } from "./subject.ts";
+export * from "./table_6.ts";

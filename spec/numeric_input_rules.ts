@@ -23,8 +23,9 @@ import {
   partsOf,
   relativeDistance,
   short,
+  shortened,
 } from "./_numbers.ts";
-import { type NumericRule, probing } from "./numeric_subject.ts";
+import { measure, type NumericRule, probing } from "./numeric_subject.ts";
 import { defineRules } from "./rule.ts";
 import { finding } from "./subject.ts";
 
@@ -149,7 +150,10 @@ export const NUMERIC_INPUT_RULES: readonly NumericRule[] = defineRules([
         (good) =>
           evaluating(good, (images, indices) => {
             const { normalisation, train } = good.data;
-            const bare = { ...normalisation, mean: new Float32Array(train.pixels.length / train.count) };
+            const bare = {
+              ...normalisation,
+              mean: new Float32Array(train.pixels.length / train.count),
+            };
             return normalisedBatch(images, centred(indices, 0), bare, 0);
           }),
       ),
@@ -157,22 +161,17 @@ export const NUMERIC_INPUT_RULES: readonly NumericRule[] = defineRules([
         const normalisation = otherMean(good, "test");
         const own = unaugmented({ ...good, data: { ...good.data, normalisation } });
         const right = unaugmented(good);
-        return evaluating(good, (images, indices, set) =>
-          (set === "test" ? own : right)(images, indices));
+        return evaluating(
+          good,
+          (images, indices, set) => (set === "test" ? own : right)(images, indices),
+        );
       }),
       badEngine(
         "random crops",
         "testing goes through the training's pipeline",
         (good) =>
           evaluating(good, (images, indices) => {
-            const { cropY, cropX, flip } = good.batchPlan(1);
-            const { length } = indices;
-            const plan = {
-              indices,
-              cropY: cropY.slice(0, length),
-              cropX: cropX.slice(0, length),
-              flip: flip.slice(0, length),
-            };
+            const plan = { ...shortened(good.batchPlan(1), indices.length), indices };
             return normalisedBatch(images, plan, good.data.normalisation, good.cropPadding);
           }),
       ),
@@ -248,8 +247,7 @@ export const NUMERIC_INPUT_RULES: readonly NumericRule[] = defineRules([
       badEngine(
         "a border of the nearest pixel",
         "a library's shift fills the border by default",
-        (good) =>
-          bordered(good, (place, extent) => Math.max(0, Math.min(extent - 1, place))),
+        (good) => bordered(good, (place, extent) => Math.max(0, Math.min(extent - 1, place))),
       ),
       badEngine(
         "shifted around",
@@ -271,9 +269,7 @@ export const NUMERIC_INPUT_RULES: readonly NumericRule[] = defineRules([
         const plans = [plan, { ...batchPlan(2), indices: plan.indices }];
         const problems: string[] = [], losses: string[] = [];
         for (const [i, plan] of plans.entries()) {
-          await engine.importState(state);
-          engine.step(plan, 0);
-          const [{ loss, images }] = await engine.metrics();
+          const { loss, images } = await measure(engine, state, plan);
           const labels = labelsOf(train, plan.indices);
           const input = normalisedBatch(train, plan, normalisation, cropPadding);
           const { output } = await engine.probe({ input, images: labels.length, mode: "training" });
@@ -309,16 +305,7 @@ export const NUMERIC_INPUT_RULES: readonly NumericRule[] = defineRules([
       badEngine(
         "half of the batch",
         "the second device's images are lost",
-        (good) =>
-          planning(good, ({ indices, cropY, cropX, flip }) => {
-            const half = indices.length >> 1;
-            return {
-              indices: indices.slice(0, half),
-              cropY: cropY.slice(0, half),
-              cropX: cropX.slice(0, half),
-              flip: flip.slice(0, half),
-            };
-          }),
+        (good) => planning(good, (plan) => shortened(plan, plan.indices.length >> 1)),
       ),
       badEngine(
         "labels of other images",
@@ -363,7 +350,9 @@ export const NUMERIC_INPUT_RULES: readonly NumericRule[] = defineRules([
             const part = [j * size, (j + 1) * size] as const;
             return largestDistance(batch.subarray(...part), before.images[i].subarray(...part));
           })
-        ).filter((distance) => distance !== 0).length;
+        ).filter((distance) =>
+          distance !== 0
+        ).length;
         const problems = changed === 0 ? [] : [
           `${changed} of ${training.length} images changed within ${steps} steps`,
         ];

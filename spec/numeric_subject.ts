@@ -9,6 +9,7 @@ import type {
   EngineFactory,
   Probe,
   SgdSettings,
+  StepMetrics,
   TrainingState,
 } from "../engine/engine.ts";
 import {
@@ -21,6 +22,7 @@ import {
 } from "../resnet/mod.ts";
 import { type Recipe, RecipeError } from "../train/mod.ts";
 import type { Finding, Rule } from "./rule.ts";
+import { unknown } from "./subject.ts";
 
 /**
  * An engine that can be probed, and what is claimed of it. Whatever is missing,
@@ -46,7 +48,7 @@ export interface NumericSubject {
   readonly data?: EngineData;
   /** Positions in `data.train` of the images that are trained on. */
   readonly training?: Uint32Array;
-  /** The state to probe; for the rules on training that before the first step. */
+  /** The state to probe. */
   readonly state?: TrainingState;
   /** The batch that step `iteration` takes. */
   readonly batchPlan?: (iteration: number) => BatchPlan;
@@ -57,8 +59,89 @@ export interface NumericSubject {
 /** A rule that probes an engine. */
 export type NumericRule = Rule<NumericSubject, Promise<Finding>>;
 
-/** A subject of which everything is known; frees its engines at the end of its scope. */
-export interface LoadedSubject extends Required<NumericSubject>, Disposable {}
+/** A subject's parts but for its engine; what an engine can't be loaded without must be known. */
+export type Claims =
+  & Omit<NumericSubject, "engine" | "outputOf">
+  & Required<Pick<NumericSubject, "graph" | "batchSize" | "data" | "state">>;
+
+/** What an engine adds to claims; it is freed at the end of its scope. */
+export interface Loaded extends Required<Pick<NumericSubject, "engine" | "outputOf">>, Disposable {}
+
+/**
+ * Loads an engine with a model and its images, so that the model can be probed.
+ *
+ * @param factory Makes the engine.
+ * @param claims What is known of the model.
+ * @returns The claims with an engine; rules that need what is not known are "not observable".
+ * @throws {EngineError} If graph, state and images do not fit each other.
+ *
+ * @example A network of which nothing is known but its weights.
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { wasmEngine } from "../engine/mod.ts";
+ * import { architecture, initialise, zeros } from "../resnet/mod.ts";
+ * import { probeEngine } from "./numeric_rules.ts";
+ * import { loadSubject } from "./numeric_subject.ts";
+ *
+ * const graph = architecture("resnet8", { inputShape: [8, 8, 3] });
+ * const images = {
+ *   count: 4, height: 8, width: 8, channels: 3, classes: 10,
+ *   pixels: new Uint8Array(4 * 192).map((_, i) => i % 251), labels: Uint8Array.of(0, 1, 2, 3),
+ * };
+ * const normalisation = {
+ *   scale: 1 / 255, mean: new Float32Array(192), std: Float32Array.of(1, 1, 1), beforePadding: true,
+ * };
+ * using subject = await loadSubject(wasmEngine, {
+ *   graph,
+ *   batchSize: 4,
+ *   data: { train: images, test: images, normalisation },
+ *   state: { iteration: 0, weights: initialise(graph, 0, "in"), momentum: zeros(graph) },
+ * });
+ * const judgements = await probeEngine(subject);
+ * const passed = judgements.filter(({ outcome }) => outcome === "pass").map(({ id }) => id);
+ * assertEquals(passed, ["batch-invariance", "negative-logits", "block-values", "shortcut-values"]);
+ * ```
+ */
+export async function loadSubject<Known extends Claims>(
+  factory: EngineFactory,
+  claims: Known,
+): Promise<Known & Loaded> {
+  const { graph, batchSize, data, state } = claims;
+  const settings = {
+    batchSize,
+    // Never used where it is not known: the rules that take a step then do not run.
+    sgd: claims.sgd ?? { momentum: 0, nesterov: false, weightDecay: 0, decayed: "all" },
+    batchNorm: claims.batchNorm ?? { epsilon: 1e-5, momentum: 0.1 },
+    cropPadding: claims.cropPadding ?? 0,
+  } as const;
+  const engines: Engine[] = [];
+  const load = async (graph: Graph) => {
+    const engine = await factory.create({ ...settings, graph });
+    engines.push(engine);
+    await engine.importState(restrict(state, graph));
+    return engine;
+  };
+  const dispose = () => engines.forEach((engine) => engine.dispose());
+  const parts = new Map<string, Promise<Engine>>();
+  try {
+    const engine = await load(graph);
+    await engine.load(data);
+    return {
+      ...claims,
+      engine,
+      outputOf: async (part, probe) => {
+        const key = JSON.stringify(part.nodes);
+        const found = parts.get(key) ?? load(part);
+        parts.set(key, found);
+        return (await (await found).probe(probe)).output;
+      },
+      [Symbol.dispose]: dispose,
+    };
+  } catch (error) {
+    dispose();
+    throw error;
+  }
+}
 
 /**
  * The subject that a recipe of ours makes on an engine, with the same data
@@ -94,7 +177,7 @@ export async function numericSubjectOf(
   recipe: Recipe,
   images: { readonly train: ByteImages; readonly test: ByteImages },
   seed = 0,
-): Promise<LoadedSubject> {
+): Promise<Required<NumericSubject> & Disposable> {
   const { batchSize, batchNorm, initialisation: { fan }, optimiser: sgd } = recipe;
   if (sgd.kind !== "sgd") {
     throw new RecipeError(`probing a training needs the optimiser "sgd", found "${sgd.kind}"`);
@@ -107,27 +190,12 @@ export async function numericSubjectOf(
   const { training } = splitImages(train.count, split, seed);
   const { normalisation } = measureNormalisation(train, training, recipe.data);
   const batches = new BatchSource({ ...recipe.data, seed, indices: training, batchSize });
-  const state = { iteration: 0, weights: initialise(graph, seed, fan), momentum: zeros(graph) };
-  const data = { ...images, normalisation };
-
-  const settings = { batchSize, sgd, batchNorm, cropPadding };
-  const engine = await factory.create({ ...settings, graph });
-  const parts = new Map<string, Engine>();
-  await engine.load(data);
-  return {
-    ...{ graph, ...settings, fan, engine, data, training, state },
-    batchPlan: (iteration) => batches.plan(iteration),
-    outputOf: async (part, probe) => {
-      const key = JSON.stringify(part.nodes);
-      const found = parts.get(key) ?? await factory.create({ ...settings, graph: part });
-      if (!parts.has(key)) {
-        parts.set(key, found);
-        await found.importState(restrict(state, part));
-      }
-      return (await found.probe(probe)).output;
-    },
-    [Symbol.dispose]: () => [engine, ...parts.values()].forEach((engine) => engine.dispose()),
-  };
+  return await loadSubject(factory, {
+    ...{ graph, batchSize, sgd, batchNorm, cropPadding, fan, training },
+    data: { ...images, normalisation },
+    state: { iteration: 0, weights: initialise(graph, seed, fan), momentum: zeros(graph) },
+    batchPlan: (iteration: number) => batches.plan(iteration),
+  });
 }
 
 /** The part of a state that belongs to a part of its graph. */
@@ -141,14 +209,29 @@ function restrict(state: TrainingState, part: Graph): TrainingState {
 export function probing<Part extends keyof NumericSubject>(
   parts: readonly Part[],
   check: (subject: Required<Pick<NumericSubject, Part>>) => Promise<Finding>,
-): (subject: NumericSubject) => Promise<Finding> {
-  return (subject) => {
-    const missing = parts.filter((part) => subject[part] === undefined);
-    return missing.length > 0
-      ? Promise.resolve({
-        outcome: "not-observable",
-        evidence: `not known: ${missing.join(", ")}`,
-      })
-      : check(subject as Required<Pick<NumericSubject, Part>>);
+): NumericRule["check"] {
+  // deno-lint-ignore require-await -- a promise either way
+  return async (subject) =>
+    unknown(subject, parts) ?? check(subject as Required<Pick<NumericSubject, Part>>);
+}
+
+/** Says that a rule on the first step can't be judged; undefined where the state is before it. */
+export function begun({ iteration }: TrainingState): Finding | undefined {
+  return iteration === 0 ? undefined : {
+    outcome: "not-observable",
+    evidence: `the state is not that before the first step, but after ${iteration} steps`,
   };
+}
+
+/** What a step at rate 0 from a state measures, whatever steps were taken before. */
+export async function measure(
+  engine: Engine,
+  state: TrainingState,
+  plan: BatchPlan,
+): Promise<StepMetrics> {
+  await engine.importState(state);
+  await engine.metrics();
+  engine.step(plan, 0);
+  const [metrics] = await engine.metrics();
+  return metrics;
 }

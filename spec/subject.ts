@@ -72,12 +72,18 @@ export function needing<Part extends keyof StaticSubject>(
   parts: readonly Part[],
   check: (subject: Required<Pick<StaticSubject, Part>>) => Finding,
 ): (subject: StaticSubject) => Finding {
-  return (subject) => {
-    const missing = parts.filter((part) => subject[part] === undefined);
-    return missing.length > 0
-      ? { outcome: "not-observable", evidence: `not known: ${missing.join(", ")}` }
-      : check(subject as Required<Pick<StaticSubject, Part>>);
-  };
+  return (subject) =>
+    unknown(subject, parts) ?? check(subject as Required<Pick<StaticSubject, Part>>);
+}
+
+/** Says which parts of a subject are not known; undefined where all are. */
+export function unknown<Subject>(
+  subject: Subject,
+  parts: readonly (keyof Subject & string)[],
+): Finding | undefined {
+  const missing = parts.filter((part) => subject[part] === undefined);
+  if (missing.length === 0) return undefined;
+  return { outcome: "not-observable", evidence: `not known: ${missing.join(", ")}` };
 }
 
 /** Fails with the problems, at most three of them in full, or passes where there are none. */

@@ -3,25 +3,15 @@ import { architecture, type Graph, parametersOf, sizeOf, type Weights } from "..
 import type { BatchPlan } from "../engine/engine.ts";
 import { departuresOf, type Recipe } from "../train/mod.ts";
 import { depthOf } from "./_graphs.ts";
-import { defineRules, type KnownBad, type Rule } from "./rule.ts";
+import { BATCH_SIZE, close, grouped, ITERATIONS, paperRate, TRAINING_IMAGES } from "./_paper.ts";
+import { defineRules, type Finding, type KnownBad, type Rule } from "./rule.ts";
 import { finding, needing, type StaticSubject } from "./subject.ts";
 
-const BATCH_SIZE = 128;
-const ITERATIONS = 64_000;
-const TRAINING_IMAGES = 50_000;
 const PADDING = 4;
 /** Crop offsets 0 to 8 down and across, mirrored or not. */
 const OUTCOMES = 9 * 9 * 2;
 /** The 0.9999 quantile of chi-squared with 161 degrees of freedom (SciPy 1.17.1, chi2.ppf). */
 const CHI_SQUARED_BOUND = 236.4;
-
-/** The rate that the paper gives step `iteration`, after any warm-up. */
-function paperRate(iteration: number): number {
-  return iteration <= 32_000 ? 0.1 : iteration <= 48_000 ? 0.01 : 0.001;
-}
-
-const close = (a: number, b: number): boolean => Math.abs(a - b) <= 1e-9 * Math.abs(b);
-const grouped = (value: number): string => value.toLocaleString("en-US");
 
 /** A check of one field of the recipe. */
 function field<T extends string | number>(
@@ -554,22 +544,7 @@ export const TRAINING_RULES: readonly Rule<StaticSubject>[] = defineRules([
     section: "all",
     requirement: "Where the recipe leaves the paper it says so, with a reason.",
     tier: "static",
-    check: needing(["recipe"], ({ recipe }) => {
-      // Without the recipe's own words every reason is the one that stands for none.
-      const bare = departuresOf({ ...recipe, departures: [] });
-      const actual = bare.map((departure) => departure.field);
-      const declared = recipe.departures.map((departure) => departure.field);
-      const problems = [
-        ...actual.filter((name) => !declared.includes(name))
-          .map((name) => `${name} differs, which is not declared`),
-        ...declared.filter((name) => !actual.includes(name))
-          .map((name) => `${name} is declared to differ, and does not`),
-        ...recipe.departures
-          .filter(({ reason }) => bare.some((unstated) => unstated.reason === reason))
-          .map((departure) => `${departure.field} differs without a reason`),
-      ];
-      return finding(problems, `${declared.length} departures: ${declared.join(", ") || "none"}`);
-    }),
+    check: needing(["recipe"], ({ recipe }) => judgeDepartures(recipe)),
     rejects: [
       badRecipe("an undeclared batch size", "a command-line flag", () => ({ batchSize: 64 })),
       badRecipe("a field that no recipe has", "an option of a later version", () => ({
@@ -585,6 +560,24 @@ export const TRAINING_RULES: readonly Rule<StaticSubject>[] = defineRules([
     ],
   },
 ]);
+
+/** Whether a recipe says, with a reason, where it leaves the paper, and only there. */
+export function judgeDepartures(recipe: Recipe): Finding {
+  // Without the recipe's own words every reason is the one that stands for none.
+  const bare = departuresOf({ ...recipe, departures: [] });
+  const actual = bare.map((departure) => departure.field);
+  const declared = recipe.departures.map((departure) => departure.field);
+  const problems = [
+    ...actual.filter((name) => !declared.includes(name))
+      .map((name) => `${name} differs, which is not declared`),
+    ...declared.filter((name) => !actual.includes(name))
+      .map((name) => `${name} is declared to differ, and does not`),
+    ...recipe.departures
+      .filter(({ reason }) => bare.some((unstated) => unstated.reason === reason))
+      .map((departure) => `${departure.field} differs without a reason`),
+  ];
+  return finding(problems, `${declared.length} departures: ${declared.join(", ") || "none"}`);
+}
 
 /** What was drawn in the first two epochs. */
 function drawnOutcomes(batchPlan: (iteration: number) => BatchPlan) {
@@ -610,7 +603,7 @@ function drawnOutcomes(batchPlan: (iteration: number) => BatchPlan) {
  * Kernels whose mean, variance or kurtosis lies further than six standard
  * errors from those of the normal distribution with mean 0 and variance 2 / fan.
  */
-function badKernels(graph: Graph, weights: Weights, fan: "in" | "out"): string[] {
+export function badKernels(graph: Graph, weights: Weights, fan: "in" | "out"): string[] {
   return parametersOf(graph).filter(({ role }) => role === "kernel").flatMap(({ name, shape }) => {
     const data = weights.get(name)?.data;
     if (data === undefined) return [`${name} has no initial weights`];

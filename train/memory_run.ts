@@ -24,7 +24,11 @@ export class MemoryRun {
   /** The files by name, without the log. */
   readonly files: Map<string, Uint8Array>;
 
-  /** @param from A folder to copy; an empty one when undefined. */
+  /**
+   * Makes a folder.
+   *
+   * @param from A folder to copy; an empty one is made when undefined.
+   */
   constructor(from?: Pick<MemoryRun, "events" | "files">) {
     this.events = [...from?.events ?? []];
     this.files = new Map(from?.files);

@@ -1,17 +1,23 @@
-"""Makes models as others publish them: two that are the paper's nets and a dozen
-that are wrong in one known way each, with random weights, in the file formats
-in which models travel.
+"""Makes models as others publish them: the paper's nets and more than a dozen that
+are wrong in one known way each, with random weights, in the file formats in
+which models travel.
 
-    pip install torch==2.13.0 safetensors onnx onnxscript onnxruntime
-    python bench/peers/foreign_models.py OUT              # the models, about 1.6 GB with --all
-    python bench/peers/foreign_models.py --fixtures spec/audit/_fixtures.ts
-    deno fmt spec/audit/_fixtures.ts
+    pip install torch==2.13.0 safetensors==0.8.0 onnx==1.23.2 onnxscript==0.7.2 onnxruntime==1.31.1
+    python bench/peers/foreign_models.py models OUT
 
-Each model becomes NAME.pth (torch.save's zip archive), NAME.th (its older form),
-NAME.safetensors, NAME.onnx (the TorchScript exporter, batch norm kept),
-NAME.folded.onnx (the same with batch norm folded into the convolutions) and
-NAME.dynamo.onnx (the newer exporter). OUT/models.json says what is wrong with
-each, and its logits for `images()` by onnxruntime.
+`models` writes each as NAME.pth (torch.save's zip archive), NAME.th (its older
+form), NAME.safetensors, NAME.onnx (the TorchScript exporter, batch norm kept),
+NAME.folded.onnx (the same, batch norm folded into the convolutions) and
+NAME.dynamo.onnx (the newer exporter). models.json says what is wrong with each,
+and its logits for `images()` by PyTorch, which those of onnxruntime must match.
+
+`fixtures` prints small versions with 4, 8 and 16 filters, their logits by
+onnxruntime, and the names and shapes of torchvision's and timm's nets:
+
+    pip install torchvision==0.29.2 timm==1.0.31
+    python bench/peers/foreign_models_keras.py KERAS  # in an environment of its own
+    python bench/peers/foreign_models.py fixtures --keras KERAS > resnet/_foreign_model_fixtures.ts
+    deno fmt resnet/_foreign_model_fixtures.ts
 """
 
 import argparse
@@ -20,6 +26,7 @@ import gzip
 import io
 import json
 import pathlib
+import re
 import warnings
 
 import torch
@@ -164,7 +171,7 @@ class Net(nn.Module):
 
 TORCHVISION = {"shortcut": "projection", "shortcut_name": "downsample", "head_name": "fc"}
 
-# Name: (what is wrong by the paper, arguments of Net); the first two are right.
+# Name: (what is wrong by the paper, arguments of Net).
 MODELS = {
     "resnet20": (None, dict(blocks=[3] * 3)),
     "resnet32": (None, dict(blocks=[5] * 3)),
@@ -190,7 +197,7 @@ MODELS = {
     "wide": ("four times the filters", dict(blocks=[3] * 3, widths=(64, 128, 256))),
     "other-widths": ("16, 48 and 96 filters", dict(blocks=[3] * 3, widths=(16, 48, 96))),
 }
-LARGE = {"resnet18-cifar", "resnet34-cifar", "resnet34", "wide"}
+SUFFIXES = {"onnx": {}, "folded.onnx": {"folded": True}, "dynamo.onnx": {"dynamo": True}}
 
 
 def images(count=2, size=32):
@@ -222,45 +229,41 @@ def randomise(model, seed, coarse=False):
     return model.eval()
 
 
-def onnx_bytes(model, dynamo=False, folded=False, batch=True):
+def onnx_bytes(model, dynamo=False, folded=False):
     """The file that torch.onnx.export writes, weights inside."""
     example = images(2, model.image)
-    file = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if dynamo:
-            shapes = ({0: torch.export.Dim("batch")},) if batch else None
+            shapes = ({0: torch.export.Dim("batch")},)
             program = torch.onnx.export(
                 model, (example,), dynamo=True, verbose=False, optimize=folded, dynamic_shapes=shapes
             )
-            program.save(file, external_data=False) if False else file.write(
-                program.model_proto.SerializeToString()
-            )
-        else:
-            torch.onnx.export(
-                model,
-                (example,),
-                file,
-                dynamo=False,
-                input_names=["input"],
-                output_names=["logits"],
-                dynamic_axes={"input": {0: "batch"}, "logits": {0: "batch"}} if batch else None,
-                # The exporter folds batch norm when it exports for evaluation.
-                training=torch.onnx.TrainingMode.EVAL if folded else torch.onnx.TrainingMode.PRESERVE,
-                do_constant_folding=folded,
-            )
-    return file.getvalue()
+            return program.model_proto.SerializeToString()
+        file = io.BytesIO()
+        mode = torch.onnx.TrainingMode.EVAL if folded else torch.onnx.TrainingMode.PRESERVE
+        torch.onnx.export(
+            model,
+            (example,),
+            file,
+            dynamo=False,
+            input_names=["input"],
+            output_names=["logits"],
+            dynamic_axes={"input": {0: "batch"}, "logits": {0: "batch"}},
+            training=mode,  # EVAL folds batch norm
+            do_constant_folding=folded,
+        )
+        return file.getvalue()
 
 
-def onnx_logits(content, size):
+def onnx_logits(content, batch):
     import onnxruntime
 
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return session.run(None, {name: images(2, size).numpy()})[0]
+    return session.run(None, {session.get_inputs()[0].name: batch.numpy()})[0]
 
 
-def write_models(out, names, all_formats):
+def write_models(out, names):
     from safetensors.torch import save_file
 
     out.mkdir(parents=True, exist_ok=True)
@@ -275,23 +278,146 @@ def write_models(out, names, all_formats):
         with torch.no_grad():
             expected = model(images())
         manifest[name] = {"wrong": wrong, "logits": expected.tolist()}
-        for suffix, options in {
-            "onnx": {},
-            "folded.onnx": {"folded": True},
-            "dynamo.onnx": {"dynamo": True},
-        }.items():
+        for suffix, options in SUFFIXES.items():
             content = onnx_bytes(model, **options)
-            error = (torch.tensor(onnx_logits(content, 32)) - expected).abs().max()
-            assert error <= 1e-4 * expected.abs().max(), f"{name}.{suffix} is {error} off"
+            error = (torch.tensor(onnx_logits(content, images())) - expected).abs().max()
+            if error > 1e-4 * expected.abs().max():
+                raise ValueError(f"{name}.{suffix}: onnxruntime is {error} off PyTorch's logits")
             (out / f"{name}.{suffix}").write_bytes(content)
         print(name, wrong or "right", flush=True)
     (out / "models.json").write_text(json.dumps(manifest, indent=1))
 
 
+TINY = (4, 8, 16)
+# The fixtures: arguments of Net, and how the file is exported.
+FIXTURES = {
+    "optionASplit": (dict(), {}),
+    "optionASplitFolded": (dict(), {"folded": True}),
+    "optionASplitDynamo": (dict(), {"dynamo": True}),
+    "optionASplitDynamoFolded": (dict(), {"dynamo": True, "folded": True}),
+    "optionAAppend": (dict(shortcut="append"), {}),
+    "plain": (dict(shortcut="none"), {}),
+    "optionB": (dict(shortcut="projection"), {}),
+    "projectionWithoutBatchNorm": (dict(shortcut="bare-projection"), {}),
+    "imagenetStem": (dict(stem="imagenet"), {}),
+    "finalRelu": (dict(final_relu=True), {}),
+    "pooledStages": (dict(subsampling="max-pool"), {}),
+    "pooledShortcut": (dict(shortcut="pool"), {}),
+    "bias": (dict(bias=True), {}),
+    "noBatchNorm": (dict(order="none", bias=True), {}),
+    "reluBeforeBatchNorm": (dict(order="relu-bn"), {}),
+    "preActivation": (dict(order="pre"), {}),
+    "bottleneck": (dict(bottleneck=True, shortcut="projection"), {}),
+}
+
+
+def stripped(content):
+    """Without the notes that PyTorch's newer exporter leaves at every node."""
+    import onnx
+
+    model = onnx.load_from_string(content)
+    del model.graph.value_info[:], model.graph.metadata_props[:]
+    for node in model.graph.node:
+        del node.metadata_props[:]
+    return model.SerializeToString()
+
+
+def packed(content):
+    return base64.b64encode(gzip.compress(content, 9, mtime=0)).decode()
+
+
+def published_shapes():
+    """Names and shapes of nets by others, and by the names that others give."""
+    import timm
+    import torchvision
+
+    def shapes(model, rename=lambda name: name):
+        return [[rename(name), list(array.shape)] for name, array in model.state_dict().items()]
+
+    def weiaicunzai(name):
+        """As weiaicunzai/pytorch-cifar100 calls them, models/resnet.py."""
+        name = re.sub(r"^conv1\.", "conv1.0.", name)
+        name = re.sub(r"^bn1\.", "conv1.1.", name)
+        name = re.sub(r"^layer(\d)", lambda match: f"conv{int(match[1]) + 1}_x", name)
+        for place, part in enumerate(("conv1", "bn1", None, "conv2", "bn2")):
+            name = re.sub(rf"\.{part}\.", f".residual_function.{place}.", name) if part else name
+        return name.replace("downsample", "shortcut")
+
+    resnet18 = Net(blocks=[2] * 4, widths=IMAGENET, **TORCHVISION)
+    return {
+        "akamaster": shapes(Net(blocks=[3] * 3), lambda name: f"module.{name}"),
+        "kuangliu": shapes(
+            Net(blocks=[2] * 4, widths=IMAGENET, shortcut="projection"), lambda name: f"module.{name}"
+        ),
+        "weiaicunzai": shapes(resnet18, weiaicunzai),
+        "torchvisionResnet34": shapes(torchvision.models.resnet34(num_classes=10)),
+        "torchvisionResnet50": shapes(torchvision.models.resnet50()),
+        "torchvisionMobilenet": shapes(torchvision.models.mobilenet_v2()),
+        "timmResnet18": shapes(timm.create_model("resnet18", num_classes=10)),
+    }
+
+
+def print_fixtures(keras):
+    import onnx
+    import onnxruntime
+
+    version = torch.__version__.split("+")[0]
+    print("/**")
+    print(" * Small residual nets of 4, 8 and 16 filters as ONNX files, and names and shapes")
+    print(" * of published ones. Written by bench/peers/foreign_models.py, which shows how")
+    print(f" * each was made, with PyTorch {version}, ONNX {onnx.__version__}, tf2onnx 1.17.0 of Keras")
+    print(" * 3.15.1, torchvision and timm.")
+    print(" */")
+    print()
+    print("/** A file, and what it computes from the script's `images()`. */")
+    print("export interface ForeignModel {")
+    print("  /** ONNX, packed by gzip, in base64. */")
+    print("  readonly file: string;")
+    print(f"  /** [2, 10], by onnxruntime {onnxruntime.__version__}. */")
+    print("  readonly logits: readonly number[];")
+    print("}")
+    print()
+    contents = {
+        name: stripped(onnx_bytes(randomise(Net([1] * 3, TINY, **arguments), 1, True), **options))
+        for name, (arguments, options) in FIXTURES.items()
+    }
+    shapes = published_shapes()
+    for path in sorted(keras.glob("*.onnx")) if keras else []:
+        contents[path.stem] = path.read_bytes()
+    if keras:
+        shapes.update(json.loads((keras / "shapes.json").read_text()))
+    print("/** By what is special about each. */")
+    print("export const MODELS = {")
+    for name, content in contents.items():
+        batch = images().permute(0, 2, 3, 1) if name.startswith("keras") else images()
+        logits = onnx_logits(content, batch).flatten().tolist()
+        print(f"  {name}: {{ file: {json.dumps(packed(content))},")
+        print(f"    logits: {json.dumps([float(f'{value:.8g}') for value in logits])} }},")
+    print("} satisfies Record<string, ForeignModel>;")
+    print()
+    print("/** JSON of [name, shape][], packed by gzip, in base64. */")
+    print("export const SHAPES = {")
+    for name, list_of_shapes in shapes.items():
+        print(f"  {name}: {json.dumps(packed(json.dumps(list_of_shapes).encode()))},")
+    print("} satisfies Record<string, string>;")
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    models = commands.add_parser("models", help="write every model in every format")
+    models.add_argument("out", type=pathlib.Path, help="a folder outside of the repository")
+    models.add_argument("--only", nargs="+", choices=MODELS, default=list(MODELS), metavar="NAME")
+    fixtures = commands.add_parser("fixtures", help="print the fixtures of the tests")
+    fixtures.add_argument("--keras", type=pathlib.Path, help="what foreign_models_keras.py wrote")
+    arguments = parser.parse_args()
+    if arguments.command == "models":
+        write_models(arguments.out, arguments.only)
+    else:
+        print_fixtures(arguments.keras)
+
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("out", type=pathlib.Path)
-    parser.add_argument("--only", nargs="*")
-    parser.add_argument("--all", action="store_true")
-    a = parser.parse_args()
-    write_models(a.out, a.only or list(MODELS), a.all)
+    main()

@@ -1,0 +1,124 @@
+/**
+ * Points the paper's checklist at a network or a run, of this project or of
+ * anybody's.
+ *
+ * `deno task audit resnet32.th --data cifar-10-batches-bin`
+ */
+import { loadDataset } from "../data/mod.ts";
+import { chooseEngine, engineFactories, selfTest } from "../engine/mod.ts";
+import { ArchitectureError } from "../resnet/mod.ts";
+import {
+  architectureSubject,
+  audit as judge,
+  type AuditSubject,
+  formatAudit,
+  heldTo,
+  onnxSubject,
+  runSubject,
+  type Sweep,
+  sweep,
+  triable,
+  weightsSubject,
+} from "../spec/audit/mod.ts";
+import { logSubjectOf } from "../spec/log_subject.ts";
+import { identityOf, weightsOf } from "../train/mod.ts";
+import { type FlagValues, text, toggle, UsageError } from "./_flags.ts";
+import { CommandError, main, type Outcome } from "./_main.ts";
+import { ENGINE_FLAGS } from "./_training_flags.ts";
+import { readWeights } from "./_weights.ts";
+
+const FLAGS = {
+  data: text("DIR", "CIFAR-10's binary version: tries weights on it, to tell more of them"),
+  as: text("NAME", "the architecture that it is said to be"),
+  json: text("FILE", "write the report as JSON as well"),
+  engine: ENGINE_FLAGS.engine,
+  threads: ENGINE_FLAGS.threads,
+  help: toggle("print this help"),
+} as const;
+
+const command = {
+  usage: "deno task audit",
+  positional: "TARGET",
+  summary:
+    "Judges a network or a run by the paper's checklist. TARGET is an architecture's name, a run's\n" +
+    "folder, or a file: .safetensors, .pth, .th, .pt or .onnx. Exit status: 0 every rule could be\n" +
+    "observed and passed, 1 a rule is violated, 2 the target could not be read, 3 no violation was\n" +
+    "seen, but not every rule could be observed.",
+  flags: FLAGS,
+} as const;
+
+/** Where 1 stands for a violation, errors have the status of a command line that fails. */
+const UNREADABLE = 2;
+
+async function audit(flags: FlagValues<typeof FLAGS>, target?: string): Promise<Outcome> {
+  if (target === undefined) {
+    throw new UsageError(
+      `${command.usage} needs a ${command.positional}. See ${command.usage} --help`,
+    );
+  }
+  const found = await readTarget(target);
+  const subject = flags.as === undefined ? found : heldTo(found, flags.as);
+  const report = await judge(subject, await tryOnImages(subject, flags));
+  if (flags.json !== undefined) await writeWhole(flags.json, JSON.stringify(report, null, 2));
+  return { text: formatAudit(report), json: report, status: report.status };
+}
+
+/** @throws {CommandError} If the target is neither there nor an architecture. */
+async function readTarget(target: string): Promise<AuditSubject> {
+  const info = await statOf(target);
+  if (info === undefined) {
+    try {
+      return architectureSubject(target);
+    } catch (error) {
+      if (!(error instanceof ArchitectureError)) throw error;
+      throw new CommandError(
+        `"${target}" is neither a file, nor a folder, nor an architecture: ${error.message}`,
+        { cause: error },
+      );
+    }
+  }
+  if (info.isDirectory) return runSubject(target, await logSubjectOf(target));
+  if (/\.onnx$/i.test(target)) return onnxSubject(target, await Deno.readFile(target));
+  const { tensors, metadata } = await readWeights(target);
+  return weightsSubject(target, weightsOf(tensors), identityOf(metadata));
+}
+
+async function statOf(path: string): Promise<Deno.FileInfo | undefined> {
+  try {
+    return await Deno.stat(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/** Tries the candidates on images, where there are weights and images. */
+async function tryOnImages(
+  subject: AuditSubject,
+  flags: FlagValues<typeof FLAGS>,
+): Promise<Sweep | undefined> {
+  if (flags.data === undefined) return undefined;
+  const data = await loadDataset("cifar10", { path: flags.data });
+  const candidates = triable(subject, data.test);
+  if (candidates.length === 0) {
+    console.error("--data: nothing of the target can be run on these images");
+    return undefined;
+  }
+  const { factory, reason } = await chooseEngine(flags.engine ?? "auto", engineFactories);
+  await selfTest(factory);
+  console.error(`engine ${factory.name}; ${reason}`);
+  return await sweep({
+    ...{ candidates, data, factory },
+    onProgress: (line) => console.error(line),
+    ...(flags.threads === undefined ? {} : { threads: flags.threads }),
+  });
+}
+
+/** Writes beside and renames: a report that is there is whole. */
+async function writeWhole(path: string, content: string): Promise<void> {
+  const beside = `${path}.partial`;
+  await Deno.writeTextFile(beside, content + "\n");
+  await Deno.rename(beside, path);
+}
+
+if (import.meta.main) await main(command, audit, UNREADABLE);

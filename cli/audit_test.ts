@@ -1,0 +1,65 @@
+/** The audit as a user runs it: a real process with the permissions of its task. */
+import { assert, assertEquals } from "@std/assert";
+import { architecture, encodeSafetensors, initialise } from "../resnet/mod.ts";
+
+async function audit(...args: string[]) {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "--quiet", "--no-prompt", "--no-check", "-P=audit"],
+      ...[new URL("audit.ts", import.meta.url).href, ...args],
+    ],
+    stdin: "null",
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { code, stdout: text(stdout), stderr: text(stderr) };
+}
+
+async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "audit-test-" });
+  try {
+    await body(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+Deno.test("a violation is status 1, and the report goes to a file too", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/report.json`;
+    const { code, stdout } = await audit("resnet34", "--json", path);
+    assertEquals(code, 1);
+    assert(stdout.includes("not one of the paper's CIFAR nets"), stdout);
+    const report = JSON.parse(await Deno.readTextFile(path));
+    assertEquals([report.target, report.status], ["resnet34", 1]);
+    assert(stdout.includes(report.verdict));
+    assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name), ["report.json"]);
+  }));
+
+Deno.test("without a violation the status is 3 where not all can be observed", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/net.safetensors`;
+    await Deno.writeFile(path, encodeSafetensors(initialise(architecture("resnet20"), 1, "in")));
+    const { code, stdout, stderr } = await audit(path);
+    assertEquals(code, 3, stderr);
+    assert(stdout.includes("ResNet-20 or plain-20 of the paper"), stdout);
+    assertEquals((await audit(path, "--as", "resnet32")).code, 1);
+  }));
+
+Deno.test("what cannot be read is status 2, with a message and without a stack", () =>
+  inFolder(async (folder) => {
+    const broken = `${folder}/broken.onnx`;
+    await Deno.writeTextFile(broken, "not a model");
+    const table: [string[], string][] = [
+      [[], "needs a TARGET"],
+      [["resnet33"], `"resnet33" is neither a file, nor a folder, nor an architecture`],
+      [["resnet20", "--date", folder], "did you mean --data?"],
+      [[folder], "there is no events.jsonl"],
+      [[broken], "ONNX"],
+    ];
+    for (const [args, message] of table) {
+      const { code, stdout, stderr } = await audit(...args);
+      assertEquals([code, stdout], [2, ""], stderr);
+      assert(stderr.includes(message), stderr);
+      assert(!stderr.includes("    at "), stderr);
+    }
+  }));

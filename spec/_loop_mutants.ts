@@ -1,0 +1,150 @@
+/**
+ * Runs of the real training loop over the null engine: as the paper has them,
+ * and with one fault each. Images are made up, 4 by 4 pixels and black; all
+ * else is the paper's recipe on data that calls itself CIFAR-10.
+ */
+import { CIFAR10, type Dataset } from "../data/mod.ts";
+import type { ByteImages, Engine, EngineFactory } from "../engine/engine.ts";
+import {
+  MemoryRun,
+  nullEngineFactory,
+  paper,
+  type Recipe,
+  type RunStore,
+  train,
+  TrainingError,
+  type TrainOptions,
+} from "../train/mod.ts";
+import { type LogSubject, logSubjectOf } from "./log_subject.ts";
+
+/** A fault in a run of the loop. */
+export interface Fault extends Partial<Omit<TrainOptions, "engine" | "open">> {
+  /** Methods of the engine that are replaced, made from the right ones. */
+  readonly engine?: (right: Engine) => Partial<Engine>;
+  /** Methods of the run's folder that are replaced, made from the right ones. */
+  readonly store?: (right: RunStore) => Partial<RunStore>;
+}
+
+/** A finished run by the paper's recipe, and its folder at the steps at which it was stopped. */
+export interface PaperRun {
+  readonly subject: LogSubject;
+  readonly stops: ReadonlyMap<number, MemoryRun>;
+}
+
+const CLASSES = 10;
+
+function blackImages(count: number): ByteImages {
+  return {
+    ...{ count, height: 4, width: 4, channels: 3, classes: CLASSES },
+    pixels: new Uint8Array(count * 4 * 4 * 3),
+    labels: Uint8Array.from({ length: count }, (_, i) => Math.floor(i * CLASSES / count)),
+  };
+}
+
+/** CIFAR-10 by its name, sizes and hashes alone. */
+export const DATASET: Dataset = {
+  name: "cifar10",
+  train: blackImages(50_000),
+  test: blackImages(10_000),
+  classNames: CIFAR10.classNames,
+  hashes: Object.fromEntries(
+    [...CIFAR10.train, ...CIFAR10.test].map(({ name, sha256 }) => [name, sha256]),
+  ),
+};
+
+/** The steps after which the run of ResNet-20 is stopped, and goes on. */
+const STOPS: Readonly<Record<string, readonly number[]>> = { resnet20: [32_000, 63_900] };
+
+const paperRuns = new Map<string, Promise<PaperRun>>();
+
+/**
+ * The run of 64,000 steps that the paper's recipe makes; made once. That of
+ * ResNet-20 is stopped twice and goes on; the others run through.
+ */
+export function paperRun(net: string): Promise<PaperRun> {
+  const made = paperRuns.get(net) ?? makePaperRun(paper(net), STOPS[net] ?? []);
+  paperRuns.set(net, made);
+  return made;
+}
+
+async function makePaperRun(recipe: Recipe, stopAfter: readonly number[]): Promise<PaperRun> {
+  const folder = new MemoryRun();
+  const stops = new Map<number, MemoryRun>();
+  for (const stop of stopAfter) {
+    await runLoop(folder, { recipe, stopAfter: stop });
+    stops.set(stop, new MemoryRun(folder));
+  }
+  return { subject: await runLoop(folder, { recipe }), stops };
+}
+
+/** A new run with a fault: by ResNet-20's recipe if the fault names no other. */
+export function faultyRun(fault: Fault): Promise<LogSubject> {
+  return runLoop(new MemoryRun(), fault);
+}
+
+/** The paper's run of ResNet-20, gone on with from one of its stops with a fault. */
+export async function faultyEnd(from: number, fault: Fault): Promise<LogSubject> {
+  const { stops } = await paperRun("resnet20");
+  return runLoop(new MemoryRun(stops.get(from)), fault);
+}
+
+/** A run whose checkpoint says that it is 1,000 steps further, gone on with without a fault. */
+export async function faultyResume(): Promise<LogSubject> {
+  const folder = new MemoryRun();
+  await runLoop(folder, {
+    stopAfter: 200,
+    engine: (right) => ({
+      exportState: async () => {
+        const state = await right.exportState();
+        return { ...state, iteration: state.iteration + 1_000 };
+      },
+    }),
+  });
+  return await runLoop(folder, { stopAfter: 1_300 });
+}
+
+async function runLoop(folder: MemoryRun, fault: Fault): Promise<LogSubject> {
+  const { engine = () => ({}), store = () => ({}), ...options } = fault;
+  const faulty: EngineFactory = {
+    ...nullEngineFactory,
+    async create(options) {
+      const right = await nullEngineFactory.create(options);
+      return replaced(right, engine(replaced(right, {})));
+    },
+  };
+  try {
+    await train({
+      recipe: paper("resnet20"),
+      seed: 0,
+      dataset: () => Promise.resolve(DATASET),
+      engine: faulty,
+      engineReason: "the rules of the log are tested",
+      out: "/run",
+      open: async (path) => {
+        const right = await folder.open(path);
+        return { ...right, ...store(right) };
+      },
+      logEvery: 100,
+      evalEvery: 4_000,
+      checkpointEvery: 32_000,
+      versions: {},
+      revision: null,
+      command: [],
+      ...options,
+    });
+  } catch (error) {
+    // A run that breaks off leaves a log like any other.
+    if (!(error instanceof TrainingError)) throw error;
+  }
+  return await logSubjectOf("/run", folder.read);
+}
+
+/** An engine with some of its methods replaced. */
+function replaced(engine: Engine, methods: Partial<Engine>): Engine {
+  return new Proxy(engine, {
+    get(target, name) {
+      const value: unknown = Reflect.get(name in methods ? methods : target, name);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}

@@ -1,0 +1,21 @@
+/**
+ * Models that somebody else made: what network a file holds, what of it is not
+ * the paper's, and what to change.
+ *
+ * @module
+ */
+export * from "./advice.ts";
+export * from "./audit.ts";
+export * from "./compare.ts";
+export { formatAudit } from "./format.ts";
+export * from "./identify.ts";
+export * from "./preprocessings.ts";
+export {
+  type RankedTrial,
+  type Sweep,
+  sweep,
+  type SweepOptions,
+  type Trial,
+  type Trialled,
+} from "./sweep.ts";
+export * from "./targets.ts";

@@ -1,0 +1,46 @@
+/** The catalogue of mutants: every known-bad subject, with the rule that catches it. */
+import { STATIC_RULES } from "./checklist.ts";
+import { LOG_RULES } from "./log_rules.ts";
+import { NUMERIC_RULES } from "./numeric_rules.ts";
+import type { Finding, KnownBad, Rule } from "./rule.ts";
+import { TABLE_6_RULES } from "./table_6.ts";
+
+/** A way in which reproductions go wrong, and the rule that must reject it. */
+export interface Mutant
+  extends Pick<KnownBad<unknown>, "name" | "why" | "kind">, Pick<Rule<unknown>, "tier"> {
+  /** The rule's id, a slash, and the mutant's name: unique. */
+  readonly id: string;
+  /** Id of the rule that must reject it. */
+  readonly caughtBy: string;
+}
+
+/** What the catalogue needs of a rule, whatever the rule looks at. */
+type Rejecting = Pick<Rule<never, Finding | Promise<Finding>>, "id" | "tier"> & {
+  readonly rejects: readonly Pick<KnownBad<never>, "name" | "why" | "kind">[];
+};
+
+function mutantsOf(rules: readonly Rejecting[]): Mutant[] {
+  return rules.flatMap(({ id, tier, rejects }) =>
+    rejects.map(({ name, why, kind }) => ({
+      ...{ id: `${id}/${name}`, name, why, kind, tier, caughtBy: id },
+    }))
+  );
+}
+
+/**
+ * Every mutant of every tier.
+ *
+ * @example
+ * ```ts
+ * import { assert } from "@std/assert";
+ * import { MUTANTS } from "./mutants.ts";
+ *
+ * assert(MUTANTS.some(({ kind, caughtBy }) => kind === "loop" && caughtBy === "final-step"));
+ * ```
+ */
+export const MUTANTS: readonly Mutant[] = [
+  ...mutantsOf(STATIC_RULES),
+  ...mutantsOf(NUMERIC_RULES),
+  ...mutantsOf(LOG_RULES),
+  ...mutantsOf(TABLE_6_RULES),
+];

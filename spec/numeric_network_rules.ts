@@ -1,0 +1,516 @@
+/** Section 4.2 on the network: the rules that its outputs decide. */
+import { normalisedBatch } from "../data/mod.ts";
+import {
+  type BatchNormSpec,
+  type Graph,
+  initialise,
+  INPUT,
+  type Node,
+  parametersOf,
+  sizeOf,
+  truncate,
+} from "../resnet/mod.ts";
+import {
+  activating,
+  averaging,
+  badEngine,
+  badNetwork,
+  badShortcut,
+  evaluating,
+  type Good,
+  measuringLoss,
+  softmax,
+  starting,
+  unaugmented,
+} from "./_engine_mutants.ts";
+import { consumersOf, edit, find, insertAfter, ofKind, remove } from "./_graphs.ts";
+import {
+  centred,
+  crossEntropy,
+  first,
+  largestDistance,
+  mapWeights,
+  relativeDistance,
+  short,
+  shortened,
+} from "./_numbers.ts";
+import { begun, measure, type NumericRule, probing } from "./numeric_subject.ts";
+import { defineRules } from "./rule.ts";
+import { finding } from "./subject.ts";
+import { badKernels } from "./training_rules.ts";
+
+/** Two ways through the network in single precision differ by about 1e-6. */
+const SAME = 1e-4;
+/** Of a statistic: rounding stays below 1e-5; n / (n - 1) is 1.008 for 2 images of 8x8 pixels. */
+const STATISTIC_TOLERANCE = 1e-3;
+
+const NO_BATCH_NORM = {
+  outcome: "not-observable",
+  evidence: "the network has no batch normalisation, or had it folded into its kernels",
+} as const;
+
+/** Mean, variance and number of each channel's values. */
+function statistics(values: Float32Array, channels: number) {
+  const count = values.length / channels;
+  const mean = new Float64Array(channels), variance = new Float64Array(channels);
+  values.forEach((value, i) => mean[i % channels] += value / count);
+  values.forEach((value, i) => variance[i % channels] += (value - mean[i % channels]) ** 2 / count);
+  return { mean, variance, count };
+}
+
+/** The first and the last batch-norm node. */
+function outerBatchNorms(graph: Graph): readonly (Node & BatchNormSpec)[] {
+  const all = ofKind(graph, "batch-norm");
+  return all.length > 1 ? [all[0], all[all.length - 1]] : all;
+}
+
+/** What an engine's network computes, forward. */
+export const NUMERIC_NETWORK_RULES: readonly NumericRule[] = defineRules([
+  {
+    id: "batch-invariance",
+    section: "4.2, [16]",
+    requirement: "At test time an image's outputs do not depend on the images beside it.",
+    tier: "numeric",
+    check: probing(["engine", "data", "state"], async ({ engine, data, state }) => {
+      await engine.importState(state);
+      const indices = first(4, data.test.count);
+      const together = (await engine.evaluate("test", indices)).logits;
+      const alone: number[] = [];
+      for (const index of indices) {
+        alone.push(...(await engine.evaluate("test", Uint32Array.of(index))).logits);
+      }
+      const distance = relativeDistance(alone, together);
+      const evidence = `logits of ${indices.length} images alone and together differ by ${
+        short(distance)
+      } of their norm`;
+      return finding(distance <= SAME ? [] : [evidence], evidence);
+    }),
+    rejects: [
+      badEngine(
+        "evaluation in training mode",
+        "the switch to testing is forgotten",
+        (good) => evaluating(good, unaugmented(good), "training"),
+      ),
+      badEngine("images less the batch's mean", "each batch is normalised by itself", (good) => {
+        const view = unaugmented(good);
+        return evaluating(good, (images, indices) => {
+          const batch = view(images, indices);
+          const size = batch.length / indices.length;
+          const { mean } = statistics(batch, size);
+          return batch.map((value, i) => value - mean[i % size]);
+        });
+      }),
+    ],
+  },
+  {
+    id: "negative-logits",
+    section: "4.2",
+    requirement:
+      "The last layer's outputs go to the softmax as they are: some of them are negative.",
+    tier: "numeric",
+    check: probing(["engine", "data", "state"], async ({ engine, data, state }) => {
+      await engine.importState(state);
+      const indices = first(16, data.test.count);
+      const { logits } = await engine.evaluate("test", indices);
+      const negative = logits.filter((logit) => logit < 0).length;
+      const evidence = `${negative} of ${logits.length} logits are negative, the least is ${
+        short(Math.min(...logits))
+      }`;
+      return finding(negative > 0 ? [] : [evidence], evidence);
+    }),
+    rejects: [
+      badEngine(
+        "ReLU behind the last layer",
+        "every layer gets an activation, and learning stops",
+        (good) => activating(good, (row) => row.map((logit) => Math.max(0, logit))),
+      ),
+      badEngine(
+        "softmax within the network",
+        "the loss applies it a second time",
+        (good) => activating(good, softmax),
+      ),
+    ],
+  },
+  {
+    id: "batch-statistics",
+    section: "4.2, [16]",
+    requirement:
+      "Batch normalisation goes by the batch's own statistics in training, and by the running ones in testing.",
+    tier: "numeric",
+    check: probing(
+      ["engine", "data", "state", "batchPlan"],
+      async ({ engine, data, state, batchPlan }) => {
+        if (![...state.weights.keys()].some((name) => name.endsWith(".running_var"))) {
+          return NO_BATCH_NORM;
+        }
+        const other = mapWeights(state.weights, (values, name) => {
+          if (name.endsWith(".running_mean")) return values.map((mean) => mean + 0.5);
+          return name.endsWith(".running_var") ? values.map((variance) => 3 * variance) : values;
+        });
+        const indices = first(4, data.test.count);
+        const found: { training: number; logits: Float32Array }[] = [];
+        for (const weights of [state.weights, other]) {
+          const { loss } = await measure(engine, { ...state, weights }, batchPlan(1));
+          await engine.importState({ ...state, weights });
+          const { logits } = await engine.evaluate("test", indices);
+          found.push({ training: loss, logits });
+        }
+        const training = Math.abs(found[1].training / found[0].training - 1);
+        const testing = relativeDistance(found[1].logits, found[0].logits);
+        const problems = training <= SAME ? [] : [
+          `other running statistics change a training step's loss by ${short(100 * training)}%`,
+        ];
+        if (!(testing > SAME)) problems.push("other running statistics do not change test logits");
+        return finding(
+          problems,
+          `other running statistics change a training step's loss by ${
+            short(100 * training)
+          }% and test logits by ${short(100 * testing)}%`,
+        );
+      },
+    ),
+    rejects: [
+      badEngine(
+        "trained with running statistics",
+        "the network stays in test mode",
+        (good) => measuringLoss(good, "inference", crossEntropy),
+      ),
+      badEngine(
+        "tested with the batch's statistics",
+        "the network stays in training mode",
+        (good) => evaluating(good, unaugmented(good), "training"),
+      ),
+    ],
+  },
+  {
+    id: "running-statistics",
+    section: "4.2, [16]",
+    requirement:
+      "Each step moves the running statistics by the declared momentum towards the batch's mean and unbiased variance.",
+    tier: "numeric",
+    check: probing(
+      ["engine", "graph", "batchNorm", "data", "state", "cropPadding", "batchPlan", "outputOf"],
+      async (subject) => {
+        const { engine, graph, batchNorm, data, state, cropPadding, batchPlan, outputOf } = subject;
+        const nodes = outerBatchNorms(graph);
+        if (nodes.length === 0) return NO_BATCH_NORM;
+        // Few values, so that the correction n / (n - 1) shows.
+        const plan = shortened(batchPlan(1), 2);
+        await engine.importState(state);
+        engine.step(plan, 0);
+        const { weights } = await engine.exportState();
+        const input = normalisedBatch(data.train, plan, data.normalisation, cropPadding);
+        const problems: string[] = [], seen: string[] = [];
+        for (const node of nodes) {
+          const part = truncate(graph, node.input);
+          const values = await outputOf(part, {
+            input,
+            images: plan.indices.length,
+            mode: "training",
+          });
+          const { mean, variance, count } = statistics(values, node.shape[node.shape.length - 1]);
+          const batch = {
+            running_mean: mean,
+            running_var: variance.map((v) => v * count / (count - 1)),
+          };
+          for (const [suffix, statistic] of Object.entries(batch)) {
+            const name = `${node.name}.${suffix}`;
+            const old = state.weights.get(name)!.data, found = weights.get(name)!.data;
+            const moved = Array.from(found, (value, c) => value - old[c]);
+            const expected = Array.from(statistic, (s, c) => batchNorm.momentum * (s - old[c]));
+            const distance = relativeDistance(moved, expected);
+            seen.push(`${name} over ${count} values: ${short(distance)}`);
+            if (!(distance <= STATISTIC_TOLERANCE)) {
+              problems.push(
+                `${name} moves by ${short(moved[0])} in its first channel, not by ${
+                  short(expected[0])
+                }`,
+              );
+            }
+          }
+        }
+        return finding(problems, `relative differences from the formula, ${seen.join(", ")}`);
+      },
+    ),
+    rejects: [
+      badEngine(
+        "the biased variance",
+        "the variance that normalises is also kept",
+        (good) => averaging(good, (old, batch, bias) => 0.9 * old + 0.1 * batch * bias),
+      ),
+      badEngine(
+        "the share of the old and the new exchanged",
+        "another library's momentum of 0.9 means the opposite",
+        (good) => averaging(good, (old, batch) => 0.1 * old + 0.9 * batch),
+      ),
+      badEngine(
+        "the last batch's statistics",
+        "nothing is averaged",
+        (good) => averaging(good, (_, batch) => batch),
+      ),
+      badEngine(
+        "never moved",
+        "the statistics are not part of what a step updates",
+        (good) => averaging(good, (old) => old),
+      ),
+    ],
+  },
+  {
+    id: "block-values",
+    section: "3.2, 3.4, 4.2",
+    requirement:
+      "Layer by layer: batch normalisation before the activation, and the second ReLU after the addition.",
+    tier: "numeric",
+    check: probing(
+      ["graph", "data", "state", "batchSize", "outputOf"],
+      async (subject) => {
+        const { graph, state } = subject;
+        const { valuesOf } = layersOn(subject, subject.batchSize);
+        const problems: string[] = [], seen: string[] = [];
+        const compare = (name: string, found: Float32Array, what: string, rule: Float32Array) => {
+          seen.push(name);
+          const distance = relativeDistance(found, rule);
+          if (!(distance <= SAME)) {
+            problems.push(`${name} differs from ${what} by ${short(100 * distance)}%`);
+          }
+        };
+        /** A batch norm's output, checked against its scale and shift. */
+        const normalised = async (name: string) => {
+          const values = await valuesOf(name);
+          const array = (suffix: string) => state.weights.get(`${name}.${suffix}`)!.data;
+          problems.push(...offNorm(name, values, array("weight"), array("bias")));
+          seen.push(name);
+          return values;
+        };
+        /** The ReLU that takes a node, checked against the node's positive part. */
+        const activated = async (name: string, before: Float32Array) => {
+          const relu = consumersOf(graph, name).find(({ kind }) => kind === "relu");
+          if (!relu) return problems.push(`no ReLU takes ${name}`);
+          const positive = before.map((x) => Math.max(0, x));
+          compare(relu.name, await valuesOf(relu.name), `the positive part of ${name}`, positive);
+          if (!before.some((x) => x < 0)) problems.push(`nothing in ${name} is negative`);
+        };
+
+        const [stem] = ofKind(graph, "batch-norm");
+        if (!stem) return NO_BATCH_NORM;
+        await activated(stem.name, await normalised(stem.name));
+        const [add] = ofKind(graph, "add");
+        if (add) {
+          const [last] = add.inputs;
+          if (find(graph, last)?.kind !== "batch-norm") {
+            return finding([`${add.name} adds ${last}, which is no batch normalisation`], "");
+          }
+          const branch = await normalised(last);
+          const shortcut = await valuesOf(add.inputs[1]);
+          const sum = await valuesOf(add.name);
+          compare(add.name, sum, "the sum of its inputs", branch.map((x, i) => x + shortcut[i]));
+          await activated(add.name, sum);
+        }
+        return finding(problems, `as the graph says: ${seen.join(", ")}`);
+      },
+    ),
+    rejects: [
+      badNetwork(
+        "the second ReLU before the addition",
+        "the branch can only add to its input",
+        (graph) =>
+          insertAfter(remove(graph, "layer1.0.relu2"), "layer1.0.bn2", {
+            kind: "relu",
+            name: "layer1.0.relu2",
+            input: "layer1.0.bn2",
+          }),
+      ),
+      badNetwork(
+        "normalised behind the activation",
+        "the order is convolution, ReLU, batch normalisation",
+        (graph) =>
+          insertAfter(remove(graph, "relu1"), "conv1", {
+            kind: "relu",
+            name: "relu1",
+            input: "conv1",
+          }),
+      ),
+      badNetwork(
+        "a shortcut from before the ReLU",
+        "the block's input is kept too early",
+        (graph) =>
+          edit(
+            graph,
+            (node) =>
+              node.kind === "add" && node.name === "layer1.0.add"
+                ? { ...node, inputs: [node.inputs[0], "bn1"] }
+                : node,
+          ),
+      ),
+    ],
+  },
+  {
+    id: "shortcut-values",
+    section: "3.3, 4.2",
+    requirement:
+      "A shortcut that changes the shape hands on every second pixel unchanged, and exact zeros in the channels that are new (option A).",
+    tier: "numeric",
+    check: probing(
+      ["graph", "data", "batchSize", "outputOf"],
+      async ({ graph, data, batchSize, outputOf }) => {
+        const { input, valuesOf } = layersOn({ graph, data, outputOf }, Math.min(2, batchSize));
+        const problems: string[] = [], seen: string[] = [];
+        for (const node of ofKind(graph, "shortcut-a")) {
+          const source = node.input === INPUT ? input : await valuesOf(node.input);
+          const from = find(graph, node.input)?.shape ?? graph.inputShape;
+          const found = await valuesOf(node.name);
+          const expected = optionA(source, from, node.shape, node.stride, node.zeroChannels);
+          const wrong = found.filter((value, i) => value !== expected[i]).length;
+          if (wrong > 0 || found.length !== expected.length) {
+            problems.push(`${wrong} of ${expected.length} values of ${node.name} are others`);
+          }
+          seen.push(`${node.name}: ${node.shape[2] - from[2]} channels of zeros`);
+        }
+        return finding(problems, seen.join(", ") || "no shortcut changes the shape");
+      },
+    ),
+    rejects: [
+      badNetwork(
+        "zero channels on both sides",
+        "other code's weights are read with this one's shortcut",
+        (graph) =>
+          edit(
+            graph,
+            (node) => node.kind === "shortcut-a" ? { ...node, zeroChannels: "split" } : node,
+          ),
+      ),
+      badShortcut(
+        "average pooling",
+        "the map is made smaller by pooling",
+        (at) => (at(0, 0) + at(0, 1) + at(1, 0) + at(1, 1)) / 4,
+      ),
+      badShortcut("the odd pixels", "picking starts one pixel late", (at) => at(1, 1)),
+    ],
+  },
+  {
+    id: "initial-state",
+    section: "4.2, [13]",
+    requirement:
+      "An engine starts from He's initialisation, from batch normalisation as the identity, and without momentum.",
+    tier: "numeric",
+    check: probing(["engine", "graph", "state", "fan"], async ({ engine, graph, state, fan }) => {
+      const late = begun(state);
+      if (late) return late;
+      await engine.importState(state);
+      const { weights, momentum } = await engine.exportState();
+      const problems = badKernels(graph, weights, fan);
+      const start = { "bn-scale": 1, "bn-variance": 1, "bn-shift": 0, "bn-mean": 0, bias: 0 };
+      for (const { name, role } of parametersOf(graph)) {
+        const value = role === "kernel" ? undefined : start[role];
+        if (value !== undefined && weights.get(name)?.data.some((w) => w !== value)) {
+          problems.push(`${name} is not ${value}`);
+        }
+      }
+      for (const [name, { data }] of momentum) {
+        if (data.some((v) => v !== 0)) problems.push(`the momentum of ${name} is not 0`);
+      }
+      const count = [...weights.values()].reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+      return finding(problems, `${count.toLocaleString("en-US")} values, kernels by fan-${fan}`);
+    }),
+    rejects: [
+      badEngine(
+        "initialised by the engine itself",
+        "the library's default is kept",
+        (good) =>
+          starting(good, (state) => ({
+            ...state,
+            weights: mapWeights(
+              state.weights,
+              (data, name) => /conv/.test(name) ? data.map((w) => w / Math.sqrt(6)) : data,
+            ),
+          })),
+      ),
+      badEngine(
+        "the other fan",
+        "the axes of the kernels are read in another order",
+        (good) =>
+          starting(good, (state) => ({
+            ...state,
+            weights: initialise(good.graph, 0, "out"),
+          })),
+      ),
+      badEngine(
+        "momentum of the run before",
+        "only the weights are made anew",
+        (good) =>
+          starting(good, (state) => ({
+            ...state,
+            momentum: mapWeights(state.momentum, (v) => v.map(() => 0.01)),
+          })),
+      ),
+      badEngine(
+        "blocks that start as the identity",
+        "the last scale of each block starts at 0, a later custom",
+        (good) =>
+          starting(good, (state) => ({
+            ...state,
+            weights: mapWeights(state.weights, (data, name) =>
+              name.endsWith("bn2.weight") ? data.map(() => 0) : data),
+          })),
+      ),
+    ],
+  },
+]);
+
+/** The outputs of a graph's nodes for the first images of the training set, unaugmented. */
+function layersOn(
+  { graph, data, outputOf }: Pick<Good, "graph" | "data" | "outputOf">,
+  count: number,
+) {
+  const indices = first(count, data.train.count);
+  const input = normalisedBatch(data.train, centred(indices, 0), data.normalisation, 0);
+  const valuesOf = (name: string) =>
+    outputOf(truncate(graph, name), { input, images: indices.length, mode: "training" });
+  return { input, valuesOf };
+}
+
+/** What keeps values from being normalised, channel by channel, with a scale and a shift. */
+function offNorm(
+  name: string,
+  values: Float32Array,
+  scale: Float32Array,
+  shift: Float32Array,
+): string[] {
+  const { mean, variance } = statistics(values, scale.length);
+  const worst = largestDistance(mean, shift);
+  // A channel that is all but constant spreads less than its scale, for epsilon is added.
+  const wide = variance.findIndex((v, c) => !(Math.sqrt(v) <= Math.abs(scale[c]) + 1e-3));
+  return [
+    ...(worst <= 1e-3
+      ? []
+      : [`a channel's mean in ${name} is ${short(worst)} away from its shift`]),
+    ...(wide < 0 ? [] : [
+      `channel ${wide} of ${name} has a deviation of ${
+        short(Math.sqrt(variance[wide]))
+      } and a scale of ${short(scale[wide])}`,
+    ]),
+  ];
+}
+
+/** Option A's shortcut in plain code: [N, ...from] to [N, ...to]. */
+function optionA(
+  source: Float32Array,
+  [height, width, channels]: readonly number[],
+  to: readonly number[],
+  stride: number,
+  zeroChannels: "append" | "split",
+): Float32Array {
+  const images = source.length / (height * width * channels);
+  const result = new Float32Array(images * sizeOf(to));
+  const offset = zeroChannels === "split" ? (to[2] - channels) >> 1 : 0;
+  let at = 0;
+  for (let n = 0; n < images; n++) {
+    for (let y = 0; y < to[0]; y++) {
+      for (let x = 0; x < to[1]; x++, at += to[2]) {
+        const from = ((n * height + y * stride) * width + x * stride) * channels;
+        result.set(source.subarray(from, from + channels), at + offset);
+      }
+    }
+  }
+  return result;
+}

@@ -1,0 +1,144 @@
+/** The target itself: the reference runs' errors against Table 6. */
+import { loggedRun, type LogSubject, logSubjectOf } from "./log_subject.ts";
+import { grouped, ITERATIONS } from "./_paper.ts";
+import { defineRules, type KnownBad, type Rule } from "./rule.ts";
+import { finding } from "./subject.ts";
+
+/**
+ * Table 6's test errors, 0 to 1. ResNet-110's is the mean of the paper's five
+ * runs (6.61 +- 0.16%), not the best of them (6.43%).
+ */
+export const TABLE_6: Readonly<Record<string, number>> = {
+  resnet20: 0.0875,
+  resnet32: 0.0751,
+  resnet44: 0.0717,
+  resnet56: 0.0697,
+  resnet110: 0.0661,
+  resnet1202: 0.0793,
+};
+
+/** How far the mean of a net's runs may lie from Table 6, to either side; fixed beforehand. */
+export const TABLE_6_MARGIN = 0.005;
+
+/** Runs that are to reproduce Table 6. */
+export interface ReferenceRuns {
+  /** Every run that was begun, failed ones too. */
+  readonly runs?: readonly LogSubject[];
+}
+
+const percent = (share: number): string => `${(100 * share).toFixed(2)}%`;
+
+/** A run by the paper's recipe with all of its steps, for a net of Table 6. */
+function reproduction({ events }: LogSubject) {
+  const run = events && loggedRun(events);
+  const { name } = run?.start.recipe.architecture ?? {};
+  const { data, schedule } = run?.start.recipe ?? {};
+  if (!run || !name || !(name in TABLE_6)) return undefined;
+  if (data?.set !== "cifar10" || schedule?.iterations !== ITERATIONS) return undefined;
+  return { name, seed: run.start.seed, error: run.end?.testError };
+}
+
+/** Known-bad runs in place of the good ones. */
+function badRuns(
+  name: string,
+  why: string,
+  spoil: (runs: readonly LogSubject[]) => readonly LogSubject[],
+): KnownBad<ReferenceRuns> {
+  return { name, why, kind: "log", spoil: ({ runs }) => ({ runs: spoil(runs) }) };
+}
+
+/** A run whose result is another. */
+function shifted({ events = [], ...rest }: LogSubject, by: number): LogSubject {
+  return {
+    ...rest,
+    events: events.map((event) =>
+      event.type === "end" ? { ...event, testError: event.testError + by } : event
+    ),
+  };
+}
+
+/** The rule on the target; its subject is the set of all reference runs. */
+export const TABLE_6_RULES: readonly Rule<ReferenceRuns>[] = defineRules([{
+  id: "table-6",
+  section: "Table 6",
+  requirement: `The mean final-step test error of each net's reference runs lies within ${
+    100 * TABLE_6_MARGIN
+  } points of Table 6, above or below; failed runs count.`,
+  tier: "statistical",
+  check: ({ runs }) => {
+    const found = runs?.flatMap((run) => reproduction(run) ?? []) ?? [];
+    const nets = Object.keys(TABLE_6).filter((net) => found.some(({ name }) => name === net));
+    if (nets.length === 0) {
+      return {
+        outcome: "not-observable",
+        evidence: `no run of ${grouped(ITERATIONS)} steps of a net of Table 6 on CIFAR-10`,
+      };
+    }
+    const problems: string[] = [];
+    const evidence: string[] = [];
+    for (const net of nets) {
+      const ofNet = found.filter(({ name }) => name === net);
+      const errors = ofNet.flatMap(({ error }) => error ?? []);
+      const seeds = new Set(ofNet.map(({ seed }) => seed)).size;
+      if (errors.length < ofNet.length) {
+        problems.push(`${net}: ${ofNet.length - errors.length} of ${ofNet.length} did not finish`);
+      }
+      if (seeds < ofNet.length) {
+        problems.push(`${net}: ${ofNet.length} runs have ${seeds} different seeds`);
+      }
+      const mean = errors.reduce((sum, error) => sum + error, 0) / errors.length;
+      const figure = `${net}: ${percent(mean)} (${errors.map(percent).join(", ")}), Table 6: ${
+        percent(TABLE_6[net])
+      }`;
+      // Past the margin by more than the rounding of decimal fractions.
+      if (Math.abs(mean - TABLE_6[net]) > TABLE_6_MARGIN + 1e-12) problems.push(figure);
+      evidence.push(figure);
+    }
+    return finding(problems, evidence.join("; "));
+  },
+  rejects: [
+    badRuns(
+      "two points better",
+      "the best step, or the best run, is reported",
+      (runs) => runs.map((run) => shifted(run, -0.02)),
+    ),
+    badRuns(
+      "a point worse",
+      "a part of the recipe is missing",
+      (runs) => runs.map((run) => shifted(run, 0.01)),
+    ),
+    badRuns("a failed run", "it is left out of the mean", ([first, ...others]) => [
+      { ...first, events: first.events?.filter(({ type }) => type !== "end") },
+      ...others,
+    ]),
+    badRuns("one run three times", "a seed is repeated", ([first]) => [first, first, first]),
+  ],
+}]);
+
+/**
+ * The reference runs in a folder: each of its folders with an event log.
+ *
+ * @param folder Path of the folder of runs.
+ * @returns The runs by name; none where the folder is not there.
+ * @throws {RunLogError} If a log is damaged.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { referenceRuns, TABLE_6_RULES } from "./table_6.ts";
+ * import { judge } from "./rule.ts";
+ *
+ * const { runs } = await referenceRuns("reports/no-such-folder");
+ * assertEquals(judge(TABLE_6_RULES, { runs })[0].outcome, "not-observable");
+ * ```
+ */
+export async function referenceRuns(folder: string): Promise<Required<ReferenceRuns>> {
+  try {
+    const entries = await Array.fromAsync(Deno.readDir(folder));
+    const names = entries.filter(({ isDirectory }) => isDirectory).map(({ name }) => name).sort();
+    return { runs: await Promise.all(names.map((name) => logSubjectOf(`${folder}/${name}`))) };
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return { runs: [] };
+    throw error;
+  }
+}

@@ -137,11 +137,12 @@ export class BatchSource {
       cropX: new Uint8Array(count).fill(cropPadding),
       flip: new Uint8Array(count),
     };
+    const random = new RandomStream(seed, "augmentation", iteration);
     for (let j = 0; j < count; j++) {
       const at = start + j;
       plan.indices[j] = this.#order(Math.floor(at / length))[at % length];
       if (augmentation === "pad-crop-flip") {
-        const random = new RandomStream(seed, "augmentation", iteration, j);
+        random.restart(iteration, j);
         plan.cropY[j] = random.below(2 * cropPadding + 1);
         plan.cropX[j] = random.below(2 * cropPadding + 1);
         plan.flip[j] = random.below(2);

@@ -30,31 +30,46 @@ export type Words = readonly [number, number, number, number];
  * ```
  */
 export function philox(key: readonly [number, number], counter: Words): Words {
-  let [k0, k1] = key;
-  let [c0, c1, c2, c3] = counter;
-  for (let round = 0; round < ROUNDS; round++) {
-    const high0 = multiplyHigh(MULTIPLIER_0, c0);
-    const low0 = Math.imul(MULTIPLIER_0, c0) >>> 0;
-    const high1 = multiplyHigh(MULTIPLIER_1, c2);
-    const low1 = Math.imul(MULTIPLIER_1, c2) >>> 0;
-    c0 = (high1 ^ c1 ^ k0) >>> 0;
-    c1 = low1;
-    c2 = (high0 ^ c3 ^ k1) >>> 0;
-    c3 = low0;
-    k0 = (k0 + WEYL_0) >>> 0;
-    k1 = (k1 + WEYL_1) >>> 0;
-  }
-  return [c0, c1, c2, c3];
+  const words = new Uint32Array(4);
+  rounds(words, ...key, ...counter);
+  return [words[0], words[1], words[2], words[3]];
 }
 
-/** Upper 32 bits of a 64-bit product. */
+/** The ten rounds, without an object: streams call this once for every four words. */
+function rounds(
+  words: Uint32Array,
+  k0: number,
+  k1: number,
+  c0: number,
+  c1: number,
+  c2: number,
+  c3: number,
+): void {
+  for (let round = 0; round < ROUNDS; round++) {
+    const high0 = multiplyHigh(MULTIPLIER_0, c0);
+    const low0 = Math.imul(MULTIPLIER_0, c0);
+    const high1 = multiplyHigh(MULTIPLIER_1, c2);
+    const low1 = Math.imul(MULTIPLIER_1, c2);
+    c0 = high1 ^ c1 ^ k0;
+    c1 = low1;
+    c2 = high0 ^ c3 ^ k1;
+    c3 = low0;
+    k0 = (k0 + WEYL_0) | 0;
+    k1 = (k1 + WEYL_1) | 0;
+  }
+  words[0] = c0;
+  words[1] = c1;
+  words[2] = c2;
+  words[3] = c3;
+}
+
+/** Upper 32 bits of the 64-bit product of two unsigned words, by 16-bit halves. */
 function multiplyHigh(a: number, b: number): number {
   const aLow = a & 0xffff, aHigh = a >>> 16;
   const bLow = b & 0xffff, bHigh = b >>> 16;
-  const low = aLow * bLow;
-  const middle = aHigh * bLow + (low >>> 16);
-  const middle2 = aLow * bHigh + (middle % 0x10000);
-  return (aHigh * bHigh + Math.floor(middle / 0x10000) + Math.floor(middle2 / 0x10000)) >>> 0;
+  const middle = ((Math.imul(aHigh, bLow) >>> 0) + (Math.imul(aLow, bLow) >>> 16)) >>> 0;
+  const other = ((Math.imul(aLow, bHigh) >>> 0) + (middle & 0xffff)) >>> 0;
+  return (Math.imul(aHigh, bHigh) + (middle >>> 16) + (other >>> 16)) | 0;
 }
 
 /**
@@ -85,10 +100,12 @@ export const STREAMS = {
  * ```
  */
 export class RandomStream {
-  #key: readonly [number, number];
+  readonly #seed: number;
+  readonly #use: number;
+  readonly #words = new Uint32Array(4);
+  #substream = 0;
+  #part = 0;
   #counter = 0;
-  #substream: readonly [number, number];
-  #words: Words = [0, 0, 0, 0];
   #left = 0;
   #spare: number | undefined;
 
@@ -104,14 +121,30 @@ export class RandomStream {
     if (!Number.isInteger(seed) || seed < 0 || seed > 0xffffffff) {
       throw new RangeError(`a seed is a whole number from 0 to 4294967295, found ${seed}`);
     }
-    this.#key = [seed, STREAMS[stream]];
-    this.#substream = [substream >>> 0, part >>> 0];
+    this.#seed = seed;
+    this.#use = STREAMS[stream];
+    this.restart(substream, part);
+  }
+
+  /**
+   * Begins another of the stream's sequences: what a new stream of the same seed
+   * would draw, without a new object for each.
+   *
+   * @param substream As the constructor takes it.
+   * @param part As the constructor takes it.
+   */
+  restart(substream: number, part = 0): void {
+    this.#substream = substream;
+    this.#part = part;
+    this.#counter = 0;
+    this.#left = 0;
+    this.#spare = undefined;
   }
 
   /** A uniform 32-bit word. */
   word(): number {
     if (this.#left === 0) {
-      this.#words = philox(this.#key, [this.#counter++, 0, ...this.#substream]);
+      rounds(this.#words, this.#seed, this.#use, this.#counter++, 0, this.#substream, this.#part);
       this.#left = 4;
     }
     return this.#words[4 - this.#left--];
@@ -133,10 +166,13 @@ export class RandomStream {
     if (!Number.isInteger(bound) || bound < 1 || bound > 0x100000000) {
       throw new RangeError(`a bound is a whole number from 1 to 4294967296, found ${bound}`);
     }
-    const limit = 0x100000000 - (0x100000000 % bound);
     let word = this.word();
-    while (word >= limit) word = this.word();
-    return word % bound;
+    if (bound === 0x100000000) return word;
+    // Only a word within `bound` of 2^32 can lie past the last whole multiple: look only then.
+    while (word >= 0x100000000 - bound && word >= 0x100000000 - 0x100000000 % bound) {
+      word = this.word();
+    }
+    return (word >>> 0) % (bound >>> 0);
   }
 
   /** Normal with mean 0 and variance 1 (Box-Muller). */

@@ -23,8 +23,8 @@ export function calculate(
   node: OnnxNode,
   inputs: readonly (Constant | undefined)[],
 ): Constant | undefined {
+  if (!Object.hasOwn(CALCULATIONS, node.operator)) return undefined;
   const calculation = CALCULATIONS[node.operator];
-  if (!calculation) return undefined;
   try {
     return calculation(inputs, node.attributes);
   } catch (error) {

@@ -245,7 +245,7 @@ class Mapper {
         this.#values.set(output, constant);
         return;
       }
-      const handler = node.domain === "" ? HANDLERS[node.operator] : undefined;
+      const handler = node.domain === "" ? HANDLERS.get(node.operator) : undefined;
       if (!handler) throw new Unmappable("is no operation of a residual net");
       const known = node.inputs.every((name, i) => name === "" || inputs[i] !== undefined);
       if (!known) return;

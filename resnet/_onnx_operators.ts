@@ -33,8 +33,7 @@ const IMAGE_AXES = ["H", "W", "C"] as const;
 const FAR = 1_000_000_000;
 type Handler = (operation: Operation) => Value;
 
-/** By the operator's name. */
-export const HANDLERS: Readonly<Record<string, Handler>> = {
+const BY_NAME: Readonly<Record<string, Handler>> = {
   Conv: convolution,
   BatchNormalization: batchNorm,
   Relu: ({ inputs: [x], settle, emit }) => {
@@ -106,6 +105,9 @@ export const HANDLERS: Readonly<Record<string, Handler>> = {
   Slice: slice,
   Concat: concat,
 };
+
+/** By the operator's name; a map, because a file may call an operator "constructor". */
+export const HANDLERS: ReadonlyMap<string, Handler> = new Map(Object.entries(BY_NAME));
 
 function convolution(operation: Operation): Activation {
   const { node, inputs: [x, kernel, bias], emit, settle, note, oneSided } = operation;

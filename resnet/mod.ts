@@ -17,7 +17,7 @@
 export * from "./architectures.ts";
 export * from "./graph.ts";
 export * from "./initialise.ts";
-export { type NamedNetwork, nameByPlace } from "./naming.ts";
+export { nameByPlace, type NamedNetwork } from "./naming.ts";
 export * from "./onnx.ts";
 export * from "./permute.ts";
 export { decodePyTorch } from "./pytorch.ts";

@@ -58,7 +58,7 @@ export function readLayers(tensors: Weights): Layers {
   for (const [name, tensor] of tensors) {
     const parts = partsOf(name.slice(prefix.length));
     const last = parts.pop() ?? "";
-    const role = ROLES[last];
+    const role = Object.hasOwn(ROLES, last) ? ROLES[last] : undefined;
     if (!role || tensor.shape.length === 0) {
       ignored.push(name);
       continue;

@@ -55,6 +55,8 @@ export interface AuditSubject {
   readonly inferred?: boolean;
   /** Violations that were seen beside the graph. */
   readonly violations?: readonly Violation[];
+  /** By rule: what names and shapes show against it, whichever candidate it is. */
+  readonly seen?: Readonly<Record<string, string>>;
   /** What a reader should know: the naming, arrays that were ignored, notes of the file. */
   readonly notes?: readonly string[];
   /** Rules on which the file cannot tell, with the reason. */
@@ -171,7 +173,12 @@ export async function audit(
   const possible = trials ? possibleAfter(candidates, trials) : candidates;
   const observed = trials ? observe(trials, possible) : {};
   const assumed = subject.inferred && !(trials && confirms(trials, possible));
-  const ofGraph = staticJudgements(subject, possible);
+  const ofGraph = staticJudgements(subject, possible).map((judgement): Judgement => {
+    const evidence = subject.seen?.[judgement.id];
+    return evidence === undefined || judgement.outcome === "fail"
+      ? judgement
+      : { ...judgement, outcome: "fail", evidence };
+  });
   const judgements = [
     ...(subject.violations ?? []).map((violation): Judgement => ({
       ...violation,
@@ -329,7 +336,7 @@ export function triable(
 
 /** Where so many logits are negative, a ReLU would have kept gradient from their classes. */
 const NEGATIVE_SHARE = 0.1;
-/** Of what independent weights would give; a trained net's is below 1e-4, the bound generous. */
+/** Of what independent weights would give; akamaster's trained nets have 2e-5 and 3e-5. */
 const CLASS_SUM_SHARE = 0.01;
 
 /**

@@ -1,5 +1,11 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { architecture, initialise, parametersOf, type Weights } from "../../resnet/mod.ts";
+import {
+  architecture,
+  initialise,
+  parametersOf,
+  type Tensor,
+  type Weights,
+} from "../../resnet/mod.ts";
 import { audit, type AuditReport, type AuditSubject, triable } from "./audit.ts";
 import { formatAudit } from "./format.ts";
 import type { Preprocessing } from "./preprocessings.ts";
@@ -79,7 +85,7 @@ Deno.test("ResNet-34 with ImageNet's stem: what it is, its maps, its parameters,
     ]
   ) assertStringIncludes(report.verdict, phrase);
   assertEquals(report.candidates[0].parameters, 21_289_802);
-  // Torchvision 0.22 on one 32x32 image: after conv1, maxpool and each of the four stages.
+  // By hand: floor((32 + 6 - 7) / 2) + 1 = 16, floor((16 + 2 - 3) / 2) + 1 = 8, then 8, 4, 2, 1.
   const shapeAfter = (layer: string) =>
     report.featureMaps.find((map) => map.layer === layer)?.shape;
   assertEquals(
@@ -116,6 +122,30 @@ Deno.test("weights alone: what names and shapes tell is judged", async () => {
   const projections = initialise(architecture("resnet20", { shortcut: "B" }), 1, "in");
   const report = await audit(weightsSubject("net.th", projections));
   assertEquals([report.status, idsOf(report, "fail")], [1, ["identity", "parameters"]]);
+});
+
+Deno.test("what the arrays show counts even where a plain net would have the same arrays", async () => {
+  const weights = new Map<string, Tensor>();
+  const array = (name: string, ...shape: number[]) =>
+    weights.set(name, { shape, data: new Float32Array(shape.reduce((a, b) => a * b)) });
+  const normalised = (name: string, channels: number) =>
+    ["weight", "bias", "running_mean", "running_var"]
+      .forEach((suffix) => array(`${name}.${suffix}`, channels));
+  array("conv1.weight", 16, 3, 3, 3);
+  let width = 16;
+  for (const [stage, filters] of [16, 32, 64].entries()) {
+    for (const i of [1, 2]) {
+      // Before its convolution: as many channels as that one takes.
+      normalised(`layer${stage + 1}.0.bn${i}`, width);
+      array(`layer${stage + 1}.0.conv${i}.weight`, filters, width, 3, 3);
+      width = filters;
+    }
+  }
+  normalised("bn", 64);
+  array("linear.weight", 10, 64);
+  array("linear.bias", 10);
+  const report = await audit(weightsSubject("net.th", weights));
+  assertEquals([report.status, outcomeOf(report, "batch-norm")], [1, "fail"]);
 });
 
 Deno.test("errors on images tell the candidates apart; ties decide the preprocessing", async () => {

@@ -171,6 +171,7 @@ Deno.test("arrays that are no net give a census and no candidate", () => {
   assertEquals([census.convolutions, census.classes], [1, 10]);
   assertEquals(identify(new Map()).candidates, []);
   assertEquals(identify(new Map([["epoch", ones()]])).ignored, ["epoch"]);
+  assertEquals(identify(new Map([["a.constructor", ones(1)]])).ignored, ["a.constructor"]);
 });
 
 // Depth, trainable parameters (published, or counted by torchvision), findings.

@@ -60,6 +60,9 @@ export function weightsSubject(
     candidates: (claimed.length > 0 ? claimed : candidates).map(runnable),
     inferred: claimed.length === 0,
     violations: candidates.length > 0 ? [] : findings.map(violationOf),
+    seen: Object.fromEntries(
+      findings.flatMap(({ id, evidence }) => id in RULES ? [[RULES[id]!, evidence]] : []),
+    ),
     notes: [
       `names: ${naming}`,
       `arrays: ${census.convolutions} convolutions, ${census.batchNorms} batch norms, ${
@@ -202,6 +205,27 @@ function runnable({ name, graph, weights, assumptions }: Candidate): AuditCandid
   const complete = parametersOf(graph).every((parameter) => weights.has(parameter.name));
   return { name, graph, assumptions, ...(complete ? { network: { graph, weights } } : {}) };
 }
+
+/** The rules that findings of names and shapes break, whichever candidate it is. */
+const RULES: Readonly<Partial<Record<WeightFinding["id"], string>>> = {
+  "stem-7x7": "stem",
+  "stem-kernel": "stem",
+  "stem-filters": "stem",
+  "image-channels": "input",
+  "stages": "stages",
+  "widths": "stages",
+  "blocks-per-stage": "stages",
+  "kernel-size": "stages",
+  "depth": "depth",
+  "bottleneck": "shortcuts",
+  "projection": "identity",
+  "projection-without-batch-norm": "batch-norm",
+  "batch-norm-missing": "batch-norm",
+  "pre-activation": "batch-norm",
+  "convolution-bias": "no-bias",
+  "classes": "head",
+  "head-missing": "head",
+};
 
 function violationOf({ id, evidence }: WeightFinding): Violation {
   return { id, requirement: "The network is made of the layers that the paper names.", evidence };

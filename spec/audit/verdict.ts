@@ -46,6 +46,9 @@ export function verdictOf(grounds: Grounds): string {
   ].join(" ");
 }
 
+/** Of the paper's nets, from the first layer to the last. */
+const MAP_SIZES = "32x32, 16x16, 8x8";
+
 function identity({ candidates, ofPaper, failed }: Grounds): string {
   if (candidates.length === 0) {
     return `This is none of the networks that the checklist can express: ${
@@ -56,11 +59,15 @@ function identity({ candidates, ofPaper, failed }: Grounds): string {
   const facts = factsOf(graph);
   if (!ofPaper) {
     const near = nearest(graph);
+    const sizes = mapSizes(graph).join(", ");
+    const maps = sizes === MAP_SIZES
+      ? ""
+      : ` On images of ${
+        graph.inputShape.slice(0, 2).join("x")
+      } its maps are ${sizes}; the paper's are ${MAP_SIZES}.`;
     return `This is not one of the paper's CIFAR nets: ${name} has ${facts}, against ${
       millions(countParameters(architecture(near)))
-    } in ${titled(near)}, the paper's net nearest in depth. On images of ${
-      graph.inputShape.slice(0, 2).join("x")
-    } its maps are ${mapSizes(graph).join(", ")}; the paper's are 32x32, 16x16, 8x8.`;
+    } in ${titled(near)}, the paper's net nearest in depth.${maps}`;
   }
   if (candidates.length === 1) {
     return `This is ${titled(paperName(graph))} of the paper: ${facts}, ${shortcutsOf(graph)}.`;

@@ -446,13 +446,15 @@ export const ARCHITECTURE_RULES: readonly Rule<StaticSubject>[] = defineRules([
     tier: "static",
     check: needing(["graph"], ({ graph }) => {
       const count = countParameters(graph);
-      const expected = expectedParameters(nOf(graph));
-      const grouped = count.toLocaleString("en-US");
+      const grouped = (value: number): string => value.toLocaleString("en-US");
+      const n = nOf(graph);
+      const expected = expectedParameters(n);
+      const problem = Number.isInteger(n)
+        ? `${grouped(count)} trainable parameters, not ${grouped(expected)}`
+        : `${grouped(count)} trainable parameters, and no plain counterpart: the depth is not 6n+2`;
       return finding(
-        count === expected
-          ? []
-          : [`${grouped} trainable parameters, not ${expected.toLocaleString("en-US")}`],
-        `${grouped} trainable parameters`,
+        count === expected ? [] : [problem],
+        `${grouped(count)} trainable parameters`,
       );
     }),
     rejects: [

@@ -4,6 +4,7 @@
  *
  * @module
  */
+export * from "./audit/mod.ts";
 export * from "./checklist.ts";
 export { LOG_RULES } from "./log_rules.ts";
 export { type LogSubject, logSubjectOf, type NamedFile } from "./log_subject.ts";

@@ -27,7 +27,7 @@ import {
   trajectory,
   trajectoryEngine,
   type TrajectorySettings,
-} from "../../spec/_trajectory.ts";
+} from "./_trajectory.ts";
 
 /** What the Python script writes. */
 interface Losses {

@@ -5,12 +5,12 @@
 import type { ByteImages } from "../../engine/engine.ts";
 import { wilsonInterval } from "../../reports/mod.ts";
 import { countParameters, type Graph, type Shape, shapeOf } from "../../resnet/mod.ts";
-import type { Recipe } from "../../train/mod.ts";
+import type { EvaluationEvent, Recipe } from "../../train/mod.ts";
 import { depthOf, find, ofKind } from "../_graphs.ts";
 import { ARCHITECTURE_RULES } from "../architecture_rules.ts";
 import { STATIC_RULES } from "../checklist.ts";
 import { LOG_RULES } from "../log_rules.ts";
-import type { LogSubject } from "../log_subject.ts";
+import { finalTestOf, loggedRun, type LogSubject } from "../log_subject.ts";
 import { probeEngine } from "../numeric_rules.ts";
 import { type Choice, choicesOf, OPEN_POINTS } from "../open_points.ts";
 import { type Finding, judge, type Judgement } from "../rule.ts";
@@ -18,6 +18,7 @@ import type { StaticSubject } from "../subject.ts";
 import { TRAINING_RULES } from "../training_rules.ts";
 import { type Change, changesFor } from "./advice.ts";
 import { expectedError, PAPER_DEPTHS } from "./expected.ts";
+import { scalesByChannel } from "./preprocessings.ts";
 import { type RankedTrial, type Sweep, type Trialled, withoutLastRelu } from "./sweep.ts";
 import { verdictOf } from "./verdict.ts";
 
@@ -121,7 +122,7 @@ export interface AuditReport {
   readonly trials: readonly TrialSummary[];
   /** On everything that was tried: how many trials, on how many images. */
   readonly screened?: { readonly trials: number; readonly images: number };
-  /** The error of the best trial on all test images, with the Wilson interval at 95%. */
+  /** Of the best trial on all images, or of a finished run's last step; Wilson interval at 95%. */
   readonly testError?: {
     readonly error: number;
     readonly images: number;
@@ -197,7 +198,8 @@ export async function audit(
   const failed = judgements.filter(({ outcome }) => outcome === "fail");
   const open = judgements.some(({ outcome }) => outcome === "not-observable");
   const leaders = trials?.leaders ?? [];
-  const testError = leaders.length > 0 ? errorOf(leaders[0]) : undefined;
+  const tested = leaders.length > 0 ? leaders[0] : finalTest(subject.log);
+  const testError = tested && errorOf(tested);
   const ofPaper = isOfPaper(judgements, possible);
   const changes = changesFor(failed);
   return {
@@ -205,8 +207,10 @@ export async function audit(
     form: subject.form,
     verdict: verdictOf({
       ...{ candidates: possible, ofPaper, failed, changes, leaders, testError },
+      ofForm: failed.every(({ id }) => !ARCHITECTURE_IDS.has(id)),
       tried: trials !== undefined,
       trainingKnown: subject.claims?.recipe !== undefined,
+      otherImages: (subject.claims?.recipe?.data.set ?? "cifar10") !== "cifar10",
     }),
     status: failed.length > 0 ? 1 : open ? 3 : 0,
     candidates: candidates.map((candidate) => ({
@@ -320,7 +324,8 @@ function confirms({ leaders }: Sweep, possible: readonly AuditCandidate[]): bool
  *
  * @param subject What is audited.
  * @param images What they would be tried on.
- * @returns Those that take such images and tell as many classes apart.
+ * @returns Those that take such images and tell as many classes apart; none that scale their input
+ *   from pixel to pixel.
  */
 export function triable(
   { candidates }: AuditSubject,
@@ -328,7 +333,8 @@ export function triable(
 ): readonly Trialled[] {
   return candidates.flatMap(({ name, graph, network }) =>
     network && graph.inputShape.join() === [height, width, channels].join() &&
-      shapeOf(graph, graph.output).join() === String(classes)
+      shapeOf(graph, graph.output).join() === String(classes) &&
+      (!network.inputTransform || scalesByChannel(network.inputTransform, channels))
       ? [{ name, ...network }]
       : []
   );
@@ -417,9 +423,18 @@ function nameOf({ name, channels }: RankedTrial["preprocessing"]): string {
   return channels === "RGB" ? name : `${name}, blue first`;
 }
 
-function errorOf(best: RankedTrial): AuditReport["testError"] {
-  const { lower, upper } = wilsonInterval(best.errors, best.images);
-  return { error: errorShare(best), images: best.images, lower, upper };
+/** The test of a finished run after its last step. */
+function finalTest(log: LogSubject | undefined): EvaluationEvent | undefined {
+  if (!log?.events) return undefined;
+  const run = loggedRun(log.events);
+  return run.end && finalTestOf(run);
+}
+
+function errorOf(
+  { errors, images }: { readonly errors: number; readonly images: number },
+): AuditReport["testError"] {
+  const { lower, upper } = wilsonInterval(errors, images);
+  return { error: errors / images, images, lower, upper };
 }
 
 function summarised({ candidate, preprocessing, ...trial }: RankedTrial): TrialSummary {

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { modelFile, type ModelName } from "../../resnet/_foreign_models.ts";
 import {
   architecture,
   initialise,
@@ -10,7 +11,7 @@ import { audit, type AuditReport, type AuditSubject, triable } from "./audit.ts"
 import { formatAudit } from "./format.ts";
 import type { Preprocessing } from "./preprocessings.ts";
 import type { RankedTrial, Sweep } from "./sweep.ts";
-import { architectureSubject, heldTo, weightsSubject } from "./targets.ts";
+import { architectureSubject, heldTo, onnxSubject, weightsSubject } from "./targets.ts";
 
 const outcomeOf = ({ judgements }: AuditReport, id: string) =>
   judgements.find((judgement) => judgement.id === id)?.outcome;
@@ -218,4 +219,25 @@ Deno.test("the text names every rule, with those that fail before those that pas
   const text = formatAudit(report);
   for (const { id } of report.judgements) assertStringIncludes(text, id);
   assert(text.indexOf("FAIL stem") < text.indexOf("pass input"), text);
+});
+
+Deno.test("an ONNX file shows what weights cannot: a ReLU behind the last layer, pooling", async () => {
+  const failed = async (name: ModelName) =>
+    idsOf(await audit(onnxSubject(name, await modelFile(name))), "fail");
+  const right = await failed("optionASplit");
+  // The fixtures are narrow, which is the same in each.
+  assertEquals(right, ["stem", "stages", "head", "parameters"]);
+  assertEquals((await failed("pooledStages")).filter((id) => !right.includes(id)), [
+    "subsampling",
+    "identity",
+  ]);
+  const { judgements } = await audit(onnxSubject("relu", await modelFile("finalRelu")));
+  assertStringIncludes(judgements.find(({ id }) => id === "head")!.evidence, "relu");
+});
+
+Deno.test("operations that no node expresses are a violation that says which", async () => {
+  const report = await audit(onnxSubject("net.onnx", await modelFile("pooledShortcut")));
+  assertEquals([report.status, report.candidates], [1, []]);
+  assertEquals(outcomeOf(report, "operations"), "fail");
+  assertStringIncludes(report.verdict, "none of the networks that the checklist can express");
 });

@@ -102,7 +102,7 @@ function trialLines({ trials, screened, testError }: AuditReport): string[] {
   ]);
   return [
     testError
-      ? `${round}; those not worse than the best, on all:`
+      ? `${round}; the leaders there, on all:`
       : `${round}; none does better than guessing. The first:`,
     ...aligned(rows),
   ];

@@ -99,7 +99,7 @@ export function beforeTransform(
   if (!transform) return ways;
   const { scale, shift } = transform;
   const channels = ways[0].normalisation.std.length;
-  if (scale.some((value, i) => value !== scale[i % channels])) {
+  if (!scalesByChannel(transform, channels)) {
     throw new RangeError(
       "a model's own preprocessing is tried where its scale is one number a channel, found a scale that differs from pixel to pixel",
     );
@@ -121,8 +121,16 @@ export function beforeTransform(
   });
 }
 
-/** Means of the training part and of all images differ less, channel and pixel means by more. */
-const SAME_MEAN = 0.01;
+/** Whether a model scales each channel by one number, as {@linkcode beforeTransform} needs it. */
+export function scalesByChannel({ scale }: InputTransform, channels: number): boolean {
+  return scale.every((value, i) => value === scale[i % channels]);
+}
+
+/**
+ * A share of the pixels' range. CIFAR-10's per-pixel means of 45,000 and of all images differ by
+ * 0.0012 at most, per-pixel means and channel means by up to 0.086.
+ */
+const SAME_MEAN = 0.005;
 
 /** Whether the per-pixel mean is subtracted and the three channels are scaled alike. */
 function subtractsAlone({ scale, mean, std }: Normalisation, perPixel: Normalisation): boolean {

@@ -123,10 +123,13 @@ const WEIGHTS = new URL("pretrained/resnet20-12fca82f.th", SHARED);
 const DATA = new URL("cifar-10-batches-bin", SHARED);
 
 function isThere(file: URL): boolean {
+  // Asked beforehand, so that a test without permissions does not stop to prompt.
+  if (Deno.permissions.querySync({ name: "read", path: file }).state !== "granted") return false;
   try {
     return Deno.statSync(file) !== undefined;
-  } catch {
-    return false;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
   }
 }
 

@@ -13,6 +13,8 @@ export interface Grounds {
   readonly candidates: readonly AuditCandidate[];
   /** Whether each of them has the form and the depth of a net of Table 6. */
   readonly ofPaper: boolean;
+  /** Whether each keeps the paper's rules on the network, at any depth. */
+  readonly ofForm: boolean;
   /** The rules that failed. */
   readonly failed: readonly Judgement[];
   /** What would mend them, most effective first. */
@@ -23,6 +25,8 @@ export interface Grounds {
   readonly leaders: readonly RankedTrial[];
   /** Of the best. */
   readonly testError: AuditReport["testError"];
+  /** Whether its recipe trains and tests on other images than CIFAR-10. */
+  readonly otherImages: boolean;
   /** Whether a recipe or a log says how it was trained. */
   readonly trainingKnown: boolean;
 }
@@ -49,7 +53,7 @@ export function verdictOf(grounds: Grounds): string {
 /** Of the paper's nets, from the first layer to the last. */
 const MAP_SIZES = "32x32, 16x16, 8x8";
 
-function identity({ candidates, ofPaper, failed }: Grounds): string {
+function identity({ candidates, ofPaper, ofForm, failed }: Grounds): string {
   if (candidates.length === 0) {
     return `This is none of the networks that the checklist can express: ${
       failed.map(({ evidence }) => evidence).join("; ")
@@ -65,9 +69,13 @@ function identity({ candidates, ofPaper, failed }: Grounds): string {
       : ` On images of ${
         graph.inputShape.slice(0, 2).join("x")
       } its maps are ${sizes}; the paper's are ${MAP_SIZES}.`;
-    return `This is not one of the paper's CIFAR nets: ${name} has ${facts}, against ${
-      millions(countParameters(architecture(near)))
-    } in ${titled(near)}, the paper's net nearest in depth.${maps}`;
+    return `${
+      ofForm
+        ? "This has the form of the paper's CIFAR nets, at a depth that Table 6 does not have"
+        : "This is not one of the paper's CIFAR nets"
+    }: ${name} has ${facts}, against ${millions(countParameters(architecture(near)))} in ${
+      titled(near)
+    }, the paper's net nearest in depth.${maps}`;
   }
   if (candidates.length === 1) {
     return `This is ${titled(paperName(graph))} of the paper: ${facts}, ${shortcutsOf(graph)}.`;
@@ -85,7 +93,7 @@ function identity({ candidates, ofPaper, failed }: Grounds): string {
   }.`;
 }
 
-function differences({ failed, ofPaper, leaders }: Grounds): string[] {
+function differences({ failed, leaders }: Grounds): string[] {
   const sentences: string[] = [];
   const [best] = leaders;
   const ids = failed.map(({ id }) => id);
@@ -107,13 +115,13 @@ function differences({ failed, ofPaper, leaders }: Grounds): string[] {
         others.size > 0 ? ` (or by ${[...others].join(" or ")}: a tie)` : ""
       }, not by the per-pixel mean of the paper; what that costs was not measured.`,
     );
-  } else if (network.length > 0 || !ofPaper) {
+  } else if (network.length > 0) {
     sentences.push("What that costs was not measured here.");
   }
   return sentences;
 }
 
-function error({ candidates, ofPaper, tried, leaders, testError }: Grounds): string[] {
+function error({ candidates, ofPaper, tried, leaders, testError, otherImages }: Grounds): string[] {
   if (candidates.length === 0) return [];
   const [{ graph }] = candidates;
   const name = ofPaper ? paperName(graph) : nearest(graph);
@@ -131,6 +139,12 @@ function error({ candidates, ofPaper, tried, leaders, testError }: Grounds): str
         percent(lower)
       } to ${percent(upper)} with so many images).`,
     );
+  }
+  if (otherImages) {
+    return [
+      ...sentences,
+      "It was trained on other images than CIFAR-10: Table 6 says nothing of it.",
+    ];
   }
   if (!expected) return sentences;
   if (!ofPaper) {

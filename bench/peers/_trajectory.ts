@@ -1,6 +1,6 @@
-import { BatchSource, measureNormalisation } from "../data/mod.ts";
-import type { BatchPlan, ByteImages, Engine, EngineFactory } from "../engine/mod.ts";
-import { type Graph, type Weights, zeros } from "../resnet/mod.ts";
+import { BatchSource, measureNormalisation } from "../../data/mod.ts";
+import type { BatchPlan, ByteImages, Engine, EngineFactory } from "../../engine/mod.ts";
+import { type Graph, type Weights, zeros } from "../../resnet/mod.ts";
 
 /** What `bench/peers/pytorch_trajectory.py` does by default, in our terms. */
 export interface TrajectorySettings {

@@ -10,6 +10,7 @@ import { ArchitectureError } from "../resnet/mod.ts";
 import {
   architectureSubject,
   audit as judge,
+  auditPage,
   type AuditSubject,
   formatAudit,
   heldTo,
@@ -31,6 +32,7 @@ const FLAGS = {
   data: text("DIR", "CIFAR-10's binary version: tries weights on it, to tell more of them"),
   as: text("NAME", "the architecture that it is said to be"),
   json: text("FILE", "write the report as JSON as well"),
+  html: text("FILE", "write the report as a page as well"),
   engine: ENGINE_FLAGS.engine,
   threads: ENGINE_FLAGS.threads,
   help: toggle("print this help"),
@@ -59,7 +61,10 @@ async function audit(flags: FlagValues<typeof FLAGS>, target?: string): Promise<
   const found = await readTarget(target);
   const subject = flags.as === undefined ? found : heldTo(found, flags.as);
   const report = await judge(subject, await tryOnImages(subject, flags));
-  if (flags.json !== undefined) await writeWhole(flags.json, JSON.stringify(report, null, 2));
+  if (flags.json !== undefined) {
+    await writeWhole(flags.json, JSON.stringify(report, null, 2) + "\n");
+  }
+  if (flags.html !== undefined) await writeWhole(flags.html, auditPage(report));
   return { text: formatAudit(report), json: report, status: report.status };
 }
 
@@ -117,7 +122,7 @@ async function tryOnImages(
 /** Writes beside and renames: a report that is there is whole. */
 async function writeWhole(path: string, content: string): Promise<void> {
   const beside = `${path}.partial`;
-  await Deno.writeTextFile(beside, content + "\n");
+  await Deno.writeTextFile(beside, content);
   await Deno.rename(beside, path);
 }
 

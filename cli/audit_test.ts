@@ -23,16 +23,22 @@ async function inFolder(body: (folder: string) => Promise<void>): Promise<void> 
   }
 }
 
-Deno.test("a violation is status 1, and the report goes to a file too", () =>
+Deno.test("a violation is status 1, and the report goes to files too", () =>
   inFolder(async (folder) => {
     const path = `${folder}/report.json`;
-    const { code, stdout } = await audit("resnet34", "--json", path);
+    const page = `${folder}/report.html`;
+    const { code, stdout } = await audit("resnet34", "--json", path, "--html", page);
     assertEquals(code, 1);
     assert(stdout.includes("not one of the paper's CIFAR nets"), stdout);
     const report = JSON.parse(await Deno.readTextFile(path));
     assertEquals([report.target, report.status], ["resnet34", 1]);
     assert(stdout.includes(report.verdict));
-    assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name), ["report.json"]);
+    const html = await Deno.readTextFile(page);
+    assert(html.startsWith("<!DOCTYPE html>") && html.includes(report.verdict), html);
+    assertEquals(
+      [...Deno.readDirSync(folder)].map(({ name }) => name).toSorted(),
+      ["report.html", "report.json"],
+    );
   }));
 
 Deno.test("without a violation the status is 3 where not all can be observed", () =>

@@ -137,14 +137,22 @@ export class BatchSource {
       cropX: new Uint8Array(count).fill(cropPadding),
       flip: new Uint8Array(count),
     };
-    const random = new RandomStream(seed, "augmentation", iteration);
-    for (let j = 0; j < count; j++) {
-      const at = start + j;
-      plan.indices[j] = this.#order(Math.floor(at / length))[at % length];
-      if (augmentation === "pad-crop-flip") {
+    let epoch = Math.floor(start / length), place = start % length;
+    let order = this.#order(epoch);
+    for (let j = 0; j < count; j++, place++) {
+      if (place === length) {
+        order = this.#order(++epoch);
+        place = 0;
+      }
+      plan.indices[j] = order[place];
+    }
+    if (augmentation === "pad-crop-flip") {
+      const random = new RandomStream(seed, "augmentation", iteration);
+      const offsets = 2 * cropPadding + 1;
+      for (let j = 0; j < count; j++) {
         random.restart(iteration, j);
-        plan.cropY[j] = random.below(2 * cropPadding + 1);
-        plan.cropX[j] = random.below(2 * cropPadding + 1);
+        plan.cropY[j] = random.below(offsets);
+        plan.cropX[j] = random.below(offsets);
         plan.flip[j] = random.below(2);
       }
     }

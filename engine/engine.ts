@@ -47,7 +47,8 @@ export interface Normalisation {
   readonly std: Float32Array;
   /**
    * True: normalised first, so that the padding around a crop is 0. False: raw
-   * zeros are padded, cropped, and the mean of the position in the crop taken.
+   * zeros are padded, cropped and mirrored, and the mean of the position in the
+   * result taken.
    */
   readonly beforePadding: boolean;
 }

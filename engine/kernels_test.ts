@@ -15,11 +15,13 @@ await testEveryEngine(
   comparedEngines,
 );
 
-await testEveryEngine(
-  "a whole ResNet-8 on 32x32 images agrees with the oracle in every gradient",
-  (factory) => compareResNet8(factory, 32),
-  comparedEngines,
-);
+for (const size of [8, 32]) {
+  await testEveryEngine(
+    `a whole ResNet-8 on ${size}x${size} images agrees with the oracle in every gradient`,
+    (factory) => compareResNet8(factory, size),
+    comparedEngines,
+  );
+}
 
 /** An engine that leaves out Winograd's algorithm, its default. */
 function direct(factory: EngineFactory): EngineFactory {

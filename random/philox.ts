@@ -166,11 +166,15 @@ export class RandomStream {
     if (!Number.isInteger(bound) || bound < 1 || bound > 0x100000000) {
       throw new RangeError(`a bound is a whole number from 1 to 4294967296, found ${bound}`);
     }
+    return bound === 0x100000000 ? this.word() : this.#below(bound);
+  }
+
+  /** {@linkcode below} for a whole number from 1 to 2^32 - 1: `>>> 0` keeps it to 32-bit arithmetic. */
+  #below(bound: number): number {
     let word = this.word();
-    if (bound === 0x100000000) return word;
     // Only a word within `bound` of 2^32 can lie past the last whole multiple: look only then.
-    while (word >= 0x100000000 - bound && word >= 0x100000000 - 0x100000000 % bound) {
-      word = this.word();
+    if (word >>> 0 >= -bound >>> 0) {
+      while (word >= 0x100000000 - 0x100000000 % bound) word = this.word();
     }
     return (word >>> 0) % (bound >>> 0);
   }
@@ -191,8 +195,10 @@ export class RandomStream {
   /** Fisher-Yates shuffle in place. */
   shuffle(values: Uint32Array): Uint32Array {
     for (let i = values.length - 1; i > 0; i--) {
-      const j = this.below(i + 1);
-      [values[i], values[j]] = [values[j], values[i]];
+      const j = this.#below(i + 1);
+      const value = values[i];
+      values[i] = values[j];
+      values[j] = value;
     }
     return values;
   }

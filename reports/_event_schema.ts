@@ -4,6 +4,7 @@
  * are those of `train/`; the compiler checks the schemas against them.
  */
 import { z } from "zod";
+import { architecture, ArchitectureError } from "../resnet/mod.ts";
 import type { ImageSample, LayerStatistics, RunEvent } from "../train/events.ts";
 import type { Recipe } from "../train/recipe.ts";
 
@@ -14,6 +15,14 @@ const share = z.number().min(0).max(1);
 const time = z.iso.datetime({ offset: true });
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "expected 64 hexadecimal digits");
 const dataSet = z.enum(["cifar10", "cifar100", "shapes10"]);
+const seed = z.int().min(0).max(0xffffffff);
+
+/** What a recipe can draw from. */
+const TRAINING_IMAGES = { cifar10: 50_000, cifar100: 50_000, shapes10: 10_000 } as const;
+/** The plan of a batch is made at once. */
+const LARGEST_BATCH = 50_000;
+/** Crops are counted in a byte, to both sides. */
+const MOST_PADDING = 127;
 
 const file = z.strictObject({
   path: z.string().min(1).refine(
@@ -63,23 +72,26 @@ const plateauSchedule = z.strictObject({
 const recipe: z.ZodType<Recipe> = z.strictObject({
   name: z.string(),
   architecture: z.strictObject({
-    name: z.string(),
+    name: z.string().max(40).refine(isArchitecture, "expected an architecture of the module"),
     shortcut: z.enum(["A", "B"]),
     zeroChannels: z.enum(["append", "split"]),
   }),
   data: z.strictObject({
     set: dataSet,
-    split: z.strictObject({ training: count, validation: count }),
+    split: z.strictObject({ training: z.int().positive(), validation: count }),
     pixelScale: z.enum(["0..1", "0..255"]),
     mean: z.enum(["per-pixel", "per-channel", "imagenet", "none"]),
     std: z.enum(["none", "per-channel", "imagenet"]),
     meanSubtracted: z.enum(["before-padding", "after-crop"]),
     augmentation: z.enum(["pad-crop-flip", "none"]),
-    cropPadding: count,
+    cropPadding: count.max(MOST_PADDING),
     order: z.enum(["shuffled", "sequential"]),
     epochEnd: z.enum(["run-on", "keep-partial", "drop-partial"]),
-  }),
-  batchSize: count,
+  }).refine(
+    ({ set, split }) => split.training + split.validation <= TRAINING_IMAGES[set],
+    "expected no more images in the split than the set has",
+  ),
+  batchSize: z.int().positive().max(LARGEST_BATCH),
   batchNormImages: count,
   batchNorm: z.strictObject({
     epsilon: positive,
@@ -96,7 +108,27 @@ const recipe: z.ZodType<Recipe> = z.strictObject({
     reason: z.string(),
     source: z.string().optional(),
   })),
+}).refine(
+  ({ data, batchSize }) => data.epochEnd !== "drop-partial" || batchSize <= data.split.training,
+  "expected one whole batch in an epoch that drops its partial batch",
+);
+
+/** What a file of weights says of its run, as far as it is read again. */
+export const identity: z.ZodType<{ recipe: Recipe; seed: number; classes: number }> = z.object({
+  recipe,
+  seed,
+  classes: z.int().positive().max(10_000),
 });
+
+function isArchitecture(name: string): boolean {
+  try {
+    architecture(name);
+    return true;
+  } catch (error) {
+    if (!(error instanceof ArchitectureError)) throw error;
+    return false;
+  }
+}
 
 /** What a start and a resume both say of the process. */
 const process = {
@@ -122,7 +154,7 @@ export const runEvent: z.ZodType<RunEvent> = z.discriminatedUnion("type", [
     version: z.literal(1),
     run: z.string(),
     recipe,
-    seed: z.number(),
+    seed,
     ...process,
     parameters: count,
     multiplyAdds: count,

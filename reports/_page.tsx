@@ -2,13 +2,12 @@
 /** @jsxImportSource preact */
 /** The report of a run as one HTML page; JSX escapes whatever the log says. */
 import type { ComponentChildren, VNode } from "preact";
-import { render } from "preact-render-to-string";
 import type { ImageSample, StartEvent } from "../train/events.ts";
 import { duration, moment, number, percent, recipeValue, significant } from "./_format.ts";
 import { pngUri } from "./_image.ts";
 import { openPoints, paperError } from "./_paper.ts";
 import { drawPlot, type Plot, type Series, spanMeans } from "./_plot.ts";
-import { style } from "./_style.ts";
+import { renderDocument, Table } from "./document.tsx";
 import type { Run } from "./read_run.ts";
 import type { ClassError, RunResult } from "./run_result.ts";
 
@@ -21,28 +20,10 @@ const FIGURE_6_TOP = 20;
 
 /** The whole page. */
 export function renderPage(run: Run, result: RunResult): string {
-  return "<!DOCTYPE html>\n" + render(<Page run={run} result={result} />) + "\n";
-}
-
-interface Props {
-  readonly run: Run;
-  readonly result: RunResult;
-}
-
-function Page({ run, result }: Props): VNode {
-  return (
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta
-          http-equiv="Content-Security-Policy"
-          content="default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-        />
-        <title>{`${networkName(result)} on ${setName(result)}: ${result.run}`}</title>
-        <style dangerouslySetInnerHTML={{ __html: style }} />
-      </head>
-      <body>
+  return renderDocument({
+    title: `${networkName(result)} on ${setName(result)}: ${result.run}`,
+    children: (
+      <>
         <Headline run={run} result={result} />
         <main>
           <Notes run={run} />
@@ -53,9 +34,14 @@ function Page({ run, result }: Props): VNode {
           <RecipeSection run={run} result={result} />
           <Provenance run={run} />
         </main>
-      </body>
-    </html>
-  );
+      </>
+    ),
+  });
+}
+
+interface Props {
+  readonly run: Run;
+  readonly result: RunResult;
 }
 
 function Headline({ run, result }: Props): VNode {
@@ -724,26 +710,6 @@ function Hash({ of, value }: { of: string; value: string }): VNode {
     <div>
       {of}: <code>{value}</code>
     </div>
-  );
-}
-
-interface TableProps {
-  /** Unique in the page. */
-  readonly id: string;
-  readonly caption: string;
-  readonly class?: string;
-  readonly children: ComponentChildren;
-}
-
-/** A table that scrolls by itself, by keyboard as well, under a caption that does not. */
-function Table({ id, caption, class: kind, children }: TableProps): VNode {
-  return (
-    <figure>
-      <figcaption id={id}>{caption}</figcaption>
-      <div class="scroll" role="region" aria-labelledby={id} tabIndex={0}>
-        <table class={kind} aria-labelledby={id}>{children}</table>
-      </div>
-    </figure>
   );
 }
 

@@ -76,7 +76,8 @@ thead th { color: var(--muted); font-weight: 500; }
 .number { text-align: right; }
 .wide-table { width: 100%; }
 .departures th { white-space: nowrap; }
-.departures td:last-child { min-width: 12rem; }
+.departures td:last-child, .trials td:last-child { min-width: 12rem; }
+.whole { white-space: nowrap; }
 .confusion th, .confusion td { padding: .3rem .4rem; border: 0; text-align: right; }
 .confusion tbody th, .confusion thead tr:last-child td { text-align: left; white-space: nowrap; padding-left: 0; }
 .confusion thead th { vertical-align: bottom; height: 6.5rem; white-space: nowrap; }
@@ -96,6 +97,14 @@ thead th { color: var(--muted); font-weight: 500; }
 .fields dt { color: var(--muted); }
 .fields dd { margin: 0; text-align: right; overflow-wrap: anywhere; }
 .fields .departs dd { color: var(--alert); font-weight: 600; }
+.judgements { margin: .5rem 0 1.5rem; }
+.judgements div { display: grid; gap: .125rem 1.5rem; padding: .5rem 0; border-bottom: 1px solid var(--rule); }
+@media (min-width: 44rem), print { .judgements div { grid-template-columns: 13rem 1fr; } }
+.judgements dt, .judgements dd { margin: 0; min-width: 0; max-width: 50rem; overflow-wrap: anywhere; }
+.judgements p { margin: 0 0 .25rem; max-width: none; }
+.judgements .fail dt { color: var(--alert); font-weight: 600; }
+.judgements .outcome { display: inline-block; min-width: 4rem; font-size: .875rem; }
+.changes li { margin: .75rem 0; break-inside: avoid; }
 @media screen and (max-width: 30rem) {
   .confusion { font-size: .75rem; }
   .confusion th, .confusion td { padding: .2rem; }

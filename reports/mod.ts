@@ -6,6 +6,7 @@
  * @module
  */
 export {
+  identityProblem,
   parsePredictions,
   parseRunLog,
   type Predictions,

@@ -17,7 +17,7 @@ import {
   type StepEvent,
   type StopEvent,
 } from "../train/events.ts";
-import { explain, imageSample, layerStatistics, runEvent } from "./_event_schema.ts";
+import { explain, identity, imageSample, layerStatistics, runEvent } from "./_event_schema.ts";
 
 /** A run as its folder tells it; a resumed run stands as if it had never been stopped. */
 export interface Run {
@@ -209,6 +209,29 @@ export function parseRunLog(text: string): RunLog {
   }
   checkOrder(events);
   return { start, events, warnings };
+}
+
+/**
+ * What keeps the recipe, seed and classes that a file of weights names from
+ * being those of a run: a file can say anything.
+ *
+ * @param value The identity, as its JSON says it.
+ * @returns Where, what was expected and what was found; undefined if nothing is wrong.
+ *
+ * @example
+ * ```ts
+ * import { paper } from "../train/mod.ts";
+ * import { identityProblem } from "./read_run.ts";
+ * import { assertEquals, assertMatch } from "@std/assert";
+ *
+ * const identity = { recipe: paper("resnet20"), seed: 0, classes: 10 };
+ * assertEquals(identityProblem(identity), undefined);
+ * assertMatch(identityProblem({ ...identity, seed: -1 })!, /^seed: .*found -1$/);
+ * ```
+ */
+export function identityProblem(value: unknown): string | undefined {
+  const { error } = identity.safeParse(value);
+  return error && explain(error, value);
 }
 
 function checkOrder(events: readonly RunEvent[]): void {

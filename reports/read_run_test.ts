@@ -189,6 +189,41 @@ Deno.test("unknown, missing and impossible fields are refused by name", async ()
   }
 });
 
+Deno.test("a recipe that would hang or break its readers is refused by name", async () => {
+  const { recipe } = JSON.parse(linesOf(await fixtureFolder())[0]);
+  const { data, architecture } = recipe;
+  const cases: [object, string][] = [
+    [{ seed: 1e308 }, "seed"],
+    [{ seed: 2 ** 32 }, "seed"],
+    [{ recipe: { ...recipe, batchSize: 2 ** 32 } }, "recipe.batchSize"],
+    [{ recipe: { ...recipe, batchSize: 0 } }, "recipe.batchSize"],
+    [{ recipe: { ...recipe, data: { ...data, cropPadding: 128 } } }, "recipe.data.cropPadding"],
+    [
+      { recipe: { ...recipe, data: { ...data, split: { training: 45_001, validation: 5000 } } } },
+      "the split",
+    ],
+    [
+      { recipe: { ...recipe, architecture: { ...architecture, name: "resnet6000002" } } },
+      "recipe.architecture.name",
+    ],
+    [
+      {
+        recipe: {
+          ...recipe,
+          batchSize: 45_001,
+          data: { ...data, epochEnd: "drop-partial" },
+        },
+      },
+      "one whole batch",
+    ],
+  ];
+  for (const [change, part] of cases) {
+    const folder = await fixtureFolder();
+    changeEvent(folder, "start", (event) => ({ ...event, ...change }));
+    await assertRefused(folder, "line 1", part);
+  }
+});
+
 Deno.test("a log out of order is refused", async () => {
   const lines = linesOf(await fixtureFolder());
   const steps = lines.filter((line) => JSON.parse(line).type === "step");

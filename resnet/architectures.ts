@@ -28,6 +28,9 @@ export class ArchitectureError extends Error {
   override name = "ArchitectureError";
 }
 
+/** A name in a file must not ask for a graph that fills the memory. */
+const MOST_LAYERS = 10_000;
+
 const IMAGENET_BLOCKS: Readonly<Record<number, readonly number[]>> = {
   18: [2, 2, 2, 2],
   34: [3, 4, 6, 3],
@@ -78,6 +81,11 @@ export function architecture(
       `"${name}": a CIFAR net of the paper has depth 6n+2 with n of 1 or more, and ${depth} is not; the nearest are ${below} and ${
         below + 6
       }. The legal forms are ${ARCHITECTURE_FORMS}`,
+    );
+  }
+  if (depth > MOST_LAYERS) {
+    throw new ArchitectureError(
+      `"${name}": nets of up to ${MOST_LAYERS} layers are built, and this has ${depth}; the paper's deepest has 1202`,
     );
   }
   return cifarNet(full, (depth - 2) / 6, match[1] === "plain");

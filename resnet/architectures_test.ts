@@ -105,6 +105,7 @@ Deno.test("the dense layer has as many units as classes", () => {
 
 Deno.test("a depth that is not 6n+2 is refused with its neighbours", () => {
   assertThrows(() => architecture("resnet21"), ArchitectureError, "the nearest are 20 and 26");
+  assertThrows(() => architecture("resnet6000002"), ArchitectureError, "up to 10000 layers");
   assertThrows(() => architecture("plain2"), ArchitectureError, "the nearest are 8 and 14");
   // No CIFAR net has 18 layers, and plain nets of the ImageNet layout are not built.
   assertThrows(() => architecture("plain18"), ArchitectureError, "the nearest are 14 and 20");

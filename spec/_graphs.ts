@@ -12,14 +12,40 @@ import {
 /** A graph's convolution with what was inferred for it. */
 export type Convolution = Extract<Node, ConvolutionSpec>;
 
+/** A graph's nodes by their names, and by the names whose output they take. */
+interface Index {
+  readonly nodes: ReadonlyMap<string, Node>;
+  readonly consumers: ReadonlyMap<string, readonly Node[]>;
+}
+
+/** Made once for each graph: searching all nodes for each name grows with the square of the depth. */
+const indexes = new WeakMap<Graph, Index>();
+
+function indexOf(graph: Graph): Index {
+  const made = indexes.get(graph);
+  if (made) return made;
+  const nodes = new Map(graph.nodes.map((node) => [node.name, node]));
+  const consumers = new Map<string, Node[]>();
+  for (const node of graph.nodes) {
+    for (const input of new Set(inputsOf(node))) {
+      const others = consumers.get(input);
+      if (others) others.push(node);
+      else consumers.set(input, [node]);
+    }
+  }
+  const index = { nodes, consumers };
+  indexes.set(graph, index);
+  return index;
+}
+
 /** The node called `name`; undefined for the network's input. */
 export function find(graph: Graph, name: string): Node | undefined {
-  return graph.nodes.find((node) => node.name === name);
+  return indexOf(graph).nodes.get(name);
 }
 
 /** The nodes that take the output of `name`. */
 export function consumersOf(graph: Graph, name: string): readonly Node[] {
-  return graph.nodes.filter((node) => inputsOf(node).includes(name));
+  return indexOf(graph).consumers.get(name) ?? [];
 }
 
 /** The nodes of one kind. */

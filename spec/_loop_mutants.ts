@@ -1,6 +1,6 @@
 /**
  * Runs of the real training loop over the null engine: as the paper has them,
- * and with one fault each. Images are made up, 4 by 4 pixels and black; all
+ * and with one fault each. Images are made up, one black pixel each; all
  * else is the paper's recipe on data that calls itself CIFAR-10.
  */
 import { CIFAR10, type Dataset } from "../data/mod.ts";
@@ -35,8 +35,8 @@ const CLASSES = 10;
 
 function blackImages(count: number): ByteImages {
   return {
-    ...{ count, height: 4, width: 4, channels: 3, classes: CLASSES },
-    pixels: new Uint8Array(count * 4 * 4 * 3),
+    ...{ count, height: 1, width: 1, channels: 3, classes: CLASSES },
+    pixels: new Uint8Array(count * 3),
     labels: Uint8Array.from({ length: count }, (_, i) => Math.floor(i * CLASSES / count)),
   };
 }

@@ -31,7 +31,7 @@ function images(count: number, size: number, substream: number): ByteImages {
  */
 export function smallSubject(
   net = "resnet8",
-  size = 16,
+  size = 8,
   changes: RecipeChanges = {},
 ): Promise<Required<NumericSubject> & Disposable> {
   const scaled = vary(paper(net), {

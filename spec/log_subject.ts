@@ -97,8 +97,10 @@ export async function logSubjectOf(
   const { events } = parseRunLog(new TextDecoder().decode(log));
   const run = loggedRun(events);
   const files: NamedFile[] = [];
-  /** The file's text, where it is the one that the log names. */
-  const readNamed = async ({ path, sha256 }: FileReference): Promise<string | undefined> => {
+  /** The file's bytes, where it is the one that the log names. */
+  const readNamed = async (
+    { path, sha256 }: FileReference,
+  ): Promise<Uint8Array | undefined> => {
     const bytes = await read(path);
     const digest = bytes &&
       new Uint8Array(await crypto.subtle.digest("SHA-256", new Uint8Array(bytes))).toHex();
@@ -108,16 +110,16 @@ export async function logSubjectOf(
       ? `its SHA-256 is ${digest}, the log says ${sha256}`
       : undefined;
     files.push({ path, problem });
-    return problem ? undefined : new TextDecoder().decode(bytes);
+    return problem ? undefined : bytes;
   };
   /** What a file holds; a file that does not parse is as good as none. */
   const parseNamed = async <T>(
     file: FileReference | undefined,
     parse: (text: string) => T,
   ): Promise<T | undefined> => {
-    const text = file && await readNamed(file);
+    const bytes = file && await readNamed(file);
     try {
-      return text === undefined ? undefined : parse(text);
+      return bytes && parse(new TextDecoder().decode(bytes));
     } catch (error) {
       if (!(error instanceof SyntaxError || error instanceof RunLogError)) throw error;
       const { path } = files.pop()!;

@@ -581,13 +581,14 @@ export function judgeDepartures(recipe: Recipe): Finding {
 
 /** What was drawn in the first two epochs. */
 function drawnOutcomes(batchPlan: (iteration: number) => BatchPlan) {
-  const counts = new Map<string, number>();
-  const last = new Map<number, string>();
+  const counts = new Map<number, number>();
+  const last = new Map<number, number>();
   let images = 0, repeated = 0, agreeing = 0;
   for (let iteration = 1; iteration <= 2 * 352; iteration++) {
     const { indices, cropY, cropX, flip } = batchPlan(iteration);
-    for (const [j, index] of indices.entries()) {
-      const outcome = `${cropY[j]},${cropX[j]},${flip[j]}`;
+    for (let j = 0; j < indices.length; j++) {
+      const index = indices[j];
+      const outcome = cropY[j] << 16 | cropX[j] << 8 | flip[j];
       counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
       const before = last.get(index);
       if (before !== undefined) repeated++;
@@ -609,14 +610,19 @@ export function badKernels(graph: Graph, weights: Weights, fan: "in" | "out"): s
     if (data === undefined) return [`${name} has no initial weights`];
     const [outputs, inputs, ...window] = shape; // [O, I, H, W] or [O, I]
     const std = Math.sqrt(2 / (sizeOf(window) * (fan === "in" ? inputs : outputs)));
-    const moment = (power: number) =>
-      data.reduce((sum, w) => sum + (w / std) ** power, 0) / data.length;
+    let sum = 0, squares = 0, fourthPowers = 0;
+    for (const w of data) {
+      const z = w / std, square = z * z;
+      sum += z;
+      squares += square;
+      fourthPowers += square * square;
+    }
     // Standard errors of the sample moments of N values of a standard normal distribution.
     const n = data.length;
     const moments = [
-      { what: "mean", found: moment(1), expected: 0, error: Math.sqrt(1 / n) },
-      { what: "variance", found: moment(2), expected: 1, error: Math.sqrt(2 / n) },
-      { what: "fourth moment", found: moment(4), expected: 3, error: Math.sqrt(96 / n) },
+      { what: "mean", found: sum / n, expected: 0, error: Math.sqrt(1 / n) },
+      { what: "variance", found: squares / n, expected: 1, error: Math.sqrt(2 / n) },
+      { what: "fourth moment", found: fourthPowers / n, expected: 3, error: Math.sqrt(96 / n) },
     ];
     return moments.filter(({ found, expected, error }) =>
       !(Math.abs(found - expected) <= 6 * error)

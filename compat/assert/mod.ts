@@ -22,8 +22,15 @@ function show(value: unknown): string {
   return inspect(value, { depth: 8, maxArrayLength: 100, sorted: true });
 }
 
-function check(condition: boolean, message: string, note?: string): asserts condition {
-  if (!condition) throw new AssertionError(note ? `${message}: ${note}` : `${message}.`);
+/** @param message A function where it shows whole values, which takes time that most checks need not. */
+function check(
+  condition: boolean,
+  message: string | (() => string),
+  note?: string,
+): asserts condition {
+  if (condition) return;
+  const text = typeof message === "string" ? message : message();
+  throw new AssertionError(note ? `${text}: ${note}` : `${text}.`);
 }
 
 /**
@@ -82,14 +89,14 @@ export function assertFalse(expr: unknown, msg = ""): asserts expr is false | 0 
 export function assertEquals<T>(actual: T, expected: T, msg?: string): void {
   check(
     equal(actual, expected),
-    `Values are not equal\n  actual:   ${show(actual)}\n  expected: ${show(expected)}`,
+    () => `Values are not equal\n  actual:   ${show(actual)}\n  expected: ${show(expected)}`,
     msg,
   );
 }
 
 /** Asserts that two values are not deeply equal. */
 export function assertNotEquals<T>(actual: T, expected: T, msg?: string): void {
-  check(!equal(actual, expected), `Expected values not to be equal: ${show(actual)}`, msg);
+  check(!equal(actual, expected), () => `Expected values not to be equal: ${show(actual)}`, msg);
 }
 
 /** Asserts that `Object.is(actual, expected)`. */

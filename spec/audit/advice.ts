@@ -11,6 +11,8 @@ export interface Change {
 }
 
 const NOT_MEASURED = "not measured";
+/** Where the figures of short trainings come from; `deno task ablations` makes them anew. */
+const MEASURED = "after 400 iterations of ResNet-20 on CIFAR-10, one seed (deno task ablations)";
 
 /**
  * Changes by the rule that fails. First what stops learning, then what takes the
@@ -21,12 +23,12 @@ const CHANGES: readonly Change[] = [
   {
     rule: "negative-logits",
     change: "Remove the ReLU after the last layer: it stops the gradient of every negative output.",
-    cost: NOT_MEASURED,
+    cost: `90.00% test error against 46.37% ${MEASURED}`,
   },
   {
     rule: "batch-norm",
     change: "Put batch normalisation right behind each convolution, projections included.",
-    cost: NOT_MEASURED,
+    cost: `without it on the projections alone 55.69% test error against 43.88% ${MEASURED}`,
   },
   {
     rule: "activation",

@@ -1,12 +1,14 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { modelFile, type ModelName } from "../../resnet/_foreign_models.ts";
 import {
   architecture,
   initialise,
   parametersOf,
   type Tensor,
+  WeightFileError,
   type Weights,
 } from "../../resnet/mod.ts";
+import { paper } from "../../train/mod.ts";
 import { audit, type AuditReport, type AuditSubject, triable } from "./audit.ts";
 import { formatAudit } from "./format.ts";
 import type { Preprocessing } from "./preprocessings.ts";
@@ -117,6 +119,24 @@ Deno.test("weights alone: what names and shapes cannot tell is neither passed no
   assertEquals(idsOf(report, "pass").sort(), ["depth", "no-bias", "parameters"]);
   assertStringIncludes(report.verdict, "ResNet-20 or plain-20 of the paper");
   assertEquals(report.candidates.length, 6);
+});
+
+Deno.test("metadata that describes no run is refused, not believed", () => {
+  const weights = initialise(architecture("resnet20"), 1, "in");
+  const recipe = paper("resnet20");
+  const identity = { recipe, seed: 0, classes: 10, dataHashes: {}, meanSha256: "" };
+  assertEquals(weightsSubject("net", weights, identity).candidates.length, 1);
+  const { initialisation: _, ...broken } = recipe;
+  for (
+    const [bad, part] of [
+      [{ ...identity, recipe: broken as typeof recipe }, "recipe.initialisation"],
+      [{ ...identity, recipe: { ...recipe, batchSize: 2 ** 32 } }, "recipe.batchSize"],
+      [{ ...identity, seed: -1 }, "seed"],
+      [{ ...identity, classes: 1e308 }, "classes"],
+    ] as const
+  ) {
+    assertThrows(() => weightsSubject("net", weights, bad), WeightFileError, part);
+  }
 });
 
 Deno.test("weights alone: what names and shapes tell is judged", async () => {

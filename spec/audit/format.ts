@@ -1,13 +1,14 @@
 /** An audit's report as text for a terminal. */
-import type { Judgement, Tier } from "../rule.ts";
-import type { AuditReport, FeatureMap } from "./audit.ts";
-
-const TIERS: Readonly<Record<Tier, string>> = {
-  static: "What the network and the recipe are",
-  numeric: "What an engine shows when it is probed",
-  log: "What the run's log shows",
-  statistical: "What several runs show together",
-};
+import type { Judgement } from "../rule.ts";
+import {
+  byOutcome,
+  HEADINGS,
+  layerRows,
+  sharedAssumptions,
+  TIERS,
+  trialTable,
+} from "./_content.ts";
+import type { AuditReport } from "./audit.ts";
 
 /**
  * The report: the verdict first, then what it rests on, then what to change.
@@ -33,19 +34,19 @@ const TIERS: Readonly<Record<Tier, string>> = {
 export function formatAudit(report: AuditReport): string {
   return [
     [`${report.target}: ${report.form}`, "", report.verdict],
-    section("What it may be", candidateLines(report)),
-    section("Notes", report.notes.map((note) => `- ${note}`)),
-    section("Layer by layer", mapLines(report.featureMaps)),
-    section("Tried on images", trialLines(report)),
+    section(HEADINGS.candidates, candidateLines(report)),
+    section(HEADINGS.notes, report.notes.map((note) => `- ${note}`)),
+    section(HEADINGS.layers, aligned(layerRows(report.featureMaps))),
+    section(HEADINGS.trials, trialLines(report)),
     ...Object.entries(TIERS).map(([tier, title]) =>
       section(title, ruleLines(report.judgements.filter((judgement) => judgement.tier === tier)))
     ),
     section(
-      "Open in the paper: choices, not judged",
+      HEADINGS.choices,
       report.choices.map(({ question, choice }) => `- ${question} ${choice ?? "Not observable."}`),
     ),
     section(
-      "What to change, most effective first",
+      HEADINGS.changes,
       report.changes.map(({ rule, change, cost }, i) =>
         `${i + 1}. ${change} [${rule}; what it costs: ${cost}]`
       ),
@@ -58,10 +59,7 @@ function section(title: string, lines: readonly string[]): string[] {
 }
 
 function candidateLines({ candidates }: AuditReport): string[] {
-  const shared = (candidates[0]?.assumptions ?? [])
-    .filter((assumption) =>
-      candidates.every(({ assumptions }) => assumptions.includes(assumption))
-    );
+  const shared = sharedAssumptions(candidates);
   return [
     ...candidates.map(({ name, depth, parameters, possible }) =>
       `- ${name}: ${depth} weighted layers, ${parameters.toLocaleString("en-US")} parameters${
@@ -72,53 +70,20 @@ function candidateLines({ candidates }: AuditReport): string[] {
   ];
 }
 
-/** Layers in a row with the same operation and shape share a line. */
-function mapLines(maps: readonly FeatureMap[]): string[] {
-  const rows: { first: string; last: string; count: number; what: string; shape: string }[] = [];
-  for (const { layer, what, shape } of maps) {
-    const before = rows.at(-1);
-    if (before?.what === what && before.shape === shape.join("x")) {
-      before.last = layer;
-      before.count++;
-    } else rows.push({ first: layer, last: layer, count: 1, what, shape: shape.join("x") });
-  }
-  const cells = rows.map(({ first, last, count, what, shape }) => [
-    count === 1 ? first : `${first} to ${last}`,
-    count === 1 ? what : `${count} times ${what}`,
-    shape,
-  ]);
-  return aligned(cells);
-}
-
-function trialLines({ trials, screened, testError }: AuditReport): string[] {
-  if (!screened) return [];
-  const round = `${screened.trials} trials on ${screened.images.toLocaleString("en-US")} images`;
-  const rows = trials.map(({ candidate, preprocessing, channels, errors, images, standing, p }) => [
-    `${(100 * errors / images).toFixed(2)}%`,
-    `${errors} of ${images.toLocaleString("en-US")}`,
-    standing === "best" ? "best" : `${standing}, p = ${Number(p.toPrecision(2))}`,
-    channels,
-    `${candidate}; ${preprocessing}`,
-  ]);
-  return [
-    testError
-      ? `${round}; the leaders there, on all:`
-      : `${round}; none does better than guessing. The first:`,
-    ...aligned(rows),
-  ];
+function trialLines(report: AuditReport): string[] {
+  const table = trialTable(report);
+  return table ? [`${table.caption}:`, ...aligned(table.rows)] : [];
 }
 
 /** Fails first, then passes; what cannot be observed is summed up by its reason. */
 function ruleLines(judgements: readonly Judgement[]): string[] {
-  const of = (outcome: Judgement["outcome"]) =>
-    judgements.filter((judgement) => judgement.outcome === outcome);
-  const silent = Map.groupBy(of("not-observable"), ({ evidence }) => evidence);
+  const { fails, passes, silent } = byOutcome(judgements);
   return [
-    ...of("fail").map(({ id, section, requirement, evidence }) =>
+    ...fails.map(({ id, section, requirement, evidence }) =>
       `FAIL ${id} (${section}): ${requirement}\n     ${evidence}`
     ),
-    ...of("pass").map(({ id, evidence }) => `pass ${id}: ${evidence}`),
-    ...[...silent].map(([evidence, rules]) =>
+    ...passes.map(({ id, evidence }) => `pass ${id}: ${evidence}`),
+    ...silent.map(([evidence, rules]) =>
       `not observable: ${rules.map(({ id }) => id).join(", ")} (${evidence})`
     ),
   ];

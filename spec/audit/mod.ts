@@ -9,6 +9,7 @@ export * from "./audit.ts";
 export * from "./compare.ts";
 export { formatAudit } from "./format.ts";
 export * from "./identify.ts";
+export { auditPage } from "./page.tsx";
 export * from "./preprocessings.ts";
 export {
   type RankedTrial,

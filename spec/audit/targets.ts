@@ -1,10 +1,12 @@
 /** What an audit can be pointed at, read into what it judges. */
+import { identityProblem } from "../../reports/mod.ts";
 import {
   architecture,
   decodeOnnx,
   type Graph,
   OnnxOperatorError,
   parametersOf,
+  WeightFileError,
   type Weights,
 } from "../../resnet/mod.ts";
 import type { RunIdentity, StartEvent } from "../../train/mod.ts";
@@ -45,12 +47,19 @@ export function architectureSubject(name: string): AuditSubject {
  * @param weights The file's arrays under its own names.
  * @param identity What the file says of its training, if it says anything.
  * @returns What is judged.
+ * @throws {WeightFileError} If what it says is of no run of this module.
  */
 export function weightsSubject(
   target: string,
   weights: Weights,
   identity?: RunIdentity,
 ): AuditSubject {
+  const problem = identity && identityProblem(identity);
+  if (problem !== undefined) {
+    throw new WeightFileError(
+      `${target}: what the metadata says of the run must be a recipe of this module: ${problem}; remove the metadata to have the weights judged alone`,
+    );
+  }
   const { candidates, naming, census, findings, ignored } = identify(weights);
   const claims = identity && claimsOf(identity.recipe, identity.seed);
   const claimed = identity ? candidates.filter(({ graph }) => isClaimed(graph, identity)) : [];

@@ -1,9 +1,9 @@
 /** What an engine does with its images: augmentation and evaluation. */
 import { assertAlmostEquals, assertEquals } from "@std/assert";
-import { normalisedBatch } from "../../data/mod.ts";
-import { architecture } from "../../resnet/architectures.ts";
-import { buildGraph } from "../../resnet/graph.ts";
-import { assertTensorClose } from "../_compare.ts";
+import { normalisedBatch } from "../data/mod.ts";
+import { architecture } from "../resnet/architectures.ts";
+import { buildGraph } from "../resnet/graph.ts";
+import { assertTensorClose } from "../spec/_compare.ts";
 import {
   optionsFor,
   planFor,
@@ -11,7 +11,7 @@ import {
   randomState,
   testEveryEngine,
   withEngine,
-} from "../../engine/_testing.ts";
+} from "./_testing.ts";
 
 const RESNET = architecture("resnet8", { inputShape: [4, 4, 3] });
 

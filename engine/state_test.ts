@@ -1,7 +1,7 @@
 /** The state of an engine: what a checkpoint needs of it, and what a refused call leaves behind. */
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { architecture } from "../../resnet/architectures.ts";
-import { sizeOf, truncate } from "../../resnet/graph.ts";
+import { architecture } from "../resnet/architectures.ts";
+import { sizeOf, truncate } from "../resnet/graph.ts";
 import {
   optionsFor,
   planFor,
@@ -10,7 +10,7 @@ import {
   testEveryEngine,
   uniform,
   withEngine,
-} from "../../engine/_testing.ts";
+} from "./_testing.ts";
 import {
   type BatchPlan,
   type Engine,
@@ -18,7 +18,7 @@ import {
   type EngineFactory,
   type EngineOptions,
   type TrainingState,
-} from "../../engine/mod.ts";
+} from "./mod.ts";
 
 const GRAPH = architecture("resnet8", { inputShape: [4, 4, 3] });
 const IMAGE = sizeOf(GRAPH.inputShape);

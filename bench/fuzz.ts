@@ -1,0 +1,272 @@
+/**
+ * Throws damaged files at every reader: each must come out as read or as
+ * refused by the format's own error, soon and in little memory.
+ *
+ * `deno task fuzz --mutations 10000 --seed 1`
+ */
+import { COMMON, type FlagValues, integer } from "../cli/_flags.ts";
+import { main, type Outcome } from "../cli/_main.ts";
+import { RandomStream } from "../random/philox.ts";
+import { readRun, RunLogError, runResult } from "../reports/mod.ts";
+import { MODEL_NAMES, modelFile } from "../resnet/_foreign_models.ts";
+import { FILES } from "../resnet/_weight_file_fixtures.ts";
+import { decodeWeights, WeightFileError } from "../resnet/mod.ts";
+import { DATASET } from "../spec/_loop_mutants.ts";
+import { audit, onnxSubject, runSubject, weightsSubject } from "../spec/audit/mod.ts";
+import { logSubjectOf } from "../spec/log_subject.ts";
+import {
+  EVENTS_FILE,
+  identityOf,
+  MemoryRun,
+  nullEngineFactory,
+  paper,
+  train,
+  WEIGHTS_FILE,
+  weightsOf,
+  withIterations,
+} from "../train/mod.ts";
+import { type Damage, damage } from "./_damage.ts";
+
+/** The longest that any file of this size may take. */
+const LONGEST_SECONDS = 5;
+/** What reading may add to the process, beside the file's own size. */
+const MOST_BYTES = 512 * 1024 * 1024;
+
+/** A kind of file: good examples, and its reader as `deno task audit` has it. */
+interface Format {
+  readonly name: string;
+  readonly examples: readonly Uint8Array[];
+  readonly read: (bytes: Uint8Array) => Promise<unknown>;
+  readonly refusal: new (message: string) => Error;
+  /** Whether a file of which the end is missing must be refused. */
+  readonly endsKnown: boolean;
+}
+
+/** What became of the damaged files of a format. */
+export interface Tally {
+  readonly format: string;
+  readonly files: number;
+  readonly read: number;
+  readonly refused: number;
+  readonly slowestMilliseconds: number;
+  /** The most that one file added to the resident memory. */
+  readonly mostBytes: number;
+  /** Breaches of the rules: which file, by which damage, and what happened. */
+  readonly faults: readonly string[];
+}
+
+/**
+ * Reads damaged files of every format.
+ *
+ * @param mutations How many in all; every format gets the same share.
+ * @param seed Of the damage: equal seeds make equal files.
+ * @param onBegin Called before each file, to find one that never ends.
+ * @returns What became of them, by format.
+ */
+export async function fuzz(
+  mutations: number,
+  seed: number,
+  onBegin: (format: string, index: number) => void = () => {},
+): Promise<Tally[]> {
+  const formats = await makeFormats();
+  const tallies: Tally[] = [];
+  for (const format of formats) {
+    tallies.push(
+      await fuzzFormat(
+        format,
+        Math.ceil(mutations / formats.length),
+        seed,
+        (index) => onBegin(format.name, index),
+      ),
+    );
+  }
+  return tallies;
+}
+
+async function fuzzFormat(
+  { name, examples, read, refusal, endsKnown }: Format,
+  files: number,
+  seed: number,
+  onBegin: (index: number) => void,
+): Promise<Tally> {
+  // The first reading compiles code; the undamaged files must be read, or all would be vain.
+  for (const example of examples) await read(example);
+  const count = { read: 0, refused: 0, slowestMilliseconds: 0, mostBytes: 0 };
+  const faults: string[] = [];
+  for (let index = 0; index < files; index++) {
+    onBegin(index);
+    const random = new RandomStream(seed, "probe", index);
+    const damaged = damage(examples, index % examples.length, random);
+    const breach = (what: string) =>
+      faults.push(`${name}, file ${index} of seed ${seed} (${damaged.kind}): ${what}`);
+
+    const before = Deno.memoryUsage().rss;
+    const start = performance.now();
+    let refused: unknown;
+    try {
+      await read(damaged.bytes);
+      count.read++;
+    } catch (error) {
+      refused = error;
+      count.refused++;
+    }
+    const milliseconds = performance.now() - start;
+    const bytes = Deno.memoryUsage().rss - before;
+
+    for (const problem of problemsOf(damaged, refused, refusal, endsKnown)) breach(problem);
+    if (milliseconds > 1000 * LONGEST_SECONDS) breach(`a hang: ${milliseconds.toFixed(0)} ms`);
+    if (bytes > damaged.bytes.length + MOST_BYTES) {
+      breach(`${mebibytes(bytes)} for a file of ${damaged.bytes.length} bytes`);
+    }
+    count.slowestMilliseconds = Math.max(count.slowestMilliseconds, milliseconds);
+    count.mostBytes = Math.max(count.mostBytes, bytes);
+  }
+  return { format: name, files, ...count, faults };
+}
+
+/** What is wrong with how a file was taken; nothing, if it is as it must be. */
+function problemsOf(
+  { kind, hostile }: Damage,
+  error: unknown,
+  refusal: Format["refusal"],
+  endsKnown: boolean,
+): string[] {
+  if (error === undefined) {
+    if (hostile !== undefined) return [`accepted, though it asks for ${hostile}`];
+    return kind === "cut" && endsKnown ? ["accepted, though its end is missing"] : [];
+  }
+  if (!(error instanceof refusal)) {
+    return [`not the format's own error: ${error instanceof Error ? error.stack : error}`];
+  }
+  if (error.message.trim() === "") return ["refused without a message"];
+  return hostile !== undefined && !error.message.includes(hostile)
+    ? [`refused for another reason than ${hostile}: ${error.message}`]
+    : [];
+}
+
+async function makeFormats(): Promise<Format[]> {
+  const files = (...names: (keyof typeof FILES)[]) =>
+    names.map((name) => Uint8Array.fromBase64(FILES[name]));
+  const run = await shortRun();
+  const stopped = await shortRun(30);
+  const weights = {
+    read: async (bytes: Uint8Array) => {
+      const { tensors, metadata } = decodeWeights(bytes, "fuzzed");
+      return await audit(weightsSubject("fuzzed", weightsOf(tensors), identityOf(metadata)));
+    },
+    ...{ refusal: WeightFileError, endsKnown: true },
+  };
+  return [
+    { name: "PyTorch, legacy", examples: files("pytorchLegacyNested"), ...weights },
+    {
+      name: "PyTorch, zip",
+      examples: files(
+        "pytorchZip",
+        "pytorchZipProtocol4",
+        "pytorchZipDeflated",
+        "pytorchZipBatchNorm",
+      ),
+      ...weights,
+    },
+    {
+      name: "safetensors",
+      examples: [...files("safetensors"), run.files.get(WEIGHTS_FILE)!],
+      ...weights,
+    },
+    {
+      name: "ONNX",
+      examples: await Promise.all(MODEL_NAMES.map(modelFile)),
+      read: async (bytes) => await audit(onnxSubject("fuzzed", bytes)),
+      ...{ refusal: WeightFileError, endsKnown: true },
+    },
+    {
+      name: "event log",
+      examples: await Promise.all([run.read(EVENTS_FILE), stopped.read(EVENTS_FILE)]),
+      read: async (bytes) => {
+        const readFile = (path: string) =>
+          path.endsWith(EVENTS_FILE) ? Promise.resolve(bytes) : run.read(path);
+        const subject = runSubject("fuzzed", await logSubjectOf("fuzzed", readFile));
+        return [await audit(subject), runResult(await readRun("fuzzed", readFile))];
+      },
+      // A run that is killed leaves a log that breaks off anywhere.
+      ...{ refusal: RunLogError, endsKnown: false },
+    },
+  ];
+}
+
+/** A run of the real loop, which trains nothing. */
+async function shortRun(stopAfter?: number): Promise<MemoryRun> {
+  const folder = new MemoryRun();
+  await train({
+    recipe: withIterations(paper("resnet20"), 60),
+    ...{ seed: 0, dataset: () => Promise.resolve(DATASET), engine: nullEngineFactory },
+    ...{ engineReason: "readers are tested", out: "/run", open: folder.open, stopAfter },
+    ...{ logEvery: 5, evalEvery: 20, checkpointEvery: 20 },
+    ...{ versions: {}, revision: null, command: [] },
+  });
+  return folder;
+}
+
+const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
+
+const FLAGS = {
+  mutations: integer("damaged files in all; 10,000 by default", 1),
+  seed: integer("of the damage; 1 by default", 0, 0xffffffff),
+  ...COMMON,
+} as const;
+
+const command = {
+  usage: "deno task fuzz",
+  summary: "Reads damaged files of every format: each must be read or refused, soon, in little\n" +
+    "memory. Exit status: 0 where all were, else 1.",
+  flags: FLAGS,
+} as const;
+
+async function run(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
+  const { mutations = 10_000, seed = 1 } = flags;
+  using watch = new Watch();
+  const tallies = await fuzz(mutations, seed, (format, index) => watch.begin(format, index));
+  const faults = tallies.flatMap(({ faults }) => faults);
+  const rows = tallies.map((tally) => [
+    tally.format,
+    ...[tally.files, tally.read, tally.refused, tally.faults.length].map(String),
+    `${tally.slowestMilliseconds.toFixed(0)} ms`,
+    mebibytes(tally.mostBytes),
+  ]);
+  const lines = [["format", "files", "read", "refused", "faults", "slowest", "memory"], ...rows]
+    .map((row) => row[0].padEnd(16) + row.slice(1).map((cell) => cell.padStart(9)).join(""));
+  return {
+    text: [...lines, ...faults].join("\n"),
+    json: tallies,
+    status: faults.length > 0 ? 1 : 0,
+  };
+}
+
+/** Names the file whose reading does not end, from a thread of its own. */
+class Watch implements Disposable {
+  readonly #worker: Worker;
+
+  constructor() {
+    // A data URL needs no permission, where a file would need to be read.
+    const source = `
+      let file, since = Infinity;
+      onmessage = ({ data }) => { file = data; since = Date.now(); };
+      setInterval(() => {
+        const seconds = (Date.now() - since) / 1000;
+        if (seconds > ${LONGEST_SECONDS}) console.error("a hang: " + file);
+      }, ${1000 * LONGEST_SECONDS});`;
+    this.#worker = new Worker(`data:text/javascript,${encodeURIComponent(source)}`, {
+      type: "module",
+    });
+  }
+
+  begin(format: string, index: number): void {
+    this.#worker.postMessage(`${format}, file ${index}`);
+  }
+
+  [Symbol.dispose](): void {
+    this.#worker.terminate();
+  }
+}
+
+if (import.meta.main) await main(command, run);

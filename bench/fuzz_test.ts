@@ -1,0 +1,48 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { RandomStream } from "../random/philox.ts";
+import { decodeWeights, WeightFileError } from "../resnet/mod.ts";
+import { FILES } from "../resnet/_weight_file_fixtures.ts";
+import { damage } from "./_damage.ts";
+import { fuzz } from "./fuzz.ts";
+
+Deno.test("damaged files are read or refused, soon and in little memory", async () => {
+  const tallies = await fuzz(600, 1);
+  assertEquals(tallies.flatMap(({ faults }) => faults), []);
+  for (const { format, files, read, refused } of tallies) {
+    assertEquals(files, 120);
+    assertEquals(read + refused, files);
+    // A tally that knows one outcome alone would say that no reader was reached.
+    assert(read > 0 && refused > 50, `${format}: ${read} read, ${refused} refused`);
+  }
+});
+
+Deno.test("equal seeds damage alike, and every kind of damage is done", () => {
+  const file = Uint8Array.fromBase64(FILES.pytorchLegacyNested);
+  const drawn = (seed: number) =>
+    Array.from({ length: 100 }, (_, i) => damage([file], 0, new RandomStream(seed, "probe", i)));
+  assertEquals(drawn(1), drawn(1));
+  assertEquals(
+    [...new Set(drawn(1).map(({ kind }) => kind))].toSorted(),
+    ["cut", "flip", "global", "length", "splice"],
+  );
+  assert(drawn(1).filter(({ bytes }) => bytes.length !== file.length).length > 25);
+});
+
+Deno.test("a pickle that asks for code is refused by the code's name", () => {
+  const file = Uint8Array.fromBase64(FILES.pytorchLegacyNested);
+  let asked = 0;
+  for (let i = 0; i < 400; i++) {
+    const { bytes, hostile } = damage([file], 0, new RandomStream(2, "probe", i));
+    if (hostile === undefined) continue;
+    asked++;
+    try {
+      decodeWeights(bytes, "w");
+    } catch (error) {
+      assert(error instanceof WeightFileError);
+      assertStringIncludes(error.message, `asks for "${hostile}"`);
+      continue;
+    }
+    throw new Error(`${hostile} was accepted`);
+  }
+  assert(asked > 30);
+});

@@ -163,20 +163,17 @@ export class RandomStream {
    * @throws {RangeError} If the bound is another.
    */
   below(bound: number): number {
-    if (!Number.isInteger(bound) || bound < 1 || bound > 0x100000000) {
+    const divisor = bound >>> 0;
+    if (divisor !== bound || divisor === 0) {
+      if (bound === 0x100000000) return this.word();
       throw new RangeError(`a bound is a whole number from 1 to 4294967296, found ${bound}`);
     }
-    return bound === 0x100000000 ? this.word() : this.#below(bound);
-  }
-
-  /** {@linkcode below} for a whole number from 1 to 2^32 - 1: `>>> 0` keeps it to 32-bit arithmetic. */
-  #below(bound: number): number {
     let word = this.word();
     // Only a word within `bound` of 2^32 can lie past the last whole multiple: look only then.
-    if (word >>> 0 >= -bound >>> 0) {
+    if (word >= -divisor >>> 0) {
       while (word >= 0x100000000 - 0x100000000 % bound) word = this.word();
     }
-    return (word >>> 0) % (bound >>> 0);
+    return (word >>> 0) % divisor; // both known to be 32-bit: no division of floats
   }
 
   /** Normal with mean 0 and variance 1 (Box-Muller). */
@@ -195,7 +192,7 @@ export class RandomStream {
   /** Fisher-Yates shuffle in place. */
   shuffle(values: Uint32Array): Uint32Array {
     for (let i = values.length - 1; i > 0; i--) {
-      const j = this.#below(i + 1);
+      const j = this.below(i + 1);
       const value = values[i];
       values[i] = values[j];
       values[j] = value;

@@ -77,9 +77,9 @@ async function makePaperRun(recipe: Recipe, stopAfter: readonly number[]): Promi
   return { subject: await runLoop(folder, { recipe }), stops };
 }
 
-/** A new run with a fault: by ResNet-20's recipe if the fault names no other. */
+/** A new run with a fault: on ResNet-8, the smallest net, if the fault names no other recipe. */
 export function faultyRun(fault: Fault): Promise<LogSubject> {
-  return runLoop(new MemoryRun(), fault);
+  return runLoop(new MemoryRun(), { recipe: paper("resnet8"), ...fault });
 }
 
 /** The paper's run of ResNet-20, gone on with from one of its stops with a fault. */

@@ -4,7 +4,7 @@
 import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { fileURLToPath } from "node:url";
 import { loadDataset, measureNormalisation } from "../data/mod.ts";
-import { readRun } from "../reports/mod.ts";
+import { readRun } from "../reports/read_run.ts";
 import { MemoryRun, paper, type RunEvent, vary } from "../train/mod.ts";
 import { faultyRun, paperRun } from "./_loop_mutants.ts";
 import { LOG_RULES } from "./log_rules.ts";

@@ -861,7 +861,7 @@ export const LOG_RULES: readonly Rule<LogSubject>[] = defineRules([
         startWeights: {
           path: "pretrained.safetensors",
           sha256: "0".repeat(64),
-          weights: initialise(architecture("resnet20"), 9, "in"),
+          weights: initialise(architecture("resnet8"), 9, "in"),
         },
       })),
       badLines("start", "a file of weights in the log", "the net was trained before", () => ({

@@ -1,6 +1,11 @@
 /** What the log rules look at: the event log of one run, and the files that it names. */
 import type { SplitManifest } from "../data/mod.ts";
-import { parsePredictions, parseRunLog, type Predictions, RunLogError } from "../reports/mod.ts";
+import {
+  parsePredictions,
+  parseRunLog,
+  type Predictions,
+  RunLogError,
+} from "../reports/read_run.ts";
 import {
   type CheckpointEvent,
   effectiveEvents,
@@ -69,7 +74,7 @@ export interface LoggedRun {
  * @example
  * ```ts
  * import { assertRejects } from "@std/assert";
- * import { RunLogError } from "../reports/mod.ts";
+ * import { RunLogError } from "../reports/read_run.ts";
  * import { logSubjectOf } from "./log_subject.ts";
  *
  * const readFile = () => Promise.resolve(new TextEncoder().encode('{"type":"begin"}\n'));

@@ -582,7 +582,7 @@ export function judgeDepartures(recipe: Recipe): Finding {
 /** What was drawn in the first two epochs. */
 function drawnOutcomes(batchPlan: (iteration: number) => BatchPlan) {
   const counts = new Map<number, number>();
-  const last = new Map<number, number>();
+  const last = new Int32Array(TRAINING_IMAGES).fill(-1);
   let images = 0, repeated = 0, agreeing = 0;
   for (let iteration = 1; iteration <= 2 * 352; iteration++) {
     const { indices, cropY, cropX, flip } = batchPlan(iteration);
@@ -590,10 +590,9 @@ function drawnOutcomes(batchPlan: (iteration: number) => BatchPlan) {
       const index = indices[j];
       const outcome = cropY[j] << 16 | cropX[j] << 8 | flip[j];
       counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
-      const before = last.get(index);
-      if (before !== undefined) repeated++;
-      if (before === outcome) agreeing++;
-      last.set(index, outcome);
+      if (last[index] >= 0) repeated++;
+      if (last[index] === outcome) agreeing++;
+      last[index] = outcome;
       images++;
     }
   }

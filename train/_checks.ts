@@ -39,8 +39,8 @@ export function requireFiniteLoss({ iteration, loss }: StepMetrics): void {
 export function requireFiniteState({ iteration, weights, momentum }: TrainingState): void {
   for (const [kind, tensors] of [["weight", weights], ["momentum", momentum]] as const) {
     for (const [name, { data }] of tensors) {
-      const at = data.findIndex((value) => !Number.isFinite(value));
-      if (at >= 0) {
+      for (let at = 0; at < data.length; at++) {
+        if (Number.isFinite(data[at])) continue;
         throw new TrainingError(
           `every ${kind} must be finite; after iteration ${iteration} element ${at} of "${name}" is ${
             data[at]

@@ -415,7 +415,8 @@ export class WasmEngine implements Engine {
   /** From PyTorch's layout to [tap][C][K] with rounded-up channels. */
   #write({ spec, size }: StoredParameter, address: number, { data }: Tensor): void {
     const to = this.#floats(address, size).fill(0);
-    forElements(spec, (file, memory) => to[memory] = data[file]);
+    const places = placesOf(spec);
+    for (let i = 0; i < places.length; i++) to[places[i]] = data[i];
   }
 
   #readAll(
@@ -429,7 +430,8 @@ export class WasmEngine implements Engine {
       )).map(({ spec, address, size }) => {
         const from = read(address + offset, size);
         const data = new Float32Array(sizeOf(spec.shape));
-        forElements(spec, (file, memory) => data[file] = from[memory]);
+        const places = placesOf(spec);
+        for (let i = 0; i < places.length; i++) data[i] = from[places[i]];
         return [spec.name, { shape: spec.shape, data }];
       }),
     );
@@ -457,15 +459,17 @@ function inGraphOrder(names: readonly string[]) {
     order.get(a.spec.name)! - order.get(b.spec.name)!;
 }
 
-/** Visits a parameter's elements: the position in a file's layout and in memory. */
-function forElements(
-  { shape, role }: ParameterSpec,
-  visit: (file: number, memory: number) => void,
-): void {
-  if (role !== "kernel") {
-    for (let i = 0; i < shape[0]; i++) visit(i, i);
-    return;
-  }
+/** What {@linkcode placesOf} found: a state is moved in and out many times. */
+const knownPlaces = new WeakMap<ParameterSpec, Uint32Array>();
+
+/** Where in memory each element of a parameter lies, in the order of a file's layout. */
+function placesOf(spec: ParameterSpec): Uint32Array {
+  const known = knownPlaces.get(spec);
+  if (known) return known;
+  const { shape, role } = spec;
+  const places = Uint32Array.from({ length: sizeOf(shape) }, (_, i) => i);
+  knownPlaces.set(spec, places);
+  if (role !== "kernel") return places;
   const [filters, channels, ...window] = shape;
   const taps = sizeOf(window);
   const [storedFilters, storedChannels] = [roundUp(filters), roundUp(channels)];
@@ -473,10 +477,11 @@ function forElements(
   for (let k = 0; k < filters; k++) {
     for (let c = 0; c < channels; c++) {
       for (let tap = 0; tap < taps; tap++) {
-        visit(file++, (tap * storedChannels + c) * storedFilters + k);
+        places[file++] = (tap * storedChannels + c) * storedFilters + k;
       }
     }
   }
+  return places;
 }
 
 /** Loss in double precision, predictions and errors from logits. */

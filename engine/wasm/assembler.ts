@@ -374,6 +374,13 @@ function section(out: number[], id: number, content: Code): void {
 }
 
 function flatten(code: Code, out: number[]): void {
-  if (typeof code === "number") out.push(code);
-  else for (const part of code) flatten(part, out);
+  if (typeof code === "number") {
+    out.push(code);
+    return;
+  }
+  for (let i = 0; i < code.length; i++) {
+    const part = code[i];
+    if (typeof part === "number") out.push(part); // most parts are: a call less for each
+    else flatten(part, out);
+  }
 }

@@ -3,7 +3,7 @@
  * it keeps and breaks, what it cannot show, and what to change first.
  */
 import type { ByteImages } from "../../engine/engine.ts";
-import { wilsonInterval } from "../../reports/mod.ts";
+import { wilsonInterval } from "../../reports/statistics.ts";
 import { countParameters, type Graph, type Shape, shapeOf } from "../../resnet/mod.ts";
 import type { EvaluationEvent, Recipe } from "../../train/mod.ts";
 import { depthOf, find, ofKind } from "../_graphs.ts";

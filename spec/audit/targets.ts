@@ -1,5 +1,5 @@
 /** What an audit can be pointed at, read into what it judges. */
-import { identityProblem } from "../../reports/mod.ts";
+import { identityProblem } from "../../reports/read_run.ts";
 import {
   architecture,
   decodeOnnx,

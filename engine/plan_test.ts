@@ -94,6 +94,9 @@ function assertNoOverlap({ input, forward, backward, outputGradient, storage }: 
     read(op.input, op.output.name);
     if (op.kind === "normalise" && op.addend) read(op.addend, op.output.name);
     write(op.output);
+    // No operation works in place: what it reads is still there after it has written.
+    read(op.input, op.output.name);
+    if (op.kind === "normalise" && op.addend) read(op.addend, op.output.name);
   }
   if (outputGradient) write(outputGradient);
   const readGradient = (op: BackwardOp): void => {
@@ -114,5 +117,6 @@ function assertNoOverlap({ input, forward, backward, outputGradient, storage }: 
       if (target.accumulate) read(target.tensor, `adding to it from ${forward.output.name}`);
       write(target.tensor);
     }
+    readGradient(op);
   }
 }

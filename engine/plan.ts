@@ -6,7 +6,9 @@
  * Its gradient needs y (for ReLU's mask), z, and the gradient dy, which it masks
  * in place; the masked dy then is the addend's gradient too, without a copy.
  * The gradient dz that it passes to a convolution is `transient`: an engine may
- * produce it inside the convolution's backward operation, image by image.
+ * produce it inside the convolution's backward operation, image by image. An
+ * engine that asks for `recompute` also makes y itself where a convolution reads
+ * it, from z and the coefficients a and b, where that takes no other tensor.
  */
 import {
   type BatchNormSpec,
@@ -37,8 +39,13 @@ export interface PlanTensor {
   offset: number;
   /** Floats of storage for one image, channels rounded up. */
   readonly size: number;
-  /** Lives only inside the next operation; has no storage. */
+  /** Has no storage: made anew by each operation that reads it. */
   transient: boolean;
+  /**
+   * The first and the last operation that needs its storage: forward ones from 0, the loss,
+   * backward ones, the reader of results. Undefined where it has none.
+   */
+  life?: { first: number; last: number };
 }
 
 /** A convolution, or a dense layer as the 1x1 convolution that it is. */
@@ -112,8 +119,14 @@ export interface Plan {
  * @param graph The network.
  * @param training With backward operations; without, storage is reused at once.
  * @param channelMultiple Channels are rounded up to this many in storage.
+ * @param recompute Outputs of batch norm and ReLU that only convolutions read are transient.
  */
-export function planGraph(graph: Graph, training: boolean, channelMultiple: number): Plan {
+export function planGraph(
+  graph: Graph,
+  training: boolean,
+  channelMultiple: number,
+  recompute = false,
+): Plan {
   const tensor = (name: string, shape: Shape): PlanTensor => {
     const channels = Math.ceil(shape[shape.length - 1] / channelMultiple) * channelMultiple;
     const size = sizeOf(shape.slice(0, -1)) * channels;
@@ -131,6 +144,7 @@ export function planGraph(graph: Graph, training: boolean, channelMultiple: numb
   }
   const input = activations.get(INPUT)!;
   const output = activations.get(graph.output)!;
+  if (recompute) markRecomputed(forward, output);
   const gradients = new Map<PlanTensor, PlanTensor>();
   const backward: BackwardOp[] = [];
   let outputGradient: PlanTensor | undefined;
@@ -256,6 +270,19 @@ function backwardOp(
   return { forward, outputGradient, inputGradient, onlyForProbes, addendGradient };
 }
 
+/** An activation that follows from one stored tensor alone, read by convolutions alone. */
+function markRecomputed(forward: readonly ForwardOp[], output: PlanTensor): void {
+  for (const op of forward) {
+    if (op.kind !== "normalise" || !op.batchNorm || op.addend || op.output === output) continue;
+    op.output.transient = forward.every((reader) =>
+      reader.kind === "convolve" && reader.node.kind === "convolution"
+        ? true
+        : reader.input !== op.output &&
+          (reader.kind !== "normalise" || reader.addend !== op.output)
+    );
+  }
+}
+
 /**
  * A gradient from `normalise` to a convolution needs no storage if nothing
  * writes to the masked gradient that it is computed from in between.
@@ -288,12 +315,15 @@ function allocate(
   output: PlanTensor,
   outputGradient: PlanTensor | undefined,
 ): number {
-  const lives = new Map<PlanTensor, { first: number; last: number }>();
-  const use = (tensor: PlanTensor | undefined, time: number) => {
-    if (!tensor || tensor.transient) return;
-    const life = lives.get(tensor);
-    if (life) life.last = time;
-    else lives.set(tensor, { first: time, last: time });
+  const stored = new Set<PlanTensor>();
+  const madeFrom = new Map(
+    forward.map((op) => [op.output, op.output.transient ? op.input : undefined]),
+  );
+  const use = (tensor: PlanTensor | undefined, time: number): void => {
+    if (!tensor) return;
+    if (tensor.transient) return use(madeFrom.get(tensor), time);
+    stored.add(tensor);
+    tensor.life = { first: tensor.life?.first ?? time, last: time };
   };
   use(input, 0);
   forward.forEach((op, i) => {
@@ -334,14 +364,11 @@ function allocate(
 
   const placed: PlanTensor[] = [];
   let storage = 0;
-  const order = [...lives.keys()].sort((a, b) => b.size - a.size);
+  const order = [...stored].sort((a, b) => b.size - a.size);
   for (const tensor of order) {
-    const life = lives.get(tensor)!;
+    const life = tensor.life!;
     const neighbours = placed
-      .filter((other) => {
-        const theirs = lives.get(other)!;
-        return theirs.first <= life.last && life.first <= theirs.last;
-      })
+      .filter((other) => other.life!.first <= life.last && life.first <= other.life!.last)
       .sort((a, b) => a.offset - b.offset);
     let offset = 0;
     for (const other of neighbours) {

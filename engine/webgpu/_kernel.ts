@@ -1,0 +1,205 @@
+/**
+ * What every kernel of this engine agrees on: how it is launched, how tensors
+ * lie in memory, and how an operand that has no storage is made where it is read.
+ *
+ * Memory. An activation or gradient is `array<vec4f>`, [N, H, W, C4] with
+ * C4 = ceil(C / 4): four channels a vector. Lanes beyond C hold zero, in
+ * activations, gradients and parameters alike; kernels keep it so. Weights of a
+ * convolution are [tap][C][K4] of vec4f (four filters a vector), the rows C
+ * rounded up to four as well.
+ *
+ * Order. Sums over images or pixels run in an order that depends on shapes and
+ * on the number of images alone: no atomics on floats.
+ */
+
+/** Groups under which a benchmark adds up kernels. */
+export type KernelGroup =
+  | "input"
+  | "convolution"
+  | "input gradient"
+  | "weight gradient"
+  | "batch norm"
+  | "normalise"
+  | "pool"
+  | "dense"
+  | "loss"
+  | "update";
+
+/** A number of workgroups in each dimension. */
+export type Workgroups = readonly [x: number, y: number, z: number];
+
+/**
+ * A compute program. Its code has the entry point `main`, group 0, binding 0
+ * `STEP` (which it uses), and from binding 1 on what the function that made it lists.
+ */
+export interface Kernel {
+  /** Says everything that the code depends on: equal labels, equal code. */
+  readonly label: string;
+  readonly group: KernelGroup;
+  readonly code: string;
+  /** Workgroups for a batch of so many images. */
+  workgroups(images: number): Workgroups;
+  /** Floating-point operations for a batch, 2 a multiply-add; 0 where they don't matter. */
+  operations(images: number): number;
+}
+
+/** Part of a buffer, as a bind group takes it. */
+export interface Slice {
+  readonly buffer: GPUBuffer;
+  /** Bytes; a multiple of `SLICE_ALIGNMENT`. */
+  readonly offset: number;
+  /** Bytes. */
+  readonly size: number;
+}
+
+/** What WebGPU guarantees for the offset of a binding. */
+export const SLICE_ALIGNMENT = 256;
+
+/** The kernel, and the slices for its bindings from 1 on. */
+export interface Dispatch {
+  readonly kernel: Kernel;
+  readonly slices: readonly Slice[];
+}
+
+/** What differs from step to step: binding 0 of every kernel. */
+export const STEP = `
+struct Step {
+  images: u32,          // of this batch
+  inference: u32,       // 1: running statistics, no gradient through the batch's
+  update_running: u32,  // 1: batch norm's running statistics follow the batch
+  slot: u32,            // where this step's metrics go
+  learning_rate: f32,
+}
+@group(0) @binding(0) var<uniform> step: Step;
+`;
+
+/** Bytes of the uniform buffer behind `STEP`. */
+export const STEP_BYTES = 32;
+
+/** Words of one image in the batch plan's buffer. */
+export const PLAN_WORDS = 5;
+/** Words of the batch plan: position in the set, crop from the top and left, mirrored, label. */
+export const PLAN = { index: 0, cropY: 1, cropX: 2, flip: 3, label: 4 } as const;
+
+/** Height, width and channels of one image of a tensor. */
+export interface ImageShape {
+  readonly height: number;
+  readonly width: number;
+  /** As the graph has them; in memory they are rounded up to a multiple of 4. */
+  readonly channels: number;
+}
+
+/** Vectors of four channels. */
+export function vectors(channels: number): number {
+  return Math.ceil(channels / 4);
+}
+
+/**
+ * How a kernel gets the values of an operand.
+ *
+ * - `stored`: the tensor itself. One binding.
+ * - `normalised`, `normalised-relu`: y = a z + b, or max(0, a z + b), that batch
+ *   norm (and ReLU) would have written. Two bindings: z, and the layer's
+ *   `statistics` (see `STATISTICS`).
+ * - `gradient`: dz = A g + B z + C, batch norm's gradient, from the masked
+ *   gradient g of its output. Three bindings: g, z, and the layer's `slopes`
+ *   (see `SLOPES`).
+ */
+export type Source = "stored" | "normalised" | "normalised-relu" | "gradient";
+
+/** Rows of [C4] vectors that a batch norm's forward pass leaves, in this order. */
+export const STATISTICS = { a: 0, b: 1, mean: 2, inverseDeviation: 3, rows: 4 } as const;
+
+/** Rows of [C4] vectors that a batch norm's backward pass leaves: dz = A g + B z + C. */
+export const SLOPES = { a: 0, b: 1, c: 2, rows: 3 } as const;
+
+/** Bindings that a source takes. */
+export const SOURCE_BINDINGS: Readonly<Record<Source, number>> = {
+  "stored": 1,
+  "normalised": 2,
+  "normalised-relu": 2,
+  "gradient": 3,
+};
+
+/** How many bindings a source takes, their WGSL, and a function that reads one vector. */
+export interface SourceCode {
+  readonly bindings: number;
+  /** Declarations, with `fn load_NAME(index: u32, channel: u32) -> vec4f`. */
+  readonly declarations: string;
+}
+
+/**
+ * WGSL that reads an operand: `load_NAME(index, channel)` gives the vector at
+ * `index` of the tensor, whose position among its pixel's vectors is `channel`.
+ *
+ * @param source How its values are got.
+ * @param name Of the operand; unique in the kernel.
+ * @param binding The first of its bindings.
+ * @param channels C, as the graph has it.
+ */
+export function sourceCode(
+  source: Source,
+  name: string,
+  binding: number,
+  channels: number,
+): SourceCode {
+  const row = vectors(channels);
+  const array = (offset: number, suffix: string) =>
+    `@group(0) @binding(${binding + offset}) var<storage, read> ${name}${suffix}: array<vec4f>;`;
+  const load = (body: string) =>
+    `fn load_${name}(index: u32, channel: u32) -> vec4f { return ${body}; }`;
+  const bindings = SOURCE_BINDINGS[source];
+  switch (source) {
+    case "stored":
+      return { bindings, declarations: `${array(0, "")}\n${load(`${name}[index]`)}` };
+    case "normalised":
+    case "normalised-relu": {
+      const { a, b } = STATISTICS;
+      const scale = `${name}_statistics[channel + ${a * row}u]`;
+      const shift = `${name}_statistics[channel + ${b * row}u]`;
+      const sum = `fma(${scale}, ${name}_z[index], ${shift})`;
+      const y = source === "normalised" ? sum : `max(vec4f(), ${sum})`;
+      return {
+        bindings,
+        declarations: [array(0, "_z"), array(1, "_statistics"), load(y)].join("\n"),
+      };
+    }
+    case "gradient": {
+      const slope = (place: number) => `${name}_slopes[channel + ${place * row}u]`;
+      const { a, b, c } = SLOPES;
+      const inner = `fma(${slope(b)}, ${name}_z[index], ${slope(c)})`;
+      return {
+        bindings,
+        declarations: [
+          array(0, "_g"),
+          array(1, "_z"),
+          array(2, "_slopes"),
+          load(`fma(${slope(a)}, ${name}_g[index], ${inner})`),
+        ].join("\n"),
+      };
+    }
+  }
+}
+
+/** A device's limits as far as kernels choose their tiles by them. */
+export interface KernelLimits {
+  readonly maxComputeInvocationsPerWorkgroup: number;
+  /** Bytes. */
+  readonly maxComputeWorkgroupStorageSize: number;
+}
+
+/** What WebGPU guarantees of the number of workgroups in one dimension. */
+const LARGEST_GRID = 65535;
+
+/** Workgroups for so many in a row, in two dimensions where one can't hold them: see `flatIndex`. */
+export function flatGrid(count: number): Workgroups {
+  const rows = Math.max(1, Math.ceil(count / LARGEST_GRID));
+  return [Math.max(1, Math.ceil(count / rows)), rows, 1];
+}
+
+/**
+ * WGSL for the number of a workgroup in a `flatGrid`; may lie beyond the count.
+ * The kernel's `main` takes `@builtin(workgroup_id) group: vec3u` and
+ * `@builtin(num_workgroups) groups: vec3u`.
+ */
+export const FLAT_GROUP = "(group.y * groups.x + group.x)";

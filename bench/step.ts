@@ -1,235 +1,232 @@
 /**
- * Times a training step and an evaluation of our engines and, where Python and
- * PyTorch are there, of PyTorch on the same processor, in turn within one run:
- * these machines are noisy, and a ratio of neighbours holds where times do not.
+ * Times training steps and evaluations of our engines and, where Python and
+ * PyTorch are there, of PyTorch on the same device, in turn within one run:
+ * machines are noisy, and a ratio of neighbours holds where times do not.
+ *
+ * On a GPU steps are queued in bursts, as in a training, and a burst's time is
+ * divided by its steps.
  *
  * `deno task bench --arch resnet20,resnet32 --rounds 10`
+ * `deno task bench --engine webgpu --peer cuda`
  */
-import { parseArgs } from "@std/cli/parse-args";
-import { BatchSource, measureNormalisation, shapes10 } from "../data/mod.ts";
-import { chooseEngine, type Engine, engineFactories } from "../engine/mod.ts";
-import { architecture, countMultiplyAdds, initialise, zeros } from "../resnet/mod.ts";
-import { peakMultiplyAdds } from "./peak.ts";
+import { choice, COMMON, type Flag, type FlagValues, integer } from "../cli/_flags.ts";
+import { main, type Outcome } from "../cli/_main.ts";
+import { architecture, countMultiplyAdds } from "../resnet/mod.ts";
+import { type Contender, engineContender, type Task } from "./_contender.ts";
+import { groupProfiles, profileText } from "./_profile.ts";
+import {
+  type PeerDevice,
+  PeerError,
+  peerName,
+  peerVariants,
+  pytorchContender,
+} from "./_pytorch.ts";
+import { peakMultiplyAdds, peakOfGpu } from "./peak.ts";
 
-const HELP = `Times training steps and evaluations, engines and peers in turn.
+/** A burst on a GPU is about as long as this, in milliseconds. */
+const BURST_MILLISECONDS = 100;
+/** Rounds that are not counted: caches, clocks and compilers settle. */
+const WARM_UP_ROUNDS = 2;
+const PROFILED_STEPS = 20;
 
-deno task bench [flags]
+const ALGORITHMS = ["winograd", "direct"] as const;
+const MODES = ["eager", "compile", "graphs"] as const;
 
-  --arch NAMES        networks, separated by commas; resnet20,resnet32 by default
-  --engine NAMES      our engines; wasm by default
-  --convolution NAMES winograd (the default), direct, or both
-  --batch N           images in a batch; 128 by default
-  --rounds N          timed rounds; 7 by default
-  --threads N         threads of every contender; all cores by default
-  --no-peer           without PyTorch
-  --evaluate N        images of one evaluation; 2,000 by default, 0 for none
-  --help              print this help
-`;
+const FLAGS = {
+  arch: list("networks; resnet20,resnet32 by default"),
+  engine: list("our engines; wasm by default"),
+  convolution: list("how wasm computes 3x3 convolutions; winograd by default", ALGORITHMS),
+  batch: integer("images in a batch; 128 by default", 1),
+  rounds: integer("timed rounds; 7 by default", 1),
+  burst: integer("steps queued at a time; 1 by default, on a GPU about 100 ms of them", 1),
+  evaluate: integer("images of one evaluation; 2,000 by default, 0 for none", 0),
+  threads: integer("CPU threads of every contender; all cores by default", 1, 1024),
+  peer: choice(["cpu", "cuda", "mps", "none"], "where PyTorch computes; cpu by default"),
+  "peer-mode": list("PyTorch's ways of running, where there are several; all by default", MODES),
+  augment: { help: "let PyTorch too prepare its batches, as our engines do", parse: () => true },
+  ...COMMON,
+} as const;
 
-/** Someone who can take a step and evaluate. */
-interface Contender {
+const command = {
+  usage: "deno task bench",
+  summary: "Times training steps and evaluations, engines and PyTorch in turn.",
+  flags: FLAGS,
+} as const;
+
+/** Names separated by commas. */
+function list<const T extends string = string>(help: string, legal?: readonly T[]): Flag<T[]> {
+  return {
+    placeholder: "NAMES",
+    help,
+    parse: (value) => {
+      const names = value.split(",") as T[];
+      if (!names.every((name) => legal?.includes(name) ?? name !== "")) {
+        throw new Error(`${legal?.join(", ") ?? "names"}, separated by commas`);
+      }
+      return names;
+    },
+  };
+}
+
+/** One contender's times. */
+interface Row {
   readonly name: string;
-  /** Milliseconds. */
-  step(): Promise<number>;
-  evaluate(): Promise<number>;
-  close(): Promise<void>;
+  readonly precision: Contender["precision"];
+  readonly isPeer: boolean;
+  /** Milliseconds of one step or one evaluation. */
+  readonly median: number;
+  readonly minimum: number;
+  readonly gflops: number;
 }
 
-const flags = parseArgs(Deno.args, {
-  string: ["arch", "engine", "convolution", "batch", "rounds", "threads", "evaluate"],
-  boolean: ["help", "peer"],
-  negatable: ["peer"],
-  default: {
-    arch: "resnet20,resnet32",
-    engine: "wasm",
-    convolution: "winograd",
-    batch: "128",
-    rounds: "7",
-    threads: String(navigator.hardwareConcurrency),
-    evaluate: "2000",
-    peer: true,
-  },
-  unknown: (flag) => {
-    console.error(`unknown argument "${flag}"\n\n${HELP}`);
-    Deno.exit(2);
-  },
-});
-if (flags.help) {
-  console.log(HELP);
-  Deno.exit();
-}
-const number = (name: "batch" | "rounds" | "threads" | "evaluate"): number => {
-  const value = Number(flags[name]);
-  if (Number.isInteger(value) && value >= 0) return value;
-  console.error(`--${name} must be a whole number, found "${flags[name]}"`);
-  Deno.exit(2);
-};
-const [batch, rounds, threads, evaluated] = [
-  number("batch"),
-  number("rounds"),
-  number("threads"),
-  number("evaluate"),
-];
-
-const peak = peakMultiplyAdds();
-console.log(
-  `${threads} threads; batch ${batch}; one core's measured peak: ${
-    (2 * peak / 1e9).toFixed(1)
-  } GFLOP/s in 128-bit multiply-adds`,
-);
-for (const name of flags.arch.split(",")) await compare(name);
-
-async function compare(name: string): Promise<void> {
-  const graph = architecture(name);
-  const contenders: Contender[] = [];
-  for (const engine of flags.engine.split(",")) {
-    for (const convolution of flags.convolution.split(",")) {
-      contenders.push(await ours(name, engine, convolution as "winograd" | "direct"));
-    }
-  }
-  if (flags.peer) {
-    for (const layout of ["channels_last", "contiguous"]) {
-      const peer = await pytorch(name, layout);
-      if (peer) contenders.push(peer);
-    }
-  }
-  // A training step is a forward and two backward products of the same size.
-  const stepWork = 2 * 3 * countMultiplyAdds(graph) * batch;
-  const evaluateWork = 2 * countMultiplyAdds(graph) * evaluated;
-  await table(`${name}, training step`, contenders, (contender) => contender.step(), stepWork);
-  if (evaluated > 0) {
-    const title = `${name}, evaluation of ${evaluated} images`;
-    await table(title, contenders, (contender) => contender.evaluate(), evaluateWork);
-  }
-  for (const contender of contenders) await contender.close();
-}
-
-async function table(
-  title: string,
+/** Times contenders in turn. `run` gives milliseconds. */
+async function time(
   contenders: readonly Contender[],
-  run: (contender: Contender) => Promise<number>,
+  rounds: number,
   work: number,
-): Promise<void> {
+  run: (contender: Contender) => Promise<number>,
+): Promise<Row[]> {
   const times = contenders.map((): number[] => []);
-  for (let round = -2; round < rounds; round++) {
+  for (let round = -WARM_UP_ROUNDS; round < rounds; round++) {
     for (const [i, contender] of contenders.entries()) {
       const milliseconds = await run(contender);
-      if (round >= 0) times[i].push(milliseconds); // the first two rounds warm up
+      if (round >= 0) times[i].push(milliseconds);
     }
   }
-  const medians = times.map(median);
-  const peers = medians.filter((_, i) => contenders[i].name.startsWith("PyTorch"));
-  const best = Math.min(...peers);
-  console.log(`\n${title}`);
-  console.log("                                median       min   GFLOP/s   of PyTorch's best");
-  contenders.forEach(({ name }, i) => {
-    const ratio = peers.length > 0 ? (medians[i] / best).toFixed(2) : "-";
-    console.log(
-      name.padEnd(28) + `${medians[i].toFixed(1)} ms`.padStart(11) +
-        `${Math.min(...times[i]).toFixed(1)} ms`.padStart(11) +
-        (work / medians[i] / 1e6).toFixed(1).padStart(9) + ratio.padStart(12),
+  return contenders.map(({ name, precision, isPeer }, i) => {
+    const typical = median(times[i]);
+    const gflops = work / typical / 1e6;
+    return { name, precision, isPeer, median: typical, minimum: Math.min(...times[i]), gflops };
+  });
+}
+
+/** Rows with their ratios to the best peer of each precision. */
+function table(title: string, rows: readonly Row[]): string {
+  const precisions = [...new Set(rows.filter((row) => row.isPeer).map((row) => row.precision))];
+  const best = precisions.map((precision) =>
+    Math.min(
+      ...rows.filter((row) => row.isPeer && row.precision === precision).map((row) => row.median),
+    )
+  );
+  const digits = (milliseconds: number) => milliseconds.toFixed(milliseconds < 10 ? 3 : 1);
+  const cells = [
+    ["", "median", "min", "GFLOP/s", ...precisions.map((precision) => `of PyTorch ${precision}`)],
+    ...rows.map((row) => [
+      ...[row.name, `${digits(row.median)} ms`, `${digits(row.minimum)} ms`],
+      ...[row.gflops.toFixed(1), ...best.map((peer) => (row.median / peer).toFixed(2))],
+    ]),
+  ];
+  const line = (row: readonly string[]) =>
+    row.map((cell, i) => i === 0 ? cell.padEnd(36) : cell.padStart(i < 4 ? 12 : 17)).join("");
+  return [title, ...cells.map(line)].join("\n");
+}
+
+/** Steps that fill a burst; the first few, which compile and allocate, are not counted. */
+async function burstOf(contender: Contender, asked: number | undefined): Promise<number> {
+  if (asked !== undefined) return asked;
+  if (!contender.queues) return 1;
+  await contender.train(2);
+  const steps = 4;
+  const step = await contender.train(steps) / steps;
+  return Math.max(1, Math.round(BURST_MILLISECONDS / step));
+}
+
+/** Starts the peers; those that can't run here are reported with their reason. */
+async function startPeers(
+  task: Task,
+  device: PeerDevice,
+  flags: FlagValues<typeof FLAGS>,
+  say: (text: string) => void,
+): Promise<Contender[]> {
+  const peers: Contender[] = [];
+  for (const variant of peerVariants(device)) {
+    if (!(flags["peer-mode"] ?? MODES).includes(variant.mode)) continue;
+    try {
+      const peer = await pytorchContender(task, variant, flags.augment ?? false);
+      if (peers.length === 0) {
+        const { version, device, cudnn } = peer.info;
+        say(`PyTorch ${version} on ${device}${cudnn === null ? "" : `, cuDNN ${cudnn}`}`);
+      }
+      peers.push(peer);
+    } catch (error) {
+      if (!(error instanceof PeerError)) throw error;
+      say(`not run: ${peerName(variant)} on ${variant.device}: ${error.message}`);
+    }
+  }
+  return peers;
+}
+
+/** Times one network on every contender. */
+async function compare(
+  task: Task,
+  flags: FlagValues<typeof FLAGS>,
+  say: (text: string) => void,
+): Promise<Record<string, unknown>> {
+  const { rounds = 7, evaluate = 2000, peer = "cpu" } = flags;
+  const contenders: Contender[] = [];
+  try {
+    for (const engine of flags.engine ?? ["wasm"]) {
+      const algorithms = engine === "wasm" ? flags.convolution ?? ["winograd"] : ["winograd"];
+      for (const convolution of algorithms as (typeof ALGORITHMS)[number][]) {
+        contenders.push(await engineContender(task, engine, convolution));
+      }
+    }
+    if (peer !== "none") contenders.push(...await startPeers(task, peer, flags, say));
+
+    const bursts = new Map<Contender, number>();
+    for (const contender of contenders) {
+      bursts.set(contender, await burstOf(contender, flags.burst));
+    }
+    // A training step is a forward and two backward products of the same size.
+    const forward = 2 * countMultiplyAdds(architecture(task.arch));
+    const training = await time(contenders, rounds, 3 * forward * task.batch, async (contender) => {
+      const steps = bursts.get(contender)!;
+      return await contender.train(steps) / steps;
+    });
+    const counts = new Set(bursts.values());
+    const burst = `${Math.min(...counts)}${counts.size > 1 ? ` to ${Math.max(...counts)}` : ""}`;
+    say(table(`\n${task.arch}, training step (in bursts of ${burst})`, training));
+    const evaluation = evaluate === 0 ? [] : await time(
+      contenders,
+      rounds,
+      forward * evaluate,
+      (contender) => contender.evaluate(evaluate),
     );
-  });
-}
+    if (evaluate > 0) say(table(`\n${task.arch}, evaluation of ${evaluate} images`, evaluation));
 
-async function ours(
-  name: string,
-  engineName: string,
-  convolution: "winograd" | "direct",
-): Promise<Contender> {
-  const graph = architecture(name);
-  const { factory } = await chooseEngine(engineName, engineFactories);
-  const engine: Engine = await factory.create({
-    graph,
-    batchSize: batch,
-    sgd: { momentum: 0.9, nesterov: false, weightDecay: 1e-4, decayed: "all" },
-    batchNorm: { epsilon: 1e-5, momentum: 0.1 },
-    cropPadding: 4,
-    threads,
-    convolution,
-  });
-  const { train, test } = shapes10(0);
-  const indices = Uint32Array.from({ length: train.count }, (_, i) => i);
-  const { normalisation } = measureNormalisation(train, indices, {
-    pixelScale: "0..1",
-    mean: "per-pixel",
-    std: "none",
-    meanSubtracted: "before-padding",
-  });
-  await engine.load({ train, test, normalisation });
-  const state = { iteration: 0, weights: initialise(graph, 0, "in"), momentum: zeros(graph) };
-  await engine.importState(state);
-  const batches = new BatchSource({
-    seed: 0,
-    indices,
-    batchSize: batch,
-    cropPadding: 4,
-    augmentation: "pad-crop-flip",
-    order: "shuffled",
-    epochEnd: "run-on",
-  });
-  let iteration = 0;
-  return {
-    name: `${engineName} ${convolution}`,
-    async step() {
-      const begun = performance.now();
-      engine.step(batches.plan(++iteration), 0.1);
-      await engine.metrics();
-      return performance.now() - begun;
-    },
-    async evaluate() {
-      const begun = performance.now();
-      await engine.evaluate("test", Uint32Array.from({ length: evaluated }, (_, i) => i % 2000));
-      return performance.now() - begun;
-    },
-    // deno-lint-ignore require-await -- the peer's close has to wait
-    async close() {
-      engine.dispose();
-    },
-  };
-}
-
-/** PyTorch in a process of its own, or undefined (said so) where it is not there. */
-async function pytorch(name: string, layout: string): Promise<Contender | undefined> {
-  const script = new URL("peers/pytorch_step.py", import.meta.url);
-  const python = new Deno.Command("python3", {
-    args: [
-      ...[script.pathname, "--architecture", name, "--batch", String(batch)],
-      ...["--threads", String(threads), "--layout", layout, "--evaluate", String(evaluated)],
-    ],
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "null",
-  }).spawn();
-  const writer = python.stdin.getWriter();
-  const lines = python.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  const readLine = async (): Promise<string> => {
-    let line = "";
-    while (!line.endsWith("\n")) {
-      const { value, done } = await lines.read();
-      if (done) return line;
-      line += value;
+    const profiles: Record<string, unknown> = {};
+    for (const contender of contenders) {
+      if (!contender.profile) continue;
+      // Where a step is slow, as on a software adapter, few have to do.
+      const steps = Math.min(PROFILED_STEPS, Math.max(2, bursts.get(contender)!));
+      const profile = await contender.profile(steps);
+      const peak = await peakOfGpu();
+      say(`\n${profileText(`${task.arch}, ${contender.name}`, profile, peak)}`);
+      profiles[contender.name] = { ...profile, groups: groupProfiles(profile), peak };
     }
-    return line.trim();
-  };
-  const ready = await readLine();
-  if (!ready.startsWith("ready")) {
-    console.log("PyTorch is not compared: python3 could not import it (pip install torch numpy)");
-    await python.status;
-    return undefined;
+    return { arch: task.arch, bursts: [...bursts.values()], training, evaluation, profiles };
+  } finally {
+    for (const contender of contenders) await contender.close();
   }
-  const ask = async (command: string): Promise<number> => {
-    await writer.write(new TextEncoder().encode(`${command}\n`));
-    return Number(await readLine());
-  };
+}
+
+async function bench(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
+  const { batch = 128, threads = navigator.hardwareConcurrency } = flags;
+  const say = flags.json ? console.error : console.log; // at once: a run may be cut short
+  const peak = 2 * peakMultiplyAdds();
+  say(
+    `${threads} threads; batch ${batch}; one core's measured peak: ${
+      (peak / 1e9).toFixed(1)
+    } GFLOP/s in 128-bit multiply-adds`,
+  );
+  const results: Record<string, unknown>[] = [];
+  for (const arch of flags.arch ?? ["resnet20", "resnet32"]) {
+    results.push(await compare({ arch, batch, threads }, flags, say));
+  }
+  const { rounds = 7 } = flags;
   return {
-    name: `PyTorch ${ready.split(" ")[1].split("+")[0]} ${layout}`,
-    step: () => ask("step"),
-    evaluate: () => ask("evaluate"),
-    async close() {
-      await writer.close();
-      await python.status;
-    },
+    text: `\n${rounds} timed rounds each, in turn`,
+    json: { batch, threads, rounds, corePeakFlops: peak, results },
   };
 }
 
@@ -238,3 +235,5 @@ function median(values: readonly number[]): number {
   const middle = Math.floor(sorted.length / 2);
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
+
+if (import.meta.main) await main(command, bench);

@@ -28,13 +28,51 @@ import { tfjsEngine } from "./tfjs/mod.ts";
 /** The engine that the others are compared with. */
 export const oracle = tfjsEngine;
 
-/** Registers one test for every engine; those that can't run here are reported by name. */
+/** Names the engines that have to run here, separated by commas. */
+const REQUIRED = "RESNET_REQUIRED_ENGINES";
+
+/**
+ * Why engines that are required can't run here, by their names.
+ *
+ * @param required Names separated by commas.
+ */
+export async function missingEngines(
+  required: string,
+  factories: readonly EngineFactory[],
+): Promise<Map<string, string>> {
+  const missing = new Map<string, string>();
+  for (const name of required.split(",").map((name) => name.trim()).filter(Boolean)) {
+    const factory = factories.find((factory) => factory.name === name);
+    const obstacle = factory
+      ? await factory.unavailable()
+      : `it is none of ${factories.map(({ name }) => name).join(", ")}`;
+    if (obstacle !== undefined) missing.set(name, obstacle);
+  }
+  return missing;
+}
+
+// Without the permission, as in a test run without flags, nothing is required.
+const { state } = await Deno.permissions.query({ name: "env", variable: REQUIRED });
+const required = state === "granted" ? Deno.env.get(REQUIRED) : undefined;
+const missing = await missingEngines(required ?? "", engineFactories);
+
+/**
+ * Registers one test for every engine. Those that can't run here are reported
+ * by name, and fail where the environment requires them.
+ */
 export async function testEveryEngine(
   name: string,
   body: (factory: EngineFactory, t: Deno.TestContext) => Promise<void>,
   factories: readonly EngineFactory[] = engineFactories,
 ): Promise<void> {
-  for (const factory of factories) {
+  for (const [engine, obstacle] of missing) {
+    Deno.test(`${engine}: ${name} (required, can't run: ${obstacle})`, () => {
+      throw new Error(
+        `${REQUIRED} requires ${engine}, which can't run here: ${obstacle}; install what it lacks, or don't require it`,
+      );
+    });
+  }
+  for (const factory of factories.filter(({ name }) => !missing.has(name))) {
     const obstacle = await factory.unavailable();
     Deno.test({
       name: `${factory.name}: ${name}${obstacle ? ` (not run: ${obstacle})` : ""}`,

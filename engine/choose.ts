@@ -8,14 +8,14 @@ export interface EngineChoice {
   readonly reason: string;
 }
 
-/** Too slow to train with: chosen by `auto` only where nothing else runs. */
-const ORACLE = "tfjs-cpu";
-
 /**
- * Chooses an engine by name, or the first that can run here.
+ * Chooses an engine by name, or the best that can run here.
  *
- * @param name An engine's name, or `auto`.
+ * @param name An engine's name, or `auto`: the first that can run here and is
+ *   not discouraged, else the first that can run here.
  * @param factories In order of preference.
+ * @returns The engine, and a reason that says what spoke against the engines
+ *   that were passed over.
  * @throws {EngineError} If no engine has that name (the message lists those
  *   that exist), or the engine, or for `auto` every one, can't run here (the
  *   message says why).
@@ -36,19 +36,25 @@ export async function chooseEngine(
 ): Promise<EngineChoice> {
   if (name !== "auto") return await chooseNamed(name, factories);
 
-  const preferred = factories.filter((factory) => factory.name !== ORACLE);
-  const oracle = factories.filter((factory) => factory.name === ORACLE);
-  const refusals: string[] = [];
-  for (const factory of [...preferred, ...oracle]) {
+  const objections: string[] = [];
+  let discouraged: EngineFactory | undefined;
+  for (const factory of factories) {
     const obstacle = await factory.unavailable();
-    if (obstacle === undefined) {
-      const order = [...preferred, ...oracle].map(({ name }) => name).join(", ");
-      const others = refusals.length > 0 ? ` (${refusals.join("; ")})` : "";
-      return { factory, reason: `chosen by auto, the first that runs here of ${order}${others}` };
+    const objection = obstacle ?? await factory.discouraged?.();
+    if (objection === undefined) {
+      const order = factories.map(({ name }) => name).join(", ");
+      const others = objections.length > 0 ? ` (${objections.join("; ")})` : "";
+      return {
+        factory,
+        reason: `chosen by auto, the first that runs well here of ${order}${others}`,
+      };
     }
-    refusals.push(`${factory.name}: ${obstacle}`);
+    objections.push(`${factory.name}: ${objection}`);
+    if (obstacle === undefined) discouraged ??= factory;
   }
-  throw new EngineError(`choosing an engine: none can run here (${refusals.join("; ")})`);
+  const all = objections.join("; ");
+  if (!discouraged) throw new EngineError(`choosing an engine: none can run here (${all})`);
+  return { factory: discouraged, reason: `chosen by auto for want of a better (${all})` };
 }
 
 async function chooseNamed(

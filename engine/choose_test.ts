@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { chooseEngine } from "./choose.ts";
 import { EngineError, type EngineFactory } from "./engine.ts";
 
@@ -11,25 +11,91 @@ function factory(name: string, obstacle?: string): EngineFactory {
   };
 }
 
+function discouraged(name: string, objection?: string): EngineFactory {
+  return { ...factory(name), discouraged: () => Promise.resolve(objection) };
+}
+
 const GPU = factory("gpu");
 const NO_GPU = factory("gpu", "no adapter");
+const SLOW_GPU = discouraged("gpu", "a software adapter");
 const WASM = factory("wasm");
 const NO_WASM = factory("wasm", "no SIMD");
-const ORACLE = factory("tfjs-cpu");
+const ORACLE = discouraged("tfjs-cpu", "for checks");
+const NO_ORACLE = factory("tfjs-cpu", "not installed");
 
-Deno.test("auto takes the first engine that can run", async () => {
-  assertEquals((await chooseEngine("auto", [GPU, WASM, ORACLE])).factory, GPU);
-  const { factory, reason } = await chooseEngine("auto", [NO_GPU, WASM, ORACLE]);
-  assertEquals(factory, WASM);
-  assertStringIncludes(reason, "wasm");
-  assertStringIncludes(reason, "gpu: no adapter");
+const FIRST = "chosen by auto, the first that runs well here of gpu, wasm, tfjs-cpu";
+const SECOND_BEST = "chosen by auto for want of a better";
+
+/** What runs here, what auto takes of it, and the reason that it gives. */
+const CHOICES: readonly [EngineFactory[], EngineFactory, string][] = [
+  [[GPU, WASM, ORACLE], GPU, FIRST],
+  [[GPU, NO_WASM, NO_ORACLE], GPU, FIRST],
+  [[NO_GPU, WASM, ORACLE], WASM, `${FIRST} (gpu: no adapter)`],
+  [[SLOW_GPU, WASM, ORACLE], WASM, `${FIRST} (gpu: a software adapter)`],
+  [
+    [SLOW_GPU, NO_WASM, ORACLE],
+    SLOW_GPU,
+    `${SECOND_BEST} (gpu: a software adapter; wasm: no SIMD; tfjs-cpu: for checks)`,
+  ],
+  [
+    [SLOW_GPU, NO_WASM, NO_ORACLE],
+    SLOW_GPU,
+    `${SECOND_BEST} (gpu: a software adapter; wasm: no SIMD; tfjs-cpu: not installed)`,
+  ],
+  [
+    [NO_GPU, NO_WASM, ORACLE],
+    ORACLE,
+    `${SECOND_BEST} (gpu: no adapter; wasm: no SIMD; tfjs-cpu: for checks)`,
+  ],
+];
+
+for (const [factories, expected, because] of CHOICES) {
+  Deno.test(`auto takes ${expected.name}: ${because}`, async () => {
+    const { factory, reason } = await chooseEngine("auto", factories);
+    assertEquals(factory, expected);
+    assertEquals(reason, because);
+  });
+}
+
+Deno.test("auto takes the best of every combination", async () => {
+  const MAKERS = { fine: factory, slow: discouraged, absent: factory };
+  const STATES = ["fine", "slow", "absent"] as const;
+  for (const gpu of STATES) {
+    for (const wasm of STATES) {
+      for (const oracle of STATES) {
+        const states = [gpu, wasm, oracle];
+        const factories = states.map((state, i) =>
+          MAKERS[state](`engine ${i}`, state === "fine" ? undefined : state)
+        );
+        const best = STATES.slice(0, 2).find((state) => states.includes(state));
+        const choice = chooseEngine("auto", factories);
+        if (best === undefined) await assertRejects(() => choice, EngineError);
+        else assertEquals((await choice).factory.name, `engine ${states.indexOf(best)}`);
+      }
+    }
+  }
 });
 
-Deno.test("auto takes the oracle only where nothing else runs, wherever it stands", async () => {
-  assertEquals((await chooseEngine("auto", [ORACLE, WASM])).factory, WASM);
-  const { factory, reason } = await chooseEngine("auto", [ORACLE, NO_WASM]);
-  assertEquals(factory, ORACLE);
-  assertStringIncludes(reason, "wasm: no SIMD");
+Deno.test("auto takes a discouraged engine last, wherever it stands", async () => {
+  const { factory, reason } = await chooseEngine("auto", [ORACLE, WASM]);
+  assertEquals(factory, WASM);
+  assertEquals(
+    reason,
+    "chosen by auto, the first that runs well here of tfjs-cpu, wasm (tfjs-cpu: for checks)",
+  );
+});
+
+Deno.test("an engine that finds nothing against itself is not discouraged", async () => {
+  const fastGpu = discouraged("gpu");
+  assertEquals((await chooseEngine("auto", [fastGpu, WASM])).factory, fastGpu);
+});
+
+Deno.test("an engine that can't run is not asked whether it should", async () => {
+  const absent: EngineFactory = {
+    ...NO_GPU,
+    discouraged: () => Promise.reject(new Error("there is no adapter to ask")),
+  };
+  assertEquals((await chooseEngine("auto", [absent, WASM])).factory, WASM);
 });
 
 Deno.test("auto says why when nothing runs", async () => {
@@ -44,6 +110,10 @@ Deno.test("an engine can be asked for by name", async () => {
   const choice = await chooseEngine("tfjs-cpu", [WASM, ORACLE]);
   assertEquals(choice.factory, ORACLE);
   assertEquals(choice.reason, "asked for by name");
+});
+
+Deno.test("a discouraged engine that was asked for by name is taken", async () => {
+  assertEquals((await chooseEngine("gpu", [WASM, SLOW_GPU])).factory, SLOW_GPU);
 });
 
 Deno.test("an unknown engine is refused with the legal names", async () => {

@@ -233,6 +233,11 @@ export interface EngineFactory {
   /** Why the engine can't run here, or undefined when it can. */
   unavailable(): Promise<string | undefined>;
   /**
+   * Why `--engine auto` should not take an engine that can run, as one sentence
+   * without its end; undefined, or not there at all, when nothing speaks against it.
+   */
+  discouraged?(): Promise<string | undefined>;
+  /**
    * Builds an engine. Its state is all zeros until `importState`.
    *
    * @throws {EngineError} If the graph, the batch or the settings exceed what

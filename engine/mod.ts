@@ -2,11 +2,12 @@
 import type { EngineFactory } from "./engine.ts";
 import { tfjsEngine } from "./tfjs/mod.ts";
 import { wasmEngine } from "./wasm/mod.ts";
+import { webgpuEngine } from "./webgpu/mod.ts";
 
 export * from "./engine.ts";
 export { chooseEngine, type EngineChoice } from "./choose.ts";
 export { selfTest } from "./self_test.ts";
-export { tfjsEngine, wasmEngine };
+export { tfjsEngine, wasmEngine, webgpuEngine };
 
 /** Every engine there is, the most preferred first. */
-export const engineFactories: readonly EngineFactory[] = [wasmEngine, tfjsEngine];
+export const engineFactories: readonly EngineFactory[] = [webgpuEngine, wasmEngine, tfjsEngine];

@@ -62,8 +62,24 @@ for (const [name, shortcut] of [["resnet20", "A"], ["resnet20", "B"], ["plain20"
     const graph = architecture(name, { shortcut });
     assertNoOverlap(planGraph(graph, true, 4));
     assertNoOverlap(planGraph(graph, false, 4));
+    assertNoOverlap(planGraph(graph, true, 4, true));
   });
 }
+
+Deno.test("recomputed activations take no storage: those that convolutions alone read", () => {
+  const transient = (graph: Graph) =>
+    planGraph(graph, true, 4, true).forward.filter(({ output }) => output.transient)
+      .map(({ output }) => output.name);
+  // r1 is a shortcut too, r2 the output.
+  assertEquals(transient(block), []);
+  assertEquals(
+    transient(architecture("resnet8")),
+    ["layer1.0.relu1", "layer2.0.relu1", "layer3.0.relu1"],
+  );
+  const storage = (recompute: boolean) =>
+    planGraph(architecture("resnet20"), true, 4, recompute).storage;
+  assert(storage(true) < 0.8 * storage(false));
+});
 
 Deno.test("inference keeps few activations: its storage does not grow with depth", () => {
   const storage = (graph: Graph) => planGraph(graph, false, 4).storage;
@@ -85,7 +101,9 @@ function assertNoOverlap({ input, forward, backward, outputGradient, storage }: 
   const owner = new Array<string>(storage);
   const write = (tensor: PlanTensor) => owner.fill(tensor.name, tensor.offset, end(tensor));
   const end = (tensor: PlanTensor) => tensor.offset + tensor.size;
-  const read = (tensor: PlanTensor, by: string) => {
+  const maker = (tensor: PlanTensor) => forward.find(({ output }) => output === tensor)!;
+  const read = (tensor: PlanTensor, by: string): void => {
+    if (tensor.transient) return read(maker(tensor).input, by);
     const found = new Set(owner.slice(tensor.offset, end(tensor)));
     assertEquals([...found], [tensor.name], `${by} reads ${tensor.name}`);
   };
@@ -93,7 +111,7 @@ function assertNoOverlap({ input, forward, backward, outputGradient, storage }: 
   for (const op of forward) {
     read(op.input, op.output.name);
     if (op.kind === "normalise" && op.addend) read(op.addend, op.output.name);
-    write(op.output);
+    if (!op.output.transient) write(op.output);
     // No operation works in place: what it reads is still there after it has written.
     read(op.input, op.output.name);
     if (op.kind === "normalise" && op.addend) read(op.addend, op.output.name);

@@ -80,6 +80,7 @@ function Headline({ run, result }: Props): VNode {
         <Fact name="Iterations">
           {number(result.iterations)} of {number(run.start.recipe.schedule.iterations)}
         </Fact>
+        {result.engines.length > 0 && <Fact name="Engine">{enginesLine(result)}</Fact>}
         {result.trainingSeconds !== null && (
           <Fact name="Training time">{duration(result.trainingSeconds)}</Fact>
         )}
@@ -724,6 +725,12 @@ function* leaves(value: object, prefix = ""): Generator<[string, string]> {
       ];
     }
   }
+}
+
+/** "wasm", or "wasm to iteration 1,000, tfjs-cpu to iteration 2,000". */
+function enginesLine({ engines }: RunResult): string {
+  if (engines.length === 1) return engines[0].name;
+  return engines.map(({ name, to }) => `${name} to iteration ${number(to)}`).join(", ");
 }
 
 /** "resnet32" to "ResNet-32", "plain20" to "Plain-20"; other names stay. */

@@ -26,6 +26,7 @@ export {
   type ClassError,
   type Completeness,
   confusionMatrix,
+  type EngineShare,
   type RunResult,
   runResult,
   type TestError,

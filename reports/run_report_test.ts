@@ -1,6 +1,12 @@
 import { assert, assertEquals, assertFalse, assertMatch, assertStringIncludes } from "@std/assert";
 import { parse } from "@std/csv";
-import { fixtureFolder, type FixtureOptions, readerOf } from "./_fixture.ts";
+import {
+  fixtureFolder,
+  type FixtureOptions,
+  readerOf,
+  setText,
+  textOf as textIn,
+} from "./_fixture.ts";
 import { readRun } from "./read_run.ts";
 import { renderRunReport, type RunReport, writeRunReport } from "./run_report.ts";
 
@@ -135,6 +141,21 @@ Deno.test("steps.csv has one row a step event", async () => {
     ...Array.from({ length: 20 }, (_, i) => 20 * (i + 1)),
   ]);
   assertEquals(rows[20].slice(0, 2), ["400", "20"]);
+});
+
+Deno.test("a run that went over to another engine names both, with their iterations", async () => {
+  const folder = await fixtureFolder({ resumed: true, samples: false });
+  const lines = textIn(folder, "events.jsonl").split("\n").map((line) =>
+    line.includes('"type":"resume"') ? line.replace('"wasm"', '"tfjs-cpu"') : line
+  );
+  setText(folder, "events.jsonl", lines.join("\n"));
+  const { html } = renderRunReport(await readRun("run", readerOf(folder)));
+  assertStringIncludes(
+    textOf(html),
+    "Engine wasm to iteration 1,000, tfjs-cpu to iteration 2,000",
+  );
+  const one = await reportOf({ resumed: true, samples: false });
+  assertMatch(textOf(one.html), /Engine wasm (?!to)/);
 });
 
 Deno.test("a run that broke off early still has a report", async () => {

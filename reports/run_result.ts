@@ -46,6 +46,8 @@ export interface RunResult {
   readonly trainingSeconds: number | null;
   /** Training images a second: the median over the log's step events. */
   readonly imagesPerSecond: number | null;
+  /** Every engine that the weights come from, in order; checkpoints fit all of them. */
+  readonly engines: readonly EngineShare[];
   /** Name of the engine; like device, versions and revision that of the last process. */
   readonly engine: string;
   /** What the engine ran on. */
@@ -64,6 +66,16 @@ export interface RunResult {
 
 /** How far a run came; `unfinished`: its log breaks off (killed, or still running). */
 export type Completeness = "finished" | "stopped" | "failed" | "unfinished";
+
+/** The iterations that one engine did, both included; several processes on it are one. */
+export interface EngineShare {
+  /** The engine's name. */
+  readonly name: string;
+  /** The first iteration. */
+  readonly from: number;
+  /** The last iteration. */
+  readonly to: number;
+}
 
 /** A test error with the Wilson interval that the number of images leaves. */
 export interface TestError {
@@ -102,6 +114,7 @@ export function runResult(run: Run): RunResult {
   const end = outcome?.type === "end" ? outcome : undefined;
   const { engine, versions, revision } = run.resumes.at(-1) ?? start;
   const differences = differencesFromPaper(run);
+  const iterations = outcome?.iteration ?? steps.at(-1)?.iteration ?? 0;
   return {
     version: 1,
     run: start.run,
@@ -127,9 +140,10 @@ export function runResult(run: Run): RunResult {
     bestValidation: bestValidation(run),
     perClass: confusion?.map((row, label) => classError(classes[label], row, label)) ?? null,
     confusion,
-    iterations: outcome?.iteration ?? steps.at(-1)?.iteration ?? 0,
+    iterations,
     trainingSeconds: end?.trainingSeconds ?? null,
     imagesPerSecond: median(steps.map((step) => step.imagesPerSecond)),
+    engines: enginesOf(run, iterations),
     engine: engine.name,
     device: engine.device,
     versions,
@@ -182,6 +196,20 @@ function completenessOf(outcome: Run["outcome"]): Completeness {
     case undefined:
       return "unfinished";
   }
+}
+
+/** A resume takes back what was done after its checkpoint, whichever engine did it. */
+function enginesOf({ start, resumes }: Run, iterations: number): EngineShare[] {
+  const shares: EngineShare[] = [];
+  let to = iterations;
+  // Backwards: a process keeps what the ones after it did not take back.
+  for (const { engine, iteration } of [{ ...start, iteration: 0 }, ...resumes].toReversed()) {
+    if (iteration >= to) continue;
+    const later = shares[0]?.name === engine.name ? shares.shift() : undefined;
+    shares.unshift({ name: engine.name, from: iteration + 1, to: later?.to ?? to });
+    to = iteration;
+  }
+  return shares;
 }
 
 /** The first of the lowest validation errors, taken from the evaluations themselves. */

@@ -1,4 +1,5 @@
 import { assertAlmostEquals, assertEquals } from "@std/assert";
+import type { ResumeEvent } from "../train/events.ts";
 import {
   CLASSES,
   fixtureFolder,
@@ -128,4 +129,53 @@ Deno.test("unfinished, stopped and failed runs have no test error", async () => 
     assertEquals(result.resumes, 1);
     assertEquals(result.reason, ending === "none" ? undefined : "why");
   }
+});
+
+/** The engines of a run of 2,000 iterations whose processes began at these, on these engines. */
+async function enginesOf(...processes: readonly [iteration: number, engine: string][]) {
+  const { start, ...run } = await readRun("run", readerOf(await fixtureFolder({ samples: false })));
+  const [[, first], ...others] = processes;
+  const on = (name: string, threads: number) => ({
+    ...start.engine,
+    name,
+    device: { summary: `${threads} threads`, details: { threads } },
+  });
+  const { time, versions, revision, command } = start;
+  const resumes = others.map(([iteration, name], i): ResumeEvent => ({
+    ...{ type: "resume", time, versions, revision, command },
+    iteration,
+    engine: on(name, 2 + i),
+  }));
+  return runResult({ ...run, start: { ...start, engine: on(first, 1) }, resumes }).engines;
+}
+
+Deno.test("a run names every engine with its iterations", async () => {
+  assertEquals(await enginesOf([0, "wasm"]), [{ name: "wasm", from: 1, to: 2000 }]);
+  assertEquals(
+    await enginesOf([0, "wasm"], [600, "wasm"]),
+    [{ name: "wasm", from: 1, to: 2000 }],
+    "another number of threads is no other engine",
+  );
+  assertEquals(await enginesOf([0, "wasm"], [600, "wasm"], [1000, "tfjs-cpu"]), [
+    { name: "wasm", from: 1, to: 1000 },
+    { name: "tfjs-cpu", from: 1001, to: 2000 },
+  ]);
+  assertEquals(await enginesOf([0, "wasm"], [600, "tfjs-cpu"], [1000, "wasm"]), [
+    { name: "wasm", from: 1, to: 600 },
+    { name: "tfjs-cpu", from: 601, to: 1000 },
+    { name: "wasm", from: 1001, to: 2000 },
+  ]);
+});
+
+Deno.test("an engine whose iterations were all taken back is not named", async () => {
+  assertEquals(await enginesOf([0, "tfjs-cpu"], [0, "wasm"]), [
+    { name: "wasm", from: 1, to: 2000 },
+  ]);
+  assertEquals(await enginesOf([0, "wasm"], [600, "tfjs-cpu"], [600, "wasm"]), [
+    { name: "wasm", from: 1, to: 2000 },
+  ]);
+  // The checkpoint of iteration 1,000 was damaged: the one before it counts.
+  assertEquals(await enginesOf([0, "wasm"], [1000, "tfjs-cpu"], [600, "wasm"]), [
+    { name: "wasm", from: 1, to: 2000 },
+  ]);
 });

@@ -60,9 +60,18 @@ export async function logStart(
       logEvery,
     });
   }
-  const torn = `${run.tornBytes} bytes of an unfinished last line were cut off the log`;
-  for (const message of [...(run.tornBytes > 0 ? [torn] : []), ...found.passedOver]) {
-    warn(session, message);
+  if (run.tornBytes > 0) {
+    warn(session, `${run.tornBytes} bytes of an unfinished last line were cut off the log`);
+  }
+  for (const message of found.passedOver) warn(session, message);
+  const before = (run.earlier.findLast((event) => event.type === "resume") ?? begun)?.engine.name;
+  if (iteration > 0 && before !== engine.name) {
+    warn(
+      session,
+      `the engine was ${before}, from iteration ${
+        iteration + 1
+      } on it is ${engine.name}: the weights differ in rounding from those of either alone`,
+    );
   }
   if (iteration === 0) {
     const { cropPadding } = recipe.data;

@@ -241,6 +241,34 @@ Deno.test("a damaged newest checkpoint is passed over with a warning", () =>
     assertEquals(resume?.iteration, 40);
   }));
 
+Deno.test("a run that goes over to another engine says so, each time", () =>
+  inFolder(async (out) => {
+    const on = async (name: string, stopAfter: number) => {
+      const engine: EngineFactory = {
+        ...nullEngineFactory,
+        async create(options): Promise<Engine> {
+          return Object.assign(await nullEngineFactory.create(options), { name });
+        },
+      };
+      const warnings: string[] = [];
+      const onWarning = (message: string) => warnings.push(message);
+      await train(tinyRun(out, { engine, stopAfter, threads: stopAfter, onWarning }));
+      return warnings;
+    };
+    assertEquals(await on("one", 20), []);
+    assertEquals(await on("one", 40), [], "another number of threads is no other engine");
+    const rounding = "the weights differ in rounding from those of either alone";
+    assertEquals(await on("two", 60), [
+      `the engine was one, from iteration 41 on it is two: ${rounding}`,
+    ]);
+    assertEquals(await on("two", 80), []);
+    assertEquals(await on("one", 100), [
+      `the engine was two, from iteration 81 on it is one: ${rounding}`,
+    ]);
+    const logged = eventsIn(out).filter(({ type }) => type === "warning");
+    assertEquals(logged.length, 2);
+  }));
+
 Deno.test("a loss that is not finite ends the run, and the checkpoint before it stays", () =>
   inFolder(async (folder) => {
     const engine = altered((step) => step.iteration === 47 ? { ...step, loss: NaN } : step);

@@ -52,6 +52,7 @@ export const tfjsEngine: EngineFactory = {
       return `@tensorflow/tfjs could not be loaded: ${(error as Error).message}`;
     }
   },
+  discouraged: () => Promise.resolve("far slower than the other engines, for checks"),
   async create(options) {
     checkOptions(options);
     return new TfjsEngine(NAME, await loadTensorFlow(), options);

@@ -1,5 +1,5 @@
 import { type ParameterSpec, sizeOf } from "../../resnet/graph.ts";
-import type { Tensor, Weights } from "../../resnet/weights.ts";
+import type { Weights } from "../../resnet/weights.ts";
 import {
   checkData,
   checkIndices,
@@ -9,6 +9,7 @@ import {
   checkState,
   checkStep,
 } from "../_arguments.ts";
+import { copyPixels, fromStored, roundUp, score, toStored } from "../_stored.ts";
 import {
   type BatchPlan,
   type ByteImages,
@@ -26,14 +27,7 @@ import {
 import type { PlanTensor } from "../plan.ts";
 import { hasRelaxedSimd, Module, plainMultiplyAdd, relaxedMultiplyAdd } from "./assembler.ts";
 import { CONTROL } from "./_control.ts";
-import {
-  EVALUATION_IMAGES,
-  largestBatch,
-  type Layout,
-  layOut,
-  roundUp,
-  type StoredParameter,
-} from "./_layout.ts";
+import { EVALUATION_IMAGES, largestBatch, type Layout, layOut } from "./_layout.ts";
 import { COMMANDS, emitProgram } from "./_program.ts";
 import { Threads } from "./_threads.ts";
 import { PLAN_WORDS } from "./kernels/input.ts";
@@ -193,10 +187,11 @@ export class WasmEngine implements Engine {
     checkState(this.#options.graph, state);
     this.#iteration = state.iteration;
     for (const [name, parameter] of this.#layout.parameters) {
-      this.#write(parameter, parameter.address, state.weights.get(name)!);
-      if (parameter.spec.trainable) {
-        const momentum = parameter.address + this.#layout.momentumOffset;
-        this.#write(parameter, momentum, state.momentum.get(name)!);
+      const { spec, address, size } = parameter;
+      toStored(spec, state.weights.get(name)!.data, this.#floats(address, size));
+      if (spec.trainable) {
+        const momentum = this.#floats(address + this.#layout.momentumOffset, size);
+        toStored(spec, state.momentum.get(name)!.data, momentum);
       }
     }
     this.#run(COMMANDS.pack);
@@ -386,14 +381,11 @@ export class WasmEngine implements Engine {
     images: number,
   ): Float32Array {
     const channels = shape[shape.length - 1];
-    const stored = roundUp(channels);
     const result = new Float32Array(sizeOf(shape) * images);
-    let to = 0;
     for (let image = 0; image < images; image++) {
       const from = this.#floats(address + image * stride, size);
-      for (let pixel = 0; pixel < size; pixel += stored, to += channels) {
-        result.set(from.subarray(pixel, pixel + channels), to);
-      }
+      const to = result.subarray(image * sizeOf(shape), (image + 1) * sizeOf(shape));
+      copyPixels(from, roundUp(channels), to, channels);
     }
     return result;
   }
@@ -401,22 +393,14 @@ export class WasmEngine implements Engine {
   #writeValues(tensor: PlanTensor, values: Float32Array): void {
     const { storage, storageStride } = this.#layout;
     const channels = tensor.shape[tensor.shape.length - 1];
-    const stored = roundUp(channels);
-    for (let image = 0, from = 0; from < values.length; image++) {
+    const size = sizeOf(tensor.shape);
+    for (let image = 0; image * size < values.length; image++) {
       const to = this.#floats(storage + 4 * tensor.offset + image * storageStride, tensor.size);
       // Rounded-up channels share storage with other tensors: never leave them as found.
       to.fill(0);
-      for (let pixel = 0; pixel < to.length; pixel += stored, from += channels) {
-        to.set(values.subarray(from, from + channels), pixel);
-      }
+      const from = values.subarray(image * size, (image + 1) * size);
+      copyPixels(from, channels, to, roundUp(channels));
     }
-  }
-
-  /** From PyTorch's layout to [tap][C][K] with rounded-up channels. */
-  #write({ spec, size }: StoredParameter, address: number, { data }: Tensor): void {
-    const to = this.#floats(address, size).fill(0);
-    const places = placesOf(spec);
-    for (let i = 0; i < places.length; i++) to[places[i]] = data[i];
   }
 
   #readAll(
@@ -424,17 +408,10 @@ export class WasmEngine implements Engine {
     offset: number,
     read = (address: number, size: number): Float32Array => this.#floats(address, size),
   ): Weights {
-    return new Map(
-      [...this.#layout.parameters.values()].filter(({ spec }) => wanted(spec)).sort(inGraphOrder(
-        this.#options.graph.nodes.flatMap((node) => node.parameters.map(({ name }) => name)),
-      )).map(({ spec, address, size }) => {
-        const from = read(address + offset, size);
-        const data = new Float32Array(sizeOf(spec.shape));
-        const places = placesOf(spec);
-        for (let i = 0; i < places.length; i++) data[i] = from[places[i]];
-        return [spec.name, { shape: spec.shape, data }];
-      }),
-    );
+    return fromStored(this.#options.graph, wanted, ({ name }) => {
+      const { address, size } = this.#layout.parameters.get(name)!;
+      return read(address + offset, size);
+    });
   }
 
   /** A parameter's gradient: the threads' added in their order. */
@@ -451,55 +428,6 @@ export class WasmEngine implements Engine {
     const { weights, gradientOffset, gradientStride, threads } = this.#layout;
     this.#bytes(weights.start + gradientOffset, gradientStride * threads).fill(0);
   }
-}
-
-function inGraphOrder(names: readonly string[]) {
-  const order = new Map(names.map((name, i) => [name, i]));
-  return (a: StoredParameter, b: StoredParameter): number =>
-    order.get(a.spec.name)! - order.get(b.spec.name)!;
-}
-
-/** What {@linkcode placesOf} found: a state is moved in and out many times. */
-const knownPlaces = new WeakMap<ParameterSpec, Uint32Array>();
-
-/** Where in memory each element of a parameter lies, in the order of a file's layout. */
-function placesOf(spec: ParameterSpec): Uint32Array {
-  const known = knownPlaces.get(spec);
-  if (known) return known;
-  const { shape, role } = spec;
-  const places = Uint32Array.from({ length: sizeOf(shape) }, (_, i) => i);
-  knownPlaces.set(spec, places);
-  if (role !== "kernel") return places;
-  const [filters, channels, ...window] = shape;
-  const taps = sizeOf(window);
-  const [storedFilters, storedChannels] = [roundUp(filters), roundUp(channels)];
-  let file = 0;
-  for (let k = 0; k < filters; k++) {
-    for (let c = 0; c < channels; c++) {
-      for (let tap = 0; tap < taps; tap++) {
-        places[file++] = (tap * storedChannels + c) * storedFilters + k;
-      }
-    }
-  }
-  return places;
-}
-
-/** Loss in double precision, predictions and errors from logits. */
-function score(logits: Float32Array, labels: Uint8Array, classes: number): Evaluation {
-  const images = labels.length;
-  const predictions = new Uint8Array(images);
-  let loss = 0, errors = 0;
-  for (let i = 0; i < images; i++) {
-    const row = logits.subarray(i * classes, (i + 1) * classes);
-    let best = 0;
-    for (let k = 1; k < classes; k++) if (row[k] > row[best]) best = k;
-    predictions[i] = best;
-    if (best !== labels[i]) errors++;
-    let sum = 0;
-    for (let k = 0; k < classes; k++) sum += Math.exp(row[k] - row[best]);
-    loss += Math.log(sum) - (row[labels[i]] - row[best]);
-  }
-  return { images, loss: loss / images, errors, logits, predictions };
 }
 
 function newMemory(

@@ -9,7 +9,8 @@ import {
   tilesOfSlot,
   type Work,
 } from "./_emitter.ts";
-import { roundUp, type StoredConvolution, storedImage, type StoredWinograd } from "./_layout.ts";
+import { roundUp } from "../_stored.ts";
+import { type StoredConvolution, storedImage, type StoredWinograd } from "./_layout.ts";
 import { call, type FunctionReference, get, iadd, int } from "./assembler.ts";
 import { convolutionKernel, range } from "./kernels/convolution.ts";
 import {

@@ -5,6 +5,7 @@
 import { parametersOf, type ParameterSpec, sizeOf } from "../../resnet/graph.ts";
 import type { EngineOptions } from "../engine.ts";
 import { type ConvolveOp, type Plan, planGraph } from "../plan.ts";
+import { roundUp, storedSize } from "../_stored.ts";
 import { CONTROL_BYTES } from "./_control.ts";
 import { TILE_CHANNELS } from "./kernels/convolution.ts";
 import { PLAN_WORDS } from "./kernels/input.ts";
@@ -102,11 +103,6 @@ export interface Layout {
   readonly inferenceStride: number;
   /** First byte after everything: the data set goes here. */
   readonly end: number;
-}
-
-/** Rounds channels up to whole vectors. */
-export function roundUp(channels: number): number {
-  return Math.ceil(channels / 4) * 4;
 }
 
 /** An activation's shape in memory; [C] counts as one pixel. */
@@ -244,13 +240,6 @@ export function layOut(options: EngineOptions, threads: number): Layout {
     inferenceStride,
     end,
   };
-}
-
-/** Floats of a parameter in memory: kernels as [tap][C][K], the rest as [C]. */
-function storedSize({ shape, role }: ParameterSpec): number {
-  if (role !== "kernel") return roundUp(shape[0]);
-  const [filters, channels, ...window] = shape;
-  return sizeOf(window) * roundUp(channels) * roundUp(filters);
 }
 
 /** Tiles that a matrix product should have at least, to pay for reading its weights. */

@@ -14,7 +14,8 @@ import { Backward } from "./_backward.ts";
 import { CONTROL } from "./_control.ts";
 import { Emitter, type ImageCode } from "./_emitter.ts";
 import { Forward, type Place } from "./_forward.ts";
-import { type Layout, roundUp } from "./_layout.ts";
+import { roundUp } from "../_stored.ts";
+import type { Layout } from "./_layout.ts";
 import {
   advance,
   atomicAdd,

@@ -1,0 +1,109 @@
+/** Who is timed by `step.ts`: our engines, and what they have in common with peers. */
+import { BatchSource, measureNormalisation, shapes10 } from "../data/mod.ts";
+import { chooseEngine, type ConvolutionAlgorithm, engineFactories } from "../engine/mod.ts";
+import { profileStep, type StepProfile } from "../engine/webgpu/mod.ts";
+import { architecture, initialise, zeros } from "../resnet/mod.ts";
+
+/** Someone who can take training steps and evaluate. */
+export interface Contender {
+  readonly name: string;
+  /** How a peer computes; ours is single precision. */
+  readonly precision: "fp32" | "tf32";
+  /** PyTorch, not an engine of ours. */
+  readonly isPeer: boolean;
+  /** Work is queued on a GPU: a step by itself would be mostly waiting. */
+  readonly queues: boolean;
+  /** Milliseconds for so many steps, queued without waiting between them. */
+  train(steps: number): Promise<number>;
+  /** Milliseconds for so many images in test mode. */
+  evaluate(images: number): Promise<number>;
+  /** Where the time of a step goes; only of engines that can tell. */
+  profile?(steps: number): Promise<StepProfile>;
+  close(): Promise<void>;
+}
+
+/** What a contender is made for. */
+export interface Task {
+  /** The network. */
+  readonly arch: string;
+  /** Images in a batch. */
+  readonly batch: number;
+  /** Of the CPU. */
+  readonly threads: number;
+}
+
+const LEARNING_RATE = 0.1;
+
+/**
+ * One of our engines, on the built-in images.
+ *
+ * @throws {EngineError} If there is no such engine, or it can't run here.
+ */
+export async function engineContender(
+  { arch, batch, threads }: Task,
+  name: string,
+  convolution: ConvolutionAlgorithm,
+): Promise<Contender> {
+  const graph = architecture(arch);
+  const { factory } = await chooseEngine(name, engineFactories);
+  const engine = await factory.create({
+    graph,
+    batchSize: batch,
+    sgd: { momentum: 0.9, nesterov: false, weightDecay: 1e-4, decayed: "all" },
+    batchNorm: { epsilon: 1e-5, momentum: 0.1 },
+    cropPadding: 4,
+    threads,
+    convolution,
+  });
+  const { train, test } = shapes10(0);
+  const indices = Uint32Array.from({ length: train.count }, (_, i) => i);
+  const { normalisation } = measureNormalisation(train, indices, {
+    pixelScale: "0..1",
+    mean: "per-pixel",
+    std: "none",
+    meanSubtracted: "before-padding",
+  });
+  await engine.load({ train, test, normalisation });
+  const state = { iteration: 0, weights: initialise(graph, 0, "in"), momentum: zeros(graph) };
+  await engine.importState(state);
+  const batches = new BatchSource({
+    seed: 0,
+    indices,
+    batchSize: batch,
+    cropPadding: 4,
+    augmentation: "pad-crop-flip",
+    order: "shuffled",
+    epochEnd: "run-on",
+  });
+  let iteration = 0;
+  return {
+    name: name === "wasm" ? `wasm ${convolution}` : name,
+    precision: "fp32",
+    isPeer: false,
+    queues: name === "webgpu",
+    async train(steps) {
+      const begun = performance.now();
+      for (let step = 0; step < steps; step++) {
+        engine.step(batches.plan(++iteration), LEARNING_RATE);
+      }
+      await engine.metrics();
+      return performance.now() - begun;
+    },
+    async evaluate(images) {
+      const chosen = Uint32Array.from({ length: images }, (_, i) => i % test.count);
+      const begun = performance.now();
+      await engine.evaluate("test", chosen);
+      return performance.now() - begun;
+    },
+    ...(name === "webgpu" && {
+      profile(steps: number) {
+        const plans = Array.from({ length: steps }, () => batches.plan(++iteration));
+        return profileStep(engine, plans, LEARNING_RATE);
+      },
+    }),
+    // deno-lint-ignore require-await -- a peer's has to wait
+    async close() {
+      engine.dispose();
+    },
+  };
+}

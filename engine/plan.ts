@@ -119,7 +119,8 @@ export interface Plan {
  * @param graph The network.
  * @param training With backward operations; without, storage is reused at once.
  * @param channelMultiple Channels are rounded up to this many in storage.
- * @param recompute Outputs of batch norm and ReLU that only convolutions read are transient.
+ * @param recompute For an engine that makes transient tensors wherever they are read, over the
+ *   whole batch: outputs of batch norm and ReLU that only convolutions read are transient too.
  */
 export function planGraph(
   graph: Graph,
@@ -160,7 +161,7 @@ export function planGraph(
         );
       }
     }
-    markTransients(backward);
+    markTransients(backward, recompute);
   }
   const storage = allocate(forward, backward, input, output, outputGradient);
   const inputGradient = gradients.get(input);
@@ -285,9 +286,10 @@ function markRecomputed(forward: readonly ForwardOp[], output: PlanTensor): void
 
 /**
  * A gradient from `normalise` to a convolution needs no storage if nothing
- * writes to the masked gradient that it is computed from in between.
+ * writes to the masked gradient that it is computed from in between; nor the
+ * convolution itself, where it makes the gradient anew for each thing it reads.
  */
-function markTransients(backward: readonly BackwardOp[]): void {
+function markTransients(backward: readonly BackwardOp[], recompute: boolean): void {
   backward.forEach((op, i) => {
     const { inputGradient, forward, outputGradient } = op;
     if (forward.kind !== "normalise" || !forward.batchNorm || !inputGradient) return;
@@ -298,7 +300,9 @@ function markTransients(backward: readonly BackwardOp[]): void {
         ? [j]
         : []
     );
-    if (uses.length !== 1 || backward[uses[0]].forward.kind !== "convolve") return;
+    const reader = backward[uses[0]];
+    if (uses.length !== 1 || reader.forward.kind !== "convolve") return;
+    if (recompute && reader.inputGradient?.tensor === outputGradient) return;
     const between = backward.slice(i + 1, uses[0]);
     tensor.transient = !between.some((other) =>
       other.inputGradient?.tensor === outputGradient ||

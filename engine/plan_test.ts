@@ -66,6 +66,30 @@ for (const [name, shortcut] of [["resnet20", "A"], ["resnet20", "B"], ["plain20"
   });
 }
 
+Deno.test("where gradients are recomputed no convolution writes over what its own is made of", () => {
+  const one = buildGraph("one convolution", [4, 4, 8], [
+    {
+      kind: "convolution",
+      name: "c",
+      input: "input",
+      filters: 8,
+      kernel: 3,
+      stride: 1,
+      padding: 1,
+      bias: false,
+    },
+    { kind: "batch-norm", name: "b", input: "c" },
+    { kind: "add", name: "sum", inputs: ["b", "input"] },
+  ]);
+  const gradientOfC = (recompute: boolean) => {
+    const [sum, c] = planGraph(one, true, 4, recompute).backward;
+    assertEquals(c.inputGradient!.tensor, sum.outputGradient);
+    return c.outputGradient;
+  };
+  assert(gradientOfC(false).transient);
+  assert(!gradientOfC(true).transient);
+});
+
 Deno.test("recomputed activations take no storage: those that convolutions alone read", () => {
   const transient = (graph: Graph) =>
     planGraph(graph, true, 4, true).forward.filter(({ output }) => output.transient)

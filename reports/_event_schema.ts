@@ -120,7 +120,8 @@ export const identity: z.ZodType<{ recipe: Recipe; seed: number; classes: number
   classes: z.int().positive().max(10_000),
 });
 
-function isArchitecture(name: string): boolean {
+/** Whether a network has that name. */
+export function isArchitecture(name: string): boolean {
   try {
     architecture(name);
     return true;

@@ -31,4 +31,36 @@ export {
   runResult,
   type TestError,
 } from "./run_result.ts";
-export { type Interval, wilsonInterval } from "./statistics.ts";
+export {
+  parsePlan,
+  PlanError,
+  planHash,
+  type PlannedNet,
+  plannedNet,
+  type Reference,
+  type ReproductionPlan,
+  type Spread,
+} from "./plan.ts";
+export {
+  differenceInterval,
+  type Equivalence,
+  type Interval,
+  predictionInterval,
+  type SpreadSummary,
+  summarise,
+  type Summary,
+  tInterval,
+  tost,
+  tostPower,
+  tTest,
+  wilsonInterval,
+} from "./statistics.ts";
+export {
+  decide,
+  type JudgedRun,
+  singleRunInterval,
+  type Verdict,
+  verdict,
+  VerdictError,
+  type VerdictKind,
+} from "./verdict.ts";

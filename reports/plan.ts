@@ -6,8 +6,7 @@
  */
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import { architecture, ArchitectureError } from "../resnet/mod.ts";
-import { explain } from "./_event_schema.ts";
+import { explain, isArchitecture } from "./_event_schema.ts";
 
 /** How far results of equal trainings with different seeds lie apart, as somebody published it. */
 export interface Spread {
@@ -152,13 +151,17 @@ export function parsePlan(text: string): ReproductionPlan {
     value = JSON.parse(text);
   } catch (error) {
     throw new PlanError(
-      `Reading the plan: expected JSON (${(error as Error).message}); give the file as it was written`,
+      `Reading the plan: expected JSON (${
+        (error as Error).message
+      }); give the file as it was written`,
     );
   }
   const { data, error } = reproductionPlan.safeParse(value);
   if (data) return data;
   throw new PlanError(
-    `Reading the plan: ${explain(error, value)}; runs that are under way need the plan as it was written, others a new one`,
+    `Reading the plan: ${
+      explain(error, value)
+    }; runs that are under way need the plan as it was written, others a new one`,
   );
 }
 
@@ -181,10 +184,13 @@ export function parsePlan(text: string): ReproductionPlan {
  * ```
  */
 export function planHash(plan: ReproductionPlan): string {
-  const canonical = JSON.stringify(plan, (_, value: unknown) =>
-    typeof value === "object" && value !== null && !Array.isArray(value)
-      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1))
-      : value);
+  const canonical = JSON.stringify(
+    plan,
+    (_, value: unknown) =>
+      typeof value === "object" && value !== null && !Array.isArray(value)
+        ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1))
+        : value,
+  );
   return createHash("sha256").update(canonical).digest("hex");
 }
 
@@ -215,14 +221,4 @@ export function plannedNet(plan: ReproductionPlan, architecture: string): Planne
   }
   const reference = references.find((reference) => reference.architecture === architecture);
   return { architecture, dataset, iterations, seeds, margin, alpha, reference };
-}
-
-function isArchitecture(name: string): boolean {
-  try {
-    architecture(name);
-    return true;
-  } catch (error) {
-    if (!(error instanceof ArchitectureError)) throw error;
-    return false;
-  }
 }

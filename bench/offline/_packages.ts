@@ -72,7 +72,9 @@ export function neededPackages(
     }
   }
   if (registries.size !== 1) {
-    throw new TypeError(`packages must be of one registry, found ${[...registries].join(", ")}`);
+    throw new TypeError(
+      `packages must be of one registry, found ${[...registries].sort().join(", ")}`,
+    );
   }
   const paths = locked.map((key) => /^(@?[^@]+)@([^_]+)/.exec(key)!.slice(1).join("/"));
   const empty = [...new Set(paths)].filter((path) => !whole.has(path));

@@ -56,6 +56,6 @@ Deno.test("packages of a second registry are refused", () => {
   assertThrows(
     () => neededPackages([{ ...INFO, npmPackages }], LOCKED),
     TypeError,
-    "of one registry, found /cache/registry, /cache/other",
+    "of one registry, found /cache/other, /cache/registry",
   );
 });

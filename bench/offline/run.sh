@@ -1,0 +1,246 @@
+#!/usr/bin/env bash
+# Trains and times on a Linux x86-64 machine without a network, from the parts that pack.ts made.
+set -euo pipefail
+
+usage() {
+  cat <<'END'
+run.sh [flags]
+
+  --check            say which parts are there and which are missing, and do nothing else
+  --home FOLDER      where all is unpacked and runs are kept; ./offline by default
+  --parts FOLDER     where parts lie; beside this script by default
+  --results FOLDER   where logs, reports and the checkpoint go; HOME/results by default
+  --engine NAME      webgpu by default
+  --arch NAME        the network that is timed and trained; resnet20 by default
+  --seed N           0 by default
+  --out FOLDER       the run's folder, with which a later call goes on; HOME/runs/ARCH-seedN by default
+  --seconds N        how long to train at most; 0 for not at all; 300 by default
+  --train-flags "…"  more flags for the training
+  --bench-flags "…"  more flags for the benchmark
+  --bench-seconds N  how long to time at most; 0 for not at all; 600 by default
+  --restore FOLDER   results of another machine: its run is gone on with, if --out is not there yet
+
+Parts that are there are taken into HOME, so that they may come and go one by one; once all were
+there it runs. Exit status: 0; 1 where something failed; 2 for a wrong flag; 3 where parts are missing.
+END
+}
+
+# The tail of the arguments is the message.
+stop() {
+  local status=$1
+  shift
+  echo "error: $*" >&2
+  exit "$status"
+}
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+home=$PWD/offline parts=$here results="" check=false
+engine=webgpu arch=resnet20 seed=0 out="" seconds=300 restore=""
+train_flags=() bench_flags=() bench_seconds=600
+while (($# > 0)); do
+  case $1 in
+    --check) check=true && shift && continue ;;
+    --help) usage && exit 0 ;;
+    --*) (($# > 1)) || stop 2 "$1 needs a value, or is no flag; see --help" ;;
+  esac
+  case $1 in
+    --home) mkdir -p "$2" && home=$(cd "$2" && pwd) ;;
+    --parts) parts=$(cd "$2" && pwd) ;;
+    --results) results=$2 ;;
+    --engine) engine=$2 ;;
+    --arch) arch=$2 ;;
+    --seed) seed=$2 ;;
+    --out) out=$2 ;;
+    --seconds) seconds=$2 ;;
+    --train-flags) read -ra train_flags <<<"$2" ;;
+    --bench-flags) read -ra bench_flags <<<"$2" ;;
+    --bench-seconds) bench_seconds=$2 ;;
+    --restore) restore=$2 ;;
+    *) stop 2 "no flag $1; see --help" ;;
+  esac
+  shift 2
+done
+for number in "$seconds" "$bench_seconds"; do
+  [[ $number =~ ^[0-9]+$ ]] || stop 2 "--seconds and --bench-seconds must be whole, found $number"
+done
+manifest=$here/MANIFEST.sha256
+[[ -f $manifest ]] || stop 1 "$manifest is missing: it must lie beside this script"
+
+# --- The parts ---------------------------------------------------------------
+
+# Bare machines have Python more often than xz.
+compress() { if command -v xz >/dev/null; then xz -c; else through_python lzma.LZMACompressor compress; fi; }
+decompress() { if command -v xz >/dev/null; then xz -dc; else through_python lzma.LZMADecompressor decompress; fi; }
+through_python() {
+  python3 -c "
+import lzma, sys
+coder = $1()
+while block := sys.stdin.buffer.read(1 << 20):
+    sys.stdout.buffer.write(coder.$2(block))
+sys.stdout.buffer.write(coder.flush() if hasattr(coder, 'flush') else b'')"
+}
+
+bundles() { sed -E 's/^[0-9a-f]+  (.+)\.tar\.xz\.[0-9]+$/\1/' "$manifest" | uniq; }
+lines_of() { grep -E "^[0-9a-f]+  $1\.tar\.xz\.[0-9]+$" "$manifest"; }
+stamp_of() { lines_of "$1" | sha256sum | cut -d' ' -f1; }
+unpacked() { [[ -f $home/$1.stamp && $(<"$home/$1.stamp") == "$(stamp_of "$1")" ]]; }
+
+# Prints the path of a part that is there and whole.
+find_part() {
+  local sum=$1 name=$2 folder
+  for folder in "$home/parts" "$parts"; do
+    [[ -f $folder/$name ]] || continue
+    if [[ $(sha256sum "$folder/$name" | cut -d' ' -f1) == "$sum" ]]; then
+      echo "$folder/$name"
+      return
+    fi
+    echo "$folder/$name is damaged: its checksum is not the manifest's" >&2
+  done
+  return 1
+}
+
+# Says what there is of each bundle; takes it in unless told to check alone. Fails if parts are missing.
+take_in() {
+  local bundle sum name path missing=0
+  for bundle in $(bundles); do
+    if unpacked "$bundle"; then
+      echo "$bundle: unpacked"
+      continue
+    fi
+    local found=() absent=()
+    while read -r sum name; do
+      if path=$(find_part "$sum" "$name"); then found+=("$path"); else absent+=("$name"); fi
+    done < <(lines_of "$bundle")
+    if ((${#absent[@]} > 0)); then
+      missing=1
+      echo "$bundle: ${#found[@]} of $((${#found[@]} + ${#absent[@]})) parts, missing ${absent[*]}"
+      if ! $check; then keep ${found[@]+"${found[@]}"}; fi
+    elif $check; then
+      echo "$bundle: complete"
+    else
+      unpack "$bundle" "${found[@]}"
+    fi
+  done
+  return "$missing"
+}
+
+keep() {
+  local path
+  mkdir -p "$home/parts"
+  for path in "$@"; do
+    [[ $path == "$home/parts/"* ]] || cp "$path" "$home/parts/"
+  done
+}
+
+unpack() {
+  local bundle=$1 fresh=$home/$1.new
+  shift
+  rm -rf "$fresh" && mkdir -p "$fresh"
+  cat "$@" | decompress | tar --extract --directory "$fresh" || stop 1 "$bundle could not be unpacked"
+  { rm -rf "${home:?}/$bundle" && mv "$fresh/$bundle" "$home/$bundle" && rmdir "$fresh"; } ||
+    stop 1 "$bundle could not be moved into $home"
+  stamp_of "$bundle" >"$home/$bundle.stamp"
+  rm -f "$home/parts/$bundle.tar.xz."*
+  echo "$bundle: unpacked now"
+}
+
+take_in || {
+  $check && exit 3
+  stop 3 "parts are missing; bring them and call this again"
+}
+if $check; then exit 0; fi
+
+# --- The machine -------------------------------------------------------------
+
+# Links libraries that the system lacks, and names NVIDIA's driver where no driver is registered.
+set_up_vulkan() {
+  local known library lacking=$home/libraries icd=/usr/local/nvidia/share/vulkan/icd.d/nvidia_icd.json
+  known=$(PATH=$PATH:/sbin:/usr/sbin ldconfig -p 2>/dev/null || true)
+  rm -rf "$lacking" && mkdir -p "$lacking"
+  for library in "$home"/vulkan/*; do
+    grep -qF "$(basename "$library") " <<<"$known" || ln -s "$library" "$lacking/"
+  done
+  export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$lacking
+  if [[ -z ${VK_DRIVER_FILES:-}${VK_ICD_FILENAMES:-} && -f $icd ]] &&
+    ! compgen -G "/etc/vulkan/icd.d/*.json" >/dev/null &&
+    ! compgen -G "/usr/share/vulkan/icd.d/*.json" >/dev/null; then
+    export VK_DRIVER_FILES=$icd
+  fi
+  echo "Vulkan: $(find "$lacking" -type l -printf '%f ')brought along, driver ${VK_DRIVER_FILES:-as registered}"
+}
+
+deno() { "$home/deno/deno" "$@"; }
+sees_cuda() { python3 -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' 2>/dev/null; }
+
+out=${out:-$home/runs/$arch-seed$seed}
+results=${results:-$home/results}
+mkdir -p "$results" "$(dirname "$out")"
+out=$(cd "$(dirname "$out")" && pwd)/$(basename "$out")
+results=$(cd "$results" && pwd)
+if [[ -n $restore ]]; then restore=$(cd "$restore" && pwd); fi
+export DENO_DIR=$home/project/packages DENO_NO_UPDATE_CHECK=1 NO_COLOR=1
+cd "$home/project/source"
+failed=()
+
+{
+  uname -srm
+  nproc
+  if command -v nvidia-smi >/dev/null; then nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader; fi
+  deno --version
+  set_up_vulkan
+} 2>&1 | tee "$results/machine.log"
+set_up_vulkan >/dev/null # again: what a pipe's shell exports ends with it
+deno run -q --cached-only bench/offline/self_test.ts "$engine" 2>&1 | tee -a "$results/machine.log" ||
+  stop 1 "the engine $engine does not pass its self-test here; see $results/machine.log"
+
+# --- The benchmark -----------------------------------------------------------
+
+if ((bench_seconds > 0)); then
+  peer=cpu
+  if sees_cuda; then peer=cuda; fi
+  timeout --kill-after=10 "$bench_seconds" "$home/deno/deno" run -q --cached-only --allow-run=python3 \
+    bench/step.ts --arch "$arch" --engine "$engine" --peer "$peer" ${bench_flags[@]+"${bench_flags[@]}"} \
+    2>&1 | tee "$results/bench.log" || failed+=(benchmark)
+fi
+
+# --- The training ------------------------------------------------------------
+
+if [[ -n $restore && ! -e $out ]]; then
+  mkdir -p "$out"
+  decompress <"$restore/run.tar.xz" | tar --extract --directory "$out" --strip-components=1
+  cp "$restore"/checkpoint-*.safetensors "$out/"
+  echo "restored $out from $restore"
+fi
+images=(--dataset shapes10)
+if [[ -d $home/data ]]; then images=(--data "$home/data"); fi
+
+if ((seconds > 0)); then
+  status=0
+  # A first TERM makes the training save its state; what is in ${PIPESTATUS[0]} is timeout's answer.
+  timeout --signal=TERM --kill-after=60 "$seconds" "$home/deno/deno" run -q --cached-only -P=train \
+    cli/train.ts --arch "$arch" --seed "$seed" --engine "$engine" --out "$out" "${images[@]}" \
+    ${train_flags[@]+"${train_flags[@]}"} 2>&1 | tee -a "$results/train.log" || status=${PIPESTATUS[0]}
+  case $status in
+    0)
+      deno run -q --cached-only -P=evaluate cli/evaluate.ts --weights "$out/weights.safetensors" \
+        --engine "$engine" "${images[@]}" 2>&1 | tee "$results/evaluate.log" || failed+=(evaluation)
+      ;;
+    124) echo "stopped after $seconds s; the same call goes on" ;;
+    *) failed+=("training (status $status)") ;;
+  esac
+fi
+
+# --- The results -------------------------------------------------------------
+
+# At most seven files: four logs, the report, the newest checkpoint, and the rest of the run.
+if [[ -d $out ]]; then
+  tar --create --directory "$(dirname "$out")" --exclude='checkpoint-*' --exclude=run.lock \
+    "$(basename "$out")" | compress >"$results/run.tar.xz"
+  rm -f "$results"/checkpoint-*.safetensors
+  newest=$(find "$out" -name 'checkpoint-*.safetensors' | sort -V | tail -n 1)
+  if [[ -n $newest ]]; then cp "$newest" "$results/"; fi
+  if [[ -f $out/report.html ]]; then cp "$out/report.html" "$results/"; fi
+fi
+find "$results" -type f -size +16000k -exec echo "larger than 16 MB:" {} \;
+ls -l "$results"
+if ((${#failed[@]} > 0)); then stop 1 "failed: ${failed[*]}"; fi

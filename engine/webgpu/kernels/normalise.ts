@@ -112,15 +112,20 @@ export function normaliseGradientKernel(
   const row = vectors(image.channels);
   const statistic = (which: number) => `statistics[channel + ${which * row}u]`;
   const { a, b, mean, inverseDeviation } = STATISTICS;
-  const isPositive: Record<Mask, string> = {
-    none: "",
-    stored: "y[i] > vec4f()",
-    normalised: `fma(${statistic(a)}, z[i], ${statistic(b)}) > vec4f()`,
+  const masked: Record<Mask, string> = {
+    none: "dy[i]",
+    stored: "select(vec4f(), dy[i], y[i] > vec4f())",
+    normalised: `select(vec4f(), dy[i], fma(${statistic(a)}, z[i], ${statistic(b)}) > vec4f())`,
   };
+  const normalised = `(z[i] - ${statistic(mean)}) * ${statistic(inverseDeviation)}`;
+  const perPixel = [
+    `let g = ${masked[mask]};`,
+    ...mask === "none" ? [] : ["dy[i] = g;"],
+    ...sums ? ["sum += g;", `product = fma(g, ${normalised}, product);`] : [],
+  ];
   return tiled(image, {
     label: `normalise gradient ${imageLabel(image)} ${JSON.stringify({ mask, sums })}`,
     group: "normalise",
-    sums,
     declarations: [
       storage(1, "dy", "read_write"),
       ...names.map((name, n) => storage(2 + n, name)),
@@ -129,18 +134,8 @@ export function normaliseGradientKernel(
     body: (forPixels) => `
   var sum = vec4f();
   var product = vec4f();
-  ${
-      forPixels(`
-    ${mask === "none" ? "let g = dy[i];" : `let g = select(vec4f(), dy[i], ${isPositive[mask]});`}
-    ${mask === "none" ? "" : "dy[i] = g;"}
-    ${
-        sums
-          ? `sum += g;
-    product = fma(g, (z[i] - ${statistic(mean)}) * ${statistic(inverseDeviation)}, product);`
-          : ""
-      }`)
-    }`,
-    rows: ["sum_rows(lane, sum)", "sum_rows(lane, product)"],
+  ${forPixels(perPixel.join("\n    "))}`,
+    rows: sums ? ["sum_rows(lane, sum)", "sum_rows(lane, product)"] : [],
   });
 }
 
@@ -166,7 +161,6 @@ export function statisticsKernel(image: ImageShape): TiledKernel {
   return tiled(image, {
     label: `statistics ${imageLabel(image)}`,
     group: "batch norm",
-    sums: true,
     declarations: [storage(1, "z"), storage(2, "partials", "read_write")],
     body: (forPixels) => `
   let count = f32(end - begin);
@@ -187,14 +181,12 @@ interface TileCode {
   readonly label: string;
   readonly group: KernelGroup;
   readonly declarations: readonly string[];
-  /** Whether the tile leaves partial sums. */
-  readonly sums: boolean;
   /**
    * What the lanes do with pixels `begin` to `end`: `forPixels` makes a loop
    * over a lane's own, in which `i` is the vector and `channel` its place.
    */
   body(forPixels: (code: string) => string): string;
-  /** The tile's partial sums, each of them known to every lane of its channel. */
+  /** The tile's partial sums, if any, each of them known to every lane of its channel. */
   readonly rows: readonly string[];
 }
 
@@ -211,11 +203,17 @@ function tiled(image: ImageShape, tile: TileCode): TiledKernel {
     let i = pixel * ${row}u + channel;
     ${code}
   }`;
-  const partials = tile.rows.map((_, n) => `partials[first + ${n * row}u] = row_${n};`);
+  const leavesSums = tile.rows.length > 0;
+  const store = `
+  ${tile.rows.map((value, n) => `let row_${n} = ${value};`).join("\n  ")}
+  if (lane < ${columns}u && channel < ${row}u) {
+    let first = tile * ${tile.rows.length * row}u + channel;
+    ${tile.rows.map((_, n) => `partials[first + ${n * row}u] = row_${n};`).join("\n    ")}
+  }`;
   const code = [
     STEP,
     ...tile.declarations,
-    tile.sums ? sumRows(lanes) : "",
+    leavesSums ? sumRows(lanes) : "",
     entryPoint(
       columns * rows,
       `
@@ -228,16 +226,7 @@ function tiled(image: ImageShape, tile: TileCode): TiledKernel {
   let end = min(begin + ${tilePixels}u, images_end);
   let stop = select(begin, end, channel < ${row}u);  // lanes beyond the channels read nothing
   ${tile.body(forPixels)}
-  ${
-        tile.sums
-          ? `
-  ${tile.rows.map((value, n) => `let row_${n} = ${value};`).join("\n  ")}
-  if (lane < ${columns}u && channel < ${row}u) {
-    let first = tile * ${tile.rows.length * row}u + channel;
-    ${partials.join("\n    ")}
-  }`
-          : ""
-      }`,
+  ${leavesSums ? store : ""}`,
     ),
   ].join("\n");
   return {

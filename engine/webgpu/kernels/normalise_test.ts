@@ -30,8 +30,8 @@ const SUMS = { relativeNorm: 2e-6 };
 
 /** More vectors of channels than one workgroup has side by side. */
 const WIDE: ImageShape = { height: 3, width: 3, channels: 261 };
-/** An image is several tiles, and they do not divide it evenly. */
-const UNEVEN: ImageShape = { height: 67, width: 49, channels: 3 };
+/** An image is several tiles, which do not divide it evenly; lanes are no power of two. */
+const UNEVEN: ImageShape = { height: 29, width: 23, channels: 19 };
 
 /** One tile more than the largest batch leaves. */
 const room = (tiling: Tiling, size: number) => unwritten((tilesFor(tiling, BATCH) + 1) * size);
@@ -61,8 +61,11 @@ for (const image of [...IMAGES, WIDE, UNEVEN]) {
   });
 
   testKernel(`the gradient behind each mask, and its sums: ${name}`, async () => {
-    const dy = randomTensor(image, 1), z = randomTensor(image, 2), y = randomTensor(image, 3);
+    const dy = randomTensor(image, 1), z = randomTensor(image, 2);
+    // Where y is 0 the mask does not hold: after ReLU, and all over a channel with a = b = 0.
+    const y = randomTensor(image, 3).map((value) => Math.max(0, value));
     const statistics = randomRows(STATISTICS.rows, channels, 4);
+    statistics[STATISTICS.a * stored + 1] = statistics[STATISTICS.b * stored + 1] = 0;
     const statistic = (row: number, c: number) => statistics[row * stored + c];
     const holds: Record<Mask, (i: number, c: number) => boolean> = {
       none: () => true,

@@ -1,4 +1,11 @@
-import { assert, assertEquals, assertGreater, assertNotEquals, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertGreater,
+  assertLess,
+  assertNotEquals,
+  assertThrows,
+} from "@std/assert";
 import { assertTensorClose } from "../../../spec/_compare.ts";
 import { type ImageShape, type KernelLimits, type Source, vectors } from "../_kernel.ts";
 import { GUARANTEED, testKernel } from "../_testing.ts";
@@ -133,7 +140,23 @@ const SIZES: readonly Sizes[] = [
 for (const sizes of SIZES) {
   testKernel(`the weight gradient is its definition's: ${sizes}`, async () => {
     await check({ shape: shapeOf(sizes) });
-    await check({ shape: shapeOf(sizes), batch: 3, limits: LARGER });
+  });
+}
+
+/** So many tiles of weights that a part is several chunks, which share rows of the input. */
+const RUNS: readonly Sizes[] = [
+  [32, 32, 64, 60, 3, 1, 1],
+  [35, 31, 64, 64, 3, 2, 1],
+  [9, 150, 48, 68, 3, 1, 0],
+  [23, 60, 20, 20, 5, 1, 2],
+  [30, 9, 132, 132, 1, 2, 0],
+];
+
+for (const sizes of RUNS) {
+  testKernel(`the weight gradient of chunks in a row: ${sizes}`, async () => {
+    const partials = await check({ shape: shapeOf(sizes), batch: 3 });
+    const larger = await check({ shape: shapeOf(sizes), batch: 3, images: 2, limits: LARGER });
+    assertLess(Math.max(partials.length, larger.length), 20);
   });
 }
 

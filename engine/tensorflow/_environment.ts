@@ -1,0 +1,37 @@
+/** What libtensorflow reads from the process's environment when it is loaded, and never again. */
+import { EngineError } from "../engine.ts";
+import type { DeviceKind } from "./_installation.ts";
+
+/** The variables that are set before the library is loaded; what the user has set stays. */
+export const NATIVE_VARIABLES = {
+  /** Its log: warnings and errors only. */
+  log: "TF_CPP_MIN_LOG_LEVEL",
+  /** Threads within an operation; all cores where it is not set. */
+  threads: "TF_NUM_INTRAOP_THREADS",
+  /** The same steps give the same bits: a fixed order of sums on the GPU too. */
+  deterministic: "TF_DETERMINISTIC_OPS",
+  /** 0: full single precision on the GPU instead of TF32's 10 bits, which fail the self-test. */
+  tf32: "NVIDIA_TF32_OVERRIDE",
+} as const;
+
+/** Sets what the library reads, before it is loaded. */
+export function prepareEnvironment(kind: DeviceKind, threads: number | undefined): void {
+  const settings: readonly [string, string][] = [
+    [NATIVE_VARIABLES.log, "1"],
+    [NATIVE_VARIABLES.deterministic, "1"],
+    ...(kind === "gpu" ? [[NATIVE_VARIABLES.tf32, "0"] as [string, string]] : []),
+  ];
+  try {
+    for (const [name, value] of settings) {
+      if (Deno.env.get(name) === undefined) Deno.env.set(name, value);
+    }
+    if (threads !== undefined) Deno.env.set(NATIVE_VARIABLES.threads, String(threads));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotCapable)) throw error;
+    throw new EngineError(
+      `loading TensorFlow: its settings are variables of the environment; run with ` +
+        `--allow-env=${Object.values(NATIVE_VARIABLES).join(",")}`,
+      { cause: error },
+    );
+  }
+}

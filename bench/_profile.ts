@@ -46,8 +46,8 @@ export function profileText(name: string, profile: StepProfile, peak: GpuPeak): 
     `${name}, one training step: ${profile.dispatches} dispatches, ${
       profile.encodeMilliseconds.toFixed(3)
     } ms of JavaScript`,
-    `ceilings measured here: ${(peak.flops / 1e9).toFixed(0)} GFLOP/s in multiply-adds, ${
-      (peak.bytesPerSecond / 1e9).toFixed(0)
+    `ceilings measured here: ${giga(peak.flops)} GFLOP/s in multiply-adds, ${
+      giga(peak.bytesPerSecond)
     } GB/s copied (bytes read and written)`,
   ];
   if (all.milliseconds === undefined) {
@@ -59,8 +59,8 @@ export function profileText(name: string, profile: StepProfile, peak: GpuPeak): 
     const bandwidth = bytes / (milliseconds / 1e3);
     return [
       ...[group, `${dispatches}`, milliseconds.toFixed(3), share(milliseconds, all.milliseconds!)],
-      ...[(flops / 1e9).toFixed(0), share(flops, peak.flops)],
-      ...[(bandwidth / 1e9).toFixed(0), share(bandwidth, peak.bytesPerSecond)],
+      ...[giga(flops), share(flops, peak.flops)],
+      ...[giga(bandwidth), share(bandwidth, peak.bytesPerSecond)],
     ];
   });
   const titles = [
@@ -70,4 +70,9 @@ export function profileText(name: string, profile: StepProfile, peak: GpuPeak): 
   const line = (cells: readonly string[]) =>
     cells.map((cell, i) => i === 0 ? cell.padEnd(16) : cell.padStart(11)).join("");
   return [...head, line(titles), ...rows.map(line)].join("\n");
+}
+
+/** In units of 10^9, with a digit behind the point where it says something. */
+function giga(value: number): string {
+  return (value / 1e9).toFixed(value < 1e11 ? 1 : 0);
 }

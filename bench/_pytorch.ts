@@ -70,6 +70,8 @@ export async function pytorchContender(
     }).spawn();
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) throw new PeerError("there is no python3");
+    // Where LD_LIBRARY_PATH is set, for one, Deno wants the permission to run anything.
+    if (error instanceof Deno.errors.NotCapable) throw new PeerError(error.message);
     throw error;
   }
   const writer = python.stdin.getWriter();

@@ -8,7 +8,6 @@ import gammaln from "@stdlib/math-base-special-gammaln";
 import normalCdf from "@stdlib/stats-base-dists-normal-cdf";
 import normalQuantile from "@stdlib/stats-base-dists-normal-quantile";
 import tCdf from "@stdlib/stats-base-dists-t-cdf";
-import tQuantile from "@stdlib/stats-base-dists-t-quantile";
 
 /** An interval that covers what it is of with a given probability. */
 export interface Interval {
@@ -369,6 +368,23 @@ function around(centre: number, error: number, degrees: number, confidence: numb
   }
   const half = tQuantile((1 + confidence) / 2, degrees) * error;
   return { lower: centre - half, upper: centre + half, confidence };
+}
+
+/**
+ * Upper quantile of the t distribution, `p` from 0.5 to 1: the library's own asks
+ * for the environment when it is loaded, so its distribution function is inverted
+ * by bisection, from the small tail, to the last bit.
+ */
+function tQuantile(p: number, degrees: number): number {
+  const beyond = (t: number) => tCdf(-t, degrees) > 1 - p;
+  let [lower, upper] = [0, 1];
+  while (beyond(upper)) [lower, upper] = [upper, 2 * upper];
+  for (;;) {
+    const middle = (lower + upper) / 2;
+    if (middle <= lower || middle >= upper) return middle;
+    if (beyond(middle)) lower = middle;
+    else upper = middle;
+  }
 }
 
 /** P(T < difference / standard error); of equal values the limit for a spread towards 0. */

@@ -298,7 +298,7 @@ function severalRuns(
   const sentence = `${
     capital(kind)
   }: ${failed}${mean}; ${within}, and ${apart}, each at alpha ${alpha}.${better} With this spread ${runs.length} runs show equivalence with a probability of ${
-    percent(power, 0)
+    power > 0.99 ? "over 99%" : percent(power, 0)
   } where there is no difference.`;
   return {
     ...{ kind, sentence, equivalence, differenceP, power },

@@ -49,8 +49,12 @@ const CIFAR10 = [
 const ROOT = join(import.meta.dirname!, "..", "..");
 
 /** Runs a program and returns what it prints. */
-async function run(program: string, args: readonly string[], cwd = ROOT): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command(program, { args: [...args], cwd })
+async function run(
+  program: string,
+  args: readonly string[],
+  { cwd = ROOT, env = {} }: { cwd?: string; env?: Record<string, string> } = {},
+): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(program, { args: [...args], cwd, env })
     .output().catch((error) => {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
       throw new CommandError(`packing needs the program ${program}, which is not installed`);
@@ -71,7 +75,7 @@ async function stageVulkan(folder: string, temporary: string, debs?: string): Pr
   const packages = debs ?? join(temporary, "debs");
   if (debs === undefined) {
     await Deno.mkdir(packages);
-    await run("apt-get", ["download", "-q", ...DEBIAN_PACKAGES], packages);
+    await run("apt-get", ["download", "-q", ...DEBIAN_PACKAGES], { cwd: packages });
   }
   const unpacked = join(temporary, "unpacked");
   for await (const { name } of Deno.readDir(packages)) {
@@ -112,6 +116,20 @@ async function stagePackages(folder: string): Promise<void> {
   const to = join(folder, relative(denoDir, registry));
   for (const path of whole) await copyTree(join(registry, path), join(to, path));
   for (const path of empty) await Deno.mkdir(join(to, path), { recursive: true });
+}
+
+/** Runs the packed scripts as far as their help: a kit that lacks a package is noticed here. */
+async function verify(source: string, packages: string, temporary: string): Promise<void> {
+  // Deno writes into its cache; through a link, what is packed stays as it is.
+  const cache = join(temporary, "cache");
+  await Deno.mkdir(cache);
+  await Deno.symlink(join(packages, "npm"), join(cache, "npm"));
+  for (const script of SCRIPTS) {
+    await run(Deno.execPath(), ["run", "--cached-only", "--no-prompt", script, "--help"], {
+      cwd: source,
+      env: { DENO_DIR: cache },
+    });
+  }
 }
 
 async function copyTree(from: string, to: string): Promise<void> {
@@ -163,6 +181,7 @@ async function pack(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
     const project = await folder("project");
     await stageProject(join(project, "source"));
     await stagePackages(join(project, "packages"));
+    await verify(join(project, "source"), join(project, "packages"), temporary);
     await copy(Deno.execPath(), join(await folder("deno"), "deno"));
     await stageVulkan(await folder("vulkan"), temporary, flags.debs);
     const parts = [

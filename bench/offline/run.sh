@@ -160,13 +160,16 @@ set_up_vulkan() {
   for library in "$home"/vulkan/*; do
     grep -qF "$(basename "$library") " <<<"$known" || ln -s "$library" "$lacking/"
   done
-  export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$lacking
+  if compgen -G "$lacking/*" >/dev/null; then
+    export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$lacking
+  fi
   if [[ -z ${VK_DRIVER_FILES:-}${VK_ICD_FILENAMES:-} && -f $icd ]] &&
     ! compgen -G "/etc/vulkan/icd.d/*.json" >/dev/null &&
     ! compgen -G "/usr/share/vulkan/icd.d/*.json" >/dev/null; then
     export VK_DRIVER_FILES=$icd
   fi
-  echo "Vulkan: $(find "$lacking" -type l -printf '%f ')brought along, driver ${VK_DRIVER_FILES:-as registered}"
+  echo "Vulkan: libraries brought along: $(find "$lacking" -type l | wc -l)," \
+    "driver ${VK_DRIVER_FILES:-as registered}"
 }
 
 deno() { "$home/deno/deno" "$@"; }
@@ -179,17 +182,18 @@ out=$(cd "$(dirname "$out")" && pwd)/$(basename "$out")
 results=$(cd "$results" && pwd)
 if [[ -n $restore ]]; then restore=$(cd "$restore" && pwd); fi
 export DENO_DIR=$home/project/packages DENO_NO_UPDATE_CHECK=1 NO_COLOR=1
+export XDG_RUNTIME_DIR=${XDG_RUNTIME_DIR:-$home} # drivers complain without one
 cd "$home/project/source"
 failed=()
 
+set_up_vulkan >"$home/vulkan.log" # not in the pipe below, whose exports would end with it
 {
   uname -srm
   nproc
   if command -v nvidia-smi >/dev/null; then nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader; fi
   deno --version
-  set_up_vulkan
+  cat "$home/vulkan.log"
 } 2>&1 | tee "$results/machine.log"
-set_up_vulkan >/dev/null # again: what a pipe's shell exports ends with it
 deno run -q --cached-only bench/offline/self_test.ts "$engine" 2>&1 | tee -a "$results/machine.log" ||
   stop 1 "the engine $engine does not pass its self-test here; see $results/machine.log"
 
@@ -198,7 +202,8 @@ deno run -q --cached-only bench/offline/self_test.ts "$engine" 2>&1 | tee -a "$r
 if ((bench_seconds > 0)); then
   peer=cpu
   if sees_cuda; then peer=cuda; fi
-  timeout --kill-after=10 "$bench_seconds" "$home/deno/deno" run -q --cached-only --allow-run=python3 \
+  # Deno lets a program with LD_LIBRARY_PATH start others only where it may start any.
+  timeout --kill-after=10 "$bench_seconds" "$home/deno/deno" run -q --cached-only --allow-run \
     bench/step.ts --arch "$arch" --engine "$engine" --peer "$peer" ${bench_flags[@]+"${bench_flags[@]}"} \
     2>&1 | tee "$results/bench.log" || failed+=(benchmark)
 fi

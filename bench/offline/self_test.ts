@@ -3,32 +3,40 @@
  *
  * `deno run bench/offline/self_test.ts webgpu`
  */
+import { COMMON, type FlagValues } from "../../cli/_flags.ts";
+import { main, type Outcome } from "../../cli/_main.ts";
 import { chooseEngine, engineFactories, selfTest } from "../../engine/mod.ts";
 import { architecture } from "../../resnet/mod.ts";
-import { explain } from "../../cli/_main.ts";
 
-if (import.meta.main) {
-  try {
-    const { factory, reason } = await chooseEngine(Deno.args[0] ?? "auto", engineFactories);
-    const engine = await factory.create({
-      graph: architecture("resnet8"),
-      batchSize: 1,
-      sgd: { momentum: 0.9, nesterov: false, weightDecay: 0, decayed: "all" },
-      batchNorm: { epsilon: 1e-5, momentum: 0.1 },
-      cropPadding: 4,
-    });
-    console.log(`engine ${factory.name} (${reason}): ${engine.device.summary}`);
-    for (const [name, value] of Object.entries(engine.device.details)) {
-      console.log(`  ${name}: ${value}`);
-    }
-    engine.dispose();
-    const begun = performance.now();
-    await selfTest(factory);
-    const seconds = (performance.now() - begun) / 1000;
-    console.log(`the self-test passed in ${seconds.toFixed(1)} s`);
-  } catch (error) {
-    const { message, status } = explain(error);
-    console.error(message);
-    Deno.exit(status);
-  }
+const command = {
+  usage: "deno run bench/offline/self_test.ts",
+  summary: "Prints what an engine runs on, and holds it to stored values.",
+  positional: "ENGINE",
+  flags: COMMON,
+} as const;
+
+async function test(_flags: FlagValues<typeof COMMON>, name = "auto"): Promise<Outcome> {
+  const { factory, reason } = await chooseEngine(name, engineFactories);
+  const engine = await factory.create({
+    graph: architecture("resnet8"),
+    batchSize: 1,
+    sgd: { momentum: 0.9, nesterov: false, weightDecay: 0, decayed: "all" },
+    batchNorm: { epsilon: 1e-5, momentum: 0.1 },
+    cropPadding: 4,
+  });
+  const { device } = engine;
+  engine.dispose();
+  const begun = performance.now();
+  await selfTest(factory);
+  const seconds = (performance.now() - begun) / 1000;
+  return {
+    text: [
+      `engine ${factory.name} (${reason}): ${device.summary}`,
+      ...Object.entries(device.details).map(([name, value]) => `  ${name}: ${value}`),
+      `the self-test passed in ${seconds.toFixed(1)} s`,
+    ].join("\n"),
+    json: { engine: factory.name, device, seconds },
+  };
 }
+
+if (import.meta.main) await main(command, test);

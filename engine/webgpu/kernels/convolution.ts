@@ -41,10 +41,9 @@
  * pitch of 16-byte vectors apart, over all memory banks. Weights have one
  * address for a whole team: a broadcast.
  *
- * The arithmetic of the paper's 3x3 layers, with multiply-
- * adds for each vector loaded from workgroup memory (a broadcast counts as one),
- * registers of sums and window, and for 128 images and the limits of larger
- * cards workgroup memory, workgroups and their invocations:
+ * The arithmetic of the paper's 3x3 layers: vectors loaded from workgroup memory
+ * (a broadcast counts as one) to multiply-adds; registers of sums and window;
+ * and, for 128 images and 32 KiB allowed, workgroup memory and workgroups:
  *
  *     layer               R  V  loads   registers  memory    workgroups
  *     32x32, 16 to 16     8  2  1 : 23  64 + 40    17.2 KiB  512 of 64
@@ -76,6 +75,7 @@ export interface ConvolutionShape {
   readonly output: ImageShape;
   /** K of K x K taps. */
   readonly kernel: number;
+  /** Pixels from one window to the next. */
   readonly stride: number;
   /** Zeros before the first row and column of the (dilated) input. */
   readonly padding: number;
@@ -102,7 +102,9 @@ export interface ConvolutionVariant {
   readonly bias: boolean;
   /** Adds to what the output holds. */
   readonly accumulate: boolean;
+  /** What happens to the result. */
   readonly epilogue: Epilogue;
+  /** Under which a benchmark counts it. */
   readonly group: Extract<KernelGroup, "convolution" | "input gradient">;
 }
 
@@ -126,6 +128,7 @@ export interface ConvolutionTile {
 
 /** A convolution, and how its partial sums divide the pixels. */
 export interface ConvolutionKernel extends Kernel {
+  /** Of the partial sums; holds for every epilogue. */
   readonly tiling: Tiling;
 }
 

@@ -13,9 +13,11 @@
 import { type Kernel, type Source, sourceCode, STEP, vectors } from "../_kernel.ts";
 import { elementwise, entryPoint, storage, sumRows } from "./_lanes.ts";
 
-/** Numbers that go in and come out of a dense layer. */
+/** Sizes of a dense layer; in memory both are rounded up to a multiple of 4. */
 export interface DenseShape {
+  /** C: numbers that go in. */
   readonly channels: number;
+  /** F: numbers that come out. */
   readonly units: number;
 }
 

@@ -15,7 +15,7 @@ const SUMS = { relativeNorm: 1e-6 };
 /** The paper's, one where nothing divides anything, and a larger net's. */
 const SHAPES: readonly DenseShape[] = [
   { channels: 64, units: 10 },
-  { channels: 5, units: 3 },
+  { channels: 3, units: 5 },
   { channels: 258, units: 101 },
 ];
 

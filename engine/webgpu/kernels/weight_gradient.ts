@@ -89,6 +89,16 @@ interface Division {
   /** Lengths of the arrays in workgroup memory. */
   readonly inputLength: number;
   readonly gradientLength: number;
+  /** Of both. */
+  readonly bytes: number;
+}
+
+/** A vector of sums: of a tap and a channel among those of its lane. */
+interface Sum {
+  readonly ky: number;
+  readonly kx: number;
+  readonly part: number;
+  readonly name: string;
 }
 
 /**
@@ -156,7 +166,7 @@ function divide(
   const streams = 2 ** Math.floor(Math.log2(LANES / streamLanes));
   const tile = { kernelRows, laneChannels, channelGroups, filterVectors, streams };
 
-  const chunk = (strips: number, rows: number, images: number): Division & { bytes: number } => {
+  const chunk = (strips: number, rows: number, images: number): Division => {
     const width = Math.ceil(output.width / strips);
     const segments = Math.ceil(width / LARGEST_SEGMENT);
     const segmentPixels = Math.ceil(width / segments);
@@ -184,9 +194,9 @@ function divide(
       bytes: 4 * laneChannels * inputLength + 16 * gradientLength,
     };
   };
-  const largest = (count: number, fits: (value: number) => Division & { bytes: number }) => {
+  const largest = (count: number, chunkOf: (value: number) => Division) => {
     let value = count;
-    while (value > 0 && fits(value).bytes > storageBytes) value--;
+    while (value > 0 && chunkOf(value).bytes > storageBytes) value--;
     return value;
   };
 
@@ -208,10 +218,10 @@ function divide(
   // Streams must not wait for others' last segments; then as few chunks as can be.
   const rows = range(fitting).map((row) => fitting - row)
     .reduce((best, rows) => passes(rows) < passes(best) ? rows : best);
-  const whole = chunk(strips, rows, 1);
-  if (strips > 1 || rows < output.height) return whole;
-  // Two segments for each stream, where small images allow it.
-  const wanted = Math.ceil(2 * streams / (rows * whole.segments));
+  const single = chunk(strips, rows, 1);
+  if (strips > 1 || rows < output.height) return single;
+  // Two segments for each stream, if as many images fit.
+  const wanted = Math.ceil(2 * streams / (rows * single.segments));
   return chunk(1, rows, largest(Math.min(wanted, batchSize), (images) => chunk(1, rows, images)));
 }
 
@@ -242,53 +252,14 @@ function code(
   const stagedColumns = strips === 1 ? Math.min(input.width, inputColumns - padding) : inputColumns;
   const keptRows = Math.max(0, kernel - stride);
   const ring = (row: string) => stripChunks === 1 ? row : `((${row}) % ${inputRows}u)`;
-  const swizzle = (first: number) =>
-    laneChannels === 4 ? "" : `.${"xyzw".slice(first, first + laneChannels)}`;
+  const partOf = (group: number) =>
+    `.${"xyzw".slice(group * laneChannels, (group + 1) * laneChannels)}`;
   const element = laneChannels === 1 ? "f32" : `vec${laneChannels}f`;
-  const groupsOfVector = range(4 / laneChannels);
-
-  const sums = range(kernelRows).flatMap((ky) =>
+  const sums: readonly Sum[] = range(kernelRows).flatMap((ky) =>
     range(kernel).flatMap((kx) =>
       range(laneChannels).map((part) => ({ ky, kx, part, name: `sum_${ky}_${kx}_${part}` }))
     )
   );
-  const scalar = (name: string, part: number) =>
-    laneChannels === 1 ? name : `${name}.${"xyzw"[part]}`;
-
-  const segment = (): string[] => {
-    const lines: string[] = [];
-    const loaded = new Set<string>();
-    for (const j of range(segmentPixels)) {
-      lines.push(`let dz_${j} = dz_tile[dz_index + ${j * filterVectors}u];`);
-      for (const { ky, kx, part, name } of sums) {
-        const column = j * stride + kx;
-        const value = `x_${ky}_${column}`;
-        if (!loaded.has(value)) {
-          lines.push(`let ${value} = x_tile[x_index_${ky} + ${column * channelGroups}u];`);
-          loaded.add(value);
-        }
-        lines.push(`${name} = fma(vec4f(${scalar(value, part)}), dz_${j}, ${name});`);
-      }
-    }
-    return lines;
-  };
-
-  // Sums that half of the streams leave in dz_tile at a time.
-  const together = Math.floor(gradientLength / (streams / 2 * streamLanes));
-  const addStreams = (): string[] =>
-    range(Math.ceil(sums.length / together)).flatMap((round) => {
-      const some = sums.slice(round * together, (round + 1) * together);
-      return [
-        "workgroupBarrier();",
-        "if (lane >= half && lane < 2u * half) {",
-        ...some.map(({ name }, k) => `  dz_tile[${k}u * half + lane - half] = ${name};`),
-        "}",
-        "workgroupBarrier();",
-        "if (lane < half) {",
-        ...some.map(({ name }, k) => `  ${name} += dz_tile[${k}u * half + lane];`),
-        "}",
-      ];
-    });
 
   return `${STEP}
 ${x.declarations}
@@ -341,7 +312,7 @@ ${
       let at = ((n * ${inputRows}u + slot) * ${inputColumns}u + column) * ${channelGroups}u
         + vector * ${4 / laneChannels}u;
       ${
-        groupsOfVector.map((g) => `x_tile[at + ${g}u] = value${swizzle(g * laneChannels)};`).join(
+        range(4 / laneChannels).map((g) => `x_tile[at + ${g}u] = value${partOf(g)};`).join(
           "\n      ",
         )
       }
@@ -371,29 +342,67 @@ ${
           `${inputColumns}u + start * ${stride}u) * ${channelGroups}u + c;`
         ).join("\n      ")
       }
-      ${segment().join("\n      ")}
+      ${segmentCode(sums, stride, division)}
     }
   }
 
   for (var half = ${lanes / 2}u; half >= ${streamLanes}u; half /= 2u) {
-    ${addStreams().join("\n    ")}
+    ${addingCode(sums, division)}
   }
 
   let filters = filter_tile * ${filterVectors}u + f;
   let first_channel = (channel_tile * ${channelGroups}u + c) * ${laneChannels}u;
   if (stream == 0u && filters < ${F4}u && first_channel < ${4 * C4}u) {
-    let first_tap = group.y * ${kernel ** 2}u + first_ky * ${kernel}u;
+    let tap = group.y * ${kernel ** 2}u + first_ky * ${kernel}u;
+    let at = (tap * ${4 * C4}u + first_channel) * ${F4}u + filters;
     ${
         sums.map(({ ky, kx, part, name }) =>
-          `partials[((first_tap + ${ky * kernel + kx}u) * ${
-            4 * C4
-          }u + first_channel + ${part}u) * ` +
-          `${F4}u + filters] = ${name};`
+          `partials[at + ${((ky * kernel + kx) * 4 * C4 + part) * F4}u] = ${name};`
         ).join("\n    ")
       }
   }`,
     )
   }`;
+}
+
+/** Adds a segment's products: each value is loaded before its first use. */
+function segmentCode(sums: readonly Sum[], stride: number, division: Division): string {
+  const { laneChannels, channelGroups, filterVectors, segmentPixels } = division;
+  const lines: string[] = [];
+  const loaded = new Set<string>();
+  for (const j of range(segmentPixels)) {
+    lines.push(`let dz_${j} = dz_tile[dz_index + ${j * filterVectors}u];`);
+    for (const { ky, kx, part, name } of sums) {
+      const column = j * stride + kx;
+      const x = `x_${ky}_${column}`;
+      if (!loaded.has(x)) {
+        lines.push(`let ${x} = x_tile[x_index_${ky} + ${column * channelGroups}u];`);
+        loaded.add(x);
+      }
+      const scalar = laneChannels === 1 ? x : `${x}.${"xyzw"[part]}`;
+      lines.push(`${name} = fma(vec4f(${scalar}), dz_${j}, ${name});`);
+    }
+  }
+  return lines.join("\n      ");
+}
+
+/** Adds the sums of lanes `half` and above to those of lanes below, through `dz_tile`. */
+function addingCode(sums: readonly Sum[], division: Division): string {
+  const { channelGroups, filterVectors, streams, gradientLength } = division;
+  const together = Math.floor(2 * gradientLength / (streams * channelGroups * filterVectors));
+  return range(Math.ceil(sums.length / together)).flatMap((round) => {
+    const some = sums.slice(round * together, (round + 1) * together);
+    return [
+      "workgroupBarrier();",
+      "if (lane >= half && lane < 2u * half) {",
+      ...some.map(({ name }, k) => `  dz_tile[${k}u * half + lane - half] = ${name};`),
+      "}",
+      "workgroupBarrier();",
+      "if (lane < half) {",
+      ...some.map(({ name }, k) => `  ${name} += dz_tile[${k}u * half + lane];`),
+      "}",
+    ];
+  }).join("\n    ");
 }
 
 /**

@@ -1,0 +1,119 @@
+/** Loads the provisioned backend into the process, and says what it runs on. */
+import { EngineError } from "../engine.ts";
+import { cudaObstacle, deviceName } from "./_cuda.ts";
+import { NATIVE_VARIABLES, prepareEnvironment } from "./_environment.ts";
+import { type DeviceKind, findInstallation, type Installation } from "./_installation.ts";
+import type { Binding } from "./_operations.ts";
+import { loadAddon, restoreUtil } from "./_workarounds.ts";
+
+/** TensorFlow in this process. */
+export interface Backend {
+  readonly kind: DeviceKind;
+  readonly installation: Installation;
+  readonly binding: Binding;
+  /** The processor or the GPU that operations run on, for people. */
+  readonly device: string;
+  /** As the library was told when it was loaded; all cores when undefined. */
+  readonly threads: number | undefined;
+}
+
+/** Where `cacheFolder` looks. */
+const FOLDER_VARIABLES = ["RESNET_CACHE", "XDG_CACHE_HOME", "HOME", "LOCALAPPDATA"];
+
+/** The command that mends a missing backend. */
+export function provisionCommand(kind: DeviceKind): string {
+  return `deno task backend:tensorflow${kind === "gpu" ? " --gpu" : ""}`;
+}
+
+/** A process holds one copy of TensorFlow: two libraries' symbols would be mixed. */
+let loaded: Backend | undefined;
+
+/**
+ * Loads TensorFlow, once a process.
+ *
+ * @param kind `gpu`: it must run on a GPU.
+ * @param threads Threads within an operation; all cores when undefined.
+ * @throws {EngineError} If it is not provisioned, can't be loaded, runs on the CPU where a GPU was
+ *   asked for (naming what the loader can't find), or is loaded with other settings already.
+ */
+export async function loadBackend(kind: DeviceKind, threads?: number): Promise<Backend> {
+  const obstacle = await obstacleTo(kind);
+  if (obstacle !== undefined) throw new EngineError(`loading TensorFlow: ${obstacle}`);
+  if (loaded) {
+    if (threads === undefined || threads === loaded.threads) return loaded;
+    throw new EngineError(
+      `loading TensorFlow with ${threads} threads: it is told once a process, and here it has ` +
+        `${loaded.threads ?? "all"}; start another process`,
+    );
+  }
+  const installation = (await findInstallation(kind))!;
+  prepareEnvironment(kind, threads);
+  const binding = open(installation, kind);
+  const onGpu = binding.isUsingGpuDevice();
+  if (onGpu !== (kind === "gpu")) {
+    throw new EngineError(
+      kind === "gpu"
+        ? `loading TensorFlow for the GPU: it fell back to the CPU, and no cause was found in the ` +
+          `driver or the libraries; TF_CPP_MIN_LOG_LEVEL=0 shows what it says itself`
+        : `loading TensorFlow for the CPU: ${installation.source} runs on a GPU; ` +
+          `use the engine tensorflow-gpu, or provision another with ${provisionCommand("cpu")}`,
+    );
+  }
+  const device = onGpu ? deviceName() : "the CPU";
+  return loaded = { kind, installation, binding, device, threads };
+}
+
+/**
+ * Why the backend can't be loaded here, without loading it: permissions, the installation, for a
+ * GPU its driver and libraries, or another library in this process.
+ *
+ * @returns One clause that says what to do, or undefined if nothing speaks against it.
+ */
+export async function obstacleTo(kind: DeviceKind): Promise<string | undefined> {
+  if (loaded) {
+    return loaded.kind === kind ? undefined : `a process holds one copy of TensorFlow, and this ` +
+      `one has that for the ${loaded.kind.toUpperCase()}; start another process`;
+  }
+  const variables = [...FOLDER_VARIABLES, ...Object.values(NATIVE_VARIABLES)];
+  for (const variable of variables) {
+    if (!await granted({ name: "env", variable })) {
+      return `it needs the environment: run with --allow-env=${variables.join(",")}`;
+    }
+  }
+  if (!await granted({ name: "ffi" })) return "it is native code: run with --allow-ffi";
+  const installation = await findInstallation(kind);
+  if (!installation) return `its native part is not installed; run ${provisionCommand(kind)}`;
+  return kind === "gpu" ? cudaObstacle(installation) : undefined;
+}
+
+async function granted(permission: Deno.PermissionDescriptor): Promise<boolean> {
+  return (await Deno.permissions.query(permission)).state === "granted";
+}
+
+function open({ addon }: Installation, kind: DeviceKind): Binding {
+  try {
+    return loadAddon(addon) as Binding;
+  } catch (error) {
+    throw new EngineError(
+      `loading TensorFlow from ${addon}: ${(error as Error).message}; ` +
+        `run ${provisionCommand(kind)} again`,
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * Makes TensorFlow.js itself run on the loaded library: registers the package's backend, under
+ * the name `tensorflow`, with the package's kernels. Which backend is current stays as it was.
+ */
+export async function registerTensorFlowJs({ binding, kind }: Backend): Promise<void> {
+  restoreUtil();
+  const tf = await import("@tensorflow/tfjs");
+  if (tf.findBackend("tensorflow")) return;
+  const { NodeJSKernelBackend } = await import(
+    "@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js"
+  );
+  await import("@tensorflow/tfjs-node-gpu/dist/register_all_kernels.js");
+  const name = `@tensorflow/tfjs-node${kind === "gpu" ? "-gpu" : ""}`;
+  tf.registerBackend("tensorflow", () => new NodeJSKernelBackend(binding as never, name), 0);
+}

@@ -1,0 +1,79 @@
+import { assertEquals, assertNotEquals, assertThrows } from "@std/assert";
+import { parsePlan, PlanError, planHash, plannedNet, type ReproductionPlan } from "./plan.ts";
+
+const PLAN: ReproductionPlan = {
+  version: 1,
+  written: "2026-01-02T03:04:05Z",
+  architectures: ["resnet20", "resnet8"],
+  seeds: [1, 2, 3],
+  recipe: "paper",
+  iterations: 64_000,
+  dataset: "cifar10",
+  dataHashes: { "test_batch.bin": "0".repeat(64) },
+  tests: { equivalence: "tost", difference: "two-sided-t" },
+  margin: 0.005,
+  alpha: 0.05,
+  references: [{
+    source: "Table 6",
+    architecture: "resnet20",
+    dataset: "cifar10",
+    iterations: 64_000,
+    testImages: 10_000,
+    error: 0.0875,
+    runs: 1,
+    spread: { standardDeviation: 0.0016, runs: 5, source: "Table 6, ResNet-110" },
+  }],
+};
+
+Deno.test("a plan is read as it was written", () => {
+  assertEquals(parsePlan(JSON.stringify(PLAN, null, 2)), PLAN);
+});
+
+Deno.test("a plan that says less, more or nonsense is refused with what was found", () => {
+  const refused = (changes: object, text: string) =>
+    assertThrows(() => parsePlan(JSON.stringify({ ...PLAN, ...changes })), PlanError, text);
+  const [reference] = PLAN.references;
+  refused({ seeds: [1, 2, 1] }, "seeds: expected each seed once; found [1,2,1]");
+  refused({ seeds: [-1] }, "seeds.0");
+  refused({ architectures: ["resnet21"] }, "architectures.0: expected an architecture");
+  refused({ architectures: ["resnet20", "resnet20"] }, "expected each architecture once");
+  refused({ margin: 0 }, "margin");
+  refused({ alpha: 0.5 }, "alpha");
+  refused({ tests: { equivalence: "t", difference: "two-sided-t" } }, "tests.equivalence");
+  refused({ iterations: undefined }, "iterations");
+  refused({ tail: "one" }, "tail");
+  refused({ written: "yesterday" }, "written");
+  refused({ dataHashes: { "a.bin": "0" } }, "64 hexadecimal digits");
+  refused({ references: [reference, reference] }, "one reference for an architecture");
+  refused({ references: [{ ...reference, runs: 3 }] }, "the spread of the runs");
+  assertThrows(() => parsePlan("{"), PlanError, "expected JSON");
+});
+
+Deno.test("a plan's hash is that of its JSON with sorted fields", () => {
+  // Python: hashlib.sha256(json.dumps(plan, sort_keys=True, separators=(",", ":")).encode())
+  assertEquals(planHash(PLAN), "4783bf4ab93a37a7650cf4a69377db1afeab0c24f26479c60f95d931fbc9a67c");
+  const reversed = Object.fromEntries(Object.entries(PLAN).reverse()) as unknown as typeof PLAN;
+  assertEquals(planHash(reversed), planHash(PLAN));
+});
+
+Deno.test("any edit of a plan changes its hash", () => {
+  const edits: Partial<ReproductionPlan>[] = [
+    { margin: 0.01 },
+    { seeds: [1, 3, 2] },
+    { alpha: 0.1 },
+    { references: [{ ...PLAN.references[0], error: 0.0876 }] },
+  ];
+  for (const edit of edits) assertNotEquals(planHash({ ...PLAN, ...edit }), planHash(PLAN));
+});
+
+Deno.test("a plan tells what was planned for a network, with its reference if it has one", () => {
+  const { seeds, dataset, iterations, margin, alpha, references } = PLAN;
+  const common = { seeds, dataset, iterations, margin, alpha };
+  assertEquals(plannedNet(PLAN, "resnet20"), {
+    ...common,
+    architecture: "resnet20",
+    reference: references[0],
+  });
+  assertEquals(plannedNet(PLAN, "resnet8").reference, undefined);
+  assertThrows(() => plannedNet(PLAN, "resnet32"), PlanError, "found a question about resnet32");
+});

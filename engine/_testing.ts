@@ -41,7 +41,7 @@ export async function missingEngines(
   factories: readonly EngineFactory[],
 ): Promise<Map<string, string>> {
   const missing = new Map<string, string>();
-  for (const name of required.split(",").map((name) => name.trim()).filter(Boolean)) {
+  for (const name of namesIn(required)) {
     const factory = factories.find((factory) => factory.name === name);
     const obstacle = factory
       ? await factory.unavailable()
@@ -51,10 +51,18 @@ export async function missingEngines(
   return missing;
 }
 
+function namesIn(list: string): readonly string[] {
+  return list.split(",").map((name) => name.trim()).filter(Boolean);
+}
+
 // Without the permission, as in a test run without flags, nothing is required.
 const { state } = await Deno.permissions.query({ name: "env", variable: REQUIRED });
-const required = state === "granted" ? Deno.env.get(REQUIRED) : undefined;
-const missing = await missingEngines(required ?? "", engineFactories);
+const required = (state === "granted" ? Deno.env.get(REQUIRED) : undefined) ?? "";
+const missing = await missingEngines(required, engineFactories);
+
+function isRequired({ name }: EngineFactory): boolean {
+  return namesIn(required).includes(name);
+}
 
 /**
  * Registers one test for every engine. Those that can't run here are reported
@@ -86,6 +94,17 @@ export async function testEveryEngine(
 export const comparedEngines: readonly EngineFactory[] = engineFactories.filter(
   (factory) => factory !== oracle,
 );
+
+/** The same engines; a slow one is reported as not run, unless the environment requires it. */
+export async function withoutSlow(
+  factories: readonly EngineFactory[],
+): Promise<readonly EngineFactory[]> {
+  return await Promise.all(factories.map(async (factory) => {
+    const obstacle = await factory.unavailable() ??
+      (isRequired(factory) || factory === oracle ? undefined : await factory.discouraged?.());
+    return { ...factory, unavailable: () => Promise.resolve(obstacle) };
+  }));
+}
 
 /** The paper's settings for a graph, with departures. */
 export function optionsFor(graph: Graph, departures: Partial<EngineOptions> = {}): EngineOptions {

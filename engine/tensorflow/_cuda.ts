@@ -43,7 +43,9 @@ export function cudaRequirement(version: string): CudaRequirement {
 
 /** The needed libraries that neither the system's loader nor the installation's folder has. */
 export function missingCuda({ version, folder }: Installation): string[] {
-  return cudaRequirement(version).libraries.filter((name) => !loads(name) && !provided(folder, name));
+  return cudaRequirement(version).libraries.filter((name) =>
+    !loads(name) && !provided(folder, name)
+  );
 }
 
 /**
@@ -93,7 +95,9 @@ export function deviceName(): string {
   return new TextDecoder().decode(name.subarray(0, name.indexOf(0)));
 }
 
-function closing<T extends { close(): void }>(library: T): { library: T; [Symbol.dispose](): void } {
+function closing<T extends { close(): void }>(
+  library: T,
+): { library: T; [Symbol.dispose](): void } {
   return { library, [Symbol.dispose]: () => library.close() };
 }
 

@@ -1,6 +1,14 @@
-import { type Graph, parametersOf, shapeOf, sizeOf } from "../../resnet/graph.ts";
+import { parametersOf, shapeOf, sizeOf } from "../../resnet/graph.ts";
+import type { ParameterSpec } from "../../resnet/graph.ts";
 import type { Weights } from "../../resnet/weights.ts";
-import { checkData, checkIndices, checkPlan, checkProbe, checkState, checkStep } from "../_arguments.ts";
+import {
+  checkData,
+  checkIndices,
+  checkPlan,
+  checkProbe,
+  checkState,
+  checkStep,
+} from "../_arguments.ts";
 import { score } from "../_stored.ts";
 import {
   type BatchPlan,
@@ -19,10 +27,8 @@ import type { Backend } from "./_backend.ts";
 import { DeviceImages } from "./_images.ts";
 import { Network, type Pass } from "./_network.ts";
 import { type Attribute, type Handle, Operations } from "./_operations.ts";
-import { gather, type Place, placesOf, scatter } from "./_parameters.ts";
-
-/** Tells the variables of a process's engines apart: TensorFlow knows them by name. */
-let engines = 0;
+import { asPyTorch, gather, type Place, placesOf, scatter } from "./_parameters.ts";
+import { Variable } from "./_variable.ts";
 
 /** A step whose logits still are on the device. */
 interface QueuedStep {
@@ -33,28 +39,36 @@ interface QueuedStep {
   readonly logits: Handle;
 }
 
-/** A training on libtensorflow: data, state and every operation of a step are on its device. */
+/** The images of both sets. */
+interface DeviceData {
+  readonly train: DeviceImages;
+  readonly test: DeviceImages;
+}
+
+/**
+ * A training on libtensorflow. The data set, the state and a step's every operation are on its
+ * device; from the host come a batch's indices, crops and labels, and back go its logits.
+ */
 export class TensorFlowEngine implements Engine {
   readonly name: string;
   readonly device: DeviceDescription;
   readonly #tf: Operations;
   readonly #options: EngineOptions;
   readonly #network: Network;
+  /** All parameters and running statistics, in the graph's order. */
+  readonly #parameters: readonly ParameterSpec[];
+  /** The trainable ones, in the order of the two vectors below. */
   readonly #places: readonly Place[];
-  /** TensorFlow's variables: the trainable parameters, and their momentum. */
   readonly #weights: Variable;
   readonly #momentum: Variable;
   /** Running statistics by name. */
   readonly #running = new Map<string, Handle>();
-  /** Weight decay of each element of the parameters; undefined where nothing decays. */
+  /** The weight decay of each parameter, or of all; undefined where nothing decays. */
   readonly #decay: Handle | undefined;
-  readonly #attributes: Readonly<Record<"float" | "split" | "reshape" | "concat" | "update", readonly Attribute[]>>;
-  readonly #classes: number;
+  readonly #attributes: Readonly<Record<string, readonly Attribute[]>>;
   #iteration = 0;
   #queue: QueuedStep[] = [];
-  #data: { train: DeviceImages; test: DeviceImages } | undefined;
-  /** For the checks of arguments: sizes alone, no pixels. */
-  #given: EngineData | undefined;
+  #data: DeviceData | undefined;
   #disposed = false;
 
   constructor(name: string, backend: Backend, options: EngineOptions) {
@@ -64,23 +78,285 @@ export class TensorFlowEngine implements Engine {
     this.#options = options;
     const tf = this.#tf = new Operations(backend.binding);
     this.#network = new Network(tf, graph, batchNorm);
+    this.#parameters = parametersOf(graph);
     this.#places = placesOf(graph);
-    this.#classes = sizeOf(shapeOf(graph, graph.output));
-
-    const parameters = this.#places.reduce((sum, { size }) => sum + size, 0);
-    const id = engines++;
-    this.#weights = new Variable(tf, `weights ${id}`, parameters);
-    this.#momentum = new Variable(tf, `momentum ${id}`, parameters);
-    for (const { name, shape, trainable } of parametersOf(graph)) {
-      if (!trainable) this.#setRunning(name, tf.floats(shape, new Float32Array(sizeOf(shape))));
+    const count = this.#places.reduce((sum, { size }) => sum + size, 0);
+    this.#weights = new Variable(tf, count);
+    this.#momentum = new Variable(tf, count);
+    for (const { name, shape } of this.#statistics) {
+      this.#setRunning(name, tf.floats(shape, new Float32Array(sizeOf(shape))));
     }
-    this.#decay = sgd.weightDecay === 0 ? undefined : this.#decayVector(parameters);
+    this.#decay = sgd.weightDecay === 0 ? undefined : tf.keep(this.#decayOf(sgd.decayed));
     const float = tf.typeFloat();
+    const parts = this.#places.length;
     this.#attributes = {
       float: [float],
-      split: [float, tf.typeInteger("Tlen"), tf.attributeInteger("num_split", this.#places.length)],
+      split: [float, tf.typeInteger("Tlen"), tf.attributeInteger("num_split", parts)],
       reshape: [float, tf.typeInteger("Tshape")],
-      concat: [float, tf.typeInteger("Tidx"), tf.attributeInteger("N", this.#places.length)],
+      concat: [float, tf.typeInteger("Tidx"), tf.attributeInteger("N", parts)],
       update: [float, tf.attributeFlag("use_nesterov", sgd.nesterov)],
     };
   }
+
+  get memoryBytes(): number {
+    const { train, test } = this.#data ?? {};
+    const statistics = this.#statistics.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+    const floats = this.#weights.size + this.#momentum.size + statistics;
+    return floats * Float32Array.BYTES_PER_ELEMENT + (train?.bytes ?? 0) + (test?.bytes ?? 0);
+  }
+
+  // deno-lint-ignore require-await -- errors must reject, not throw
+  async load(data: EngineData): Promise<void> {
+    this.#requireUsable("loading data");
+    if (this.#data) {
+      throw new EngineError("loading data: an engine takes its data once; make another engine");
+    }
+    checkData(this.#options.graph, data);
+    const { train, test, normalisation } = data;
+    this.#data = {
+      train: new DeviceImages(this.#tf, train, normalisation),
+      test: new DeviceImages(this.#tf, test, normalisation),
+    };
+  }
+
+  // deno-lint-ignore require-await -- errors must reject, not throw
+  async importState(state: TrainingState): Promise<void> {
+    this.#requireUsable("importing a state");
+    checkState(this.#options.graph, state);
+    this.#iteration = state.iteration;
+    this.#weights.assign(gather(this.#places, state.weights));
+    this.#momentum.assign(gather(this.#places, state.momentum));
+    for (const { name, shape } of this.#statistics) {
+      this.#setRunning(name, this.#tf.floats(shape, state.weights.get(name)!.data.slice()));
+    }
+  }
+
+  // deno-lint-ignore require-await -- errors must reject, not throw
+  async exportState(): Promise<TrainingState> {
+    this.#requireUsable("exporting the state");
+    const trained = scatter(this.#places, this.#weights.read());
+    return {
+      iteration: this.#iteration,
+      weights: new Map(this.#parameters.map(({ name, shape }) => [
+        name,
+        trained.get(name) ?? { shape, data: this.#tf.read(this.#running.get(name)!) },
+      ])),
+      momentum: scatter(this.#places, this.#momentum.read()),
+    };
+  }
+
+  step(plan: BatchPlan, learningRate: number): void {
+    const { train } = this.#requireData("a training step");
+    checkStep(this.#options, train.set, plan, learningRate);
+    const tf = this.#tf;
+    const labels = train.labelsOf(plan.indices);
+    const averages = new Map<string, Handle>();
+    tf.scoped(() => {
+      const weights = this.#weights.value();
+      const pass = this.#pass(weights, labels.length, "training", averages);
+      const { output, gradients } = this.#network.differentiate(
+        train.batch(plan, this.#options.cropPadding),
+        pass,
+        (logits) => this.#network.lossGradient(logits, labels),
+        false,
+      );
+      this.#update(weights, gradients.parameters, learningRate);
+      for (const [name, average] of averages) this.#setRunning(name, average);
+      this.#iteration++;
+      this.#queue.push({
+        iteration: this.#iteration,
+        learningRate,
+        labels,
+        logits: tf.keep(output),
+      });
+    });
+  }
+
+  // deno-lint-ignore require-await -- errors must reject, not throw
+  async metrics(): Promise<StepMetrics[]> {
+    this.#requireUsable("reading metrics");
+    return this.#queue.splice(0).map(({ iteration, learningRate, labels, logits }) => {
+      const values = this.#tf.read(logits);
+      this.#tf.release(logits);
+      const { images, loss, errors } = score(values, labels, values.length / labels.length);
+      return { iteration, learningRate, images, loss, errors };
+    });
+  }
+
+  // deno-lint-ignore require-await -- errors must reject, not throw
+  async evaluate(set: "train" | "test", indices?: Uint32Array): Promise<Evaluation> {
+    const { [set]: images } = this.#requireData("evaluating");
+    const { count, classes } = images.set;
+    const chosen = indices ?? Uint32Array.from({ length: count }, (_, index) => index);
+    checkIndices(`evaluating the ${set} images`, images.set, chosen);
+
+    const tf = this.#tf;
+    const { batchSize } = this.#options;
+    const logits = new Float32Array(chosen.length * classes);
+    tf.scoped(() => {
+      const weights = this.#weights.value();
+      const parameters = this.#pass(weights, batchSize, "inference");
+      for (let start = 0; start < chosen.length; start += batchSize) {
+        tf.scoped(() => {
+          const part = chosen.subarray(start, start + batchSize);
+          const pass = { ...parameters, images: part.length };
+          const output = this.#network.forward(images.plain(part), pass);
+          logits.set(tf.read(output), start * classes);
+        });
+      }
+    });
+    return score(logits, images.labelsOf(chosen), classes);
+  }
+
+  // deno-lint-ignore require-await -- errors must reject, not throw
+  async probe(probe: Probe): Promise<ProbeResult> {
+    this.#requireUsable("probing");
+    checkProbe(this.#options, probe);
+    const { images, mode, upstream, labels } = probe;
+    const { graph } = this.#options;
+    const tf = this.#tf;
+    return tf.scoped(() => {
+      const pass = this.#pass(this.#weights.value(), images, mode, new Map());
+      const input = tf.floats([images, ...graph.inputShape], probe.input.slice());
+      if (!upstream && !labels) return { output: tf.read(this.#network.forward(input, pass)) };
+
+      const gradientOf = (output: Handle) =>
+        labels
+          ? this.#network.lossGradient(output, labels)
+          : tf.floats([images, ...shapeOf(graph, graph.output)], upstream!.slice());
+      const { output, gradients } = this.#network.differentiate(input, pass, gradientOf, true);
+      const values = tf.read(output);
+      return {
+        output: values,
+        ...(labels && { loss: score(values, labels, values.length / images).loss }),
+        inputGradient: tf.read(gradients.input!),
+        gradients: this.#weightsOf(gradients.parameters),
+      };
+    });
+  }
+
+  // deno-lint-ignore require-await -- errors must reject, not throw
+  async augmented(plan: BatchPlan): Promise<Float32Array> {
+    const { train } = this.#requireData("augmenting");
+    checkPlan("augmenting", this.#options, train.set, plan);
+    const tf = this.#tf;
+    return tf.scoped(() => tf.read(train.batch(plan, this.#options.cropPadding)));
+  }
+
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#weights.dispose();
+    this.#momentum.dispose();
+    this.#tf.dispose();
+    this.#queue = [];
+    this.#data = undefined;
+  }
+
+  /** The running statistics. */
+  get #statistics(): readonly ParameterSpec[] {
+    return this.#parameters.filter(({ trainable }) => !trainable);
+  }
+
+  #requireUsable(what: string): void {
+    if (this.#disposed) {
+      throw new EngineError(`${what}: the engine was disposed of; make another one`);
+    }
+  }
+
+  #requireData(what: string): DeviceData {
+    this.#requireUsable(what);
+    if (!this.#data) throw new EngineError(`${what}: needs the data set; call load first`);
+    return this.#data;
+  }
+
+  #setRunning(name: string, value: Handle): void {
+    const old = this.#running.get(name);
+    this.#running.set(name, this.#tf.keep(value));
+    if (old !== undefined) this.#tf.release(old);
+  }
+
+  /**
+   * What a pass needs: the parameters as parts of their vector.
+   *
+   * @param averages Takes the running statistics after the batch, in training mode.
+   */
+  #pass(weights: Handle, images: number, mode: Pass["mode"], averages?: Map<string, Handle>): Pass {
+    const tf = this.#tf;
+    const { split, reshape } = this.#attributes;
+    const count = this.#places.length;
+    const sizes = tf.vector(...this.#places.map(({ size }) => size));
+    // A graph may have no parameters, and there is no split into no parts.
+    const parts = count === 0 ? [] : tf.runAll("SplitV", [weights, sizes, tf.integer(0)], split, count);
+    const parameters = new Map(this.#running);
+    this.#places.forEach(({ spec, shape }, i) => {
+      const shaped = shape.length > 1
+        ? tf.run("Reshape", [parts[i], tf.vector(...shape)], reshape)
+        : parts[i];
+      parameters.set(spec.name, shaped);
+    });
+    return {
+      images,
+      mode,
+      parameter: (name) => parameters.get(name)!,
+      onStatistics: (layer, mean, variance) => {
+        averages?.set(`${layer}.running_mean`, mean).set(`${layer}.running_var`, variance);
+      },
+    };
+  }
+
+  /** One fused update of all parameters: v = momentum * v + g, w = w - rate * v. */
+  #update(weights: Handle, gradients: ReadonlyMap<string, Handle>, learningRate: number): void {
+    if (this.#places.length === 0) return;
+    const tf = this.#tf;
+    const { float, reshape, concat, update } = this.#attributes;
+    const parts = this.#places.map(({ spec, shape, size }) => {
+      const gradient = gradients.get(spec.name)!;
+      return shape.length > 1 ? tf.run("Reshape", [gradient, tf.vector(size)], reshape) : gradient;
+    });
+    const plain = tf.run("ConcatV2", [...parts, tf.integer(0)], concat);
+    const gradient = this.#decay === undefined
+      ? plain
+      : tf.run("AddV2", [plain, tf.run("Mul", [this.#decay, weights], float)], float);
+    const rate = tf.floats([], Float32Array.of(learningRate));
+    const momentum = tf.float(this.#options.sgd.momentum);
+    tf.runAll(
+      "ResourceApplyMomentum",
+      [this.#weights.handle, this.#momentum.handle, rate, gradient, momentum],
+      update,
+      0,
+    );
+  }
+
+  /** A number for all parameters, or a vector with one for each. */
+  #decayOf(decayed: "all" | "kernels"): Handle {
+    const { weightDecay } = this.#options.sgd;
+    if (decayed === "all") return this.#tf.floats([], Float32Array.of(weightDecay));
+    const values = this.#places.flatMap(({ spec, size }) =>
+      new Array<number>(size).fill(spec.role === "kernel" ? weightDecay : 0)
+    );
+    return this.#tf.floats([values.length], Float32Array.from(values));
+  }
+
+  #weightsOf(gradients: ReadonlyMap<string, Handle>): Weights {
+    return new Map(this.#places.map((place) => {
+      const values = this.#tf.read(gradients.get(place.spec.name)!);
+      return [place.spec.name, asPyTorch(place, values)];
+    }));
+  }
+}
+
+function describe({ kind, device, installation, threads }: Backend): DeviceDescription {
+  const { version, source } = installation;
+  const all = navigator.hardwareConcurrency;
+  return {
+    summary: kind === "gpu"
+      ? `TensorFlow ${version} on ${device}`
+      : `TensorFlow ${version} on ${device}, ${threads ?? all} threads`,
+    details: {
+      library: "libtensorflow through @tensorflow/tfjs-node 4.22.0",
+      ...{ version, source, device },
+      ...(kind === "cpu" ? { threads: threads ?? all } : {}),
+    },
+  };
+}

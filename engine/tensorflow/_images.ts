@@ -16,9 +16,8 @@ const BYTES_PER_FLOAT = 4;
 
 /** A set of images on the device. */
 export class DeviceImages {
-  readonly labels: Uint8Array;
-  readonly count: number;
-  readonly classes: number;
+  /** What a check of arguments needs: all of the set but its pixels, which are on the device. */
+  readonly set: ByteImages;
   readonly #tf: Operations;
   readonly #shape: readonly [number, number, number];
   /** [N, ceil(H W C / 4)]: each row an image's bytes. */
@@ -28,11 +27,9 @@ export class DeviceImages {
   readonly #attributes: Readonly<Record<string, readonly Attribute[]>>;
 
   constructor(tf: Operations, images: ByteImages, normalisation: Normalisation) {
-    const { count, height, width, channels, pixels, labels, classes } = images;
+    const { count, height, width, channels, pixels, labels } = images;
     this.#tf = tf;
-    this.count = count;
-    this.classes = classes;
-    this.labels = labels.slice();
+    this.set = { ...images, pixels: new Uint8Array(), labels: labels.slice() };
     this.#shape = [height, width, channels];
     const imageBytes = height * width * channels;
     const rowFloats = Math.ceil(imageBytes / BYTES_PER_FLOAT);
@@ -73,7 +70,7 @@ export class DeviceImages {
 
   /** Bytes on the device. */
   get bytes(): number {
-    return this.count * this.#rowBytes;
+    return this.set.count * this.#rowBytes;
   }
 
   /** The images of a plan as the network sees them, [N, H, W, C]. */
@@ -90,9 +87,9 @@ export class DeviceImages {
     return this.#normalised(this.#floats(indices));
   }
 
-  /** The labels of images, for the loss. */
-  labelsOf(indices: Uint32Array): Int32Array {
-    return Int32Array.from(indices, (index) => this.labels[index]);
+  /** The labels of images. */
+  labelsOf(indices: Uint32Array): Uint8Array {
+    return Uint8Array.from(indices, (index) => this.set.labels[index]);
   }
 
   /** The bytes of images as floats, [N, H, W, C]. */

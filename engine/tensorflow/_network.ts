@@ -134,11 +134,11 @@ export class Network {
   }
 
   /** The gradient of the mean softmax cross entropy of logits [N, classes]. */
-  lossGradient(logits: Handle, labels: Int32Array): Handle {
+  lossGradient(logits: Handle, labels: Uint8Array): Handle {
     const tf = this.#tf;
     const [losses, summed] = tf.runAll(
       "SparseSoftmaxCrossEntropyWithLogits",
-      [logits, tf.integers([labels.length], labels)],
+      [logits, tf.integers([labels.length], Int32Array.from(labels))],
       [this.#float, tf.typeInteger("Tlabels")],
       2,
     );
@@ -214,7 +214,9 @@ export class Network {
         backward: (dy, wanted) => {
           const sizes = tf.vector(pass.images, height, width, channels);
           return {
-            inputs: [wanted ? tf.run("Conv2DBackpropInput", [sizes, w, dy], attributes) : undefined],
+            inputs: [
+              wanted ? tf.run("Conv2DBackpropInput", [sizes, w, dy], attributes) : undefined,
+            ],
             parameters: {
               weight: tf.run(
                 "Conv2DBackpropFilter",
@@ -399,5 +401,4 @@ export class Network {
   #biasGradient(dy: Handle): Handle {
     return this.#tf.run("BiasAddGrad", [dy], [this.#float]);
   }
-
 }

@@ -94,10 +94,11 @@ export class Operations {
     }
   }
 
-  /** Releases everything that was kept. */
+  /** Releases every tensor. */
   dispose(): void {
-    for (const tensor of this.#kept) this.#binding.deleteTensor(tensor);
+    for (const tensor of [...this.#kept, ...this.#scope]) this.#binding.deleteTensor(tensor);
     this.#kept.clear();
+    this.#scope.clear();
     this.#constants.clear();
   }
 

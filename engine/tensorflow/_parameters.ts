@@ -60,6 +60,6 @@ export function scatter(places: readonly Place[], vector: Float32Array): Weights
 }
 
 /** A parameter's or its gradient's values in PyTorch's layout. */
-function asPyTorch({ spec, shape }: Place, data: Float32Array): Tensor {
+export function asPyTorch({ spec, shape }: Place, data: Float32Array): Tensor {
   return isKernel(spec) ? permuteAxes({ shape, data }, TO_PYTORCH) : { shape: spec.shape, data };
 }

@@ -1,5 +1,4 @@
 import { parametersOf, type ParameterSpec, sizeOf } from "../../resnet/graph.ts";
-import type { Weights } from "../../resnet/weights.ts";
 import {
   checkData,
   checkIndices,
@@ -124,15 +123,16 @@ export class WebGpuEngine implements Engine {
     checkOptions(options);
     const gpu = await open();
     try {
-      const program = writeProgram(options, gpu.limits);
-      const tooLarge = program.storages.find(({ bytes }) => bytes > largestBuffer(gpu.limits));
+      const limits = programLimits(gpu);
+      const program = writeProgram(options, limits);
+      const tooLarge = program.storages.find(({ bytes }) => bytes > limits.largestBuffer);
       if (tooLarge) {
         throw await refusal(
           options,
           gpu,
           `one buffer ("${tooLarge.label}") would need ${
             mebibytes(tooLarge.bytes)
-          }, more than the ${mebibytes(largestBuffer(gpu.limits))} that this adapter allows`,
+          }, more than the ${mebibytes(limits.largestBuffer)} that this adapter allows`,
         );
       }
       const executor = new Executor(gpu.device);
@@ -179,7 +179,7 @@ export class WebGpuEngine implements Engine {
     const { batchPlan, input } = this.#program;
     const { beforePadding } = data.normalisation;
     const settings = { cropPadding, normalisation, beforePadding, batchPlan, input };
-    const limit = largestBuffer(this.#gpu.limits);
+    const limit = programLimits(this.#gpu).largestBuffer;
     const train = storeSet("training", data.train, limit, settings);
     const test = storeSet("test", data.test, limit, settings);
     const storages = [
@@ -535,8 +535,9 @@ async function refusal(options: EngineOptions, gpu: Gpu, problem: string): Promi
 }
 
 async function hasRoom(options: EngineOptions, gpu: Gpu): Promise<boolean> {
-  const { storages } = writeProgram(options, gpu.limits);
-  if (storages.some(({ bytes }) => bytes > largestBuffer(gpu.limits))) return false;
+  const limits = programLimits(gpu);
+  const { storages } = writeProgram(options, limits);
+  if (storages.some(({ bytes }) => bytes > limits.largestBuffer)) return false;
   const executor = new Executor(gpu.device);
   try {
     await outOfMemory(gpu.device, () => executor.allocate(storages));
@@ -549,9 +550,12 @@ async function hasRoom(options: EngineOptions, gpu: Gpu): Promise<boolean> {
   }
 }
 
-/** Bytes that one buffer may have, all of it bound at once. */
-function largestBuffer(limits: ProgramLimits & { readonly maxBufferSize: number }): number {
-  return Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
+function programLimits({ limits }: Gpu): ProgramLimits {
+  return {
+    maxComputeInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
+    maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
+    largestBuffer: Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize),
+  };
 }
 
 function bytesOf(storages: readonly Storage[]): number {

@@ -20,7 +20,7 @@ export interface Bound {
   readonly kernel: Kernel;
   readonly pipeline: GPUComputePipeline;
   readonly group: GPUBindGroup;
-  /** Bytes of everything that it is bound to. */
+  /** Bytes that it reads and writes, for the largest batch. */
   readonly bytes: number;
 }
 
@@ -86,7 +86,7 @@ export class Executor {
           })),
         ],
       });
-      const bytes = slices.reduce((sum, { size }) => sum + size, 0);
+      const bytes = launch.bytes ?? slices.reduce((sum, { size }) => sum + size, 0);
       const bound = { kernel, pipeline, group, bytes };
       this.#bound.set(launch, bound);
       return bound;

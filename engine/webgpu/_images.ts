@@ -1,6 +1,7 @@
 /** Image sets on the device: bytes, in as many buffers as the size of a binding asks for. */
 import { sizeOf } from "../../resnet/graph.ts";
 import type { ByteImages, Normalisation } from "../engine.ts";
+import { roundUp } from "../_stored.ts";
 import type { Launch } from "./_program.ts";
 import { type Storage, type StorageSlice, whole } from "./_storage.ts";
 import { inputKernel } from "./kernels/input.ts";
@@ -48,7 +49,10 @@ export function storeSet(
     parts.push({ slice: whole(storage), first, count: held });
   }
   const { cropPadding, normalisation, beforePadding, batchPlan, input } = settings;
+  const floats = roundUp(channels) * height * width;
   const launches = parts.map(({ slice, first, count }): Launch => ({
+    // Of the set, only the images of the batch.
+    bytes: (1 + bytes / (4 * floats)) * input.size,
     kernel: inputKernel({ image: { height, width, channels }, cropPadding, beforePadding }, {
       first,
       count,

@@ -78,6 +78,8 @@ export interface Launch {
   readonly kernel: Kernel;
   /** For its bindings from 1 on. */
   readonly slices: readonly StorageSlice[];
+  /** Bytes that it reads and writes, where they are fewer than its slices have. */
+  readonly bytes?: number;
 }
 
 /** Steps whose metrics the device holds until they are read. */
@@ -126,8 +128,8 @@ export interface Gradient {
 
 /** What a program must keep to. */
 export interface ProgramLimits extends KernelLimits {
-  /** Bytes of one binding. */
-  readonly maxStorageBufferBindingSize: number;
+  /** Bytes that a buffer may have, all of it bound at once. */
+  readonly largestBuffer: number;
 }
 
 /** Writes the program of a network. */
@@ -264,7 +266,7 @@ class Writer {
     if (known) return known.slice;
     const { size: bytes } = this.#parameters.slice(name);
     let storage = this.#gradientStorages.at(-1);
-    if (!storage || storage.bytes + bytes * partials > this.#limits.maxStorageBufferBindingSize) {
+    if (!storage || storage.bytes + bytes * partials > this.#limits.largestBuffer) {
       storage = { label: `gradients ${this.#gradientStorages.length}`, bytes: 0 };
       this.#gradientStorages.push(storage);
     }

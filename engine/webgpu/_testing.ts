@@ -18,7 +18,7 @@ export const noAdapter: string | undefined = adapter ? undefined : "no WebGPU ad
 /** Registers a kernel's test; without an adapter it is reported by name as not run. */
 export function testKernel(name: string, fn: () => Promise<void>): void {
   Deno.test({
-    name: `webgpu kernel: ${name}${noAdapter ? ` (not run: ${noAdapter})` : ""}`,
+    name: `webgpu: ${name}${noAdapter ? ` (not run: ${noAdapter})` : ""}`,
     ignore: noAdapter !== undefined,
     fn,
   });

@@ -2,19 +2,22 @@
  * Every engine's kernels against the oracle's automatic differentiation, and a
  * whole network against PyTorch's values. The oracle has its own checks, beside
  * its source; engine/kernels_test.ts has the same kernels at full size.
+ * A software GPU would take longer than the rest together: it is not run here.
  */
 import { CONFORMANCE_CASES, runCases } from "../../engine/_kernel_cases.ts";
-import { comparedEngines, testEveryEngine } from "../../engine/_testing.ts";
+import { comparedEngines, testEveryEngine, withoutSlow } from "../../engine/_testing.ts";
 import { selfTest } from "../../engine/mod.ts";
+
+const engines = await withoutSlow(comparedEngines);
 
 await testEveryEngine(
   "each kernel agrees with the oracle: output, input gradient, parameter gradients",
   (factory, t) => runCases(t, factory, CONFORMANCE_CASES, { relativeNorm: 1e-5 }),
-  comparedEngines,
+  engines,
 );
 
 await testEveryEngine(
   "a whole ResNet-8 passes the self-test: PyTorch's outputs, gradients and steps",
   (factory) => selfTest(factory),
-  comparedEngines,
+  engines,
 );

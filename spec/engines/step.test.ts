@@ -11,8 +11,14 @@ import {
   randomState,
   testEveryEngine,
   withEngine,
+  withoutSlow,
 } from "../../engine/_testing.ts";
-import type { ByteImages, EngineData, SgdSettings } from "../../engine/mod.ts";
+import {
+  type ByteImages,
+  type EngineData,
+  engineFactories,
+  type SgdSettings,
+} from "../../engine/mod.ts";
 
 /** Single precision on numbers of about 1. */
 const ROUNDING = { absolute: 2e-7, relative: 2e-7 };
@@ -107,6 +113,8 @@ const SGD_CASES: readonly {
   },
 ];
 
+const engines = await withoutSlow(engineFactories);
+
 await testEveryEngine("two steps of SGD come out as derived by hand", async (factory, t) => {
   for (const expected of SGD_CASES) {
     await t.step(expected.name, async () => {
@@ -155,7 +163,7 @@ await testEveryEngine("two steps of SGD come out as derived by hand", async (fac
       close(momentum.get("linear.bias"), expected.biasMomentum, "momentum of the bias");
     });
   }
-});
+}, engines);
 
 await testEveryEngine(
   "a step with a zero gradient leaves w (1 - rate * decay) of what decays, and the rest alone",
@@ -187,6 +195,7 @@ await testEveryEngine(
       });
     }
   },
+  engines,
 );
 
 await testEveryEngine(
@@ -225,4 +234,5 @@ await testEveryEngine(
       );
     }
   },
+  engines,
 );

@@ -1,5 +1,5 @@
 /** What the parts of a run share, and the lines of its log that surround the loop. */
-import type { Engine } from "../engine/engine.ts";
+import { type Engine, EngineError } from "../engine/engine.ts";
 import { countMultiplyAdds, countParameters } from "../resnet/mod.ts";
 import { augmentedSample } from "./_artefacts.ts";
 import type { Prepared } from "./_prepare.ts";
@@ -101,7 +101,7 @@ export function warn({ run, options, iteration }: Session, message: string): voi
   options.onWarning?.(message);
 }
 
-/** Logs why a run broke off; returns the error to throw. */
+/** Logs why a run broke off; returns the error to throw, with what can be done next. */
 export function logFailure({ options, run, iteration }: Session, error: unknown): unknown {
   const reason = error instanceof Error ? error.message : String(error);
   try {
@@ -111,5 +111,9 @@ export function logFailure({ options, run, iteration }: Session, error: unknown)
     // Most likely a full disk; the first error is the one that matters.
     options.onWarning?.(`the failure could not be logged: ${unlogged}`);
   }
-  return error;
+  if (!(error instanceof EngineError)) return error;
+  return new EngineError(
+    `${reason}. What was saved is whole: the same command goes on with the run in "${options.out}" from its last checkpoint`,
+    { cause: error },
+  );
 }

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/asser
 import {
   type Engine,
   EngineError,
+  EngineError,
   type EngineFactory,
   type StepMetrics,
 } from "../engine/engine.ts";
@@ -280,6 +281,32 @@ Deno.test("a loss that is not finite ends the run, and the checkpoint before it 
     const whole = await hashOf(tinyRun(`${folder}-whole`));
     await Deno.remove(`${folder}-whole`, { recursive: true });
     assertEquals(await hashOf(tinyRun(folder)), whole);
+  }));
+
+Deno.test("an engine that fails ends the run like a kill: the message says how to go on", () =>
+  inFolder(async (folder) => {
+    const out = `${folder}/failing`;
+    const failing: EngineFactory = {
+      ...nullEngineFactory,
+      async create(options): Promise<Engine> {
+        const engine = await nullEngineFactory.create(options);
+        const metrics = engine.metrics.bind(engine);
+        engine.metrics = async () => {
+          const steps = await metrics();
+          if (steps.some(({ iteration }) => iteration === 47)) {
+            throw new EngineError("reading metrics: the GPU was lost");
+          }
+          return steps;
+        };
+        return engine;
+      },
+    };
+    const error = await assertRejects(() => train(tinyRun(out, { engine: failing })), EngineError);
+    assertEquals(
+      error.message,
+      `reading metrics: the GPU was lost. What was saved is whole: the same command goes on with the run in "${out}" from its last checkpoint`,
+    );
+    assertEquals(await hashOf(tinyRun(out)), await hashOf(tinyRun(`${folder}/whole`)));
   }));
 
 Deno.test("a state that is not finite is never saved", () =>

@@ -10,9 +10,9 @@ import { main, type Outcome } from "../cli/_main.ts";
 import { RandomStream } from "../random/philox.ts";
 import {
   decide,
+  sampleOf,
   singleRunInterval,
   type Spread,
-  summarise,
   type VerdictKind,
 } from "../reports/mod.ts";
 
@@ -64,7 +64,7 @@ export function simulate(
   const { difference, spread, runs } = experiment;
   const single = singleRunInterval({ error: REFERENCE, runs: 1, spread: PUBLISHED });
   const judge = (errors: readonly number[]): VerdictKind => {
-    const { count, mean, standardDeviation } = summarise(errors);
+    const { count, mean, standardDeviation } = sampleOf(errors);
     if (standardDeviation === undefined) {
       return mean >= single.lower && mean <= single.upper ? "not inconsistent" : "inconsistent";
     }

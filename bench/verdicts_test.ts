@@ -24,7 +24,7 @@ Deno.test("a mean that is off by the margin is called equivalent in at most 5.7%
 });
 
 Deno.test("the rates of equivalent are its power", () => {
-  // SciPy: what bench/peers/statistics.py prints. Four standard errors of 10,000 experiments.
+  // SciPy: what bench/peers/scipy_statistics.py prints. Four standard errors of 10,000 experiments.
   for (
     const [runs, spread, difference, power] of [
       [3, 0.0016, 0, 0.9027785166656631],

@@ -184,14 +184,16 @@ export function parsePlan(text: string): ReproductionPlan {
  * ```
  */
 export function planHash(plan: ReproductionPlan): string {
-  const canonical = JSON.stringify(
-    plan,
-    (_, value: unknown) =>
-      typeof value === "object" && value !== null && !Array.isArray(value)
-        ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1))
-        : value,
-  );
-  return createHash("sha256").update(canonical).digest("hex");
+  return createHash("sha256").update(canonicalJson(plan)).digest("hex");
+}
+
+/** JSON without spaces, with the fields of every object in the order of their names. */
+export function canonicalJson(value: unknown): string {
+  const sorted = (_: string, value: unknown) =>
+    typeof value === "object" && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1))
+      : value;
+  return JSON.stringify(value, sorted) ?? "null";
 }
 
 /**

@@ -20,7 +20,7 @@ export interface Interval {
 }
 
 /** What the statistics of normally distributed values need of a sample. */
-export interface Summary {
+export interface Sample {
   /** How many values. */
   readonly count: number;
   /** Their mean. */
@@ -29,8 +29,8 @@ export interface Summary {
   readonly standardDeviation?: number;
 }
 
-/** A summary of two or more values. */
-export type SpreadSummary = Required<Summary>;
+/** A sample of two or more values. */
+export type SpreadSample = Required<Sample>;
 
 /** Answer of the two one-sided t tests. */
 export interface Equivalence {
@@ -104,16 +104,16 @@ export function wilsonInterval(errors: number, images: number, confidence = 0.95
  *
  * @example
  * ```ts
- * import { summarise } from "./statistics.ts";
+ * import { sampleOf } from "./statistics.ts";
  * import { assertEquals } from "@std/assert";
  *
- * assertEquals(summarise([2, 4, 6]), { count: 3, mean: 4, standardDeviation: 2 });
+ * assertEquals(sampleOf([2, 4, 6]), { count: 3, mean: 4, standardDeviation: 2 });
  * ```
  */
-export function summarise(values: readonly number[]): Summary {
+export function sampleOf(values: readonly number[]): Sample {
   const count = values.length;
   if (count === 0 || !values.every(Number.isFinite)) {
-    throw new RangeError(`a summary is of one or more finite values, found [${values}]`);
+    throw new RangeError(`a sample has one or more finite values, found [${values}]`);
   }
   const mean = values.reduce((sum, value) => sum + value, 0) / count;
   if (count === 1) return { count, mean };
@@ -140,7 +140,7 @@ export function summarise(values: readonly number[]): Summary {
  * assertAlmostEquals(upper, 8.5 + 0.31824, 1e-5);
  * ```
  */
-export function tInterval(sample: SpreadSummary, confidence = 0.95): Interval {
+export function tInterval(sample: SpreadSample, confidence = 0.95): Interval {
   checkSample("t interval", sample);
   const { count, mean, standardDeviation } = sample;
   return around(mean, standardDeviation / Math.sqrt(count), count - 1, confidence);
@@ -166,7 +166,7 @@ export function tInterval(sample: SpreadSummary, confidence = 0.95): Interval {
  * assertAlmostEquals(tTest(sample, 8.4), 0.5, 1e-9);
  * ```
  */
-export function tTest(sample: SpreadSummary, reference: number): number {
+export function tTest(sample: SpreadSample, reference: number): number {
   checkSample("t test", sample);
   return 2 * lowerTail(-Math.abs(sample.mean - reference), sample);
 }
@@ -196,7 +196,7 @@ export function tTest(sample: SpreadSummary, reference: number): number {
  * assert(tost(sample, 8.3, 0.5).p > 0.05);
  * ```
  */
-export function tost(sample: SpreadSummary, reference: number, margin: number): Equivalence {
+export function tost(sample: SpreadSample, reference: number, margin: number): Equivalence {
   checkSample("TOST", sample);
   checkMargin("TOST", margin);
   const difference = sample.mean - reference;
@@ -306,8 +306,8 @@ export function tostPower(options: {
  * ```
  */
 export function differenceInterval(
-  sample: SpreadSummary,
-  reference: Summary,
+  sample: SpreadSample,
+  reference: Sample,
   confidence = 0.95,
 ): Interval {
   checkSample("interval of a difference", sample);
@@ -345,8 +345,8 @@ export function differenceInterval(
  * ```
  */
 export function predictionInterval(
-  reference: Pick<Summary, "count" | "mean">,
-  spread: Pick<SpreadSummary, "count" | "standardDeviation">,
+  reference: Pick<Sample, "count" | "mean">,
+  spread: Pick<SpreadSample, "count" | "standardDeviation">,
   confidence = 0.95,
 ): Interval {
   checkSample("prediction interval", spread);
@@ -388,7 +388,7 @@ function tQuantile(p: number, degrees: number): number {
 }
 
 /** P(T < difference / standard error); of equal values the limit for a spread towards 0. */
-function lowerTail(difference: number, { count, standardDeviation }: SpreadSummary): number {
+function lowerTail(difference: number, { count, standardDeviation }: SpreadSample): number {
   if (standardDeviation === 0) return difference < 0 ? 0 : difference > 0 ? 1 : 0.5;
   return tCdf(difference * Math.sqrt(count) / standardDeviation, count - 1);
 }
@@ -404,7 +404,7 @@ function simpson(f: (x: number) => number, from: number, to: number, intervals =
 
 function checkSample(
   attempted: string,
-  { count, standardDeviation }: Pick<Summary, "count" | "standardDeviation">,
+  { count, standardDeviation }: Pick<Sample, "count" | "standardDeviation">,
 ): void {
   if (!(Number.isInteger(count) && count >= 2)) {
     throw new RangeError(

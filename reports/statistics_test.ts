@@ -3,8 +3,8 @@ import { RandomStream } from "../random/philox.ts";
 import {
   differenceInterval,
   predictionInterval,
-  type SpreadSummary,
-  summarise,
+  sampleOf,
+  type SpreadSample,
   tInterval,
   tost,
   tostPower,
@@ -50,7 +50,7 @@ Deno.test("a Wilson interval refuses counts and confidences that are none", () =
   }
 });
 
-// SciPy 1.16.2 with NumPy 2.4.6: what bench/peers/statistics.py prints. Errors in percent, made up.
+// SciPy 1.16.2 with NumPy 2.4.6: what bench/peers/scipy_statistics.py prints. Errors in percent, made up.
 const REFERENCE_ERROR = 8.75;
 const SAMPLES = [
   {
@@ -89,8 +89,8 @@ const SAMPLES = [
 ] as const;
 
 /** A summary with its standard deviation. */
-function summaryOf(values: readonly number[]): SpreadSummary {
-  const { count, mean, standardDeviation } = summarise(values);
+function summaryOf(values: readonly number[]): SpreadSample {
+  const { count, mean, standardDeviation } = sampleOf(values);
   assert(standardDeviation !== undefined, "two values or more have a spread");
   return { count, mean, standardDeviation };
 }
@@ -251,8 +251,8 @@ Deno.test("equal values leave the tests without doubt", () => {
 Deno.test("a spread of one value, a margin of nothing and other nonsense are refused", () => {
   const sample = { count: 3, mean: 8.75, standardDeviation: 0.1 };
   const refused = (call: () => unknown, text: string) => assertThrows(call, RangeError, text);
-  refused(() => summarise([]), "one or more");
-  refused(() => summarise([1, NaN]), "NaN");
+  refused(() => sampleOf([]), "one or more finite");
+  refused(() => sampleOf([1, NaN]), "NaN");
   refused(() => tInterval({ ...sample, count: 1 }), "two values or more, found 1");
   refused(() => tTest({ ...sample, count: 2.5 }, 8), "found 2.5");
   refused(() => tost({ ...sample, standardDeviation: -1 }, 8, 0.5), "found -1");

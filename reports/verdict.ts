@@ -9,9 +9,9 @@ import {
   type Equivalence,
   type Interval,
   predictionInterval,
-  type SpreadSummary,
-  summarise,
-  type Summary,
+  type Sample,
+  sampleOf,
+  type SpreadSample,
   tInterval,
   tost,
   tostPower,
@@ -57,7 +57,7 @@ export interface Verdict {
   /** How many of the runs finished. */
   readonly finished: number;
   /** Of the finished runs' test errors; undefined where no run finished. */
-  readonly summary?: Summary;
+  readonly summary?: Sample;
   /** The t interval of the mean; of two or more finished runs. */
   readonly meanInterval?: Interval;
   /** Mean minus reference, where the reference is itself of noisy runs. */
@@ -75,6 +75,14 @@ export interface Verdict {
   readonly predictionInterval?: Interval;
   /** Of a single run: what the number of test images leaves open. */
   readonly wilsonInterval?: Interval;
+}
+
+/** What a reproduction says of its runs. */
+export interface ReproductionClaim {
+  /** Of the plan by which it was done, as `planHash` gives it. */
+  readonly planSha256: string;
+  /** One a network. */
+  readonly verdicts: readonly Verdict[];
 }
 
 /** Runs of which no verdict can be given: what was asked, the rule, and what was found. */
@@ -131,7 +139,7 @@ export function verdict(runs: readonly JudgedRun[], planned: PlannedNet): Verdic
   checkRuns(runs, planned);
   const finished = runs.filter(({ outcome }) => outcome === "finished");
   const errors = finished.map(({ testError }) => testError!);
-  const summary = errors.length > 0 ? summarise(errors) : undefined;
+  const summary = errors.length > 0 ? sampleOf(errors) : undefined;
   const spread = hasSpread(summary) ? summary : undefined;
   const base = {
     ...{ planned, runs, finished: finished.length, summary },
@@ -187,7 +195,7 @@ export function verdict(runs: readonly JudgedRun[], planned: PlannedNet): Verdic
  * ```
  */
 export function decide(
-  sample: SpreadSummary,
+  sample: SpreadSample,
   reference: number,
   { margin, alpha }: Pick<PlannedNet, "margin" | "alpha">,
 ): Required<Pick<Verdict, "equivalence" | "differenceP">> & {
@@ -257,7 +265,7 @@ function singleRun(
 
 /** Three or more runs, of which two or more finished. */
 function severalRuns(
-  sample: SpreadSummary,
+  sample: SpreadSample,
   runs: readonly JudgedRun[],
   planned: PlannedNet,
   reference: Reference,
@@ -313,7 +321,7 @@ function severalRuns(
 const points = (share: number): string => `${(100 * share).toFixed(2)} points`;
 const p = (value: number): string => value < 0.0001 ? "p < 0.0001" : `p = ${value.toFixed(4)}`;
 const capital = (word: string): string => word[0].toUpperCase() + word.slice(1);
-const hasSpread = (summary?: Summary): summary is SpreadSummary =>
+const hasSpread = (summary?: Sample): summary is SpreadSample =>
   summary?.standardDeviation !== undefined;
 
 /** "Table 6's 8.75%", "Table 6's mean of 6.61% (5 runs)". */

@@ -43,7 +43,7 @@ const planOf = (runs: number, reference: Reference | undefined = RESNET20): Plan
 const judge = (...ends: readonly End[]) => verdict(runsOf(...ends), planOf(ends.length));
 
 Deno.test("three runs or more are equivalent, different or inconclusive", () => {
-  // SciPy (bench/peers/statistics.py): TOST p = 0.0352, 0.000268.
+  // SciPy (bench/peers/scipy_statistics.py): TOST p = 0.0352, 0.000268.
   const three = judge(8.69, 9.02, 8.55);
   assertEquals(three.kind, "equivalent");
   assertAlmostEquals(three.equivalence!.p, 0.03523655549293879, 1e-10);

@@ -20,5 +20,6 @@ export {
 } from "./numeric_subject.ts";
 export * from "./open_points.ts";
 export * from "./rule.ts";
+export * from "./statistical_rules.ts";
 export { type StaticSubject, subjectOf } from "./subject.ts";
 export * from "./table_6.ts";

@@ -3,6 +3,7 @@ import { STATIC_RULES } from "./checklist.ts";
 import { LOG_RULES } from "./log_rules.ts";
 import { NUMERIC_RULES } from "./numeric_rules.ts";
 import type { Finding, KnownBad, Rule } from "./rule.ts";
+import { STATISTICAL_RULES } from "./statistical_rules.ts";
 import { TABLE_6_RULES } from "./table_6.ts";
 
 /** A way in which reproductions go wrong, and the rule that must reject it. */
@@ -43,4 +44,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...mutantsOf(NUMERIC_RULES),
   ...mutantsOf(LOG_RULES),
   ...mutantsOf(TABLE_6_RULES),
+  ...mutantsOf(STATISTICAL_RULES),
 ];

@@ -23,7 +23,7 @@ export interface Finding {
 /**
  * What a known-bad subject has wrong: the `graph`, the `recipe`, the batch
  * `plan`, the `data`, the initial `weights`, an `engine`'s behaviour, the
- * training `loop`, or the `log` that was written.
+ * training `loop`, the `log` that was written, or the `claim` made of several runs.
  */
 export type KnownBadKind =
   | "graph"
@@ -33,7 +33,8 @@ export type KnownBadKind =
   | "weights"
   | "engine"
   | "loop"
-  | "log";
+  | "log"
+  | "claim";
 
 /** A way in which reproductions go wrong: a subject that a rule must reject. */
 export interface KnownBad<Subject> {

@@ -2,7 +2,6 @@ import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/asser
 import {
   type Engine,
   EngineError,
-  EngineError,
   type EngineFactory,
   type StepMetrics,
 } from "../engine/engine.ts";

@@ -219,7 +219,10 @@ fi
 images=(--dataset shapes10)
 if [[ -d $home/data ]]; then images=(--data "$home/data"); fi
 
-if ((seconds > 0)); then
+weights=$out/weights.safetensors # there once a run is finished
+if [[ -f $weights ]]; then
+  echo "$out is finished; for another training choose another --seed or --out"
+elif ((seconds > 0)); then
   status=0
   # A first TERM makes the training save its state; what is in ${PIPESTATUS[0]} is timeout's answer.
   timeout --signal=TERM --kill-after=60 "$seconds" "$home/deno/deno" run -q --cached-only -P=train \
@@ -227,8 +230,10 @@ if ((seconds > 0)); then
     ${train_flags[@]+"${train_flags[@]}"} 2>&1 | tee -a "$results/train.log" || status=${PIPESTATUS[0]}
   case $status in
     0)
-      deno run -q --cached-only -P=evaluate cli/evaluate.ts --weights "$out/weights.safetensors" \
-        --engine "$engine" "${images[@]}" 2>&1 | tee "$results/evaluate.log" || failed+=(evaluation)
+      if [[ -f $weights ]]; then # not there after --stop-after
+        deno run -q --cached-only -P=evaluate cli/evaluate.ts --engine "$engine" "${images[@]}" \
+          --weights "$weights" 2>&1 | tee "$results/evaluate.log" || failed+=(evaluation)
+      fi
       ;;
     124) echo "stopped after $seconds s; the same call goes on" ;;
     *) failed+=("training (status $status)") ;;

@@ -3,7 +3,7 @@ import { EngineError } from "../engine.ts";
 import { cudaObstacle, deviceName } from "./_cuda.ts";
 import { NATIVE_VARIABLES, prepareEnvironment } from "./_environment.ts";
 import { type DeviceKind, findInstallation, type Installation } from "./_installation.ts";
-import type { Binding } from "./_operations.ts";
+import { type Binding, Operations } from "./_operations.ts";
 import { loadAddon, restoreUtil } from "./_workarounds.ts";
 
 /** TensorFlow in this process. */
@@ -116,4 +116,24 @@ export async function registerTensorFlowJs({ binding, kind }: Backend): Promise<
   await import("@tensorflow/tfjs-node-gpu/dist/register_all_kernels.js");
   const name = `@tensorflow/tfjs-node${kind === "gpu" ? "-gpu" : ""}`;
   tf.registerBackend("tensorflow", () => new NodeJSKernelBackend(binding as never, name), 0);
+}
+
+/**
+ * Squares a matrix on the device, so that a library that loads but can't compute is found out.
+ *
+ * @throws {EngineError} If the product is wrong.
+ */
+export function checkComputation({ binding, device }: Backend): void {
+  const tf = new Operations(binding);
+  const product = tf.scoped(() => {
+    const matrix = tf.floats([2, 2], Float32Array.of(1, 2, 3, 4));
+    return tf.read(tf.run("MatMul", [matrix, matrix], [tf.typeFloat()]));
+  });
+  const expected = [7, 10, 15, 22];
+  if (product.join() !== expected.join()) {
+    throw new EngineError(
+      `checking TensorFlow on ${device}: [[1, 2], [3, 4]] squared must be ${expected}, ` +
+        `found ${product}; the library or the driver is broken: install another version`,
+    );
+  }
 }

@@ -287,7 +287,9 @@ export class TensorFlowEngine implements Engine {
     const count = this.#places.length;
     const sizes = tf.vector(...this.#places.map(({ size }) => size));
     // A graph may have no parameters, and there is no split into no parts.
-    const parts = count === 0 ? [] : tf.runAll("SplitV", [weights, sizes, tf.integer(0)], split, count);
+    const parts = count === 0
+      ? []
+      : tf.runAll("SplitV", [weights, sizes, tf.integer(0)], split, count);
     const parameters = new Map(this.#running);
     this.#places.forEach(({ spec, shape }, i) => {
       const shaped = shape.length > 1

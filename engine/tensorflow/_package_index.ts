@@ -150,7 +150,8 @@ export function versionFor(
   name: string,
   { os, arch }: { os: string; arch: string } = Deno.build,
 ): string | undefined {
-  const [, version, platform] = /^[^-]+-(\d+(?:\.\d+)+(?:\.post\d+)?)-[^-]+-[^-]+-(.+)\.whl$/.exec(name) ?? [];
+  const [, version, platform] =
+    /^[^-]+-(\d+(?:\.\d+)+(?:\.post\d+)?)-[^-]+-[^-]+-(.+)\.whl$/.exec(name) ?? [];
   if (version === undefined || version.includes("post")) return undefined;
   const machine = { x86_64: "x86_64", aarch64: os === "darwin" ? "arm64" : "aarch64" }[arch];
   const system = { linux: "manylinux", darwin: "macosx" }[os];

@@ -21,7 +21,9 @@ class FileReader extends Reader<Deno.FsFile> {
     const bytes = new Uint8Array(Math.min(length, this.size - index));
     for (let at = 0; at < bytes.length;) {
       const count = await this.#file.read(bytes.subarray(at));
-      if (count === null) throw new EngineError(`reading a zip archive: it ends at byte ${index + at}`);
+      if (count === null) {
+        throw new EngineError(`reading a zip archive: it ends at byte ${index + at}`);
+      }
       at += count;
     }
     return bytes;
@@ -44,7 +46,9 @@ export async function unzip(
   let count = 0;
   for await (const entry of zip.getEntriesGenerator()) {
     if (entry.directory || !wanted(entry.filename)) continue;
-    if (!/^[\w.+-]+(\/[\w.+-]+)*$/.test(entry.filename) || /(^|\/)\.\.?(\/|$)/.test(entry.filename)) {
+    if (
+      !/^[\w.+-]+(\/[\w.+-]+)*$/.test(entry.filename) || /(^|\/)\.\.?(\/|$)/.test(entry.filename)
+    ) {
       throw new EngineError(
         `unpacking ${archive}: paths must stay below the folder, found "${entry.filename}"`,
       );

@@ -1,6 +1,6 @@
 """The statistics of reports/statistics.ts, recomputed by SciPy.
 
-    python3 bench/peers/statistics.py
+    python3 bench/peers/scipy_statistics.py
 
 prints the values that reports/statistics_test.ts compares with, one table a
 function. Needs SciPy (the committed values were made with SciPy 1.16.2 and

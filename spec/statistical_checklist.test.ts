@@ -1,0 +1,168 @@
+// The statistical part of the paper's checklist: one test a rule, and one for
+// what the rule must reject. Nobody trained these runs; their logs hold the
+// lines that the rules read.
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { planHash, plannedNet, type ReproductionPlan } from "../reports/plan.ts";
+import { type JudgedRun, verdict } from "../reports/verdict.ts";
+import { paper, type RunEvent } from "../train/mod.ts";
+import type { LogSubject } from "./log_subject.ts";
+import { judge } from "./rule.ts";
+import {
+  type ReproductionSubject,
+  STATISTICAL_RULES,
+  table6Reference,
+} from "./statistical_rules.ts";
+
+const SEEDS = [1, 2, 3, 4, 5];
+const HASHES = { "test_batch.bin": "0".repeat(64) };
+
+/** Test errors in percent, made up around Table 6. */
+const ERRORS: Readonly<Record<string, readonly number[]>> = {
+  resnet20: [8.81, 8.64, 8.92, 8.7, 8.75],
+  resnet110: [6.58, 6.7, 6.49, 6.75, 6.61],
+};
+
+function runOf(net: string, seed: number, testError: number): LogSubject {
+  const time = "2026-01-02T00:00:00Z";
+  const hash = (digit: string) => digit.repeat(64);
+  const errors = Math.round(10_000 * testError);
+  const iteration = 64_000;
+  const events: RunEvent[] = [
+    {
+      ...{ type: "start", time, version: 1, run: `${net}-${seed}`, recipe: paper(net), seed },
+      engine: { name: "null", reason: "a test", device: { summary: "", details: {} } },
+      ...{ versions: {}, revision: null, command: [], parameters: 1, multiplyAdds: 1 },
+      data: {
+        ...{ set: "cifar10", hashes: HASHES },
+        ...{ trainingImages: 45_000, validationImages: 5_000, testImages: 10_000 },
+        splitHashes: { training: hash("1"), validation: hash("2") },
+        mean: { sha256: hash("3"), of: "per-pixel mean of 45000 training images" },
+      },
+      ...{ classes: ["a", "b"], logEvery: 100 },
+    },
+    {
+      ...{ type: "evaluation", time, iteration, set: "test", images: 10_000 },
+      ...{ errors, error: testError, loss: 1 },
+    },
+    {
+      ...{ type: "end", time, iteration, testError, trainingSeconds: 1 },
+      weightsSha256: `${seed}`.padStart(64, net === "resnet20" ? "0" : "9"),
+    },
+  ];
+  return { events };
+}
+
+const plan: ReproductionPlan = {
+  ...{ version: 1, written: "2026-01-01T00:00:00Z" },
+  architectures: Object.keys(ERRORS),
+  ...{ seeds: SEEDS, recipe: "paper", iterations: 64_000, dataset: "cifar10", dataHashes: HASHES },
+  tests: { equivalence: "tost", difference: "two-sided-t" },
+  ...{ margin: 0.005, alpha: 0.05 },
+  references: Object.keys(ERRORS).flatMap((net) => table6Reference(net) ?? []),
+};
+
+const good: Required<ReproductionSubject> = {
+  plan,
+  planSha256: planHash(plan),
+  runs: Object.entries(ERRORS).flatMap(([net, errors]) =>
+    errors.map((error, i) => runOf(net, SEEDS[i], error / 100))
+  ),
+  claim: {
+    planSha256: planHash(plan),
+    verdicts: Object.entries(ERRORS).map(([net, errors]) =>
+      verdict(
+        errors.map((error, i): JudgedRun => ({
+          ...{ seed: SEEDS[i], outcome: "finished" },
+          ...{ testError: error / 100, testImages: 10_000 },
+        })),
+        plannedNet(plan, net),
+      )
+    ),
+  },
+};
+
+for (const { id, requirement, check, rejects } of STATISTICAL_RULES) {
+  Deno.test(`[${id}] ${requirement}`, () => {
+    const { outcome, evidence } = check(good);
+    assertEquals(outcome, "pass", evidence);
+    assert(evidence !== "", "a pass without evidence");
+  });
+
+  Deno.test(`[${id}] rejects what is known to go wrong`, async (t) => {
+    for (const { name, why, kind, spoil } of rejects) {
+      await t.step(`${name} (${why}; ${kind})`, async () => {
+        const { outcome, evidence } = check(await spoil(good));
+        assertEquals(outcome, "fail", evidence);
+        assert(evidence !== "", "a failure without evidence");
+      });
+    }
+  });
+}
+
+const failing = (subject: ReproductionSubject) =>
+  judge(STATISTICAL_RULES, subject).filter(({ outcome }) => outcome === "fail").map(({ id }) => id);
+
+Deno.test("the claim that passes is the right one", () => {
+  assertEquals(good.claim.verdicts.map(({ kind }) => kind), ["equivalent", "equivalent"]);
+});
+
+Deno.test("a statistical rule is not observable without what it needs, and says so", () => {
+  for (const { id, outcome, evidence, tier } of judge(STATISTICAL_RULES, {})) {
+    assertEquals([outcome, tier], ["not-observable", "statistical"], id);
+    assertStringIncludes(evidence, "not known: ");
+  }
+});
+
+Deno.test("a fault is known by the rule that is for it", async () => {
+  const failingFor = async (id: string, name: string) => {
+    const rule = STATISTICAL_RULES.find((rule) => rule.id === id);
+    const bad = rule?.rejects.find((bad) => bad.name === name);
+    assert(bad, `${id}: no mutant "${name}"`);
+    return failing(await bad.spoil(good));
+  };
+  assertEquals(await failingFor("plan-kept", "a plan written after the runs"), ["plan-kept"]);
+  assertEquals(await failingFor("mean-of-all", "the best of the runs as the mean"), [
+    "mean-of-all",
+  ]);
+  // The claim is that of four runs: only the plan knows of the fifth.
+  assertEquals(await failingFor("runs-planned", "a dropped failure"), [
+    "runs-planned",
+    "verdict-recomputed",
+  ]);
+  assertEquals(await failingFor("compared-with", "the best of five runs"), [
+    "plan-kept",
+    "compared-with",
+  ]);
+});
+
+Deno.test("honest runs that fail, or miss the paper, break no rule", () => {
+  const runs = good.runs.map(({ events = [] }, index): LogSubject => ({
+    events: index < 5 ? events : events.map((event): RunEvent => {
+      if (index === 5 && event.type === "end") {
+        const { time } = event;
+        return { type: "failure", time, iteration: 400, reason: "the loss is NaN" };
+      }
+      return event.type === "end" ? { ...event, testError: event.testError + 0.01 } : event;
+    }),
+  }));
+  const judged = ERRORS.resnet110.map((error, i): JudgedRun =>
+    i === 0 ? { seed: SEEDS[i], outcome: "diverged" } : {
+      ...{ seed: SEEDS[i], outcome: "finished" },
+      ...{ testError: error / 100 + 0.01, testImages: 10_000 },
+    }
+  );
+  const missed = verdict(judged, plannedNet(plan, "resnet110"));
+  assertEquals(missed.kind, "different");
+  const claim = { ...good.claim, verdicts: [good.claim.verdicts[0], missed] };
+  assertEquals(failing({ ...good, runs, claim }), []);
+});
+
+Deno.test("Table 6's references are the paper's figures", () => {
+  const figures = ["resnet20", "resnet32", "resnet44", "resnet56", "resnet110", "resnet1202"]
+    .map((net) => [table6Reference(net)?.error, table6Reference(net)?.runs]);
+  assertEquals(figures, [
+    ...[[0.0875, 1], [0.0751, 1], [0.0717, 1], [0.0697, 1], [0.0661, 5], [0.0793, 1]],
+  ]);
+  assertEquals(table6Reference("plain110"), undefined);
+  assertEquals(table6Reference("toString"), undefined);
+});

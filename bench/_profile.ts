@@ -45,7 +45,9 @@ export function profileText(name: string, profile: StepProfile, peak: GpuPeak): 
   const head = [
     `${name}, one training step: ${profile.dispatches} dispatches, ${
       profile.encodeMilliseconds.toFixed(3)
-    } ms of JavaScript`,
+    } ms of JavaScript to encode it, ${
+      profile.submitMilliseconds.toFixed(3)
+    } ms to submit it (a software adapter computes meanwhile)`,
     `ceilings measured here: ${giga(peak.flops)} GFLOP/s in multiply-adds, ${
       giga(peak.bytesPerSecond)
     } GB/s copied (bytes read and written)`,

@@ -9,7 +9,12 @@ const KERNELS = [
   { label: "b", group: "batch norm", nanoseconds: 6e6, operations: 0, bytes: 3e8 },
   { label: "c", group: "convolution", nanoseconds: 3e6, operations: 4e9, bytes: 3e6 },
 ] as const;
-const PROFILE: StepProfile = { dispatches: 3, encodeMilliseconds: 0.25, kernels: KERNELS };
+const PROFILE: StepProfile = {
+  dispatches: 3,
+  encodeMilliseconds: 0.25,
+  submitMilliseconds: 0.5,
+  kernels: KERNELS,
+};
 const PEAK = { flops: 8e12, bytesPerSecond: 1e11 };
 
 Deno.test("kernels are added up by group, the longest first, and all at the end", () => {

@@ -48,7 +48,7 @@ export async function loadBackend(kind: DeviceKind, threads?: number): Promise<B
   }
   const installation = (await findInstallation(kind))!;
   prepareEnvironment(kind, threads);
-  const binding = open(installation, kind);
+  const binding = openAddon(installation.addon);
   const onGpu = binding.isUsingGpuDevice();
   if (onGpu !== (kind === "gpu")) {
     throw new EngineError(
@@ -90,13 +90,18 @@ async function granted(permission: Deno.PermissionDescriptor): Promise<boolean> 
   return (await Deno.permissions.query(permission)).state === "granted";
 }
 
-function open({ addon }: Installation, kind: DeviceKind): Binding {
+/**
+ * Loads an addon with its library into the process.
+ *
+ * @throws {EngineError} If the system's loader refuses it; the message says what is missing.
+ */
+export function openAddon(path: string): Binding {
   try {
-    return loadAddon(addon) as Binding;
+    return loadAddon(path) as Binding;
   } catch (error) {
     throw new EngineError(
-      `loading TensorFlow from ${addon}: ${(error as Error).message}; ` +
-        `run ${provisionCommand(kind)} again`,
+      `loading TensorFlow from ${path}: ${(error as Error).message.split("\n")[0]}; install the ` +
+        `library that is missing, or another TensorFlow: see deno task backend:tensorflow --help`,
       { cause: error },
     );
   }

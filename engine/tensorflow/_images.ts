@@ -56,9 +56,9 @@ export class DeviceImages {
         ...[tf.typeInteger("Tindices"), tf.typeInteger("Taxis")],
         tf.attributeInteger("batch_dims", 0),
       ],
-      bytes: [float, tf.typeByte("type")],
-      shape: [tf.typeByte("T"), tf.typeInteger("Tshape")],
-      cut: [tf.typeByte("T"), tf.typeInteger("Index")],
+      bits: [float, tf.typeByte("type")],
+      shape: [float, tf.typeInteger("Tshape")],
+      cut: [float, tf.typeInteger("Index")],
       cast: [tf.typeByte("SrcT"), tf.typeFloat("DstT")],
       transform: [
         tf.typeFloat("dtype"),
@@ -95,19 +95,19 @@ export class DeviceImages {
   /** The bytes of images as floats, [N, H, W, C]. */
   #floats(indices: Uint32Array): Handle {
     const tf = this.#tf;
-    const { gather, bytes, shape, cut, cast } = this.#attributes;
+    const { gather, bits, shape, cut, cast } = this.#attributes;
     const count = indices.length;
     const positions = tf.integers([count], Int32Array.from(indices));
     const rows = tf.run("GatherV2", [this.#rows, positions, tf.integer(0)], gather);
-    let pixels = tf.run("Bitcast", [rows], bytes); // [N, ceil(H W C / 4), 4]
+    const bytes = tf.run("Bitcast", [rows], bits); // [N, ceil(H W C / 4), 4]
+    let pixels = tf.run("Cast", [bytes], cast);
     const [height, width, channels] = this.#shape;
     const imageBytes = height * width * channels;
     if (imageBytes !== this.#rowBytes) {
       const whole = tf.run("Reshape", [pixels, tf.vector(count, this.#rowBytes)], shape);
       pixels = tf.run("Slice", [whole, tf.vector(0, 0), tf.vector(count, imageBytes)], cut);
     }
-    const shaped = tf.run("Reshape", [pixels, tf.vector(count, ...this.#shape)], shape);
-    return tf.run("Cast", [shaped], cast);
+    return tf.run("Reshape", [pixels, tf.vector(count, ...this.#shape)], shape);
   }
 
   #normalised(images: Handle): Handle {

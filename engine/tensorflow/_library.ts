@@ -11,14 +11,12 @@ export interface Library {
 
 const SUFFIX = Deno.build.os === "darwin" ? ".2.dylib" : ".so.2";
 
-/** Where a C library is: in an official archive, in Python's package, and in older such packages. */
+/** Where a C library is: in an official archive, and in Python's package since 2.12. */
 const PLACES: readonly string[] = [
   `lib/libtensorflow${SUFFIX}`,
   `libtensorflow${SUFFIX}`,
   `tensorflow/libtensorflow_cc${SUFFIX}`,
   `libtensorflow_cc${SUFFIX}`,
-  "tensorflow/python/_pywrap_tensorflow_internal.so",
-  "python/_pywrap_tensorflow_internal.so",
 ];
 const FRAMEWORK_PLACES: readonly string[] = ["lib", ".", "tensorflow"].map((folder) =>
   `${folder}/libtensorflow_framework${SUFFIX}`
@@ -41,7 +39,8 @@ export async function locateLibrary(folder: string): Promise<Library> {
     throw new EngineError(
       `looking for TensorFlow in ${folder}: ${what} must be one of ${
         places.join(", ")
-      }, found none; name the folder of an unpacked libtensorflow or of Python's package tensorflow`,
+      }, found none; name the folder of an unpacked libtensorflow, or of Python's package tensorflow ` +
+        `2.12 or newer (older ones have no library of their own)`,
     );
   };
   const library = await find("the C library", PLACES);

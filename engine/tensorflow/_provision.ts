@@ -10,6 +10,7 @@ import { unpackTar } from "modern-tar/fs";
 import { download, type DownloadProgress } from "../../data/_download.ts";
 import { EngineError } from "../engine.ts";
 import { buildAddon } from "./_addon.ts";
+import { openAddon } from "./_backend.ts";
 import { cudaRequirement, missingCuda } from "./_cuda.ts";
 import { prepareEnvironment } from "./_environment.ts";
 import {
@@ -20,7 +21,6 @@ import {
 } from "./_installation.ts";
 import { locateLibrary } from "./_library.ts";
 import { officialArchive } from "./_official.ts";
-import type { Binding } from "./_operations.ts";
 import {
   compareVersions,
   type IndexFile,
@@ -30,7 +30,6 @@ import {
   wheelsOf,
 } from "./_package_index.ts";
 import { unzip } from "./_unzip.ts";
-import { loadAddon } from "./_workarounds.ts";
 
 /** What to install, and from where. */
 export interface ProvisionOptions {
@@ -57,7 +56,7 @@ const VERSION = /^\d+(\.\d+)+$/;
 
 /** Members of a wheel: the library, and the headers that its C interface includes. */
 const WHEEL_MEMBERS =
-  /^tensorflow\/(libtensorflow[\w.]*|python\/_pywrap_tensorflow_internal\.so|include\/(tensorflow\/(c|tsl|core\/platform)|tsl|xla)\/.*\.h)$|\.dist-info\/METADATA$/;
+  /^tensorflow\/(libtensorflow[\w.]*|include\/(tensorflow\/(c|tsl|core\/platform)|tsl|xla)\/.*\.h)$|\.dist-info\/METADATA$/;
 
 /** Installs the native part and puts it into use. */
 export async function provision(options: ProvisionOptions): Promise<Installation> {
@@ -82,7 +81,7 @@ export async function provision(options: ProvisionOptions): Promise<Installation
   }
 
   prepareEnvironment(kind, undefined);
-  const version = (loadAddon(addon) as Binding).TF_Version;
+  const version = openAddon(addon).TF_Version;
   log(`loaded: TensorFlow ${version}`);
   const installation: Installation = { addon, folder, version, source };
   if (kind === "gpu") await provideCuda(installation, options);
@@ -243,7 +242,7 @@ async function sizeOf(url: string): Promise<number> {
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) throw error;
     throw new UnreachableError(
-      `downloading ${url}: the server can't be reached (${(error as Error).message})`,
+      `downloading ${url}: the server can't be reached (${reason(error)})`,
       { cause: error },
     );
   }
@@ -254,6 +253,12 @@ async function sizeOf(url: string): Promise<number> {
     );
   }
   return length;
+}
+
+/** The innermost message: fetch's own says only that it failed. */
+function reason(error: unknown): string {
+  const { message, cause } = error as Error;
+  return cause instanceof Error ? reason(cause) : message;
 }
 
 /** Makes a folder unless it is there: beside, and renamed when `make` has filled it. */

@@ -44,6 +44,14 @@ import { type Storage, type StorageSlice, whole } from "./_storage.ts";
 /** A step whose metrics are still on the device. */
 type QueuedStep = Pick<StepMetrics, "iteration" | "learningRate" | "images">;
 
+/** What a step costs on the host, in milliseconds. */
+export interface HostTime {
+  /** JavaScript: uploads and the command buffer. */
+  readonly encode: number;
+  /** The driver, which may already compute meanwhile. */
+  readonly submit: number;
+}
+
 /** The launches of a program, bound. */
 type Passes = Readonly<
   Record<
@@ -382,8 +390,21 @@ export class WebGpuEngine implements Engine {
     return this.#requireData("profiling").train.step;
   }
 
-  /** Takes steps and times each launch, in nanoseconds; undefined without timestamps. */
-  async profile(
+  /** Takes a step for each batch and measures what it costs on the host, without waiting. */
+  profileHost(plans: readonly BatchPlan[], learningRate: number): HostTime[] {
+    const { train } = this.#requireData("profiling");
+    return plans.map((plan) => {
+      const begun = performance.now();
+      const images = this.#queueStep(train, plan, learningRate);
+      const commands = this.#executor.encode(train.step, images);
+      const encoded = performance.now();
+      this.#executor.device.queue.submit([commands]);
+      return { encode: encoded - begun, submit: performance.now() - encoded };
+    });
+  }
+
+  /** Takes a step for each batch; nanoseconds of each launch, or undefined without timestamps. */
+  async profileDevice(
     plans: readonly BatchPlan[],
     learningRate: number,
   ): Promise<number[][] | undefined> {

@@ -24,6 +24,14 @@ export interface Bound {
   readonly bytes: number;
 }
 
+/** Results to be read: part of a buffer, and where it goes. */
+export interface Copy {
+  readonly from: StorageSlice;
+  readonly to: GPUBuffer;
+  /** Bytes from its begin. */
+  readonly at: number;
+}
+
 /** Bytes that one call hands to the queue: it keeps a copy of them until they are on the device. */
 const UPLOAD_BYTES = 2 ** 24;
 
@@ -120,12 +128,12 @@ export class Executor {
     }
   }
 
-  /** Queues launches in their order, as one command buffer, and then copies. */
-  submit(
+  /** Encodes launches in their order, as one command buffer, and then copies. */
+  encode(
     bound: readonly Bound[],
     images: number,
-    copies: readonly { from: StorageSlice; to: GPUBuffer; at: number }[] = [],
-  ): void {
+    copies: readonly Copy[] = [],
+  ): GPUCommandBuffer {
     const encoder = this.device.createCommandEncoder();
     if (bound.length > 0) {
       const pass = encoder.beginComputePass();
@@ -140,7 +148,12 @@ export class Executor {
     for (const { from: { storage, offset, size }, to, at } of copies) {
       encoder.copyBufferToBuffer(this.#buffer(storage), offset, to, at, size);
     }
-    this.device.queue.submit([encoder.finish()]);
+    return encoder.finish();
+  }
+
+  /** Queues what `encode` makes. */
+  submit(bound: readonly Bound[], images: number, copies: readonly Copy[] = []): void {
+    this.device.queue.submit([this.encode(bound, images, copies)]);
   }
 
   /** Runs launches one by one; nanoseconds of each. The device must have timestamps. */

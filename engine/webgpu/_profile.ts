@@ -21,8 +21,10 @@ export interface KernelProfile {
 export interface StepProfile {
   /** Kernel launches of one step. */
   readonly dispatches: number;
-  /** JavaScript to encode and submit one step, in milliseconds: median, without waiting. */
+  /** JavaScript to upload and encode one step, in milliseconds: median, without waiting. */
   readonly encodeMilliseconds: number;
+  /** To hand it to the driver: a software adapter already computes meanwhile. */
+  readonly submitMilliseconds: number;
   /** In the order in which they run. */
   readonly kernels: readonly KernelProfile[];
 }
@@ -42,14 +44,9 @@ export async function profileStep(
   if (!(engine instanceof WebGpuEngine)) {
     throw new EngineError(`profiling: takes an engine "webgpu", found "${engine.name}"`);
   }
-  const encode: number[] = [];
-  for (const plan of plans) {
-    const begun = performance.now();
-    engine.step(plan, learningRate);
-    encode.push(performance.now() - begun);
-  }
+  const host = engine.profileHost(plans, learningRate);
   await engine.metrics();
-  const times = await engine.profile(plans, learningRate);
+  const times = await engine.profileDevice(plans, learningRate);
   const [{ indices }] = plans;
   const kernels = engine.launches.map(({ kernel, bytes }, i): KernelProfile => ({
     label: kernel.label,
@@ -58,7 +55,12 @@ export async function profileStep(
     operations: kernel.operations(indices.length),
     bytes,
   }));
-  return { dispatches: kernels.length, encodeMilliseconds: median(encode), kernels };
+  return {
+    dispatches: kernels.length,
+    encodeMilliseconds: median(host.map(({ encode }) => encode)),
+    submitMilliseconds: median(host.map(({ submit }) => submit)),
+    kernels,
+  };
 }
 
 function median(values: readonly number[]): number {

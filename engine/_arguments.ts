@@ -43,6 +43,11 @@ export function checkOptions(options: EngineOptions): void {
   finite("sgd.momentum", sgd.momentum);
   finite("sgd.weightDecay", sgd.weightDecay);
   finite("batchNorm.epsilon", batchNorm.epsilon);
+  require(
+    batchNorm.epsilon > 0,
+    () =>
+      `creating an engine: batchNorm.epsilon must be above 0, found 0: a channel without variance would be divided by 0`,
+  );
   finite("batchNorm.momentum", batchNorm.momentum);
 }
 

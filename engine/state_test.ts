@@ -301,6 +301,7 @@ await testEveryEngine("refuses settings that make no sense", async (factory) => 
     [{ cropPadding: -1 }, "cropPadding"],
     [{ sgd: { ...OPTIONS.sgd, momentum: NaN } }, "momentum"],
     [{ batchNorm: { epsilon: -1, momentum: 0.1 } }, "epsilon"],
+    [{ batchNorm: { epsilon: 0, momentum: 0.1 } }, "epsilon must be above 0"],
   ];
   for (const [departure, names] of bad) {
     await assertRejects(() => factory.create({ ...OPTIONS, ...departure }), EngineError, names);

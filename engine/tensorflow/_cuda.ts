@@ -22,13 +22,17 @@ const CUDA_12 = [
   ...["libcusolver.so.11", "libcusparse.so.12"],
 ];
 
-/** By the first minor version of TensorFlow 2 that wants it, the newest first. */
+/**
+ * By the first minor version of TensorFlow 2 that wants it, the newest first.
+ *
+ * Source: `tensorflow/python/platform/build_info.py` and the extra `and-cuda` of the wheels.
+ */
 const REQUIREMENTS: readonly [number, CudaRequirement][] = [
   [18, { cuda: "12.5", cudnn: "9.3", libraries: [...CUDA_12, "libcudnn.so.9"] }],
   [16, { cuda: "12.3", cudnn: "8.9", libraries: [...CUDA_12, "libcudnn.so.8"] }],
   [15, { cuda: "12.2", cudnn: "8.9", libraries: [...CUDA_12, "libcudnn.so.8"] }],
-  [12, { cuda: "11.8", cudnn: "8.6", libraries: CUDA_11 }],
-  [0, { cuda: "11.2", cudnn: "8.1", libraries: CUDA_11 }],
+  [12, { cuda: "11.8", cudnn: "8", libraries: CUDA_11 }],
+  [0, { cuda: "11.2", cudnn: "8", libraries: CUDA_11 }],
 ];
 
 /**

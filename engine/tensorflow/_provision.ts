@@ -37,7 +37,7 @@ export interface ProvisionOptions {
   /**
    * The packages' own archive, or Python's wheel. By default for the CPU the archive, or the wheel
    * where it can't be reached; for the GPU the wheel, since the archive wants CUDA 11.2, which
-   * knows no card made since 2022.
+   * knows no card newer than Ampere.
    */
   readonly from?: "official" | "wheel";
   /** A folder with a library, which is used where it is. */

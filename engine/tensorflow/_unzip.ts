@@ -21,9 +21,7 @@ class FileReader extends Reader<Deno.FsFile> {
     const bytes = new Uint8Array(Math.min(length, this.size - index));
     for (let at = 0; at < bytes.length;) {
       const count = await this.#file.read(bytes.subarray(at));
-      if (count === null) {
-        throw new EngineError(`reading a zip archive: it ends at byte ${index + at}`);
-      }
+      if (count === null) throw new Error(`it ends at byte ${index + at}`);
       at += count;
     }
     return bytes;
@@ -34,7 +32,7 @@ class FileReader extends Reader<Deno.FsFile> {
  * Unpacks the members whose path is wanted, below a folder. Their CRC-32 is checked.
  *
  * @returns How many were unpacked.
- * @throws {EngineError} If a path leaves the folder.
+ * @throws {EngineError} If the archive is damaged, or a path leaves the folder.
  */
 export async function unzip(
   archive: string,
@@ -44,21 +42,24 @@ export async function unzip(
   using file = await Deno.open(archive);
   const zip = new ZipReader(new FileReader(file), { useWebWorkers: false, checkSignature: true });
   let count = 0;
-  for await (const entry of zip.getEntriesGenerator()) {
-    if (entry.directory || !wanted(entry.filename)) continue;
-    if (
-      !/^[\w.+-]+(\/[\w.+-]+)*$/.test(entry.filename) || /(^|\/)\.\.?(\/|$)/.test(entry.filename)
-    ) {
-      throw new EngineError(
-        `unpacking ${archive}: paths must stay below the folder, found "${entry.filename}"`,
-      );
+  try {
+    for await (const entry of zip.getEntriesGenerator()) {
+      if (entry.directory || !wanted(entry.filename)) continue;
+      const path = `${folder}/${entry.filename}`;
+      await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
+      const output = await Deno.create(path);
+      await entry.getData(output.writable); // closes the file
+      count++;
     }
-    const path = `${folder}/${entry.filename}`;
-    await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
-    const output = await Deno.create(path);
-    await entry.getData(output.writable); // closes the file
-    count++;
+  } catch (error) {
+    if (!(error instanceof Error) || error.name !== "Error") throw error;
+    // The library's own errors, which have no class: a damaged directory, an unsafe path, a CRC-32.
+    throw new EngineError(
+      `unpacking ${archive}: not a whole wheel (${error.message}); delete it, and get it again`,
+      { cause: error },
+    );
+  } finally {
+    await zip.close();
   }
-  await zip.close();
   return count;
 }

@@ -1,0 +1,103 @@
+/** What the engine tests for all engines do not ask: native memory, TensorFlow.js itself, refusals. */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import * as util from "node:util";
+import * as tf from "@tensorflow/tfjs";
+import { architecture } from "../../resnet/architectures.ts";
+import { assertTensorClose } from "../../spec/_compare.ts";
+import {
+  optionsFor,
+  planFor,
+  randomData,
+  randomState,
+  testEveryEngine,
+  uniform,
+  withEngine,
+} from "../_testing.ts";
+import { EngineError } from "../engine.ts";
+import { checkComputation, loadBackend, obstacleTo, registerTensorFlowJs } from "./_backend.ts";
+import { tensorflowEngine } from "./mod.ts";
+
+const ENGINES = [tensorflowEngine];
+const GRAPH = architecture("resnet8", { inputShape: [8, 8, 3], shortcut: "A" });
+const PADDING = 2;
+
+await testEveryEngine("every call leaves as many native tensors as it found", async (factory) => {
+  const options = optionsFor(GRAPH, { cropPadding: PADDING });
+  const { binding } = await loadBackend("cpu");
+  const outside = binding.getNumOfTensors();
+  await withEngine(factory, options, async (engine) => {
+    await engine.load(randomData(GRAPH));
+    await engine.importState(randomState(GRAPH));
+    const probe = {
+      input: uniform(4 * 8 * 8 * 3, 2000),
+      images: 4,
+      mode: "training",
+      labels: Uint8Array.of(4, 2, 0, 1),
+    } as const;
+    const calls: Record<string, () => unknown> = {
+      step: async () => {
+        engine.step(planFor([0, 1, 2, 3], PADDING), 0.1);
+        engine.step(planFor([4, 5, 6, 7], PADDING), 0.1);
+        await engine.metrics();
+      },
+      evaluate: () => engine.evaluate("test"),
+      probe: () => engine.probe(probe),
+      augmented: () => engine.augmented(planFor([0, 1], PADDING)),
+      importState: () => engine.importState(randomState(GRAPH)),
+      exportState: () => engine.exportState(),
+    };
+    for (const [name, call] of Object.entries(calls)) {
+      await call(); // makes the constants that stay
+      const before = binding.getNumOfTensors();
+      for (let i = 0; i < 3; i++) await call();
+      assertEquals(binding.getNumOfTensors(), before, name);
+    }
+    const before = binding.getNumOfTensors();
+    engine.step(planFor([0, 1, 2, 3], PADDING), 0.1);
+    assertEquals(binding.getNumOfTensors(), before + 1, "a step waits with its logits alone");
+  });
+  assertEquals(binding.getNumOfTensors(), outside, "an engine that was disposed of");
+}, ENGINES);
+
+await testEveryEngine("computes on the device", async () => {
+  checkComputation(await loadBackend("cpu"));
+}, ENGINES);
+
+await testEveryEngine("TensorFlow.js itself runs on the library, with its gradients", async () => {
+  await registerTensorFlowJs(await loadBackend("cpu"));
+  const differentiated = () =>
+    tf.tidy(() => {
+      const image = tf.tensor4d(uniform(2 * 5 * 5 * 3, 1), [2, 5, 5, 3]);
+      const kernel = tf.tensor4d(uniform(3 * 3 * 3 * 4, 2), [3, 3, 3, 4]);
+      const loss = (x: tf.Tensor, w: tf.Tensor): tf.Scalar =>
+        tf.conv2d(x as tf.Tensor4D, w as tf.Tensor4D, 1, "same").relu().square().sum();
+      return tf.grads(loss)([image, kernel]).map((gradient) =>
+        gradient.dataSync<"float32">().slice()
+      );
+    });
+  await tf.setBackend("cpu");
+  const expected = differentiated();
+  await tf.setBackend("tensorflow");
+  try {
+    const found = differentiated();
+    found.forEach((gradient, i) => {
+      assertTensorClose(gradient, expected[i], { relativeNorm: 1e-6 }, `gradient ${i}`);
+    });
+  } finally {
+    await tf.setBackend("cpu");
+  }
+}, ENGINES);
+
+await testEveryEngine("one process holds one library, with one number of threads", async () => {
+  const { threads } = await loadBackend("cpu");
+  await assertRejects(() => loadBackend("cpu", (threads ?? 0) + 1), EngineError, "once a process");
+  const obstacle = await obstacleTo("gpu");
+  assert(obstacle?.includes("has that for the CPU"), obstacle);
+}, ENGINES);
+
+Deno.test("the workaround for util is still needed", () => {
+  assert(
+    !("isNullOrUndefined" in { ...util }),
+    "the runtime has util.isNullOrUndefined again: take restoreUtil out of _workarounds.ts",
+  );
+});

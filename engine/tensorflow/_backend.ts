@@ -2,7 +2,12 @@
 import { EngineError } from "../engine.ts";
 import { cudaObstacle, deviceName } from "./_cuda.ts";
 import { NATIVE_VARIABLES, prepareEnvironment } from "./_environment.ts";
-import { type DeviceKind, findInstallation, type Installation } from "./_installation.ts";
+import {
+  backendFolder,
+  type DeviceKind,
+  findInstallation,
+  type Installation,
+} from "./_installation.ts";
 import { type Binding, Operations } from "./_operations.ts";
 import { loadAddon, restoreUtil } from "./_workarounds.ts";
 
@@ -79,6 +84,9 @@ export async function obstacleTo(kind: DeviceKind): Promise<string | undefined> 
     if (!await granted({ name: "env", variable })) {
       return `it needs the environment: run with --allow-env=${variables.join(",")}`;
     }
+  }
+  if (!await granted({ name: "read", path: backendFolder() })) {
+    return `it reads ${backendFolder()}: run with --allow-read`;
   }
   if (!await granted({ name: "ffi" })) return "it is native code: run with --allow-ffi";
   const installation = await findInstallation(kind);

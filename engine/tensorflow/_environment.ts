@@ -12,15 +12,19 @@ export const NATIVE_VARIABLES = {
   deterministic: "TF_DETERMINISTIC_OPS",
   /** 0: full single precision on the GPU instead of TF32's 10 bits, which fail the self-test. */
   tf32: "NVIDIA_TF32_OVERRIDE",
+  /** Takes the GPU's memory as it is needed, not all at once. */
+  growth: "TF_FORCE_GPU_ALLOW_GROWTH",
 } as const;
 
 /** Sets what the library reads, before it is loaded. */
 export function prepareEnvironment(kind: DeviceKind, threads: number | undefined): void {
-  const settings: readonly [string, string][] = [
+  const settings: [string, string][] = [
     [NATIVE_VARIABLES.log, "1"],
     [NATIVE_VARIABLES.deterministic, "1"],
-    ...(kind === "gpu" ? [[NATIVE_VARIABLES.tf32, "0"] as [string, string]] : []),
   ];
+  if (kind === "gpu") {
+    settings.push([NATIVE_VARIABLES.tf32, "0"], [NATIVE_VARIABLES.growth, "true"]);
+  }
   try {
     for (const [name, value] of settings) {
       if (Deno.env.get(name) === undefined) Deno.env.set(name, value);

@@ -6,14 +6,15 @@
  * the gradient of a node's output:
  *
  *   convolution  dx = Conv2DBackpropInput(w, dy), dw = Conv2DBackpropFilter(x, dy)
- *   batch norm   dx, dscale, dshift = FusedBatchNormGradV3(dy, x, scale, saved statistics)
+ *   batch norm   dx, dscale, dshift = FusedBatchNormGradV3(dy, x, scale, saved statistics);
+ *                with running statistics, which only probes do, from elementary operations
  *   ReLU         dx = dy where y > 0 (ReluGrad)
  *   addition     both inputs get dy
  *   option A     the added channels' gradient is dropped, the skipped pixels' is 0
  *   max pool     dy goes to the first largest value of each window (MaxPoolGrad)
  *   average      dx = dy / (H W) for each pixel
  *   dense        dx = dy w, dw = dy^T x, db = sum of dy over the batch
- *   loss         dlogits = (softmax - one hot) / N (SparseSoftmaxCrossEntropyWithLogits)
+ *   loss         dlogits = (Softmax(logits) - one hot) / N
  *
  * A node whose output several others take gets the sum of their gradients. Tensors are [N, H, W, C];
  * each activation lives until its own backward step and each gradient until it was used.
@@ -133,17 +134,23 @@ export class Network {
     return { output, gradients: { input: pending.get(INPUT), parameters } };
   }
 
-  /** The gradient of the mean softmax cross entropy of logits [N, classes]. */
+  /**
+   * The gradient of the mean softmax cross entropy of logits [N, classes]. Not by the fused
+   * SparseSoftmaxCrossEntropyWithLogits: its GPU kernel is not deterministic, and TensorFlow
+   * refuses to run it where determinism is asked for. One operation is all that it would save.
+   */
   lossGradient(logits: Handle, labels: Uint8Array): Handle {
     const tf = this.#tf;
-    const [losses, summed] = tf.runAll(
-      "SparseSoftmaxCrossEntropyWithLogits",
-      [logits, tf.integers([labels.length], Int32Array.from(labels))],
-      [this.#float, tf.typeInteger("Tlabels")],
-      2,
+    const [classes] = shapeOf(this.#graph, this.#graph.output);
+    const targets = new Float32Array(labels.length * classes);
+    labels.forEach((label, n) => targets[n * classes + label] = 1);
+    const probabilities = tf.run("Softmax", [logits], [this.#float]);
+    const difference = tf.run(
+      "Sub",
+      [probabilities, tf.floats([labels.length, classes], targets)],
+      [this.#float],
     );
-    tf.release(losses);
-    return tf.run("Mul", [summed, tf.float(1 / labels.length)], [this.#float]);
+    return tf.run("Mul", [difference, tf.float(1 / labels.length)], [this.#float]);
   }
 
   #forward(input: Handle, pass: Pass): { output: Handle; steps: Map<string, Step> } {
@@ -270,17 +277,39 @@ export class Network {
       return {
         output: y,
         backward: (dy) => {
-          // In inference the statistics are constants: the gradient takes the running ones.
-          const statistics = training ? saved : [...running, saved[2]];
+          if (!training) return this.#constantNormGradients(dy, x, scale, running, epsilon);
           const [dx, dScale, dShift] = tf.runAll(
             "FusedBatchNormGradV3",
-            [dy, x, scale, ...statistics],
+            [dy, x, scale, ...saved],
             [...common, flag],
             5,
           );
           return { inputs: [dx], parameters: { weight: dScale, bias: dShift } };
         },
       };
+    };
+  }
+
+  /**
+   * The gradients of y = scale (x - mean) / sqrt(variance + epsilon) + shift with constant
+   * statistics. TensorFlow has no deterministic GPU kernel for this form of FusedBatchNormGradV3.
+   */
+  #constantNormGradients(
+    dy: Handle,
+    x: Handle,
+    scale: Handle,
+    [mean, variance]: readonly Handle[],
+    epsilon: number,
+  ): NodeGradients {
+    const tf = this.#tf;
+    const compute = (name: string, ...inputs: Handle[]) => tf.run(name, inputs, [this.#float]);
+    const summing = [this.#float, tf.typeInteger("Tidx"), tf.attributeFlag("keep_dims", false)];
+    const sum = (value: Handle) => tf.run("Sum", [value, tf.vector(0, 1, 2)], summing);
+    const inverse = compute("Rsqrt", compute("AddV2", variance, tf.float(epsilon)));
+    const normalised = compute("Mul", compute("Sub", x, mean), inverse);
+    return {
+      inputs: [compute("Mul", dy, compute("Mul", scale, inverse))],
+      parameters: { weight: sum(compute("Mul", dy, normalised)), bias: sum(dy) },
     };
   }
 

@@ -119,11 +119,11 @@ async function provideOfficial({ kind, log, onProgress }: ProvisionOptions): Pro
   const { url, version, sha256 } = officialArchive(kind, Deno.env.get("TFJS_NODE_CDN_STORAGE"));
   const folder = `${backendFolder()}/official-${version}-${kind}`;
   const source = url;
-  await once(folder, async (part) => {
-    const archive = await fetchVerified({ name: nameOf(url), url, sha256 }, log, onProgress);
-    await pipeline(createReadStream(archive), createGunzip(), unpackTar(part));
-    await Deno.remove(archive);
-  });
+  await unpackOnce(
+    folder,
+    () => fetchVerified({ name: nameOf(url), url, sha256 }, log, onProgress),
+    (archive, part) => pipeline(createReadStream(archive), createGunzip(), unpackTar(part)),
+  );
   return { folder, source };
 }
 
@@ -131,19 +131,16 @@ async function provideWheel(options: ProvisionOptions): Promise<Provided> {
   const { kind, wheel = TENSORFLOW_VERSION, log, onProgress } = options;
   if (!VERSION.test(wheel)) {
     const folder = `${backendFolder()}/${nameOf(wheel).replace(/\.whl$/, "")}`;
-    await once(folder, (part) => unpackWheel(wheel, part));
+    await unpackOnce(folder, () => Promise.resolve(wheel), unpackWheel);
     return { folder, source: `the wheel ${nameOf(wheel)}` };
   }
   const folder = `${backendFolder()}/wheel-${wheel}-${kind}`;
   const project = kind === "cpu" && Deno.build.os === "linux" && Deno.build.arch === "x86_64"
     ? "tensorflow-cpu" // without CUDA's kernels: half as large
     : "tensorflow";
-  await once(folder, async (part) => {
-    const file = await newestWheel(project, `==${wheel}`);
-    const archive = await fetchVerified(file, log, onProgress);
-    await unpackWheel(archive, part);
-    await Deno.remove(archive);
-  });
+  const fetchWheel = async () =>
+    await fetchVerified(await newestWheel(project, `==${wheel}`), log, onProgress);
+  await unpackOnce(folder, fetchWheel, unpackWheel);
   return { folder, source: `the wheel ${project} ${wheel}` };
 }
 
@@ -227,7 +224,7 @@ async function fetchVerified(
   log: ProvisionOptions["log"],
   onProgress: ProvisionOptions["onProgress"],
 ): Promise<string> {
-  const path = `${backendFolder()}/downloads/${name}`;
+  const path = `${downloadFolder()}/${name}`;
   if (await exists(path)) return path; // it got its name when it was verified
   const bytes = await sizeOf(url);
   log(`downloading ${url} (${Math.round(bytes / 1e6)} MB)`);
@@ -261,13 +258,23 @@ function reason(error: unknown): string {
   return cause instanceof Error ? reason(cause) : message;
 }
 
-/** Makes a folder unless it is there: beside, and renamed when `make` has filled it. */
-async function once(folder: string, make: (part: string) => Promise<unknown>): Promise<void> {
+/** Makes a folder from an archive, unless it is there; what was downloaded is deleted then. */
+async function unpackOnce(
+  folder: string,
+  archiveFile: () => Promise<string>,
+  unpack: (archive: string, folder: string) => Promise<void>,
+): Promise<void> {
   if (await exists(folder)) return;
+  const archive = await archiveFile();
   const part = `${folder}.part`;
   await Deno.mkdir(part, { recursive: true });
-  await make(part);
+  await unpack(archive, part);
   await Deno.rename(part, folder);
+  if (archive.startsWith(downloadFolder())) await Deno.remove(archive);
+}
+
+function downloadFolder(): string {
+  return `${backendFolder()}/downloads`;
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -36,7 +36,7 @@ import {
   METRIC_BYTES,
   METRIC_SLOTS,
   type Program,
-  type ProgramLimits,
+  programLimits,
   writeProgram,
 } from "./_program.ts";
 import { type Storage, type StorageSlice, whole } from "./_storage.ts";
@@ -569,14 +569,6 @@ async function hasRoom(options: EngineOptions, gpu: Gpu): Promise<boolean> {
   } finally {
     executor.free();
   }
-}
-
-function programLimits({ limits }: Gpu): ProgramLimits {
-  return {
-    maxComputeInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
-    maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
-    largestBuffer: Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize),
-  };
 }
 
 function bytesOf(storages: readonly Storage[]): number {

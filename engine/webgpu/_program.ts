@@ -20,6 +20,7 @@ import {
   type PlanTensor,
   type PoolOp,
 } from "../plan.ts";
+import type { Gpu } from "./_device.ts";
 import {
   type ImageShape,
   type Kernel,
@@ -130,6 +131,15 @@ export interface Gradient {
 export interface ProgramLimits extends KernelLimits {
   /** Bytes that a buffer may have, all of it bound at once. */
   readonly largestBuffer: number;
+}
+
+/** What a device's programs must keep to. */
+export function programLimits({ limits }: Pick<Gpu, "limits">): ProgramLimits {
+  return {
+    maxComputeInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
+    maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
+    largestBuffer: Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize),
+  };
 }
 
 /** Writes the program of a network. */

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { chooseEngine } from "./choose.ts";
-import { EngineError, type EngineFactory } from "./engine.ts";
+import { EngineError, engineFactories, type EngineFactory } from "./mod.ts";
 
 function factory(name: string, obstacle?: string): EngineFactory {
   return {
@@ -130,4 +130,36 @@ Deno.test("an engine that can't run is refused with its reason", async () => {
     EngineError,
     '"gpu" can\'t run here: no adapter',
   );
+});
+
+Deno.test("of the module's own engines auto takes the best of every combination present", async () => {
+  const names = engineFactories.map(({ name }) => name);
+  assertEquals(names, ["tensorflow-gpu", "webgpu", "wasm", "tensorflow", "tfjs-cpu"]);
+  // What hardware and installations decide: each engine is here or not, WebGPU's adapter slow or not.
+  for (let present = 1; present < 2 ** names.length; present++) {
+    for (const software of [false, true]) {
+      const isPresent = (name: string) => (present >> names.indexOf(name)) % 2 === 1;
+      const factories = names.map((name) => ({
+        ...factory(name, isPresent(name) ? undefined : "absent"),
+        discouraged: () =>
+          Promise.resolve(
+            name === "tfjs-cpu" || name === "webgpu" && software ? "slow" : undefined,
+          ),
+      }));
+      const here = names.filter(isPresent);
+      const well = here.filter((name) => name !== "tfjs-cpu" && (name !== "webgpu" || !software));
+      const best = well[0] ?? here[0];
+      const { factory: chosen, reason } = await chooseEngine("auto", factories);
+      assertEquals(chosen.name, best, reason);
+      const passedOver = names.slice(0, well.length > 0 ? names.indexOf(best) : undefined);
+      const because = passedOver.map((name) => `${name}: ${isPresent(name) ? "slow" : "absent"}`);
+      const list = because.length > 0 ? ` (${because.join("; ")})` : "";
+      assertEquals(
+        reason,
+        well.length > 0
+          ? `chosen by auto, the first that runs well here of ${names.join(", ")}${list}`
+          : `chosen by auto for want of a better${list}`,
+      );
+    }
+  }
 });

@@ -1,5 +1,6 @@
 /** Engines: how a graph is executed and differentiated. The only door of this room. */
 import type { EngineFactory } from "./engine.ts";
+import { tensorflowEngine, tensorflowGpuEngine } from "./tensorflow/mod.ts";
 import { tfjsEngine } from "./tfjs/mod.ts";
 import { wasmEngine } from "./wasm/mod.ts";
 import { webgpuEngine } from "./webgpu/mod.ts";
@@ -7,7 +8,13 @@ import { webgpuEngine } from "./webgpu/mod.ts";
 export * from "./engine.ts";
 export { chooseEngine, type EngineChoice } from "./choose.ts";
 export { selfTest } from "./self_test.ts";
-export { tfjsEngine, wasmEngine, webgpuEngine };
+export { tensorflowEngine, tensorflowGpuEngine, tfjsEngine, wasmEngine, webgpuEngine };
 
 /** Every engine there is, the most preferred first. */
-export const engineFactories: readonly EngineFactory[] = [webgpuEngine, wasmEngine, tfjsEngine];
+export const engineFactories: readonly EngineFactory[] = [
+  tensorflowGpuEngine,
+  webgpuEngine,
+  wasmEngine,
+  tensorflowEngine,
+  tfjsEngine,
+];

@@ -1,7 +1,7 @@
 /** Loads the provisioned backend into the process, and says what it runs on. */
 import { EngineError } from "../engine.ts";
 import { cudaObstacle, deviceName } from "./_cuda.ts";
-import { NATIVE_VARIABLES, prepareEnvironment } from "./_environment.ts";
+import { NATIVE_VARIABLES, nativeThreads, prepareEnvironment } from "./_environment.ts";
 import {
   backendFolder,
   type DeviceKind,
@@ -9,7 +9,7 @@ import {
   type Installation,
 } from "./_installation.ts";
 import { type Binding, Operations } from "./_operations.ts";
-import { loadAddon, restoreUtil } from "./_workarounds.ts";
+import { loadAddon, loadWithOwnSymbols, restoreUtil } from "./_workarounds.ts";
 
 /** TensorFlow in this process. */
 export interface Backend {
@@ -18,8 +18,8 @@ export interface Backend {
   readonly binding: Binding;
   /** The processor or the GPU that operations run on, for people. */
   readonly device: string;
-  /** As the library was told when it was loaded; all cores when undefined. */
-  readonly threads: number | undefined;
+  /** Threads within an operation on the CPU, as the library was told when it was loaded. */
+  readonly threads: number;
 }
 
 /** Where `cacheFolder` looks. */
@@ -37,23 +37,16 @@ let loaded: Backend | undefined;
  * Loads TensorFlow, once a process.
  *
  * @param kind `gpu`: it must run on a GPU.
- * @param threads Threads within an operation; all cores when undefined.
  * @throws {EngineError} If it is not provisioned, can't be loaded, runs on the CPU where a GPU was
- *   asked for (naming what the loader can't find), or is loaded with other settings already.
+ *   asked for (naming what the loader can't find), or another library is in the process already.
  */
-export async function loadBackend(kind: DeviceKind, threads?: number): Promise<Backend> {
+export async function loadBackend(kind: DeviceKind): Promise<Backend> {
   const obstacle = await obstacleTo(kind);
   if (obstacle !== undefined) throw new EngineError(`loading TensorFlow: ${obstacle}`);
-  if (loaded) {
-    if (threads === undefined || threads === loaded.threads) return loaded;
-    throw new EngineError(
-      `loading TensorFlow with ${threads} threads: it is told once a process, and here it has ` +
-        `${loaded.threads ?? "all"}; start another process`,
-    );
-  }
+  if (loaded) return loaded;
   const installation = (await findInstallation(kind))!;
-  prepareEnvironment(kind, threads);
-  const binding = openAddon(installation.addon);
+  prepareEnvironment(kind);
+  const binding = openAddon(installation.addon, installation.libraries);
   const onGpu = binding.isUsingGpuDevice();
   if (onGpu !== (kind === "gpu")) {
     throw new EngineError(
@@ -65,7 +58,7 @@ export async function loadBackend(kind: DeviceKind, threads?: number): Promise<B
     );
   }
   const device = onGpu ? deviceName() : "the CPU";
-  return loaded = { kind, installation, binding, device, threads };
+  return loaded = { kind, installation, binding, device, threads: nativeThreads() };
 }
 
 /**
@@ -79,32 +72,34 @@ export async function obstacleTo(kind: DeviceKind): Promise<string | undefined> 
     return loaded.kind === kind ? undefined : `a process holds one copy of TensorFlow, and this ` +
       `one has that for the ${loaded.kind.toUpperCase()}; start another process`;
   }
-  const variables = [...FOLDER_VARIABLES, ...Object.values(NATIVE_VARIABLES)];
-  for (const variable of variables) {
-    if (!await granted({ name: "env", variable })) {
-      return `it needs the environment: run with --allow-env=${variables.join(",")}`;
-    }
+  if (!await permitted()) {
+    return "it is native code with settings in the environment: run it by deno task, or with " +
+      "--allow-ffi --allow-env --allow-read";
   }
-  if (!await granted({ name: "read", path: backendFolder() })) {
-    return `it reads ${backendFolder()}: run with --allow-read`;
-  }
-  if (!await granted({ name: "ffi" })) return "it is native code: run with --allow-ffi";
   const installation = await findInstallation(kind);
   if (!installation) return `its native part is not installed; run ${provisionCommand(kind)}`;
   return kind === "gpu" ? cudaObstacle(installation) : undefined;
 }
 
-async function granted(permission: Deno.PermissionDescriptor): Promise<boolean> {
-  return (await Deno.permissions.query(permission)).state === "granted";
+/** Whether all that loading needs was granted; asks nobody. */
+async function permitted(): Promise<boolean> {
+  const granted = async (permission: Deno.PermissionDescriptor) =>
+    (await Deno.permissions.query(permission)).state === "granted";
+  for (const variable of [...FOLDER_VARIABLES, ...Object.values(NATIVE_VARIABLES)]) {
+    if (!await granted({ name: "env", variable })) return false;
+  }
+  return await granted({ name: "read", path: backendFolder() }) && await granted({ name: "ffi" });
 }
 
 /**
  * Loads an addon with its library into the process.
  *
+ * @param libraries The library's files, each after those that it depends on.
  * @throws {EngineError} If the system's loader refuses it; the message says what is missing.
  */
-export function openAddon(path: string): Binding {
+export function openAddon(path: string, libraries: readonly string[]): Binding {
   try {
+    loadWithOwnSymbols(libraries);
     return loadAddon(path) as Binding;
   } catch (error) {
     throw new EngineError(

@@ -62,10 +62,11 @@ export function cudaObstacle(installation: Installation): string | undefined {
   try {
     count = deviceCount();
   } catch (error) {
-    return `the loader can't find NVIDIA's driver (${DRIVER}: ${(error as Error).message}); ` +
-      `install the driver of your card, then see that nvidia-smi lists it`;
+    if (error instanceof Deno.errors.NotCapable) throw error;
+    return `the loader can't find NVIDIA's driver (${DRIVER}); install it, then see that ` +
+      `nvidia-smi lists your card`;
   }
-  if (count === 0) return `NVIDIA's driver sees no GPU; see that nvidia-smi lists one`;
+  if (count === 0) return `NVIDIA's driver finds no GPU; see that nvidia-smi lists one`;
   const missing = missingCuda(installation);
   if (missing.length === 0) return undefined;
   const { cuda, cudnn } = cudaRequirement(installation.version);

@@ -24,6 +24,7 @@ import {
   type TrainingState,
 } from "../engine.ts";
 import type { Backend } from "./_backend.ts";
+import { FUSED, type TrainingKernels } from "./_training_kernels.ts";
 import { DeviceImages } from "./_images.ts";
 import { Network, type Pass } from "./_network.ts";
 import { type Attribute, type Handle, Operations } from "./_operations.ts";
@@ -55,6 +56,7 @@ export class TensorFlowEngine implements Engine {
   readonly #tf: Operations;
   readonly #options: EngineOptions;
   readonly #network: Network;
+  readonly #kernels: TrainingKernels;
   /** All parameters and running statistics, in the graph's order. */
   readonly #parameters: readonly ParameterSpec[];
   /** The trainable ones, in the order of the two vectors below. */
@@ -71,13 +73,19 @@ export class TensorFlowEngine implements Engine {
   #data: DeviceData | undefined;
   #disposed = false;
 
-  constructor(name: string, backend: Backend, options: EngineOptions) {
+  constructor(
+    name: string,
+    backend: Backend,
+    options: EngineOptions,
+    kernels: TrainingKernels = FUSED,
+  ) {
     const { graph, sgd, batchNorm } = options;
     this.name = name;
     this.device = describe(backend);
     this.#options = options;
     const tf = this.#tf = new Operations(backend.binding);
-    this.#network = new Network(tf, graph, batchNorm);
+    this.#network = new Network(tf, graph, batchNorm, kernels.batchNorm);
+    this.#kernels = kernels;
     this.#parameters = parametersOf(graph);
     this.#places = placesOf(graph);
     const count = this.#places.reduce((sum, { size }) => sum + size, 0);
@@ -94,7 +102,6 @@ export class TensorFlowEngine implements Engine {
       split: [float, tf.typeInteger("Tlen"), tf.attributeInteger("num_split", parts)],
       reshape: [float, tf.typeInteger("Tshape")],
       concat: [float, tf.typeInteger("Tidx"), tf.attributeInteger("N", parts)],
-      update: [float, tf.attributeFlag("use_nesterov", sgd.nesterov)],
     };
   }
 
@@ -307,11 +314,11 @@ export class TensorFlowEngine implements Engine {
     };
   }
 
-  /** One fused update of all parameters: v = momentum * v + g, w = w - rate * v. */
+  /** Updates all parameters by their gradients and the weight decay. */
   #update(weights: Handle, gradients: ReadonlyMap<string, Handle>, learningRate: number): void {
     if (this.#places.length === 0) return;
     const tf = this.#tf;
-    const { float, reshape, concat, update } = this.#attributes;
+    const { float, reshape, concat } = this.#attributes;
     const parts = this.#places.map(({ spec, shape, size }) => {
       const gradient = gradients.get(spec.name)!;
       return shape.length > 1 ? tf.run("Reshape", [gradient, tf.vector(size)], reshape) : gradient;
@@ -320,14 +327,12 @@ export class TensorFlowEngine implements Engine {
     const gradient = this.#decay === undefined
       ? plain
       : tf.run("AddV2", [plain, tf.run("Mul", [this.#decay, weights], float)], float);
-    const rate = tf.floats([], Float32Array.of(learningRate));
-    const momentum = tf.float(this.#options.sgd.momentum);
-    tf.runAll(
-      "ResourceApplyMomentum",
-      [this.#weights.handle, this.#momentum.handle, rate, gradient, momentum],
-      update,
-      0,
-    );
+    const { momentum, nesterov } = this.#options.sgd;
+    this.#kernels.update(tf, this.#weights, this.#momentum, gradient, {
+      rate: tf.floats([], Float32Array.of(learningRate)),
+      momentum: tf.float(momentum),
+      nesterov,
+    });
   }
 
   /** A number for all parameters, or a vector with one for each. */
@@ -350,15 +355,14 @@ export class TensorFlowEngine implements Engine {
 
 function describe({ kind, device, installation, threads }: Backend): DeviceDescription {
   const { version, source } = installation;
-  const all = navigator.hardwareConcurrency;
   return {
     summary: kind === "gpu"
       ? `TensorFlow ${version} on ${device}`
-      : `TensorFlow ${version} on ${device}, ${threads ?? all} threads`,
+      : `TensorFlow ${version} on ${device}, ${threads} threads`,
     details: {
       library: "libtensorflow through @tensorflow/tfjs-node 4.22.0",
       ...{ version, source, device },
-      ...(kind === "cpu" ? { threads: threads ?? all } : {}),
+      ...(kind === "cpu" ? { threads } : {}),
     },
   };
 }

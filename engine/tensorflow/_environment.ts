@@ -6,7 +6,7 @@ import type { DeviceKind } from "./_installation.ts";
 export const NATIVE_VARIABLES = {
   /** Its log: warnings and errors only. */
   log: "TF_CPP_MIN_LOG_LEVEL",
-  /** Threads within an operation; all cores where it is not set. */
+  /** Threads within an operation: the user's to set; all cores where it is not set. */
   threads: "TF_NUM_INTRAOP_THREADS",
   /** The same steps give the same bits: a fixed order of sums on the GPU too. */
   deterministic: "TF_DETERMINISTIC_OPS",
@@ -17,7 +17,7 @@ export const NATIVE_VARIABLES = {
 } as const;
 
 /** Sets what the library reads, before it is loaded. */
-export function prepareEnvironment(kind: DeviceKind, threads: number | undefined): void {
+export function prepareEnvironment(kind: DeviceKind): void {
   const settings: [string, string][] = [
     [NATIVE_VARIABLES.log, "1"],
     [NATIVE_VARIABLES.deterministic, "1"],
@@ -29,7 +29,6 @@ export function prepareEnvironment(kind: DeviceKind, threads: number | undefined
     for (const [name, value] of settings) {
       if (Deno.env.get(name) === undefined) Deno.env.set(name, value);
     }
-    if (threads !== undefined) Deno.env.set(NATIVE_VARIABLES.threads, String(threads));
   } catch (error) {
     if (!(error instanceof Deno.errors.NotCapable)) throw error;
     throw new EngineError(
@@ -38,4 +37,9 @@ export function prepareEnvironment(kind: DeviceKind, threads: number | undefined
       { cause: error },
     );
   }
+}
+
+/** Threads within an operation on the CPU. */
+export function nativeThreads(): number {
+  return Number(Deno.env.get(NATIVE_VARIABLES.threads)) || navigator.hardwareConcurrency;
 }

@@ -8,6 +8,8 @@ export type DeviceKind = "cpu" | "gpu";
 export interface Installation {
   /** The addon, a file to load into the process. */
   readonly addon: string;
+  /** The library's files, each after those that it depends on. */
+  readonly libraries: readonly string[];
   /** The folder of the library; NVIDIA's own libraries are in `nvidia/` beside it, if provisioned. */
   readonly folder: string;
   /** TensorFlow's version, for example 2.21.0. */

@@ -5,7 +5,7 @@ import { EngineError } from "../engine.ts";
 export interface Library {
   /** Folder that holds `tensorflow/c/c_api.h`. */
   readonly headers: string;
-  /** The files to link: the C library, and what it shares with its plug-ins. */
+  /** The files to link: what the library shares with its plug-ins, then the C library. */
   readonly files: readonly string[];
 }
 
@@ -49,7 +49,7 @@ export async function locateLibrary(folder: string): Promise<Library> {
     "its header",
     HEADER_PLACES.map((place) => `${place}/tensorflow/c/c_api.h`),
   );
-  return { headers: header.slice(0, -"/tensorflow/c/c_api.h".length), files: [library, framework] };
+  return { headers: header.slice(0, -"/tensorflow/c/c_api.h".length), files: [framework, library] };
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -55,21 +55,28 @@ export interface Gradients {
 }
 
 /** The gradients of one node's inputs, and of its parameters by their suffix. */
-interface NodeGradients {
+export interface NodeGradients {
   /** Undefined where it was not asked for. */
   readonly inputs: readonly (Handle | undefined)[];
   readonly parameters?: Readonly<Record<string, Handle>>;
 }
 
 /** What a node's forward step leaves to its backward step. */
-interface Step {
+export interface Step {
   readonly output: Handle;
   /** @param wanted Whether the gradient of the (only) input is asked for. */
   backward(gradient: Handle, wanted: boolean): NodeGradients;
 }
 
 /** A node, ready to run: what stays the same from step to step is made once. */
-type Layer = (inputs: readonly Handle[], pass: Pass) => Step;
+export type Layer = (inputs: readonly Handle[], pass: Pass) => Step;
+
+/** Makes a batch norm's layer. */
+export type BatchNormLayer = (
+  tf: Operations,
+  node: BatchNormSpec & Inferred,
+  settings: BatchNormSettings,
+) => Layer;
 
 /** StridedSlice's masks, each without a bit: its ranges are taken as they stand. */
 const MASKS = ["begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask"];
@@ -81,11 +88,19 @@ export class Network {
   readonly #layers: readonly (readonly [Node, Layer])[];
   readonly #float: Attribute;
 
-  constructor(tf: Operations, graph: Graph, batchNorm: BatchNormSettings) {
+  /** @param makeBatchNorm By the fused operations, or composed for comparison. */
+  constructor(
+    tf: Operations,
+    graph: Graph,
+    batchNorm: BatchNormSettings,
+    makeBatchNorm: BatchNormLayer,
+  ) {
     this.#tf = tf;
     this.#graph = graph;
     this.#float = tf.typeFloat();
-    this.#layers = graph.nodes.map((node) => [node, this.#layer(node, batchNorm)] as const);
+    this.#layers = graph.nodes.map((node) =>
+      [node, this.#layer(node, batchNorm, makeBatchNorm)] as const
+    );
   }
 
   /** The network's output for an input [N, H, W, C]. */
@@ -168,12 +183,12 @@ export class Network {
     return this.#tf.run("AddV2", [a, b], [this.#float]);
   }
 
-  #layer(node: Node, batchNorm: BatchNormSettings): Layer {
+  #layer(node: Node, batchNorm: BatchNormSettings, makeBatchNorm: BatchNormLayer): Layer {
     switch (node.kind) {
       case "convolution":
         return this.#convolution(node);
       case "batch-norm":
-        return this.#batchNorm(node, batchNorm);
+        return makeBatchNorm(this.#tf, node, batchNorm);
       case "relu":
         return ([x]) => {
           const y = this.#tf.run("Relu", [x], [this.#float]);
@@ -247,70 +262,6 @@ export class Network {
       tf.attributeText("padding", "EXPLICIT"),
       tf.attributeInteger("explicit_paddings", sides),
     ];
-  }
-
-  #batchNorm({ name }: BatchNormSpec, { epsilon, momentum }: BatchNormSettings): Layer {
-    const tf = this.#tf;
-    const common = [
-      this.#float,
-      tf.typeFloat("U"),
-      tf.attributeFloat("epsilon", epsilon),
-      tf.attributeText("data_format", "NHWC"),
-    ];
-    const isTraining = tf.attributeFlag("is_training", true);
-    const isInference = tf.attributeFlag("is_training", false);
-    const factor = tf.attributeFloat("exponential_avg_factor", momentum);
-    return ([x], pass) => {
-      const training = pass.mode === "training";
-      const flag = training ? isTraining : isInference;
-      const scale = pass.parameter(`${name}.weight`);
-      const running = training && momentum === 1
-        ? [tf.floats([0], new Float32Array()), tf.floats([0], new Float32Array())] // it wants none where none would be left
-        : ["running_mean", "running_var"].map((suffix) => pass.parameter(`${name}.${suffix}`));
-      const [y, mean, variance, ...saved] = tf.runAll(
-        "FusedBatchNormV3",
-        [x, scale, pass.parameter(`${name}.bias`), ...running],
-        [...common, flag, factor],
-        6,
-      );
-      if (training) pass.onStatistics(name, mean, variance);
-      return {
-        output: y,
-        backward: (dy) => {
-          if (!training) return this.#constantNormGradients(dy, x, scale, running, epsilon);
-          const [dx, dScale, dShift] = tf.runAll(
-            "FusedBatchNormGradV3",
-            [dy, x, scale, ...saved],
-            [...common, flag],
-            5,
-          );
-          return { inputs: [dx], parameters: { weight: dScale, bias: dShift } };
-        },
-      };
-    };
-  }
-
-  /**
-   * The gradients of y = scale (x - mean) / sqrt(variance + epsilon) + shift with constant
-   * statistics. TensorFlow has no deterministic GPU kernel for this form of FusedBatchNormGradV3.
-   */
-  #constantNormGradients(
-    dy: Handle,
-    x: Handle,
-    scale: Handle,
-    [mean, variance]: readonly Handle[],
-    epsilon: number,
-  ): NodeGradients {
-    const tf = this.#tf;
-    const compute = (name: string, ...inputs: Handle[]) => tf.run(name, inputs, [this.#float]);
-    const summing = [this.#float, tf.typeInteger("Tidx"), tf.attributeFlag("keep_dims", false)];
-    const sum = (value: Handle) => tf.run("Sum", [value, tf.vector(0, 1, 2)], summing);
-    const inverse = compute("Rsqrt", compute("AddV2", variance, tf.float(epsilon)));
-    const normalised = compute("Mul", compute("Sub", x, mean), inverse);
-    return {
-      inputs: [compute("Mul", dy, compute("Mul", scale, inverse))],
-      parameters: { weight: sum(compute("Mul", dy, normalised)), bias: sum(dy) },
-    };
   }
 
   #shortcut(node: ShortcutASpec & Inferred): Layer {

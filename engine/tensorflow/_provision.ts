@@ -80,10 +80,12 @@ export async function provision(options: ProvisionOptions): Promise<Installation
     log("addon: built before");
   }
 
-  prepareEnvironment(kind, undefined);
-  const version = openAddon(addon).TF_Version;
+  prepareEnvironment(kind);
+  const version = openAddon(addon, library.files).TF_Version;
   log(`loaded: TensorFlow ${version}`);
-  const installation: Installation = { addon, folder, version, source };
+  const installation: Installation = {
+    ...{ addon, libraries: library.files, folder, version, source },
+  };
   if (kind === "gpu") await provideCuda(installation, options);
   await recordInstallation(kind, installation);
   return installation;
@@ -255,7 +257,7 @@ async function sizeOf(url: string): Promise<number> {
 /** The innermost message: fetch's own says only that it failed. */
 function reason(error: unknown): string {
   const { message, cause } = error as Error;
-  return cause instanceof Error ? reason(cause) : message;
+  return cause instanceof Error ? reason(cause) : message.replace(/^.* for url \([^)]*\): /, "");
 }
 
 /** Makes a folder from an archive, unless it is there; what was downloaded is deleted then. */

@@ -100,8 +100,8 @@ Deno.test("a library is found as Google's archive, Python's package and its fold
         const found = await locateLibrary(folder);
         assertEquals(found.headers, `${folder}/${include}`);
         assertEquals(found.files.map((file) => file.replace("/./", "/")), [
-          `${folder}/${library}`,
           `${folder}/${framework}`,
+          `${folder}/${library}`,
         ]);
       } finally {
         await Deno.remove(folder, { recursive: true });

@@ -27,10 +27,12 @@ export class Variable {
 
   /** Replaces the values; takes the array over. */
   assign(values: Float32Array): void {
-    const tf = this.#tf;
-    tf.scoped(() => {
-      tf.runAll("AssignVariableOp", [this.handle, tf.floats([this.size], values)], this.#type, 0);
-    });
+    this.#tf.scoped(() => this.set(this.#tf.floats([this.size], values)));
+  }
+
+  /** Replaces the values by a tensor's. */
+  set(values: Handle): void {
+    this.#tf.runAll("AssignVariableOp", [this.handle, values], this.#type, 0);
   }
 
   /** The values as a tensor. */

@@ -33,3 +33,31 @@ export function restoreUtil(): void {
 export function loadAddon(path: string): unknown {
   return require(path);
 }
+
+/**
+ * Loads libraries so that each one's own symbols come before those that the process has already.
+ *
+ * TensorFlow brings LLVM, as Mesa's drivers do, which WebGPU loads for all the process to see:
+ * TensorFlow's initialisers would call into the other LLVM.
+ *
+ * Breaks: a segmentation fault in `_GLOBAL__sub_I_DebugInfoMetadata.cpp` when TensorFlow is loaded
+ * after WebGPU on a machine with Mesa. Since: any TensorFlow and any Mesa that have LLVM (seen with 2.21 and Mesa 22.3 on LLVM 15). No longer
+ * needed: when the engine tests pass without it, WebGPU's before TensorFlow's.
+ *
+ * @param paths In the order of their dependence.
+ */
+export function loadWithOwnSymbols(paths: readonly string[]): void {
+  if (Deno.build.os !== "linux") return; // others look a symbol up in the library that it names
+  const [RTLD_LAZY, RTLD_DEEPBIND] = [1, 8]; // glibc's dlfcn.h
+  const libc = Deno.dlopen("libc.so.6", {
+    dlopen: { parameters: ["buffer", "i32"], result: "pointer" },
+  });
+  try {
+    // What can't be loaded is named when the addon asks for it.
+    for (const path of paths) {
+      libc.symbols.dlopen(new TextEncoder().encode(`${path}\0`), RTLD_LAZY | RTLD_DEEPBIND);
+    }
+  } finally {
+    libc.close();
+  }
+}

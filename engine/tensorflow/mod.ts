@@ -6,8 +6,10 @@
 import { checkOptions } from "../_arguments.ts";
 import { EngineError, type EngineFactory } from "../engine.ts";
 import { loadBackend, obstacleTo } from "./_backend.ts";
+import { NATIVE_VARIABLES } from "./_environment.ts";
 import { TensorFlowEngine } from "./_engine.ts";
 import type { DeviceKind } from "./_installation.ts";
+import { COMPOSED, type TrainingKernels } from "./_training_kernels.ts";
 
 /**
  * TensorFlow on the CPU, named `tensorflow`.
@@ -42,7 +44,30 @@ export const tensorflowGpuEngine: EngineFactory = factory(
   "TensorFlow's own kernels on an NVIDIA GPU, through TensorFlow.js's native binding",
 );
 
-function factory(name: string, kind: DeviceKind, description: string): EngineFactory {
+/**
+ * As {@linkcode tensorflowEngine}, with batch normalisation and the parameters' update composed of
+ * elementary operations, as TensorFlow.js composes them: shows what the fused ones are worth.
+ *
+ * @example
+ * ```ts
+ * import { composedTensorflowEngine } from "./mod.ts";
+ *
+ * console.log(composedTensorflowEngine.description);
+ * ```
+ */
+export const composedTensorflowEngine: EngineFactory = factory(
+  "tensorflow-composed",
+  "cpu",
+  "TensorFlow on the CPU without fused operations, for comparison",
+  COMPOSED,
+);
+
+function factory(
+  name: string,
+  kind: DeviceKind,
+  description: string,
+  kernels?: TrainingKernels,
+): EngineFactory {
   return {
     name,
     description,
@@ -58,8 +83,16 @@ function factory(name: string, kind: DeviceKind, description: string): EngineFac
     },
     async create(options) {
       checkOptions(options);
-      const backend = await loadBackend(kind, kind === "cpu" ? options.threads : undefined);
-      return new TensorFlowEngine(name, backend, options);
+      const backend = await loadBackend(kind);
+      const { threads = backend.threads } = options;
+      if (kind === "cpu" && threads !== backend.threads) {
+        throw new EngineError(
+          `creating an engine: TensorFlow is told its threads once a process, by the environment: ` +
+            `asked for ${threads}, it has ${backend.threads}; ` +
+            `start with ${NATIVE_VARIABLES.threads}=${threads}`,
+        );
+      }
+      return new TensorFlowEngine(name, backend, options, kernels);
     },
   };
 }

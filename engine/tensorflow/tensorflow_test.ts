@@ -15,6 +15,8 @@ import {
 } from "../_testing.ts";
 import { EngineError } from "../engine.ts";
 import { checkComputation, loadBackend, obstacleTo, registerTensorFlowJs } from "./_backend.ts";
+import { TensorFlowEngine } from "./_engine.ts";
+import { COMPOSED, FUSED } from "./_training_kernels.ts";
 import { tensorflowEngine } from "./mod.ts";
 
 const ENGINES = [tensorflowEngine];
@@ -59,6 +61,44 @@ await testEveryEngine("every call leaves as many native tensors as it found", as
   assertEquals(binding.getNumOfTensors(), outside, "an engine that was disposed of");
 }, ENGINES);
 
+await testEveryEngine("the fused operations do what their composition does", async () => {
+  const cases = [
+    { momentum: 0.1, nesterov: false },
+    { momentum: 0.1, nesterov: true },
+    { momentum: 1, nesterov: false }, // nothing of the running statistics is left
+  ];
+  for (const { momentum, nesterov } of cases) {
+    const options = optionsFor(GRAPH, {
+      cropPadding: PADDING,
+      batchNorm: { epsilon: 1e-5, momentum },
+      sgd: { momentum: 0.9, nesterov, weightDecay: 1e-4, decayed: "kernels" },
+    });
+    const [fused, composed] = await Promise.all([FUSED, COMPOSED].map(async (kernels) => {
+      const engine = new TensorFlowEngine("", await loadBackend("cpu"), options, kernels);
+      try {
+        await engine.load(randomData(GRAPH));
+        await engine.importState(randomState(GRAPH));
+        engine.step(planFor([0, 1, 2, 3], PADDING), 0.01);
+        engine.step(planFor([4, 5, 6], PADDING), 0.01);
+        return await engine.exportState();
+      } finally {
+        engine.dispose();
+      }
+    }));
+    for (const part of ["weights", "momentum"] as const) {
+      for (const [name, { data }] of fused[part]) {
+        // Rounding of sums in another order, through two steps of a network.
+        assertTensorClose(
+          data,
+          composed[part].get(name)!.data,
+          { relativeNorm: 1e-4 },
+          `${part} of ${name}`,
+        );
+      }
+    }
+  }
+}, ENGINES);
+
 await testEveryEngine("computes on the device", async () => {
   checkComputation(await loadBackend("cpu"));
 }, ENGINES);
@@ -88,12 +128,21 @@ await testEveryEngine("TensorFlow.js itself runs on the library, with its gradie
   }
 }, ENGINES);
 
-await testEveryEngine("one process holds one library, with one number of threads", async () => {
-  const { threads } = await loadBackend("cpu");
-  await assertRejects(() => loadBackend("cpu", (threads ?? 0) + 1), EngineError, "once a process");
-  const obstacle = await obstacleTo("gpu");
-  assert(obstacle?.includes("has that for the CPU"), obstacle);
-}, ENGINES);
+await testEveryEngine(
+  "one process holds one library, with one number of threads",
+  async (factory) => {
+    const { threads } = await loadBackend("cpu");
+    const others = optionsFor(GRAPH, { threads: threads + 1 });
+    await assertRejects(
+      () => factory.create(others),
+      EngineError,
+      `asked for ${threads + 1}, it has ${threads}; start with TF_NUM_INTRAOP_THREADS`,
+    );
+    const obstacle = await obstacleTo("gpu");
+    assert(obstacle?.includes("has that for the CPU"), obstacle);
+  },
+  ENGINES,
+);
 
 Deno.test("the workaround for util is still needed", () => {
   assert(

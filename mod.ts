@@ -19,6 +19,7 @@
 export * from "./data/mod.ts";
 export * from "./engine/mod.ts";
 export * from "./reports/mod.ts";
+export * from "./reproduce/mod.ts";
 export * from "./resnet/mod.ts";
 export * from "./spec/mod.ts";
 export * from "./train/mod.ts";

@@ -32,6 +32,12 @@ export interface Task {
   readonly threads: number;
 }
 
+/** What the paper's recipe asks of an engine. */
+export const PAPER_STEP = {
+  sgd: { momentum: 0.9, nesterov: false, weightDecay: 1e-4, decayed: "all" },
+  batchNorm: { epsilon: 1e-5, momentum: 0.1 },
+  cropPadding: 4,
+} as const;
 const LEARNING_RATE = 0.1;
 
 /**
@@ -49,9 +55,7 @@ export async function engineContender(
   const engine = await factory.create({
     graph,
     batchSize: batch,
-    sgd: { momentum: 0.9, nesterov: false, weightDecay: 1e-4, decayed: "all" },
-    batchNorm: { epsilon: 1e-5, momentum: 0.1 },
-    cropPadding: 4,
+    ...PAPER_STEP,
     threads,
     convolution,
   });
@@ -70,7 +74,7 @@ export async function engineContender(
     seed: 0,
     indices,
     batchSize: batch,
-    cropPadding: 4,
+    cropPadding: PAPER_STEP.cropPadding,
     augmentation: "pad-crop-flip",
     order: "shuffled",
     epochEnd: "run-on",

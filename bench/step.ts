@@ -22,11 +22,14 @@ import {
   pytorchContender,
 } from "./_pytorch.ts";
 import { peakMultiplyAdds, peakOfGpu } from "./peak.ts";
+import { median, timeInTurn } from "./_rounds.ts";
 
 /** A burst on a GPU is about as long as this, in milliseconds. */
 const BURST_MILLISECONDS = 100;
 /** Rounds that are not counted: caches, clocks and compilers settle. */
 const WARM_UP_ROUNDS = 2;
+/** A contender that has taken as long sits out further rounds: plain JavaScript takes minutes. */
+const CAP_MILLISECONDS = 60_000;
 const PROFILED_STEPS = 20;
 
 const ALGORITHMS = ["winograd", "direct"] as const;
@@ -77,6 +80,8 @@ interface Row {
   readonly median: number;
   readonly minimum: number;
   readonly gflops: number;
+  /** Runs that were timed: fewer than rounds where they take long. */
+  readonly timed: number;
 }
 
 /** Times contenders in turn. `run` gives milliseconds. */
@@ -86,17 +91,16 @@ async function time(
   work: number,
   run: (contender: Contender) => Promise<number>,
 ): Promise<Row[]> {
-  const times = contenders.map((): number[] => []);
-  for (let round = -WARM_UP_ROUNDS; round < rounds; round++) {
-    for (const [i, contender] of contenders.entries()) {
-      const milliseconds = await run(contender);
-      if (round >= 0) times[i].push(milliseconds);
-    }
-  }
+  const times = await timeInTurn(
+    contenders,
+    { counted: rounds, warmUp: WARM_UP_ROUNDS, cap: CAP_MILLISECONDS },
+    run,
+  );
   return contenders.map(({ name, precision, isPeer }, i) => {
     const typical = median(times[i]);
     const gflops = work / typical / 1e6;
-    return { name, precision, isPeer, median: typical, minimum: Math.min(...times[i]), gflops };
+    const minimum = Math.min(...times[i]);
+    return { name, precision, isPeer, median: typical, minimum, gflops, timed: times[i].length };
   });
 }
 
@@ -118,7 +122,18 @@ function table(title: string, rows: readonly Row[]): string {
   ];
   const line = (row: readonly string[]) =>
     row.map((cell, i) => i === 0 ? cell.padEnd(36) : cell.padStart(i < 4 ? 12 : 17)).join("");
-  return [title, ...cells.map(line)].join("\n");
+  return [title, ...cells.map(line)].join("\n") + speedUps(rows);
+}
+
+/** How much faster the fastest of our engines is than each other one; no lines for one alone. */
+function speedUps(rows: readonly Row[]): string {
+  const [fastest, ...others] = rows.filter((row) => !row.isPeer)
+    .toSorted((a, b) => a.median - b.median);
+  return others.map(({ name, median, timed }) =>
+    `\n${fastest.name} is ${(median / fastest.median).toPrecision(3)} times faster than ${name}${
+      timed < fastest.timed ? `, which was timed ${timed === 1 ? "once" : `${timed} times`}` : ""
+    }`
+  ).join("");
 }
 
 /** Steps that fill a burst; the first few, which compile and allocate, are not counted. */
@@ -228,12 +243,6 @@ async function bench(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
     text: `\n${rounds} timed rounds each, in turn`,
     json: { batch, threads, rounds, corePeakFlops: peak, results },
   };
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
 if (import.meta.main) await main(command, bench);

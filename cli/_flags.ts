@@ -30,7 +30,7 @@ export interface Command<F extends FlagTable> {
   readonly usage: string;
   readonly summary: string;
   readonly flags: F;
-  /** Name of the one argument without dashes, for commands that take one. */
+  /** Name of the argument without dashes, for commands that take one; of several with "..." at its end. */
   readonly positional?: string;
 }
 
@@ -42,6 +42,19 @@ export function text(placeholder: string, help: string): Flag<string> {
     parse: (value) => {
       if (value === "") throw new Error("not empty");
       return value;
+    },
+  };
+}
+
+/** A flag whose value is a list of words with commas between them. */
+export function list(placeholder: string, help: string): Flag<readonly string[]> {
+  return {
+    placeholder,
+    help,
+    parse: (value) => {
+      const words = value.split(",").map((word) => word.trim());
+      if (words.includes("")) throw new Error("words with a comma between each two");
+      return words;
     },
   };
 }
@@ -102,13 +115,16 @@ export const COMMON = {
 /**
  * Parses a command line.
  *
- * @returns The values, and the argument without dashes if there was one.
+ * @returns The values, and the arguments without dashes.
  * @throws {UsageError} Names the flag, the rule, the value, and the nearest legal flag.
  */
 export function parseFlags<F extends FlagTable>(
   command: Command<F>,
   args: readonly string[],
-): { readonly flags: FlagValues<F>; readonly positional?: string } {
+): {
+  readonly flags: FlagValues<F>;
+  readonly positionals: readonly string[];
+} {
   const names = Object.keys(command.flags);
   const takesValue = (name: string) => command.flags[name].placeholder !== undefined;
   const unknown: string[] = [];
@@ -123,7 +139,8 @@ export function parseFlags<F extends FlagTable>(
   }) as Record<string, unknown> & { readonly _: readonly (string | number)[] };
   if (unknown.length > 0) throw new UsageError(unknownFlag(command, unknown[0].split("=")[0]));
   const positionals = parsed._.map(String);
-  const allowed = command.positional === undefined ? 0 : 1;
+  const several = command.positional?.endsWith("...");
+  const allowed = command.positional === undefined ? 0 : several ? Infinity : 1;
   if (positionals.length > allowed) {
     throw new UsageError(
       `${command.usage} takes ${
@@ -143,10 +160,7 @@ export function parseFlags<F extends FlagTable>(
       );
     }
   }
-  return {
-    flags: values as FlagValues<F>,
-    ...(positionals.length > 0 ? { positional: positionals[0] } : {}),
-  };
+  return { flags: values as FlagValues<F>, positionals };
 }
 
 function unknownFlag<F extends FlagTable>(command: Command<F>, flag: string): string {

@@ -23,10 +23,14 @@ const EXPECTED: readonly string[] = [
   "DataError",
   "EngineError",
   "GraphError",
+  "PlanError",
   "RecipeError",
+  "ReproductionError",
   "RunError",
+  "RunInUseError",
   "RunLogError",
   "TrainingError",
+  "VerdictError",
   "WeightFileError",
 ];
 
@@ -46,16 +50,16 @@ export interface Outcome {
  */
 export async function main<F extends FlagTable & { json: unknown; help: unknown }>(
   command: Command<F>,
-  work: (flags: FlagValues<F>, positional?: string) => Promise<Outcome>,
+  work: (flags: FlagValues<F>, ...positionals: string[]) => Promise<Outcome>,
   failure = 1,
 ): Promise<never> {
   try {
-    const { flags, positional } = parseFlags(command, Deno.args);
+    const { flags, positionals } = parseFlags(command, Deno.args);
     if (flags.help) {
       console.log(helpOf(command));
       Deno.exit(0);
     }
-    const { text, json, status = 0 } = await work(flags, positional);
+    const { text, json, status = 0 } = await work(flags, ...positionals);
     console.log(flags.json === true ? JSON.stringify(json) : text);
     Deno.exit(status);
   } catch (error) {

@@ -28,6 +28,7 @@ const REFRESH_MILLISECONDS = 200;
 export class ProgressPrinter {
   readonly #output: ProgressOutput;
   readonly #now: () => number;
+  readonly #frame: (line: string) => string;
   #steps = 0;
   #seconds = 0;
   #warm = false;
@@ -35,9 +36,19 @@ export class ProgressPrinter {
   #printed = -Infinity;
   #lineOpen = false;
 
-  constructor(output: ProgressOutput = standardError(), now = () => performance.now()) {
+  /**
+   * @param output Where it goes.
+   * @param now Milliseconds.
+   * @param frame What stands around the line that says where the run is.
+   */
+  constructor(
+    output: ProgressOutput = standardError(),
+    now = () => performance.now(),
+    frame = (line: string) => line,
+  ) {
     this.#output = output;
     this.#now = now;
+    this.#frame = frame;
   }
 
   /** A line of its own. */
@@ -84,7 +95,7 @@ export class ProgressPrinter {
     if (validationError !== undefined) {
       this.line(`iteration ${count(iteration)}: validation error ${percent(validationError)}`);
     }
-    const text = statusLine(progress, this.#stated ? left : undefined);
+    const text = this.#frame(statusLine(progress, this.#stated ? left : undefined));
     const { columns } = this.#output;
     if (columns === undefined) {
       if (progress.logged) this.#output.write(`${text}\n`);

@@ -17,7 +17,7 @@ import { revision, versions } from "./_provenance.ts";
 import type { DATA_FLAGS, ENGINE_FLAGS, RUN_FLAGS } from "./_training_flags.ts";
 
 /** Exit status of a process that a signal ended: 128 and the signal's number. */
-const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
+export const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
 
 type RunFlags = FlagValues<typeof DATA_FLAGS & typeof ENGINE_FLAGS & typeof RUN_FLAGS>;
 
@@ -118,7 +118,9 @@ async function finishedOutcome(
 }
 
 /** Aborts at the first signal; a second one ends the process. */
-function listen(onSignal: (name: string) => void): Disposable & { readonly signal: AbortSignal } {
+export function listen(
+  onSignal: (name: string) => void,
+): Disposable & { readonly signal: AbortSignal } {
   const abort = new AbortController();
   // Windows knows SIGINT alone.
   const names = (Object.keys(SIGNALS) as (keyof typeof SIGNALS)[])
@@ -140,7 +142,7 @@ function listen(onSignal: (name: string) => void): Disposable & { readonly signa
 }
 
 /** The working copy that this file is part of; undefined where it was loaded from elsewhere. */
-function repositoryRoot(): string | undefined {
+export function repositoryRoot(): string | undefined {
   return import.meta.dirname === undefined ? undefined : `${import.meta.dirname}/..`;
 }
 
@@ -148,6 +150,7 @@ function withoutStop(args: readonly string[]): string[] {
   return args.filter((arg, i) => !arg.startsWith("--stop-after") && args[i - 1] !== "--stop-after");
 }
 
-function quote(arg: string): string {
+/** A word of a command line, as a shell takes it. */
+export function quote(arg: string): string {
   return /^[\w./:=,+-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", `'\\''`)}'`;
 }

@@ -27,8 +27,9 @@ Deno.test("parseFlags: values by type, undefined where none was given", () => {
   const args = ["--seed", "7", "--learning-rate=1e-3", "--order", "sequential", "--json"];
   assertEquals(parseFlags(COMMAND, args), {
     flags: { seed: 7, "learning-rate": 0.001, order: "sequential", json: true },
+    positionals: [],
   });
-  assertEquals(parseFlags(COMMAND, []), { flags: {} });
+  assertEquals(parseFlags(COMMAND, []), { flags: {}, positionals: [] });
   assertEquals(parseFlags(COMMAND, ["--seed", "0"]).flags.seed, 0);
 });
 
@@ -54,7 +55,9 @@ Deno.test("parseFlags: refusals name the flag, the rule and the value", () => {
 
 Deno.test("parseFlags: one argument without dashes where a command takes one", () => {
   const command = { ...COMMAND, positional: "FOLDER" };
-  assertEquals(parseFlags(command, ["runs/a", "--json"]).positional, "runs/a");
+  assertEquals(parseFlags(command, ["runs/a", "--json"]).positionals, ["runs/a"]);
+  const several = { ...COMMAND, positional: "FOLDER..." };
+  assertEquals(parseFlags(several, ["a", "--json", "b"]).positionals, ["a", "b"]);
   assertThrows(() => parseFlags(command, ["a", "b"]), UsageError, `one FOLDER, found "b"`);
 });
 

@@ -1,25 +1,44 @@
 /**
- * Writes the report of a run.
+ * Writes the report of a run, or of a set of runs.
  *
  * `deno task report runs/resnet20-cifar10-seed0`
  */
-import { writeRunReport } from "../reports/mod.ts";
-import { COMMON, UsageError } from "./_flags.ts";
-import { main } from "./_main.ts";
+import { holdsRuns, writeRunReport, writeSetReport } from "../reports/mod.ts";
+import { type FlagValues, text, toggle, UsageError } from "./_flags.ts";
+import { main, type Outcome } from "./_main.ts";
+
+const FLAGS = {
+  out: text("DIR", "where the report of a set goes; without it, into the one folder that is given"),
+  json: toggle("print one JSON object to standard output and nothing else there"),
+  help: toggle("print this help"),
+} as const;
 
 const command = {
   usage: "deno task report",
-  summary: "Writes a run's report: a page, the result as JSON and the steps as CSV.",
-  positional: "FOLDER",
-  flags: COMMON,
+  summary:
+    "Writes the report of one run (a page, the result as JSON and the steps as CSV), or of a set (a\n" +
+    "page, the same as Markdown and as JSON): of several runs, of a folder of runs, or of a job's\n" +
+    "folder, which has its plan.json beside its runs.",
+  positional: "FOLDER...",
+  flags: FLAGS,
 } as const;
 
-if (import.meta.main) {
-  await main(command, async (_flags, folder) => {
-    if (folder === undefined) {
-      throw new UsageError(`${command.usage} needs a run's folder, for example runs/demo-seed0`);
-    }
+async function report(flags: FlagValues<typeof FLAGS>, ...folders: string[]): Promise<Outcome> {
+  const [folder] = folders;
+  if (folder === undefined) {
+    throw new UsageError(`${command.usage} needs a run's folder, for example runs/demo-seed0`);
+  }
+  if (folders.length === 1 && flags.out === undefined && !await holdsRuns(folder)) {
     const paths = await writeRunReport(folder);
     return { text: `report: ${paths.html}`, json: paths };
-  });
+  }
+  if (folders.length > 1 && flags.out === undefined) {
+    throw new UsageError(
+      `${command.usage} needs --out DIR for the common report of several folders, found ${folders.length} folders and no --out`,
+    );
+  }
+  const paths = await writeSetReport(folders, flags.out ?? folder);
+  return { text: `report: ${paths.html}`, json: paths };
 }
+
+if (import.meta.main) await main(command, report);

@@ -140,28 +140,26 @@ function measure(images: ByteImages, indices: Uint32Array): {
     );
   }
   const pixels = new Float64Array(size);
-  // Squares come from a histogram: 256 counts a channel instead of a product for each byte.
-  const histogram = new Float64Array(256 * channels);
   for (const index of indices) {
     const image = images.pixels.subarray(index * size, (index + 1) * size);
-    for (let i = 0, c = 0; i < size; i++) {
-      const byte = image[i];
-      pixels[i] += byte;
-      histogram[byte * channels + c]++;
-      if (++c === channels) c = 0;
-    }
+    for (let i = 0; i < size; i++) pixels[i] += image[i];
   }
-  const moment = (channel: number, power: (byte: number) => number) => {
-    let sum = 0;
-    for (let byte = 0; byte < 256; byte++) {
-      sum += power(byte) * histogram[byte * channels + channel];
-    }
-    return sum / (indices.length * images.height * images.width);
-  };
+  const values = indices.length * images.height * images.width;
   return {
     pixels,
-    channelMean: (channel) => moment(channel, (byte) => byte),
-    channelSquare: (channel) => moment(channel, (byte) => byte * byte),
+    channelMean: (channel) => {
+      let sum = 0;
+      for (let i = channel; i < size; i += channels) sum += pixels[i];
+      return sum / values;
+    },
+    channelSquare: (channel) => {
+      let sum = 0;
+      for (const index of indices) {
+        const end = (index + 1) * size;
+        for (let i = index * size + channel; i < end; i += channels) sum += images.pixels[i] ** 2;
+      }
+      return sum / values;
+    },
   };
 }
 

@@ -147,6 +147,9 @@ const process = {
   stopAfter: count.optional(),
 };
 
+/** What a line says of all lines before it. */
+const seal = { logSha256: sha256.optional() };
+
 /** One line of `events.jsonl`. */
 export const runEvent: z.ZodType<RunEvent> = z.discriminatedUnion("type", [
   z.strictObject({
@@ -174,6 +177,7 @@ export const runEvent: z.ZodType<RunEvent> = z.discriminatedUnion("type", [
     startWeights: z.strictObject({ path: z.string(), sha256 }).optional(),
     classes: z.array(z.string()).min(2),
     logEvery: count,
+    plan: sha256.optional(),
   }),
   z.strictObject({ type: z.literal("resume"), time, iteration: count, ...process }),
   z.strictObject({
@@ -198,7 +202,7 @@ export const runEvent: z.ZodType<RunEvent> = z.discriminatedUnion("type", [
     loss: nonnegative,
     predictions: file.optional(),
   }),
-  z.strictObject({ type: z.literal("checkpoint"), time, iteration: count, file }),
+  z.strictObject({ type: z.literal("checkpoint"), time, iteration: count, file, ...seal }),
   z.strictObject({
     type: z.literal("file"),
     time,
@@ -216,8 +220,16 @@ export const runEvent: z.ZodType<RunEvent> = z.discriminatedUnion("type", [
     bestValidation: z.strictObject({ iteration: count, error: share }).optional(),
     trainingSeconds: nonnegative,
     weightsSha256: sha256,
+    ...seal,
   }),
-  z.strictObject({ type: z.literal("failure"), time, iteration: count, reason: z.string() }),
+  z.strictObject({
+    type: z.literal("failure"),
+    time,
+    iteration: count,
+    reason: z.string(),
+    diverged: z.literal(true).optional(),
+    ...seal,
+  }),
 ]);
 
 /** Content of an `augmented-sample` or `worst-mistakes` file. */

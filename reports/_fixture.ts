@@ -15,6 +15,13 @@ export interface FixtureOptions {
   readonly samples?: boolean;
   /** Stands wherever a log holds free text. */
   readonly text?: string;
+  readonly seed?: number;
+  /** Test images that are wrong after the last step, of 10,000. */
+  readonly errors?: number;
+  /** With the ending `failure`: the loss was no longer finite. */
+  readonly diverged?: boolean;
+  /** SHA-256 of the plan that the run is a part of. */
+  readonly plan?: string;
 }
 
 /** Classes of CIFAR-10, in label order. */
@@ -31,7 +38,7 @@ export const CLASSES = [
   "truck",
 ];
 
-/** Test images, and how many of them every finished fixture gets wrong. */
+/** Test images, and how many of them a finished fixture gets wrong unless told otherwise. */
 export const TEST = { images: 10_000, errors: 751 };
 
 /** A folder in memory: content by path. */
@@ -61,6 +68,7 @@ export function setText(folder: Folder, path: string, text: string): void {
 export async function fixtureFolder(options: FixtureOptions = {}): Promise<Folder> {
   const { ending = "end", text = "made up for a test", samples = true, set = "cifar10" } = options;
   const { iterations = 2000, logEvery = 20, architecture = "resnet32" } = options;
+  const { seed = 7, errors: wrong = TEST.errors } = options;
   const folder: Folder = new Map();
   const add = async (path: string, content: string): Promise<FileReference> => {
     setText(folder, path, content);
@@ -92,7 +100,8 @@ export async function fixtureFolder(options: FixtureOptions = {}): Promise<Folde
     version: 1,
     run: text,
     recipe,
-    seed: 7,
+    seed,
+    ...(options.plan === undefined ? {} : { plan: options.plan }),
     ...process,
     parameters: 464_154,
     multiplyAdds: 68_862_592,
@@ -126,7 +135,7 @@ export async function fixtureFolder(options: FixtureOptions = {}): Promise<Folde
       const progress = iteration / iterations;
       const rate = 0.1 * (progress > 0.75 ? 0.01 : progress > 0.5 ? 0.1 : 1);
       const loss = 2.2 * Math.exp(-6 * progress) * (rate < 0.1 ? 0.5 : 1) + 0.01 +
-        0.1 * noise(iteration) * rate;
+        0.1 * noise(iteration + seed - 7) * rate;
       events.push({
         type: "step",
         time: now(),
@@ -147,9 +156,9 @@ export async function fixtureFolder(options: FixtureOptions = {}): Promise<Folde
             ...common,
             set: "test",
             images: TEST.images,
-            errors: TEST.errors,
-            error: TEST.errors / TEST.images,
-            predictions: await add("predictions.csv", predictionsCsv()),
+            errors: wrong,
+            error: wrong / TEST.images,
+            predictions: await add("predictions.csv", predictionsCsv(wrong)),
           });
         }
       }
@@ -188,22 +197,26 @@ export async function fixtureFolder(options: FixtureOptions = {}): Promise<Folde
       type: "end",
       time: now(),
       iteration,
-      testError: TEST.errors / TEST.images,
+      testError: wrong / TEST.images,
       trainingSeconds: 812.5,
-      weightsSha256: hash("6"),
+      weightsSha256: seed.toString(16).padStart(64, "6"),
     });
-  } else if (ending !== "none") {
+  } else if (ending === "failure") {
+    const diverged = options.diverged ? { diverged: true as const } : {};
+    events.push({ type: ending, time: now(), iteration, reason: text, ...diverged });
+  } else if (ending === "stop") {
     events.push({ type: ending, time: now(), iteration, reason: text });
   }
   await add("events.jsonl", events.map((event) => JSON.stringify(event) + "\n").join(""));
   return folder;
 }
 
-/** Every 13th image is wrong, most often a cat taken for a dog. */
-function predictionsCsv(): string {
+/** Every n-th image is wrong, most often a cat taken for a dog; n is 13 for 751 errors. */
+function predictionsCsv(errors: number): string {
+  const every = Math.floor(TEST.images / errors);
   const rows = Array.from({ length: TEST.images }, (_, i) => {
     const label = i % 10;
-    const wrong = i % 13 === 0 && i < 13 * TEST.errors;
+    const wrong = i % every === 0 && i < every * errors;
     return `${label},${wrong ? (label + (label === 3 || i % 26 === 0 ? 2 : 8)) % 10 : label}\r\n`;
   });
   return `label,prediction\r\n${rows.join("")}`;

@@ -1,4 +1,5 @@
-/** Numbers as a report prints them. */
+/** Numbers and names as a report prints them. */
+import type { DataRecord } from "../train/events.ts";
 
 /** 64000 to "64,000". */
 export function number(value: number, maximumFractionDigits = 0): string {
@@ -36,4 +37,18 @@ export function recipeValue(text: string): string {
     /(?<![\w.])\d{4,}(?![\w.])/g,
     (digits) => number(Number(digits)),
   );
+}
+
+/** "resnet32" to "ResNet-32", "plain20" to "Plain-20"; other names stay. */
+export function networkName(name: string): string {
+  return name.replace(/^resnet(?=\d)/, "ResNet-").replace(/^plain(?=\d)/, "Plain-");
+}
+
+/** A data set, so that built-in images are never taken for CIFAR. */
+export function setName(set: DataRecord["set"]): string {
+  return {
+    cifar10: "CIFAR-10",
+    cifar100: "CIFAR-100",
+    shapes10: "built-in images (not CIFAR-10)",
+  }[set];
 }

@@ -3,10 +3,20 @@
 /** The report of a run as one HTML page; JSX escapes whatever the log says. */
 import type { ComponentChildren, VNode } from "preact";
 import type { ImageSample, StartEvent } from "../train/events.ts";
-import { duration, moment, number, percent, recipeValue, significant } from "./_format.ts";
+import {
+  duration,
+  moment,
+  networkName,
+  number,
+  percent,
+  recipeValue,
+  setName,
+  significant,
+} from "./_format.ts";
 import { pngUri } from "./_image.ts";
 import { openPoints, paperError } from "./_paper.ts";
-import { drawPlot, type Plot, type Series, spanMeans } from "./_plot.ts";
+import { type Series, spanMeans } from "./_plot.ts";
+import { PlotFigure } from "./_plot_figure.tsx";
 import { renderDocument, Table } from "./document.tsx";
 import type { Run } from "./read_run.ts";
 import type { ClassError, RunResult } from "./run_result.ts";
@@ -21,7 +31,7 @@ const FIGURE_6_TOP = 20;
 /** The whole page. */
 export function renderPage(run: Run, result: RunResult): string {
   return renderDocument({
-    title: `${networkName(result)} on ${setName(result)}: ${result.run}`,
+    title: `${networkName(result.architecture.name)} on ${setName(result.data.set)}: ${result.run}`,
     children: (
       <>
         <Headline run={run} result={result} />
@@ -50,7 +60,7 @@ function Headline({ run, result }: Props): VNode {
   return (
     <header>
       <p class="eyebrow">Run {result.run}</p>
-      <h1>{networkName(result)} on {setName(result)}</h1>
+      <h1>{networkName(result.architecture.name)} on {setName(result.data.set)}</h1>
       {testError
         ? (
           <p class="result">
@@ -287,31 +297,6 @@ function describe(series: readonly Series[], show: (y: number) => string): strin
       ? `${title}: ${show(y0)} at iteration ${number(x0)}.`
       : `${title}: from ${show(y0)} at iteration ${number(x0)} to ${show(y1)} at ${number(x1)}.`;
   }).join(" ");
-}
-
-function PlotFigure(
-  { title, plot, summary }: { title: string; plot: Plot; summary: string },
-): VNode {
-  const caption = `${plot.id}-caption`;
-  return (
-    <figure>
-      <h3>{title}</h3>
-      {plot.series.length > 1 && (
-        <ul class="legend">
-          {plot.series.map(({ name, color, dashed }) => (
-            <li key={name} class={dashed ? "dashed" : ""} style={`--color: var(${color})`}>
-              {name}
-            </li>
-          ))}
-        </ul>
-      )}
-      <div class="plot" role="img" aria-label={`Plot: ${title}`} aria-describedby={caption}>
-        <div class="wide" dangerouslySetInnerHTML={{ __html: drawPlot(plot, 540, 300) }} />
-        <div class="narrow" dangerouslySetInnerHTML={{ __html: drawPlot(plot, 340, 250) }} />
-      </div>
-      <figcaption id={caption}>{summary}</figcaption>
-    </figure>
-  );
 }
 
 function Classes({ result: { confusion, perClass } }: { result: RunResult }): VNode | null {
@@ -731,19 +716,6 @@ function* leaves(value: object, prefix = ""): Generator<[string, string]> {
 function enginesLine({ engines }: RunResult): string {
   if (engines.length === 1) return engines[0].name;
   return engines.map(({ name, to }) => `${name} to iteration ${number(to)}`).join(", ");
-}
-
-/** "resnet32" to "ResNet-32", "plain20" to "Plain-20"; other names stay. */
-function networkName({ architecture: { name } }: RunResult): string {
-  return name.replace(/^resnet(?=\d)/, "ResNet-").replace(/^plain(?=\d)/, "Plain-");
-}
-
-function setName({ data }: RunResult): string {
-  return {
-    cifar10: "CIFAR-10",
-    cifar100: "CIFAR-100",
-    shapes10: "built-in images (not CIFAR-10)",
-  }[data.set];
 }
 
 function endingOf({ completeness, iterations, reason }: RunResult): string {

@@ -15,6 +15,8 @@ export interface Series {
   /** A dot at every point. */
   readonly dots?: boolean;
   readonly points: readonly (readonly [x: number, y: number])[];
+  /** Shaded behind the line, for example from the lowest to the highest of several runs. */
+  readonly band?: readonly (readonly [x: number, lower: number, upper: number])[];
 }
 
 /** What a plot shows. */
@@ -77,19 +79,48 @@ function optionsOf({ x, y, logarithmic, top, series }: Plot): EChartsOption {
       axisTick: { show: false },
       splitLine: line,
     },
-    series: series.map(({ name, color, dashed, dots, points }) => ({
-      type: "line",
-      name,
-      data: points.map(([x, y]) => [x, y]),
-      silent: true,
-      clip: true,
-      showSymbol: dots ?? false,
-      symbol: "circle",
-      symbolSize: 5,
-      itemStyle: { color: `var(${color})` },
-      lineStyle: { color: `var(${color})`, width: 1.75, type: dashed ? "dashed" : "solid" },
-    })),
+    series: [
+      ...series.flatMap(bandOf),
+      ...series.map(({ name, color, dashed, dots, points }) => ({
+        type: "line" as const,
+        name,
+        data: points.map(([x, y]) => [x, y]),
+        silent: true,
+        clip: true,
+        showSymbol: dots ?? false,
+        symbol: "circle",
+        symbolSize: 5,
+        itemStyle: { color: `var(${color})` },
+        lineStyle: {
+          color: `var(${color})`,
+          width: 1.75,
+          type: dashed ? "dashed" as const : "solid" as const,
+        },
+      })),
+    ],
   };
+}
+
+/** A line nobody sees at the lower edge, and on top of it the band's height as a filled area. */
+function bandOf({ name, color, band = [] }: Series, index: number) {
+  if (band.length === 0) return [];
+  const edge = {
+    type: "line" as const,
+    stack: `band ${index}`,
+    silent: true,
+    clip: true,
+    symbol: "none",
+    lineStyle: { opacity: 0 },
+  };
+  return [
+    { ...edge, name: `${name}, lower`, data: band.map(([x, lower]) => [x, lower]) },
+    {
+      ...edge,
+      name: `${name}, upper`,
+      data: band.map(([x, lower, upper]) => [x, upper - lower]),
+      areaStyle: { color: `var(${color})`, opacity: 0.18 },
+    },
+  ];
 }
 
 /**

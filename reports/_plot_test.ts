@@ -33,6 +33,17 @@ Deno.test("a line lies where its values are", () => {
   assertEquals([y0, y1], [28 + 228 / 2, 256]);
 });
 
+Deno.test("a band reaches from its lower to its upper values, behind the lines", () => {
+  const band = [[0, 5, 10], [100, 0, 20]] as const;
+  const svg = drawPlot({ ...PLOT, series: [{ ...PLOT.series[0], band }] }, 400, 300);
+  const [area, path] = svg.match(/<path d="([^"]*)"[^>]*fill="var\(--one\)"[^>]*>/)!;
+  assert(area.includes('fill-opacity="0.18"'));
+  // As above: x from 48 to 380, y from 256 for 0 up to 28 for 20.
+  const corners = [...path.matchAll(/([\d.]+) ([\d.]+)/g)].map(([, x, y]) => `${x} ${y}`);
+  assertEquals(new Set(corners), new Set(["48 142", "380 28", "380 256", "48 199"]));
+  assert(svg.indexOf(area) < svg.indexOf('stroke="var(--one)"'));
+});
+
 Deno.test("means over spans keep the last iteration and every value", () => {
   const values = [[1, 4], [2, 6], [3, 1], [4, 3], [5, 9]] as const;
   assertEquals(spanMeans(values, 3), { points: [[2, 5], [4, 2], [5, 9]], span: 2 });

@@ -5,12 +5,16 @@ export const style = `
   --paper: #fdfdfc; --ink: #1c1e21; --muted: #5b6068; --rule: #d9dbdf; --tint: #f3f4f2;
   --accent: #1f5fa8; --alert: #9a3412; --alert-tint: #fff3ea;
   --training: #1f5fa8; --validation: #a8540a; --test: #7a1f5c;
+  --line-1: #1f5fa8; --line-2: #a8540a; --line-3: #1b7a4b; --line-4: #7a1f5c;
+  --line-5: #0f7a8a; --line-6: #b3261e; --line-7: #6b6f00; --line-8: #5b4bb0;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --paper: #16181b; --ink: #e6e7e9; --muted: #a3a8b0; --rule: #3a3e45; --tint: #1f2226;
     --accent: #7fb2ec; --alert: #fdba8c; --alert-tint: #33231a;
     --training: #7fb2ec; --validation: #f0a75a; --test: #e58cc6;
+    --line-1: #7fb2ec; --line-2: #f0a75a; --line-3: #6fcf9b; --line-4: #e58cc6;
+    --line-5: #6fd0dd; --line-6: #ff8a80; --line-7: #cfc95a; --line-8: #b7a8f5;
   }
 }
 @media print {
@@ -19,6 +23,8 @@ export const style = `
     --paper: #fff; --ink: #000; --muted: #444; --rule: #bbb; --tint: #f3f3f3;
     --accent: #1f5fa8; --alert: #9a3412; --alert-tint: #fff;
     --training: #1f5fa8; --validation: #a8540a; --test: #7a1f5c;
+    --line-1: #1f5fa8; --line-2: #a8540a; --line-3: #1b7a4b; --line-4: #7a1f5c;
+    --line-5: #0f7a8a; --line-6: #b3261e; --line-7: #6b6f00; --line-8: #5b4bb0;
   }
 }
 * { box-sizing: border-box; }
@@ -35,6 +41,7 @@ h2 { font-size: 1.2rem; margin: 3.5rem 0 1rem; padding-top: .75rem; border-top: 
 h3 { font-size: 1rem; margin: 2rem 0 .5rem; }
 p, ul, ol { max-width: 44rem; margin: .5rem 0; }
 ul, ol { padding-left: 1.25rem; }
+a { color: var(--accent); }
 code { font: .875em/1.4 ui-monospace, "SF Mono", Menlo, Consolas, monospace; overflow-wrap: anywhere; }
 .muted, caption, figcaption { color: var(--muted); font-size: .875rem; }
 .eyebrow { margin: 0; color: var(--muted); font-size: .875rem; }
@@ -75,6 +82,12 @@ tbody th { font-weight: 400; }
 thead th { color: var(--muted); font-weight: 500; }
 .number { text-align: right; }
 .wide-table { width: 100%; }
+.kinds tbody th { white-space: nowrap; }
+.kinds thead th { min-width: 4.75rem; overflow-wrap: anywhere; vertical-align: bottom; }
+@media screen {
+  .kinds td.number { white-space: nowrap; }
+  .kinds .sentences { min-width: 12rem; }
+}
 .departures th { white-space: nowrap; }
 .departures td:last-child, .trials td:last-child { min-width: 12rem; }
 .whole { white-space: nowrap; }

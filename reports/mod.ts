@@ -1,7 +1,8 @@
 /**
  * What is said of runs that are over: a run's folder read strictly, its result
- * as data, and its report as a page. Nothing is read but the event log and the
- * files that it names with their hashes.
+ * as data, and its report as a page; the same of a set of runs, with what they
+ * say of the paper's figures. Nothing is read but the event log and the files
+ * that it names with their hashes, and the plan of a set.
  *
  * @module
  */
@@ -41,6 +42,28 @@ export {
   type ReproductionPlan,
   type Spread,
 } from "./plan.ts";
+export { type PublicResult, publicResults } from "./public_results.ts";
+export {
+  holdsRuns,
+  renderSetReport,
+  type SetReport,
+  type SetReportPaths,
+  writeSetReport,
+} from "./set_report.ts";
+export {
+  type BrokenRun,
+  type CurvePoint,
+  judgedRun,
+  type RunChecklist,
+  type RunOfSet,
+  type SetContent,
+  type SetCurves,
+  type SetGroup,
+  type SetNet,
+  type SetResult,
+  setResult,
+  type SetRun,
+} from "./set_result.ts";
 export {
   differenceInterval,
   type Equivalence,

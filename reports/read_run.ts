@@ -1,5 +1,6 @@
 /** A run's folder, read strictly: its event log and the files that the log names. */
 import { parse } from "@std/csv";
+import { createHash } from "node:crypto";
 import type { z } from "zod";
 import {
   type CheckpointEvent,
@@ -176,7 +177,8 @@ export async function readRun(
  * @param text Content of `events.jsonl`.
  * @throws {RunLogError} On a line that is not a JSON object of a known type with
  *   exactly its fields; on a log that does not begin with its only `start`, goes
- *   on after its `end`, or goes back in iterations without a `resume`.
+ *   on after its `end`, or goes back in iterations without a `resume`; on a line
+ *   with the hash of other lines than stand before it.
  *
  * @example
  * ```ts
@@ -208,6 +210,7 @@ export function parseRunLog(text: string): RunLog {
     );
   }
   checkOrder(events);
+  checkSeals(events, lines);
   return { start, events, warnings };
 }
 
@@ -249,6 +252,24 @@ function checkOrder(events: readonly RunEvent[]): void {
       refuse(`a step after iteration ${iteration} needs a higher one`, `${event.iteration}`);
     }
     iteration = event.iteration;
+  });
+}
+
+/** The lines before a checkpoint, a failure or the end must be those that it was written after. */
+function checkSeals(events: readonly RunEvent[], lines: readonly string[]): void {
+  const log = createHash("sha256");
+  events.forEach((event, index) => {
+    if ("logSha256" in event) {
+      const found = log.copy().digest("hex");
+      if (event.logSha256 !== found) {
+        throw new RunLogError(
+          `events.jsonl, line ${
+            index + 1
+          }: the lines before it must have the SHA-256 ${event.logSha256}, found ${found}; the log was altered after it was written: restore it or repeat the run`,
+        );
+      }
+    }
+    log.update(lines[index] + "\n");
   });
 }
 

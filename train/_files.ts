@@ -10,6 +10,10 @@ export function sha256(bytes: Uint8Array): string {
 /**
  * Writes beside, syncs, renames and syncs the folder: after a crash at any
  * moment the path holds the old content or the new, never a part of either.
+ *
+ * @param path Of the file; nobody else may write it at the same time.
+ * @param bytes Its new content.
+ * @throws {Deno.errors} If it can't be written; what the path held is unharmed.
  */
 export async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
   const beside = `${path}.partial`;

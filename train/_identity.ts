@@ -9,6 +9,7 @@ interface Asked {
   readonly recipe: Recipe;
   readonly seed: number;
   readonly startWeights?: { readonly sha256: string };
+  readonly plan?: string;
 }
 
 /**
@@ -19,10 +20,10 @@ interface Asked {
 export function startOf(run: RunStore, asked: Asked): StartEvent | undefined {
   const [start] = run.earlier;
   if (start?.type !== "start") return undefined;
-  const compared = ({ recipe, seed, startWeights }: Asked) => {
+  const compared = ({ recipe, seed, startWeights, plan }: Asked) => {
     // Departures follow from the other fields, and their reasons are words.
     const { departures: _, ...fields } = recipe;
-    return { recipe: fields, seed, startWeights: startWeights?.sha256 };
+    return { recipe: fields, seed, startWeights: startWeights?.sha256, plan };
   };
   refuseDifferences(run, compared(start), compared(asked));
   const end = run.earlier.find((event): event is EndEvent => event.type === "end");

@@ -2,6 +2,7 @@
 import { type Engine, EngineError } from "../engine/engine.ts";
 import { countMultiplyAdds, countParameters } from "../resnet/mod.ts";
 import { augmentedSample } from "./_artefacts.ts";
+import { TrainingError } from "./_checks.ts";
 import type { Prepared } from "./_prepare.ts";
 import type { FoundCheckpoint, Progress } from "./checkpoint.ts";
 import type { FileEvent, FileReference, StartEvent } from "./events.ts";
@@ -28,7 +29,7 @@ export async function logStart(
 ): Promise<void> {
   const { options, run, prepared, engine, iteration } = session;
   const { recipe, dataset, engineOptions: { graph } } = prepared;
-  const { seed, stopAfter, startWeights, logEvery, versions, revision, command } = options;
+  const { seed, stopAfter, startWeights, logEvery, versions, revision, command, plan } = options;
   const origin = {
     engine: { name: engine.name, reason: options.engineReason, device: engine.device },
     versions,
@@ -58,6 +59,7 @@ export async function logStart(
         : {}),
       classes: dataset.classNames,
       logEvery,
+      ...(plan === undefined ? {} : { plan }),
     });
   }
   if (run.tornBytes > 0) {
@@ -105,7 +107,8 @@ export function warn({ run, options, iteration }: Session, message: string): voi
 export function logFailure({ options, run, iteration }: Session, error: unknown): unknown {
   const reason = error instanceof Error ? error.message : String(error);
   try {
-    run.append({ type: "failure", iteration, reason });
+    const diverged = error instanceof TrainingError ? { diverged: true as const } : {};
+    run.append({ type: "failure", iteration, reason, ...diverged });
     run.sync();
   } catch (unlogged) {
     // Most likely a full disk; the first error is the one that matters.

@@ -1,48 +1,15 @@
 /**
  * A process to be killed: runs the tiny run, and before its k-th operation on
- * files (in the middle of it, for a write) says so and stands still.
+ * files says so and stands still.
  *
  * `deno run _stalling_child.ts FOLDER K`; prints the number of operations if it
  * is not stopped before its end.
  */
 import { tinyRun } from "./_fixture.ts";
+import { stallBefore } from "./_stalling.ts";
 import { train } from "./train.ts";
 
 const [folder, stallAt] = Deno.args;
-let operations = 0;
-
-function stallIfDue(place: string, before: () => void = () => {}): void {
-  if (++operations !== Number(stallAt)) return;
-  before();
-  Deno.stdout.writeSync(new TextEncoder().encode(`in ${place}\n`));
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
-}
-
-const { open, rename, remove } = Deno;
-const { write, writeSync, sync, syncSync } = Deno.FsFile.prototype;
-Object.assign(Deno, {
-  open: (...args: Parameters<typeof open>) => (stallIfDue("open"), open(...args)),
-  rename: (...args: Parameters<typeof rename>) => (stallIfDue("rename"), rename(...args)),
-  remove: (...args: Parameters<typeof remove>) => (stallIfDue("remove"), remove(...args)),
-});
-Object.assign(Deno.FsFile.prototype, {
-  write(this: Deno.FsFile, bytes: Uint8Array) {
-    stallIfDue("write", () => writeSync.call(this, bytes.subarray(0, bytes.length >> 1)));
-    return write.call(this, bytes);
-  },
-  writeSync(this: Deno.FsFile, bytes: Uint8Array) {
-    stallIfDue("writeSync", () => writeSync.call(this, bytes.subarray(0, bytes.length >> 1)));
-    return writeSync.call(this, bytes);
-  },
-  sync(this: Deno.FsFile) {
-    stallIfDue("sync");
-    return sync.call(this);
-  },
-  syncSync(this: Deno.FsFile) {
-    stallIfDue("syncSync");
-    return syncSync.call(this);
-  },
-});
-
+const operations = stallBefore(Number(stallAt));
 await train(tinyRun(folder));
-console.log(operations);
+console.log(operations());

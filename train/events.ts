@@ -32,6 +32,15 @@ export interface IterationEvent extends TimedEvent {
   readonly iteration: number;
 }
 
+/** What the lines have at which a run is over, or from which it goes on. */
+export interface SealingEvent extends IterationEvent {
+  /**
+   * SHA-256 of the log before this line, every byte of it: an earlier line that
+   * was edited, added or taken out shows. Logs of earlier versions lack it.
+   */
+  readonly logSha256?: string;
+}
+
 /** First line of every log. */
 export interface StartEvent extends TimedEvent {
   /** Tells the kinds of line apart. */
@@ -70,6 +79,8 @@ export interface StartEvent extends TimedEvent {
   readonly logEvery: number;
   /** `--stop-after`: the step at which the run stops before its end. */
   readonly stopAfter?: number;
+  /** SHA-256 of the plan of the reproduction that the run is a part of, if it is of one. */
+  readonly plan?: string;
 }
 
 /** What was trained and tested on. */
@@ -151,7 +162,7 @@ export interface EvaluationEvent extends IterationEvent {
 }
 
 /** A checkpoint was written, synced and renamed. */
-export interface CheckpointEvent extends IterationEvent {
+export interface CheckpointEvent extends SealingEvent {
   /** Tells the kinds of line apart. */
   readonly type: "checkpoint";
   /** The file. */
@@ -198,7 +209,7 @@ export interface StopEvent extends IterationEvent {
 }
 
 /** The last line of a finished run. */
-export interface EndEvent extends IterationEvent {
+export interface EndEvent extends SealingEvent {
   /** Tells the kinds of line apart. */
   readonly type: "end";
   /** The result: error of the last step on the test set, 0 to 1. */
@@ -212,11 +223,13 @@ export interface EndEvent extends IterationEvent {
 }
 
 /** The last line of a run that broke off. */
-export interface FailureEvent extends IterationEvent {
+export interface FailureEvent extends SealingEvent {
   /** Tells the kinds of line apart. */
   readonly type: "failure";
   /** One sentence. */
   readonly reason: string;
+  /** Set where the loss or the state was no longer finite: the training's fault, not the machine's. */
+  readonly diverged?: true;
 }
 
 /** One line of the log. */

@@ -1,4 +1,5 @@
 /** A run's folder: its lock, its append-only event log and its files. */
+import { createHash, type Hash } from "node:crypto";
 import { basename, join, resolve } from "node:path";
 import { removeIfThere, sha256, writeWhole } from "./_files.ts";
 import type { FileReference, RunEvent } from "./events.ts";
@@ -9,13 +10,34 @@ export class RunError extends Error {
   override name = "RunError";
 }
 
+/** A run's folder that another process holds. */
+export class RunInUseError extends RunError {
+  /** The class's name, for messages. */
+  override name = "RunInUseError";
+}
+
 /** The event log's name in a run's folder. */
 export const EVENTS_FILE = "events.jsonl";
 const LOCK_FILE = "run.lock";
 
-/** An event as it is handed to {@link RunFolder.append}, which adds the time. */
-export type UntimedEvent = RunEvent extends infer E ? E extends RunEvent ? Omit<E, "time"> : never
+/** An event as it is handed to {@link RunFolder.append}, which adds the time and the seal. */
+export type UntimedEvent = RunEvent extends infer E
+  ? E extends RunEvent ? Omit<E, "time" | "logSha256"> : never
   : never;
+
+/**
+ * A line of the log: the event with its time, and, where it is one that a run
+ * ends with or goes on from, with the hash of the log before it.
+ *
+ * @param event The event.
+ * @param log Of every byte before the line; it is not changed.
+ */
+export function lineOf(event: UntimedEvent, log: Hash): string {
+  const { type, ...rest } = event;
+  const seals = type === "checkpoint" || type === "end" || type === "failure";
+  const seal = seals ? { logSha256: log.copy().digest("hex") } : {};
+  return JSON.stringify({ type, time: new Date().toISOString(), ...rest, ...seal }) + "\n";
+}
 
 /** What the loop needs of a run's folder, wherever it is: on the disk, or in memory for tests. */
 export interface RunStore extends AsyncDisposable {
@@ -27,7 +49,7 @@ export interface RunStore extends AsyncDisposable {
   readonly earlier: readonly RunEvent[];
   /** Bytes of a torn last line that were cut off when the folder was opened. */
   readonly tornBytes: number;
-  /** Adds one line to the log, with the time. */
+  /** Adds one line to the log, with the time and the seal. */
   append(event: UntimedEvent): void;
   /** Returns when every line so far is kept. */
   sync(): void;
@@ -59,6 +81,7 @@ export class RunFolder implements RunStore {
   readonly tornBytes: number;
   readonly #lock: Deno.FsFile;
   readonly #log: Deno.FsFile;
+  readonly #hash: Hash;
   readonly #made: boolean;
   #closed = false;
 
@@ -67,11 +90,12 @@ export class RunFolder implements RunStore {
     readonly path: string,
     lock: Deno.FsFile,
     log: Deno.FsFile,
-    read: { readonly events: readonly RunEvent[]; readonly tornBytes: number },
+    read: Awaited<ReturnType<typeof readLog>>,
     made: boolean,
   ) {
     this.#lock = lock;
     this.#log = log;
+    this.#hash = read.hash;
     this.#made = made;
     this.earlier = read.events;
     this.tornBytes = read.tornBytes;
@@ -119,16 +143,16 @@ export class RunFolder implements RunStore {
   /**
    * Adds one line to the log.
    *
-   * @param event The event; the time is added.
-   * @returns The event as it was written.
+   * @param event The event; the time and the seal are added.
+   * @throws {RunError} If it can't be written.
    */
-  append<E extends UntimedEvent>(event: E): E & { readonly time: string } {
-    const { type, ...rest } = event;
-    const timed = { type, time: new Date().toISOString(), ...rest };
-    const line = new TextEncoder().encode(JSON.stringify(timed) + "\n");
+  append(event: UntimedEvent): void {
+    const line = new TextEncoder().encode(lineOf(event, this.#hash));
     try {
       for (let written = 0; written < line.length;) {
-        written += this.#log.writeSync(line.subarray(written));
+        const count = this.#log.writeSync(line.subarray(written));
+        this.#hash.update(line.subarray(written, written + count));
+        written += count;
       }
     } catch (error) {
       throw new RunError(
@@ -138,7 +162,6 @@ export class RunFolder implements RunStore {
         { cause: error },
       );
     }
-    return timed as unknown as E & { readonly time: string };
   }
 
   /** Returns when every line so far is on the disk. */
@@ -233,7 +256,7 @@ async function takeLock(path: string): Promise<Deno.FsFile> {
   if (!await file.tryLock(true)) {
     file.close();
     const holder = await Deno.readTextFile(join(path, LOCK_FILE)).catch(() => "");
-    throw new RunError(
+    throw new RunInUseError(
       `"${path}" is in use by another run${
         holder && ` (${holder.trim()})`
       }. Wait for it, stop it, or choose another folder with --out`,
@@ -249,7 +272,7 @@ async function takeLock(path: string): Promise<Deno.FsFile> {
 async function readLog(
   file: Deno.FsFile,
   path: string,
-): Promise<{ events: readonly RunEvent[]; tornBytes: number }> {
+): Promise<{ events: readonly RunEvent[]; tornBytes: number; hash: Hash }> {
   const bytes = new Uint8Array((await file.stat()).size);
   for (let read = 0; read < bytes.length;) {
     const count = await file.read(bytes.subarray(read));
@@ -278,7 +301,8 @@ async function readLog(
       }". The log is damaged; start anew with another --out`,
     );
   }
-  return { events, tornBytes: bytes.length - whole };
+  const hash = createHash("sha256").update(bytes.subarray(0, whole));
+  return { events, tornBytes: bytes.length - whole, hash };
 }
 
 function messageOf(error: unknown): string {

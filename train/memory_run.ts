@@ -1,6 +1,7 @@
 /** A run's folder that needs no disk and no permission: for tests of runs. */
+import { createHash } from "node:crypto";
 import { sha256 } from "./_files.ts";
-import { EVENTS_FILE, type RunStore, type UntimedEvent } from "./log.ts";
+import { EVENTS_FILE, lineOf, type RunStore, type UntimedEvent } from "./log.ts";
 import type { FileReference, RunEvent } from "./events.ts";
 
 /**
@@ -37,15 +38,16 @@ export class MemoryRun {
   /** Opens the folder, as `TrainOptions.open` wants it. */
   readonly open = (path: string): Promise<RunStore> => {
     const { events, files } = this;
+    const log = createHash("sha256").update(textOf(events));
     return Promise.resolve({
       path,
       name: path.slice(path.lastIndexOf("/") + 1),
       earlier: [...events],
       tornBytes: 0,
       append(event: UntimedEvent): void {
-        const { type, ...rest } = event;
+        const line = lineOf(event, log);
+        log.update(line);
         // As it would be read back: fields without a value are not written.
-        const line = JSON.stringify({ type, time: new Date().toISOString(), ...rest });
         events.push(JSON.parse(line));
       },
       sync(): void {},
@@ -69,11 +71,14 @@ export class MemoryRun {
   readonly read = async (path: string): Promise<Uint8Array> => {
     const name = path.slice(path.lastIndexOf("/") + 1);
     if (name === EVENTS_FILE) {
-      const lines = this.events.map((event) => JSON.stringify(event) + "\n").join("");
-      return new TextEncoder().encode(lines);
+      return new TextEncoder().encode(textOf(this.events));
     }
     const bytes = this.files.get(name);
     if (!bytes) throw new Deno.errors.NotFound(`there is no file "${path}"`);
     return bytes;
   };
+}
+
+function textOf(events: readonly RunEvent[]): string {
+  return events.map((event) => JSON.stringify(event) + "\n").join("");
 }

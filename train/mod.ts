@@ -6,7 +6,15 @@ export * from "./recipe.ts";
 export * from "./recipes.ts";
 export * from "./schedule.ts";
 export * from "./events.ts";
-export { EVENTS_FILE, RunError, RunFolder, type RunStore, type UntimedEvent } from "./log.ts";
+export {
+  EVENTS_FILE,
+  RunError,
+  RunFolder,
+  RunInUseError,
+  type RunStore,
+  type UntimedEvent,
+} from "./log.ts";
+export { writeWhole } from "./_files.ts";
 export {
   type Checkpoint,
   decodeCheckpoint,

@@ -40,6 +40,8 @@ export interface TrainOptions {
     readonly sha256: string;
     readonly weights: Weights;
   };
+  /** SHA-256 of the plan of the reproduction that the run is a part of; for the log. */
+  readonly plan?: string;
   /** Aborting it stops the run with a checkpoint; the reason is logged. */
   readonly signal?: AbortSignal;
   /** Of software, by name; for the log. */

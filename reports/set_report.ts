@@ -1,0 +1,190 @@
+/** The report of a set of runs: a page, the same as Markdown, and the same as data. */
+import { createHash } from "node:crypto";
+import { relative, resolve } from "node:path";
+import { logSubjectOf } from "../spec/log_subject.ts";
+import { EVENTS_FILE } from "../train/log.ts";
+import { documentOf } from "./_set_content.ts";
+import { renderSetMarkdown } from "./_set_markdown.ts";
+import { renderSetPage } from "./_set_page.tsx";
+import { parsePlan, PlanError, planHash, type ReproductionPlan } from "./plan.ts";
+import { readRun, RunLogError } from "./read_run.ts";
+import {
+  type BrokenRun,
+  type RunOfSet,
+  type SetContent,
+  type SetResult,
+  setResult,
+} from "./set_result.ts";
+
+/** What a set's report consists of. */
+export interface SetReport {
+  /** One self-contained page, without scripts or requests. */
+  readonly html: string;
+  /** The same for a pull request, without the drawings. */
+  readonly markdown: string;
+  /** The same as data. */
+  readonly result: SetResult;
+}
+
+/** Where a set's report was written. */
+export interface SetReportPaths {
+  /** The page. */
+  readonly html: string;
+  /** The same as Markdown. */
+  readonly markdown: string;
+  /** The result as JSON, in the form of `SetResult`. */
+  readonly json: string;
+}
+
+/**
+ * The report of a set, made from nothing but what was read.
+ *
+ * @param content The plan, the runs and the folders that are none.
+ * @returns The page, the Markdown and the result; the same for the same content.
+ */
+export function renderSetReport(content: SetContent): SetReport {
+  const result = setResult(content);
+  const document = documentOf(result);
+  return { html: renderSetPage(document), markdown: renderSetMarkdown(document), result };
+}
+
+/**
+ * Reads runs and writes their common report, `report.html`, `report.md` and
+ * `report.json`, each whole: beside, then renamed.
+ *
+ * Needs read access to the runs and to the current folder, and write access to
+ * `out`.
+ *
+ * @param folders Paths of runs; of folders of runs; or of a job, with `plan.json` and its runs in
+ *   `runs/`. A folder that holds no run, or a run that cannot be read, is named in the report.
+ * @param out Path of the folder for the report; made where it is not there. The report names the
+ *   runs, and links to their own reports, relative to it.
+ * @returns The paths of the three files.
+ * @throws {PlanError} If a plan is none, or the folders have two different ones.
+ *
+ * @example
+ * ```ts
+ * import { PlanError, writeSetReport } from "./mod.ts";
+ * import { assertRejects } from "@std/assert";
+ *
+ * const job = await Deno.makeTempDir();
+ * await Deno.writeTextFile(`${job}/plan.json`, "{}");
+ * await assertRejects(() => writeSetReport([job], job), PlanError, "version");
+ * await Deno.remove(job, { recursive: true });
+ * ```
+ */
+export async function writeSetReport(
+  folders: readonly string[],
+  out: string,
+): Promise<SetReportPaths> {
+  const { html, markdown, result } = renderSetReport(await readSet(folders, out));
+  await Deno.mkdir(out, { recursive: true });
+  const write = async (name: string, text: string): Promise<string> => {
+    const path = `${out}/${name}`;
+    await Deno.writeTextFile(`${path}.partial`, text);
+    await Deno.rename(`${path}.partial`, path);
+    return path;
+  };
+  return {
+    html: await write("report.html", html),
+    markdown: await write("report.md", markdown),
+    json: await write("report.json", JSON.stringify(result, null, 2) + "\n"),
+  };
+}
+
+/** Every run in the folders, by path, each once; and the plan that is among them. */
+async function readSet(folders: readonly string[], out: string): Promise<SetContent> {
+  const found = await Promise.all(folders.map(findRuns));
+  const plans = new Map(found.flatMap(({ plan }) => plan ? [[planHash(plan), plan]] : []));
+  if (plans.size > 1) {
+    throw new PlanError(
+      `Reporting on ${folders.join(", ")}: a set has one plan, found ${plans.size} (${
+        [...plans.keys()].join(", ")
+      }); report on each job alone`,
+    );
+  }
+  const paths = [...new Set(found.flatMap(({ paths }) => paths.map((path) => resolve(path))))];
+  const runs: RunOfSet[] = [];
+  const broken: BrokenRun[] = [];
+  // One after the other: the weights of all runs need not be in memory at once.
+  for (const path of paths.sort()) {
+    const run = await readRunOfSet(path, relative(resolve(out), path).replaceAll("\\", "/") || ".");
+    if ("problem" in run) broken.push(run);
+    else runs.push(run);
+  }
+  const [plan] = plans.values();
+  return { plan, runs, broken };
+}
+
+/**
+ * Whether a folder has runs in it, so that it is a set and no run itself.
+ *
+ * @param folder Path of the folder.
+ * @returns Whether it is a job's, with `plan.json`, or one of its folders has an event log.
+ *
+ * @example
+ * ```ts
+ * import { holdsRuns } from "./set_report.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(await holdsRuns("no/run/is/here"), false);
+ * ```
+ */
+export async function holdsRuns(folder: string): Promise<boolean> {
+  const { plan, paths } = await findRuns(folder);
+  return plan !== undefined || paths[0] !== folder;
+}
+
+/**
+ * The plan and the runs of a folder. A job has its runs in `runs/`; a folder in which one folder
+ * has an event log is one of runs, the others are broken ones; all else is taken for a run.
+ */
+async function findRuns(
+  folder: string,
+): Promise<{ readonly plan?: ReproductionPlan; readonly paths: readonly string[] }> {
+  if (await isThere(`${folder}/${EVENTS_FILE}`)) return { paths: [folder] };
+  if (await isThere(`${folder}/plan.json`)) {
+    const plan = parsePlan(await Deno.readTextFile(`${folder}/plan.json`));
+    return { plan, paths: await foldersIn(`${folder}/runs`) };
+  }
+  const paths = await foldersIn(folder);
+  const logs = await Promise.all(paths.map((path) => isThere(`${path}/${EVENTS_FILE}`)));
+  return { paths: logs.includes(true) ? paths : [folder] };
+}
+
+async function readRunOfSet(path: string, folder: string): Promise<RunOfSet | BrokenRun> {
+  // By its name in the report, so that no message holds a path of this machine.
+  const read = (file: string) => Deno.readFile(`${path}${file.slice(folder.length)}`);
+  try {
+    return {
+      folder,
+      run: await readRun(folder, read),
+      log: await logSubjectOf(folder, read),
+      logSha256: createHash("sha256").update(await read(`${folder}/${EVENTS_FILE}`)).digest("hex"),
+      report: await isThere(`${path}/report.html`) ? `${folder}/report.html` : null,
+    };
+  } catch (error) {
+    if (!(error instanceof RunLogError)) throw error;
+    return { folder, problem: error.message };
+  }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    return (await Deno.stat(path)).isFile;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** Paths of a folder's folders; none where it is not there. */
+async function foldersIn(path: string): Promise<readonly string[]> {
+  try {
+    const entries = await Array.fromAsync(Deno.readDir(path));
+    return entries.filter(({ isDirectory }) => isDirectory).map(({ name }) => `${path}/${name}`);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}

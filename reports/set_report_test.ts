@@ -1,0 +1,428 @@
+// Runs of a set are made up: no network made these numbers. What is expected of them was worked
+// out by hand, with t(0.975, 2) = 4.302653 from published tables.
+import {
+  assert,
+  assertAlmostEquals,
+  assertEquals,
+  assertMatch,
+  assertStringIncludes,
+} from "@std/assert";
+import { assertFalse, assertRejects } from "@std/assert";
+import { logSubjectOf } from "../spec/log_subject.ts";
+import { table6Reference } from "../spec/statistical_rules.ts";
+import { fixtureFolder, type FixtureOptions, readerOf, textOf } from "./_fixture.ts";
+import { PlanError, planHash, type ReproductionPlan } from "./plan.ts";
+import { readRun } from "./read_run.ts";
+import { holdsRuns, renderSetReport, writeSetReport } from "./set_report.ts";
+import { judgedRun, type RunOfSet, type SetContent, type SetNet } from "./set_result.ts";
+
+/** Free text of every run; data files are named by it, too. */
+const TEXT = "made up for a test";
+const PAPER = { iterations: 64_000, logEvery: 3_200, samples: false } as const;
+
+function planOf(architectures: readonly string[], changes: Partial<ReproductionPlan> = {}) {
+  const plan: ReproductionPlan = {
+    ...{ version: 1, written: "2026-01-01T00:00:00Z", architectures, seeds: [1, 2, 3] },
+    ...{ recipe: "paper", iterations: 64_000, dataset: "cifar10" },
+    dataHashes: { [TEXT]: "1".repeat(64) },
+    tests: { equivalence: "tost", difference: "two-sided-t" },
+    ...{ margin: 0.005, alpha: 0.05 },
+    references: architectures.flatMap((net) => table6Reference(net) ?? []),
+    ...changes,
+  };
+  return plan;
+}
+
+async function runOf(options: FixtureOptions): Promise<RunOfSet> {
+  const { architecture = "resnet32", seed, set = "cifar10", iterations } = options;
+  const files = await fixtureFolder({ text: TEXT, ...options });
+  const folder = `runs/${architecture}-${set}-${iterations}-seed${seed}`;
+  const read = (path: string) => readerOf(files)(path.slice(folder.length + 1));
+  return {
+    ...{ folder, run: await readRun(folder, read), log: await logSubjectOf(folder, read) },
+    ...{ logSha256: "a".repeat(64), report: seed === 1 ? `${folder}/report.html` : null },
+  };
+}
+
+/** Test errors of 10,000 images, by network; the seeds are 1, 2, 3. */
+async function runsOf(
+  errors: Readonly<Record<string, readonly number[]>>,
+  plan?: ReproductionPlan,
+  options: FixtureOptions = PAPER,
+): Promise<RunOfSet[]> {
+  const of = { ...options, ...(plan ? { plan: planHash(plan) } : {}) };
+  return await Promise.all(
+    Object.entries(errors).flatMap(([architecture, list]) =>
+      list.map((errors, i) => runOf({ ...of, architecture, errors, seed: i + 1 }))
+    ),
+  );
+}
+
+/** The report with its page as a reader sees it: no markup, style or drawings. */
+function reportOf(content: Partial<SetContent>) {
+  const report = renderSetReport({ runs: [], broken: [], ...content });
+  const text = report.html
+    .replace(/<style>.*?<\/style>|<svg.*?<\/svg>/gs, "")
+    .replace(/<[^>]*>/g, " ")
+    .replace(/\s+/g, " ");
+  return { ...report, text };
+}
+
+const netOf = ({ result }: ReturnType<typeof reportOf>, name: string): SetNet =>
+  result.groups.flatMap(({ nets }) => nets).find(({ architecture }) => architecture === name)!;
+
+/** The tables of a page, as rows of texts. */
+const tablesOf = (html: string): string[][] =>
+  [...html.matchAll(/<table.*?<\/table>/gs)].map(([table]) =>
+    [...table.matchAll(/<tr>.*?<\/tr>/gs)].map(([row]) =>
+      row.replace(/<[^>]*>/g, " ").replace(/\s+/g, " ").trim()
+    )
+  );
+
+const ERRORS = {
+  resnet20: [881, 864, 892],
+  resnet32: [851, 864, 872],
+  resnet44: [650, 717, 790],
+};
+
+Deno.test("full-length runs get a verdict each, beside the paper and the public figures", async () => {
+  const plan = planOf(Object.keys(ERRORS));
+  const report = reportOf({ plan, runs: await runsOf(ERRORS, plan) });
+  const { result, html, text, markdown } = report;
+  assertEquals(
+    result.groups.map(({ comparable, nets }) => [comparable, nets.map((net) => net.verdict?.kind)]),
+    [[true, ["equivalent", "different", "inconclusive"]]],
+  );
+  // 8.81, 8.64, 8.92: mean 8.79, and t(0.975, 2) = 4.302653 of sqrt(0.0199 / 3) = 0.081445.
+  const { summary, meanInterval, paper, publicResults } = netOf(report, "resnet20");
+  assertAlmostEquals(summary!.mean, 0.0879, 1e-12);
+  assertAlmostEquals(summary!.standardDeviation!, 0.00141067, 1e-8);
+  assertAlmostEquals(meanInterval!.lower, 0.0879 - 0.00350430, 1e-7);
+  assertEquals(paper, "8.75%");
+  assertEquals(publicResults.map(({ error }) => error), [0.0827, 0.0829]);
+
+  const rows = tablesOf(html).flat();
+  assert(
+    rows.includes("ResNet-20 8.79% 8.75% equivalent 3 of 3 0.14 8.44% to 9.14% −0.66 to +0.74"),
+  );
+  assert(rows.includes("ResNet-20 8.79% 8.75% 8.27% 8.29%"));
+  for (const said of [text, markdown]) {
+    assertStringIncludes(said, "ResNet-20: Equivalent: the mean test error of the 3 runs is 8.79%");
+    assertStringIncludes(said, "ResNet-32: Different: ");
+    assertStringIncludes(said, "ResNet-44: Inconclusive: ");
+    assertStringIncludes(said, planHash(plan));
+    assertStringIncludes(said, "3 runs show equivalence with a probability of 95%");
+    assertFalse(said.includes("No verdict"));
+  }
+  assertEquals(result.plan?.recordedSha256, planHash(plan));
+  assertEquals(
+    result.judgements.filter(({ outcome }) => outcome !== "pass").map(({ id }) => id),
+    [],
+  );
+});
+
+Deno.test("a diverged run is counted, named, and keeps its network from equivalence", async () => {
+  const plan = planOf(["resnet20"]);
+  const [first, second] = await runsOf({ resnet20: [881, 864] }, plan);
+  const broken = await runOf({
+    ...{ ...PAPER, architecture: "resnet20", seed: 3, plan: planHash(plan) },
+    ...{ ending: "failure", diverged: true },
+  });
+  const report = reportOf({ plan, runs: [first, second, broken] });
+  const { verdict, runs } = netOf(report, "resnet20");
+  assertEquals([verdict?.kind, verdict?.finished, verdict?.runs.length], ["inconclusive", 2, 3]);
+  assertEquals(runs.map(({ outcome }) => outcome), ["finished", "finished", "diverged"]);
+  assertStringIncludes(report.text, "ResNet-20, seed 3: diverged at iteration 57,600: made up");
+  assertStringIncludes(report.text, "1 of 3 runs did not finish (1 diverged)");
+  assertMatch(report.markdown, /\| ResNet-20 \| .* \| 2 of 3 \|/);
+  assert(report.result.judgements.every(({ outcome }) => outcome !== "fail"));
+  // The same failure without the mark is the machine's, and counts as well.
+  const failed = await runOf({ ...PAPER, seed: 3, ending: "failure" });
+  assertEquals(judgedRun(failed.run), { seed: 3, outcome: "failed" });
+});
+
+Deno.test("a shortened schedule says so first, and stands beside no figure of the paper", async () => {
+  const plan = planOf(["resnet20"], { iterations: 4_000 });
+  const short = { iterations: 4_000, logEvery: 100, samples: false };
+  const report = reportOf({
+    plan,
+    runs: await runsOf({ resnet20: [1500, 1510, 1530] }, plan, short),
+  });
+  const { paper, publicResults, verdict } = netOf(report, "resnet20");
+  assertEquals([paper, publicResults, verdict?.kind], [null, [], "none"]);
+  assertMatch(
+    report.text,
+    /^.{0,80}Report of a set of runs ResNet-20 on CIFAR-10 A shortened schedule: no verdict against Table 6\. ResNet-20: 4,000 iterations instead of 64,000/,
+  );
+  assertMatch(report.markdown, /^# .*\n\n> \*\*A shortened schedule: no verdict against Table 6/);
+  const [, errors] = tablesOf(report.html);
+  assertEquals(errors[1], "ResNet-20 15.13% none 3 of 3 0.15 14.75% to 15.51%");
+});
+
+Deno.test("built-in data and other schedules share no table with CIFAR-10", async () => {
+  const short = { iterations: 4_000, logEvery: 100, samples: false };
+  const report = reportOf({
+    runs: [
+      ...await runsOf({ resnet20: [1900] }, undefined, { ...short, set: "shapes10" }),
+      ...await runsOf({ resnet20: [1500] }, undefined, short),
+      ...await runsOf({ resnet20: [870] }),
+    ],
+  });
+  assertEquals(
+    report.result.groups.map(({ data, iterations }) => [data.set, iterations]),
+    [["cifar10", 64_000], ["cifar10", 4_000], ["shapes10", 4_000]],
+  );
+  for (const rows of tablesOf(report.html)) {
+    const of = ["8.70%", "15.00%", "19.00%"].filter((e) => rows.some((row) => row.includes(e)));
+    assert(of.length <= 1, `${of} stand in one table`);
+  }
+  assertStringIncludes(report.text, "Built-in images, not CIFAR-10. Procedural shapes.");
+  assertEquals([...report.html.matchAll(/<h2>(.*?)<\/h2>/g)].map(([, title]) => title), [
+    "CIFAR-10, 64,000 iterations, recipe “paper”",
+    "CIFAR-10, 4,000 iterations, recipe “paper”",
+    "Built-in images (not CIFAR-10), 4,000 iterations, recipe “paper”",
+  ]);
+});
+
+Deno.test("runs without a plan have all but a verdict", async () => {
+  const report = reportOf({ runs: await runsOf({ resnet20: ERRORS.resnet20 }) });
+  const { verdict, withoutVerdict, summary, paper } = netOf(report, "resnet20");
+  assertEquals([report.result.plan, verdict, report.result.judgements], [null, null, []]);
+  assertEquals([summary?.count, paper], [3, "8.75%"]);
+  assertEquals(withoutVerdict, "No verdict: no plan was fixed before these runs.");
+  assertStringIncludes(report.text, "No verdict. These runs were put together without a plan");
+});
+
+Deno.test("while runs are under way there is no verdict and no rule on the set", async () => {
+  const plan = planOf(["resnet20"]);
+  const [first, second] = await runsOf({ resnet20: [881, 864] }, plan);
+  const open = await runOf({ ...PAPER, architecture: "resnet20", seed: 3, ending: "none" });
+  const report = reportOf({ plan, runs: [first, second, open] });
+  assertEquals(netOf(report, "resnet20").verdict?.kind, "none");
+  assertStringIncludes(report.text, "2 of 3 planned runs are over");
+  assertStringIncludes(report.text, "1 run not over.");
+  const { judgements } = report.result;
+  assert(judgements.length >= 8);
+  for (const { outcome, evidence } of judgements) {
+    assertEquals([outcome, evidence], ["not-observable", "1 of the 3 runs are not over"]);
+  }
+});
+
+Deno.test("rules on the set show a dropped failure, a repeated seed and another plan", async () => {
+  const plan = planOf(["resnet20"]);
+  const failing = (runs: readonly RunOfSet[]) =>
+    reportOf({ plan, runs }).result.judgements
+      .filter(({ outcome }) => outcome === "fail").map(({ id }) => id);
+  const runs = await runsOf({ resnet20: ERRORS.resnet20 }, plan);
+  assertEquals(failing(runs), []);
+  assertEquals(failing(runs.slice(1)), ["runs-planned"]);
+  const [, second, third] = runs;
+  const repeated = await runOf({
+    ...{ ...PAPER, architecture: "resnet20", seed: 2, errors: 881, plan: planHash(plan) },
+  });
+  const report = reportOf({ plan, runs: [repeated, second, third] });
+  assertStringIncludes(netOf(report, "resnet20").withoutVerdict!, "seed");
+  assert(failing([repeated, second, third]).includes("seeds-distinct"));
+  const other = await runsOf({ resnet20: ERRORS.resnet20 }, { ...plan, margin: 0.01 });
+  assertEquals(failing(other), ["plan-kept"]);
+  assertStringIncludes(reportOf({ plan, runs: other }).text, "broken. What is claimed here");
+});
+
+Deno.test("runs that depart from the plan take no part in its verdict", async () => {
+  const plan = planOf(["resnet20"]);
+  const runs = await runsOf({ resnet20: ERRORS.resnet20, resnet32: [760] }, plan);
+  const short = { iterations: 4_000, logEvery: 100, samples: false };
+  const report = reportOf({
+    plan,
+    runs: [...runs, ...await runsOf({ resnet20: [1500] }, plan, short)],
+  });
+  const sentences = report.result.groups.flatMap(({ nets }) =>
+    nets.map(({ withoutVerdict }) => withoutVerdict)
+  );
+  assertEquals(sentences, [
+    null,
+    "No verdict: the plan has no such network.",
+    "No verdict: the plan has the number of steps 64000, these runs have 4000.",
+  ]);
+  assertFalse(report.result.judgements.every(({ outcome }) => outcome === "pass"));
+});
+
+Deno.test("curves are means over the runs that got so far, with the range", async () => {
+  const [first, second] = await runsOf({ resnet20: [870, 890] });
+  const stopped = await runOf({ ...PAPER, architecture: "resnet20", seed: 3, ending: "stop" });
+  const runs = [first, second, stopped];
+  const { curves } = netOf(reportOf({ runs }), "resnet20");
+  assertEquals(curves.test, [
+    { iteration: 64_000, runs: 2, mean: 0.088, lowest: 0.087, highest: 0.089 },
+  ]);
+  assertEquals(curves.training.map(({ iteration }) => iteration), [
+    ...Array.from({ length: 20 }, (_, i) => 3_200 * (i + 1)),
+  ]);
+  assertEquals(curves.training.map(({ runs }) => runs), [...Array(18).fill(3), 2, 2]);
+  const errors = runs.map(({ run }) => run.steps[4].error);
+  const { mean, lowest, highest } = curves.training[4];
+  assertAlmostEquals(mean, (errors[0] + errors[1] + errors[2]) / 3, 1e-12);
+  assertEquals([lowest, highest], [Math.min(...errors), Math.max(...errors)]);
+  assert(lowest < highest, "the runs must differ, or the range shows nothing");
+});
+
+Deno.test("layer responses, costs, checklist and appendix are there for each run", async () => {
+  const runs = await runsOf({ plain20: [905, 951], resnet20: [870, 890] }, undefined, {
+    ...{ iterations: 2_000, logEvery: 100 },
+  });
+  const report = reportOf({ runs });
+  const [{ nets: [plain, residual] }] = report.result.groups;
+  assertEquals([plain.architecture, residual.architecture], ["plain20", "resnet20"]);
+  // The fixture's first layer: 1.2 + 0.1, in each run.
+  assertAlmostEquals(plain.layers![0].std, 1.3, 1e-12);
+  assertEquals(plain.layers!.length, 31);
+  const titles = [...report.html.matchAll(/<h3>(.*?)<\/h3>/g)].map(([, title]) => title);
+  assertEquals(
+    titles,
+    [
+      "Test errors",
+      "Errors by iteration, as in the paper&#39;s Figure 6",
+      "Plain nets",
+      "Residual nets",
+      "Layer responses, as in the paper&#39;s Figure 7",
+      "In the layers&#39; order",
+      "By size",
+      "The paper&#39;s checklist",
+      "Costs",
+      "Every run",
+    ].map((title) => title.replaceAll("&#39;", "'")),
+  );
+  const rows = tablesOf(report.html).flat();
+  // 870 of 10,000: Wilson's interval by hand is 8.16% to 9.27%.
+  assert(
+    rows.some((row) => /seed1 1 finished 8\.70% 8\.16% to 9\.27% aaaaaaaaaaaaaaaa$/.test(row)),
+  );
+  assert(rows.includes("ResNet-20, seed 1 2,000 13 min 33 s 320 0 1 wasm made up for a test"));
+  const { checklist } = residual.runs[0];
+  assertEquals(checklist.pass + checklist.notObservable + checklist.fails.length, 46);
+  const fail = checklist.fails.find(({ id }) => id === "iterations")!;
+  assertStringIncludes(report.text, fail.evidence);
+  assertStringIncludes(report.html, `<a href="${residual.runs[0].report}">`);
+});
+
+Deno.test("the report is the same every time, whatever was drawn before it", async () => {
+  const runs = await runsOf({ resnet20: [870, 890] });
+  const first = reportOf({ runs });
+  reportOf({});
+  const second = reportOf({ runs });
+  assert(first.html === second.html && first.markdown === second.markdown);
+  assertEquals(first.result, second.result);
+});
+
+Deno.test("nothing that a log says becomes markup, in the page or in Markdown", async () => {
+  const text = `<script>x</script>|[a](javascript:b) **c** \`d\` &amp;`;
+  const run = await runOf({ ...PAPER, seed: 1, ending: "failure", text });
+  const { html, markdown } = reportOf({ runs: [run] });
+  assertFalse(/<script|<link|@import/.test(html));
+  assertStringIncludes(html, "&lt;script>");
+  assertFalse(markdown.includes("<script"));
+  assertStringIncludes(
+    markdown,
+    "&lt;script\\>x&lt;/script\\>\\|\\[a\\](javascript:b) \\*\\*c\\*\\* \\`d\\` &amp;amp;",
+  );
+  const ids = [...html.matchAll(/ id="([^"]*)"/g)].map(([, id]) => id);
+  assertEquals(new Set(ids).size, ids.length, "an id stands twice");
+  for (const row of markdown.split("\n").filter((line) => line.startsWith("|"))) {
+    assert(row.endsWith(" |"), `a row is broken: ${row}`);
+  }
+});
+
+const files = await Promise.all(
+  (["read", "write"] as const).map((name) => Deno.permissions.query({ name })),
+);
+
+Deno.test({
+  name:
+    "a job's folder becomes three files; a broken run is named (needs --allow-read --allow-write)",
+  ignore: files.some(({ state }) => state !== "granted"),
+  async fn(t) {
+    const job = await Deno.makeTempDir();
+    const put = async (folder: string, options: FixtureOptions) => {
+      const files = await fixtureFolder({
+        ...PAPER,
+        text: TEXT,
+        architecture: "resnet20",
+        ...options,
+      });
+      await Deno.mkdir(folder, { recursive: true });
+      for (const [path, content] of files) await Deno.writeFile(`${folder}/${path}`, content);
+      return files;
+    };
+    try {
+      const plan = planOf(["resnet20"], { seeds: [1, 2] });
+      const { seeds } = plan;
+      for (const seed of seeds) {
+        await put(`${job}/runs/resnet20-seed${seed}`, { seed, plan: planHash(plan) });
+      }
+      const altered = await put(`${job}/runs/altered`, { seed: 3 });
+      await Deno.writeTextFile(
+        `${job}/runs/altered/predictions.csv`,
+        textOf(altered, "predictions.csv").replace("0,0", "0,1"),
+      );
+      await Deno.mkdir(`${job}/runs/empty`);
+      await Deno.writeTextFile(`${job}/runs/resnet20-seed1/report.html`, "");
+      await Deno.writeTextFile(`${job}/plan.json`, JSON.stringify(plan));
+
+      await t.step("with the plan, the runs, and what is none", async () => {
+        const paths = await writeSetReport([job], job);
+        const result = JSON.parse(await Deno.readTextFile(paths.json));
+        assertEquals(result.plan.sha256, planHash(plan));
+        const { runs } = result.groups[0].nets[0];
+        assertEquals(runs.map(({ folder }: RunOfSet) => folder), [
+          ...["runs/resnet20-seed1", "runs/resnet20-seed2"],
+        ]);
+        assertEquals(runs.map(({ report }: RunOfSet) => report), [
+          ...["runs/resnet20-seed1/report.html", null],
+        ]);
+        const log = await Deno.readFile(`${job}/runs/resnet20-seed1/events.jsonl`);
+        const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", log)).toHex();
+        assertEquals(runs[0].logSha256, digest);
+        const [other, empty] = result.broken;
+        assertEquals([other.folder, empty.folder], ["runs/altered", "runs/empty"]);
+        assertMatch(other.problem, /predictions\.csv is not the file that the event log names/);
+        assertMatch(empty.problem, /runs\/empty: there is no events\.jsonl/);
+        const markdown = await Deno.readTextFile(paths.markdown);
+        assertStringIncludes(markdown, "**2 folders could not be read as a run.**");
+        const html = await Deno.readTextFile(paths.html);
+        assertFalse(html.includes(job), "a path of this machine is in the report");
+        assertStringIncludes(html, "runs/empty: there is no events.jsonl");
+      });
+
+      await t.step("runs that are given one by one, into another folder", async () => {
+        const folders = seeds.map((seed) => `${job}/runs/resnet20-seed${seed}`);
+        const { json } = await writeSetReport([...folders, `${folders[0]}/`], `${job}/a/b`);
+        const { plan, groups } = JSON.parse(await Deno.readTextFile(json));
+        assertEquals(plan, null);
+        const { runs } = groups[0].nets[0];
+        assertEquals(runs.map(({ folder }: RunOfSet) => folder), [
+          ...["../../runs/resnet20-seed1", "../../runs/resnet20-seed2"],
+        ]);
+      });
+
+      await t.step("a folder that holds runs is told from a run", async () => {
+        assertEquals(await holdsRuns(job), true);
+        assertEquals(await holdsRuns(`${job}/runs`), true);
+        assertEquals(await holdsRuns(`${job}/runs/resnet20-seed1`), false);
+        assertEquals(await holdsRuns(`${job}/runs/empty`), false);
+      });
+
+      await t.step("two plans are no plan", async () => {
+        await Deno.mkdir(`${job}/other`);
+        const other = planOf(["resnet20"], { margin: 0.01 });
+        await Deno.writeTextFile(`${job}/other/plan.json`, JSON.stringify(other));
+        await assertRejects(
+          () => writeSetReport([job, `${job}/other`], job),
+          PlanError,
+          "a set has one plan, found 2",
+        );
+      });
+    } finally {
+      await Deno.remove(job, { recursive: true });
+    }
+  },
+});

@@ -1,0 +1,415 @@
+/** What a set of runs comes to, as data: what the set's `report.json` holds. */
+import { judge, type Judgement } from "../spec/rule.ts";
+import { STATIC_RULES } from "../spec/checklist.ts";
+import { LOG_RULES } from "../spec/log_rules.ts";
+import type { LogSubject } from "../spec/log_subject.ts";
+import { STATISTICAL_RULES } from "../spec/statistical_rules.ts";
+import { subjectOf } from "../spec/subject.ts";
+import type { DataRecord, LayerStatistics } from "../train/events.ts";
+import type { Departure } from "../train/recipe.ts";
+import { departuresOf } from "../train/recipes.ts";
+import { paperError } from "./_paper.ts";
+import { canonicalJson, planHash, plannedNet, type ReproductionPlan } from "./plan.ts";
+import { type PublicResult, publicResults } from "./public_results.ts";
+import type { Run } from "./read_run.ts";
+import { type RunResult, runResult } from "./run_result.ts";
+import { type Interval, type Sample, sampleOf, tInterval } from "./statistics.ts";
+import { type JudgedRun, type Verdict, verdict, VerdictError } from "./verdict.ts";
+
+/** A run of a set, as its folder was read. */
+export interface RunOfSet {
+  /** The run's folder, relative to the report, with `/`. */
+  readonly folder: string;
+  /** The run. */
+  readonly run: Run;
+  /** The same for the checklist. */
+  readonly log: LogSubject;
+  /** SHA-256 of the event log's bytes. */
+  readonly logSha256: string;
+  /** The run's own report, relative to the set's; null where there is none. */
+  readonly report: string | null;
+}
+
+/** A folder that was given as a run and is none. */
+export interface BrokenRun {
+  /** Relative to the report, with `/`. */
+  readonly folder: string;
+  /** What is wrong with it. */
+  readonly problem: string;
+}
+
+/** What a set's report is made of. */
+export interface SetContent {
+  /** The plan by which the runs were done; none for runs that were put together by hand. */
+  readonly plan?: ReproductionPlan;
+  /** Every run. */
+  readonly runs: readonly RunOfSet[];
+  /** Folders that could not be read as runs. */
+  readonly broken: readonly BrokenRun[];
+}
+
+/** What a set of runs comes to. Errors are shares, 0 to 1. */
+export interface SetResult {
+  /** Version of this form. */
+  readonly version: 1;
+  /** What was fixed beforehand; null where there was no plan. */
+  readonly plan: {
+    /** Of the plan as it stands now, see `planHash`. */
+    readonly sha256: string;
+    /** The hash that the runs recorded when they began; null where none did. */
+    readonly recordedSha256: string | null;
+    /** The plan. */
+    readonly content: ReproductionPlan;
+  } | null;
+  /** Runs under equal conditions; runs of two groups are never compared. */
+  readonly groups: readonly SetGroup[];
+  /** Folders that were given and are no runs. */
+  readonly broken: readonly BrokenRun[];
+  /** The rules on a plan, its runs and what is claimed of them; none without a plan. */
+  readonly judgements: readonly Judgement[];
+}
+
+/** Runs that differ in their network and seed alone. */
+export interface SetGroup {
+  /** What was trained and tested on. */
+  readonly data: DataRecord;
+  /** Steps of each run. */
+  readonly iterations: number;
+  /** The recipe's name. */
+  readonly recipe: string;
+  /** Where the recipe leaves the paper's, but for the network itself. */
+  readonly departures: readonly Departure[];
+  /** Whether these are Table 6's data set and number of steps. */
+  readonly comparable: boolean;
+  /** By name, a plain net before the residual one of its depth. */
+  readonly nets: readonly SetNet[];
+}
+
+/** The runs of one network under equal conditions. */
+export interface SetNet {
+  /** By the recipe's name for it. */
+  readonly architecture: string;
+  /** Trainable parameters. */
+  readonly parameters: number;
+  /** By seed. */
+  readonly runs: readonly SetRun[];
+  /** Of the finished runs' test errors; null where none finished. */
+  readonly summary: Sample | null;
+  /** The t interval of the mean; null of fewer than two finished runs. */
+  readonly meanInterval: Interval | null;
+  /** What the runs say of the published error, by the plan; null where it says nothing of them. */
+  readonly verdict: Verdict | null;
+  /** Why there is no verdict; null where there is one. */
+  readonly withoutVerdict: string | null;
+  /** The paper's test error in its own notation; null where it has none to compare with. */
+  readonly paper: string | null;
+  /** What public implementations state; none where the conditions are not Table 6's. */
+  readonly publicResults: readonly PublicResult[];
+  /** Errors by iteration. */
+  readonly curves: SetCurves;
+  /** Standard deviation of each layer's response, the mean over the runs; null where unknown. */
+  readonly layers: LayerStatistics["layers"] | null;
+}
+
+/** A run of the set. */
+export interface SetRun extends Omit<RunOfSet, "run" | "log"> {
+  /** How it ended, as far as verdicts go; null where it is not over. */
+  readonly outcome: JudgedRun["outcome"] | null;
+  /** Its result, without what is of single classes. */
+  readonly result: Omit<RunResult, "perClass" | "confusion">;
+  /** What the checklist says of it. */
+  readonly checklist: RunChecklist;
+}
+
+/** How many rules of the checklist a run keeps, and the ones that it breaks. */
+export interface RunChecklist {
+  /** Rules that it keeps. */
+  readonly pass: number;
+  /** Rules on which its log holds too little. */
+  readonly notObservable: number;
+  /** Rules that it breaks, with the evidence. */
+  readonly fails: readonly Judgement[];
+}
+
+/** Errors by iteration, over the runs of a network. */
+export interface SetCurves {
+  /** On augmented batches before each update; each point is a mean over the steps before it. */
+  readonly training: readonly CurvePoint[];
+  /** On the images that were held out. */
+  readonly validation: readonly CurvePoint[];
+  /** Where it was logged: after the last step, unless the log has more. */
+  readonly test: readonly CurvePoint[];
+}
+
+/** What the runs of a network had at an iteration. */
+export interface CurvePoint {
+  /** Steps taken. */
+  readonly iteration: number;
+  /** Runs that got so far and logged it. */
+  readonly runs: number;
+  /** Their mean error. */
+  readonly mean: number;
+  /** The lowest of their errors. */
+  readonly lowest: number;
+  /** The highest of their errors. */
+  readonly highest: number;
+}
+
+/** Steps of the paper's schedule. */
+const PAPER_ITERATIONS = 64_000;
+/** Most points of a training curve; more would be finer than a screen's pixels. */
+const CURVE_POINTS = 150;
+
+/**
+ * What a set of runs comes to.
+ *
+ * A run takes part in a verdict where the plan has its network, recipe, data set
+ * and number of steps; the rules on the set tell what else is there.
+ *
+ * @param content The plan, the runs and the folders that are none.
+ * @returns The content of `report.json`; the same for the same content.
+ *
+ * @example
+ * ```ts
+ * import { setResult } from "./set_result.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const broken = [{ folder: "runs/a", problem: "there is no events.jsonl" }];
+ * assertEquals(setResult({ runs: [], broken }), {
+ *   version: 1, plan: null, groups: [], broken, judgements: [],
+ * });
+ * ```
+ */
+export function setResult({ plan, runs, broken }: SetContent): SetResult {
+  const grouped = [...Map.groupBy(runs, conditionsOf).values()]
+    .map((ofGroup) => groupResult(ofGroup, plan))
+    .sort(byImportance);
+  return {
+    version: 1,
+    plan: plan
+      ? { sha256: planHash(plan), recordedSha256: recordedPlan(runs, plan), content: plan }
+      : null,
+    groups: grouped,
+    broken,
+    judgements: plan ? judgeSet(plan, runs, grouped) : [],
+  };
+}
+
+/**
+ * A run as a verdict takes it.
+ *
+ * @param run A run, as `readRun` gives it.
+ * @returns Its seed, outcome and final test error; undefined where it is not over: it was stopped,
+ *   or its log breaks off.
+ *
+ * @example
+ * ```ts
+ * import { judgedRun, type Run } from "./mod.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const run = { start: { seed: 3 }, outcome: { type: "failure", reason: "no space left" } };
+ * assertEquals(judgedRun(run as Run), { seed: 3, outcome: "failed" });
+ * ```
+ */
+export function judgedRun({ start: { seed }, outcome, finalTest }: Run): JudgedRun | undefined {
+  if (outcome?.type === "failure") {
+    return { seed, outcome: outcome.diverged ? "diverged" : "failed" };
+  }
+  if (outcome?.type !== "end" || !finalTest) return undefined;
+  const { errors, images } = finalTest;
+  return { seed, outcome: "finished", testError: errors / images, testImages: images };
+}
+
+/** All that must be equal for two runs to stand in one table. */
+function conditionsOf({ run: { start } }: RunOfSet): string {
+  const { name, departures: _, architecture, schedule, ...recipe } = start.recipe;
+  return canonicalJson({
+    // The warm-up belongs to the network: the paper's ResNet-110 has one, the others none.
+    ...{ ...recipe, name, schedule: { ...schedule, warmUp: undefined } },
+    architecture: { ...architecture, name: undefined },
+    ...{ hashes: start.data.hashes, weights: start.startWeights?.sha256 },
+  });
+}
+
+function groupResult(runs: readonly RunOfSet[], plan?: ReproductionPlan): SetGroup {
+  const { recipe, data } = runs[0].run.start;
+  const { iterations } = recipe.schedule;
+  const comparable = recipe.data.set === "cifar10" && iterations === PAPER_ITERATIONS;
+  const nets = [...Map.groupBy(runs, ({ run }) => netOf(run))]
+    .sort(([a], [b]) => depthOf(a) - depthOf(b) || (a < b ? -1 : 1));
+  return {
+    ...{ data, iterations, recipe: recipe.name },
+    departures: departuresOf(recipe).filter(({ field }) =>
+      field !== "architecture.name" && !field.startsWith("schedule.warmUp")
+    ),
+    comparable,
+    nets: nets.map(([_, ofNet]) => netResult(ofNet, comparable, plan)),
+  };
+}
+
+function netResult(
+  runs: readonly RunOfSet[],
+  comparable: boolean,
+  plan?: ReproductionPlan,
+): SetNet {
+  const [{ run: { start } }] = runs;
+  const architecture = netOf(runs[0].run);
+  const sorted = runs.toSorted((a, b) =>
+    a.run.start.seed - b.run.start.seed || (a.folder < b.folder ? -1 : 1)
+  );
+  const all = sorted.map(({ run }) => run);
+  const errors = all.flatMap((run) => judgedRun(run)?.testError ?? []);
+  const summary = errors.length > 0 ? sampleOf(errors) : null;
+  const { standardDeviation } = summary ?? {};
+  return {
+    architecture,
+    parameters: start.parameters,
+    runs: sorted.map(setRun),
+    summary,
+    meanInterval: summary && standardDeviation !== undefined
+      ? tInterval({ ...summary, standardDeviation })
+      : null,
+    ...verdictOf(all, plan),
+    paper: comparable ? paperError(start) ?? null : null,
+    publicResults: comparable ? publicResults(architecture) : [],
+    curves: curvesOf(all),
+    layers: layersOf(all),
+  };
+}
+
+function setRun({ folder, report, logSha256, run, log }: RunOfSet): SetRun {
+  const { perClass: _, confusion: __, ...result } = runResult(run);
+  const { recipe, seed } = run.start;
+  const judgements = [...judge(STATIC_RULES, subjectOf(recipe, seed)), ...judge(LOG_RULES, log)];
+  const count = (outcome: Judgement["outcome"]) =>
+    judgements.filter((judgement) => judgement.outcome === outcome).length;
+  return {
+    ...{ folder, report, logSha256, result },
+    outcome: judgedRun(run)?.outcome ?? null,
+    checklist: {
+      pass: count("pass"),
+      notObservable: count("not-observable"),
+      fails: judgements.filter(({ outcome }) => outcome === "fail"),
+    },
+  };
+}
+
+/** What the plan makes of a network's runs, or why it makes nothing of them. */
+function verdictOf(
+  runs: readonly Run[],
+  plan?: ReproductionPlan,
+): Pick<SetNet, "verdict" | "withoutVerdict"> {
+  const without = (withoutVerdict: string) => ({ verdict: null, withoutVerdict });
+  if (!plan) return without("No verdict: no plan was fixed before these runs.");
+  const unplanned = departureFromPlan(runs[0], plan);
+  if (unplanned) return without(`No verdict: ${unplanned}.`);
+  try {
+    const judged = runs.flatMap((run) => judgedRun(run) ?? []);
+    return {
+      verdict: verdict(judged, plannedNet(plan, netOf(runs[0]))),
+      withoutVerdict: null,
+    };
+  } catch (error) {
+    if (!(error instanceof VerdictError)) throw error;
+    return without(`No verdict: ${error.message}.`);
+  }
+}
+
+/** What keeps runs of a group from being those of a plan. */
+function departureFromPlan({ start }: Run, plan: ReproductionPlan): string | undefined {
+  const { recipe } = start;
+  const fields = [
+    ["data set", recipe.data.set, plan.dataset],
+    ["number of steps", recipe.schedule.iterations, plan.iterations],
+    ["recipe", recipe.name, plan.recipe],
+  ] as const;
+  if (!plan.architectures.includes(recipe.architecture.name)) return "the plan has no such network";
+  const other = fields.find(([, here, planned]) => here !== planned);
+  return other && `the plan has the ${other[0]} ${other[2]}, these runs have ${other[1]}`;
+}
+
+/** The statistical rules on the whole set, once all of its runs are over. */
+function judgeSet(
+  plan: ReproductionPlan,
+  runs: readonly RunOfSet[],
+  groups: readonly SetGroup[],
+): Judgement[] {
+  const open = runs.filter(({ run }) => !judgedRun(run)).length;
+  if (open > 0) {
+    const evidence = `${open} of the ${runs.length} runs are not over`;
+    return judge(STATISTICAL_RULES, {}).map((judgement) => ({ ...judgement, evidence }));
+  }
+  const planSha256 = recordedPlan(runs, plan) ?? undefined;
+  const verdicts = groups.flatMap(({ nets }) => nets.flatMap((net) => net.verdict ?? []));
+  return judge(STATISTICAL_RULES, {
+    ...{ plan, planSha256, runs: runs.map(({ log }) => log) },
+    claim: { planSha256: planHash(plan), verdicts },
+  });
+}
+
+/** The plan's hash as the runs recorded it; of several that of another plan, null of none. */
+function recordedPlan(runs: readonly RunOfSet[], plan: ReproductionPlan): string | null {
+  const recorded = runs.flatMap(({ run: { start } }) => start.plan ?? []);
+  const hash = planHash(plan);
+  return recorded.find((other) => other !== hash) ?? recorded[0] ?? null;
+}
+
+/** Errors by iteration, each over the runs that logged it. */
+function curvesOf(runs: readonly Run[]): SetCurves {
+  const evaluated = (set: "validation" | "test") =>
+    curve(runs.map(({ evaluations }) =>
+      evaluations.filter((event) => event.set === set)
+        .map(({ iteration, error }) => [iteration, error] as const)
+    ));
+  const { iterations } = runs[0].start.recipe.schedule;
+  // As coarse as the coarsest log, so that every run has a value in each span.
+  const logged = runs.map(({ start }) => Math.floor(iterations / Math.max(1, start.logEvery)));
+  const spans = Math.max(1, Math.min(CURVE_POINTS, ...logged));
+  const training = runs.map(({ steps }) => {
+    const bySpan = Map.groupBy(steps, ({ iteration }) => Math.ceil(iteration * spans / iterations));
+    return [...bySpan].map(([span, events]) =>
+      [
+        Math.round(span * iterations / spans),
+        events.reduce((sum, { error, steps }) => sum + error * steps, 0) /
+        events.reduce((sum, { steps }) => sum + steps, 0),
+      ] as const
+    );
+  });
+  return {
+    training: curve(training),
+    validation: evaluated("validation"),
+    test: evaluated("test"),
+  };
+}
+
+function curve(runs: readonly (readonly (readonly [number, number])[])[]): CurvePoint[] {
+  const byIteration = Map.groupBy(runs.flat(), ([iteration]) => iteration);
+  return [...byIteration].sort(([a], [b]) => a - b).map(([iteration, points]) => {
+    const errors = points.map(([, error]) => error);
+    return {
+      ...{ iteration, runs: errors.length, mean: sampleOf(errors).mean },
+      ...{ lowest: Math.min(...errors), highest: Math.max(...errors) },
+    };
+  });
+}
+
+/** Layer by layer, the mean over the runs in which it was measured. */
+function layersOf(runs: readonly Run[]): SetNet["layers"] {
+  const measured = runs.flatMap(({ layerStatistics }) => layerStatistics?.layers ?? []);
+  if (measured.length === 0) return null;
+  return [...Map.groupBy(measured, ({ name }) => name)].map(([name, layers]) => ({
+    name,
+    std: sampleOf(layers.map(({ std }) => std)).mean,
+  }));
+}
+
+const netOf = ({ start }: Run): string => start.recipe.architecture.name;
+const depthOf = (net: string): number => Number(/\d+/.exec(net)?.[0] ?? 0);
+
+const SETS = ["cifar10", "cifar100", "shapes10"] as const;
+
+/** CIFAR before built-in data, long schedules before short ones. */
+function byImportance(a: SetGroup, b: SetGroup): number {
+  return SETS.indexOf(a.data.set) - SETS.indexOf(b.data.set) || b.iterations - a.iterations ||
+    (a.recipe < b.recipe ? -1 : a.recipe > b.recipe ? 1 : 0);
+}

@@ -1,0 +1,222 @@
+/** The plan's file in a job's folder, and the runs that follow from a plan. */
+import { join } from "node:path";
+import {
+  canonicalJson,
+  parsePlan,
+  PlanError,
+  planHash,
+  type ReproductionPlan,
+} from "../reports/plan.ts";
+import { architecture } from "../resnet/mod.ts";
+import { table6Reference, TABLE_6_MARGIN } from "../spec/mod.ts";
+import { forDataset, type Recipe, RECIPES, withIterations, writeWhole } from "../train/mod.ts";
+import { ReproductionError } from "./errors.ts";
+
+/** The plan's name in a job's folder. */
+export const PLAN_FILE = "plan.json";
+/** The folder of the runs in a job's folder. */
+export const RUNS_FOLDER = "runs";
+const LOCK_FILE = "job.lock";
+
+/** What is asked for: fields of the plan; the others have defaults in a new plan. */
+export type PlanRequest = Partial<ReproductionPlan>;
+
+/** The plan by which a job's runs are done. */
+export interface SettledPlan {
+  /** The plan, as its file has it. */
+  readonly plan: ReproductionPlan;
+  /** By which it is known, see `planHash`. */
+  readonly sha256: string;
+  /** Whether it was written now. */
+  readonly isNew: boolean;
+}
+
+/** One run of a plan. */
+export interface PlannedRun {
+  /** Its place in the plan, from 0: network by network, each with every seed. */
+  readonly index: number;
+  /** Of its folder: `<architecture>-seed<seed>`. */
+  readonly name: string;
+  /** The network. */
+  readonly architecture: string;
+  /** The seed. */
+  readonly seed: number;
+}
+
+/**
+ * The runs of a plan, in their order.
+ *
+ * @param plan The plan.
+ * @returns One a network and seed.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import type { ReproductionPlan } from "../reports/mod.ts";
+ * import { plannedRuns } from "./planned.ts";
+ *
+ * const plan = { architectures: ["resnet20", "resnet32"], seeds: [0, 1] } as unknown as ReproductionPlan;
+ * assertEquals(plannedRuns(plan).map(({ name }) => name), [
+ *   "resnet20-seed0", "resnet20-seed1", "resnet32-seed0", "resnet32-seed1",
+ * ]);
+ * ```
+ */
+export function plannedRuns({ architectures, seeds }: ReproductionPlan): readonly PlannedRun[] {
+  return architectures.flatMap((architecture) => seeds.map((seed) => ({ architecture, seed })))
+    .map((run, index) => ({ index, name: `${run.architecture}-seed${run.seed}`, ...run }));
+}
+
+/**
+ * The run at a place of a plan: what an array job's index picks.
+ *
+ * @param plan The plan.
+ * @param index From 0.
+ * @throws {ReproductionError} If the plan has fewer runs.
+ */
+export function plannedRun(plan: ReproductionPlan, index: number): PlannedRun {
+  const runs = plannedRuns(plan);
+  if (!(index in runs)) {
+    throw new ReproductionError(
+      `Choosing a run of the plan: it has ${runs.length}, from index 0 to ${
+        runs.length - 1
+      }, found ${index}; start as many processes as it has runs`,
+    );
+  }
+  return runs[index];
+}
+
+/**
+ * The recipe of a network's runs.
+ *
+ * @param plan The plan.
+ * @param net One of its networks.
+ * @throws {ReproductionError} If the plan's recipe is not one of the module's.
+ */
+export function plannedRecipe(
+  { recipe, dataset, iterations }: Pick<ReproductionPlan, "recipe" | "dataset" | "iterations">,
+  net: string,
+): Recipe {
+  const planned = forDataset(recipeNamed(recipe)(net), dataset, "planned");
+  return planned.schedule.iterations === iterations
+    ? planned
+    : withIterations(planned, iterations, "planned");
+}
+
+/**
+ * The plan of a job: the one that its folder holds, or a new one, written before
+ * anything else. A plan is never changed. Processes that start at the same time
+ * settle on one.
+ *
+ * @param folder The job's folder; it is made where a new plan is written.
+ * @param request Fields that are asked for; a plan that is there must have the same.
+ * @param dataHashes SHA-256 of each source file of a data set, by name, for a new plan.
+ * @returns The plan and its hash.
+ * @throws {ReproductionError} If the plan that is there differs; the message names the fields.
+ * @throws {PlanError} If the plan that is there, or is asked for, is none.
+ * @throws {ArchitectureError | RecipeError} If there is no such network, or no such length.
+ */
+export async function settlePlan(
+  folder: string,
+  request: PlanRequest,
+  dataHashes: (set: ReproductionPlan["dataset"]) => Promise<ReproductionPlan["dataHashes"]>,
+): Promise<SettledPlan> {
+  const kept = await readPlan(folder);
+  if (kept) return settled(kept, request, folder);
+  const plan = await newPlan(request, dataHashes);
+  await Deno.mkdir(folder, { recursive: true });
+  return await withJobLock(folder, async () => {
+    const other = await readPlan(folder);
+    if (other) return settled(other, request, folder);
+    const text = JSON.stringify(plan, null, 2) + "\n";
+    await writeWhole(join(folder, PLAN_FILE), new TextEncoder().encode(text));
+    return { plan, sha256: planHash(plan), isNew: true };
+  });
+}
+
+/**
+ * Reads a job's plan.
+ *
+ * @param folder The job's folder.
+ * @returns The plan; undefined where there is none yet.
+ * @throws {PlanError} If the file holds no plan.
+ */
+export async function readPlan(folder: string): Promise<ReproductionPlan | undefined> {
+  let text: string;
+  try {
+    text = await Deno.readTextFile(join(folder, PLAN_FILE));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+  try {
+    return parsePlan(text);
+  } catch (error) {
+    if (!(error instanceof PlanError)) throw error;
+    throw new PlanError(`"${join(folder, PLAN_FILE)}": ${error.message}`, { cause: error });
+  }
+}
+
+/**
+ * Does something that only one process at a time does in a job's folder. The
+ * others wait; the operating system frees the lock when the process ends.
+ *
+ * @param folder The job's folder.
+ * @param work What is done.
+ * @returns What the work returned.
+ */
+export async function withJobLock<T>(folder: string, work: () => Promise<T>): Promise<T> {
+  using file = await Deno.open(join(folder, LOCK_FILE), { write: true, create: true });
+  await file.lock(true);
+  return await work();
+}
+
+async function newPlan(
+  request: PlanRequest,
+  dataHashes: (set: ReproductionPlan["dataset"]) => Promise<ReproductionPlan["dataHashes"]>,
+): Promise<ReproductionPlan> {
+  const { architectures = ["resnet20"], recipe = "paper" } = request;
+  // Each is refused by its name, before anything is downloaded.
+  for (const name of architectures) architecture(name);
+  const { data, schedule } = recipeNamed(recipe)(architectures[0]);
+  const { dataset = data.set, iterations = schedule.iterations } = request;
+  plannedRecipe({ recipe, dataset, iterations }, architectures[0]);
+  const plan: ReproductionPlan = {
+    version: 1,
+    written: new Date().toISOString(),
+    ...{ architectures, seeds: [0, 1, 2, 3, 4], recipe, iterations, dataset },
+    dataHashes: request.dataHashes ?? await dataHashes(dataset),
+    tests: { equivalence: "tost", difference: "two-sided-t" },
+    ...{ margin: TABLE_6_MARGIN, alpha: 0.05 },
+    references: architectures.flatMap((name) => table6Reference(name) ?? []),
+    ...request,
+  };
+  return parsePlan(JSON.stringify(plan));
+}
+
+function recipeNamed(name: string): (architecture?: string) => Recipe {
+  if (!Object.hasOwn(RECIPES, name)) {
+    throw new ReproductionError(
+      `Reading the plan: its recipe must be one of ${
+        Object.keys(RECIPES).join(", ")
+      }, found "${name}"; plan one of these`,
+    );
+  }
+  return RECIPES[name as keyof typeof RECIPES];
+}
+
+function settled(plan: ReproductionPlan, request: PlanRequest, folder: string): SettledPlan {
+  const fields = Object.keys(request) as (keyof ReproductionPlan)[];
+  const differing = fields.filter((field) =>
+    request[field] !== undefined && canonicalJson(plan[field]) !== canonicalJson(request[field])
+  ).map((field) =>
+    `  ${field}: ${JSON.stringify(plan[field])} planned, ${
+      JSON.stringify(request[field])
+    } asked for`
+  );
+  if (differing.length === 0) return { plan, sha256: planHash(plan), isNew: false };
+  throw new ReproductionError(
+    `the job in "${folder}" goes by its plan, which was fixed before the first step; these fields differ:\n${
+      differing.join("\n")
+    }\nAsk for the same, or choose another folder with --out`,
+  );
+}

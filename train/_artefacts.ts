@@ -1,5 +1,5 @@
 /** The files that a report shows: computed from a run's data and last state. */
-import { augmentedPixels, normalisedBatch } from "../data/mod.ts";
+import { augmentedPixels } from "../data/mod.ts";
 import {
   type BatchPlan,
   type ByteImages,
@@ -10,15 +10,13 @@ import {
   type Normalisation,
   type TrainingState,
 } from "../engine/engine.ts";
-import { type Graph, parametersOf, truncate, type Weights } from "../resnet/mod.ts";
+import { type Graph, type Node, sizeOf, type Weights } from "../resnet/mod.ts";
 import type { ImageSample, LayerStatistics } from "./events.ts";
 
 /** Images in the augmented sample and among the worst mistakes. */
 const SHOWN = 32;
 /** Training images on which the layer responses are measured. */
 const RESPONSE_IMAGES = 128;
-/** A slow engine or a deep net gives up on the layer responses after this time. */
-const RESPONSE_SECONDS = 120;
 
 /** `label,prediction`, one row an image. */
 export function predictionsCsv(labels: Uint8Array, predictions: Uint8Array): string {
@@ -108,96 +106,96 @@ export interface ResponseSubject {
  * before ReLU or addition, on the first images of the training part, with
  * batch statistics.
  *
+ * One step at rate 0, with running statistics that forget all but this batch,
+ * tells the mean and variance of what every BN reads. What it writes then has
+ * in each channel the mean `bias` and the variance w^2 v / (v + epsilon).
+ *
  * @returns The statistics, or why there are none.
  */
 export async function layerStatistics(
   subject: ResponseSubject,
 ): Promise<LayerStatistics | { readonly skipped: string }> {
-  const { factory, options } = subject;
+  const { factory, options: { graph, batchNorm: { epsilon } } } = subject;
   const images = Math.min(RESPONSE_IMAGES, subject.indices.length);
-  const input = unaugmented(subject, images); // [N, H, W, C]
-  const names = responseLayers(options.graph);
-  const began = performance.now();
-  const layers = [];
-  for (const name of names) {
-    try {
-      layers.push({ name, std: standardDeviation(await response(subject, name, input, images)) });
-    } catch (error) {
-      // The result of a long training must not be lost for a figure.
-      if (!(error instanceof EngineError)) throw error;
-      return { skipped: `the responses of the layers were not measured: ${error.message}` };
-    }
-    if (performance.now() - began > RESPONSE_SECONDS * 1000 && layers.length < names.length) {
-      return {
-        skipped:
-          `measuring the responses of ${names.length} layers on ${factory.name} would take ` +
-          `more than ${RESPONSE_SECONDS} s (${layers.length} were measured)`,
-      };
-    }
+  let measured: Weights;
+  try {
+    measured = await batchStatistics(subject, images);
+  } catch (error) {
+    // The result of a long training must not be lost for a figure.
+    if (!(error instanceof EngineError)) throw error;
+    return {
+      skipped: `the responses of the layers were not measured on ${factory.name}: ${error.message}`,
+    };
   }
-  return { images, layers };
+  const values = (name: string): Float32Array => measured.get(name)!.data;
+  return {
+    images,
+    layers: responseLayers(graph).map(({ name, shape }) => {
+      const count = images * sizeOf(shape.slice(0, -1));
+      const scales = values(`${name}.weight`), means = values(`${name}.bias`);
+      const variances = values(`${name}.running_var`).map((unbiased, c) => {
+        const variance = unbiased * (count - 1) / count;
+        return scales[c] ** 2 * variance / (variance + epsilon);
+      });
+      return { name, std: Math.sqrt(mean(variances) + spread(means)) };
+    }),
+  };
 }
 
-/** The output of one node, [N, H, W, C], on an engine for the part of the net up to it. */
-async function response(
-  { factory, options, state }: ResponseSubject,
-  name: string,
-  input: Float32Array,
-  images: number,
-): Promise<Float32Array> {
-  const graph = truncate(options.graph, name);
-  const engine = await factory.create({ ...options, graph, batchSize: images });
+/** The weights, with the statistics of the first images as running statistics. */
+async function batchStatistics(
+  { factory, options, state, images: all, indices, normalisation }: ResponseSubject,
+  count: number,
+): Promise<Weights> {
+  const { batchNorm, cropPadding } = options;
+  const engine = await factory.create({
+    ...options,
+    batchSize: count,
+    batchNorm: { ...batchNorm, momentum: 1 },
+  });
   try {
-    await engine.importState(restrict(state, graph));
-    const { output } = await engine.probe({ input, images, mode: "training" });
-    return output;
+    const images = firstImages(all, indices.subarray(0, count));
+    await engine.load({ train: images, test: images, normalisation });
+    await engine.importState(state);
+    const centre = new Uint8Array(count).fill(cropPadding);
+    engine.step({
+      indices: Uint32Array.from({ length: count }, (_, i) => i),
+      cropY: centre,
+      cropX: centre,
+      flip: new Uint8Array(count),
+    }, 0);
+    return (await engine.exportState()).weights;
   } finally {
     engine.dispose();
   }
 }
 
+/** The images at the given positions, as a set of their own. */
+function firstImages(images: ByteImages, indices: Uint32Array): ByteImages {
+  const { height, width, channels } = images;
+  const bytes = height * width * channels;
+  const pixels = new Uint8Array(indices.length * bytes);
+  indices.forEach((index, i) => {
+    pixels.set(images.pixels.subarray(index * bytes, (index + 1) * bytes), i * bytes);
+  });
+  const labels = Uint8Array.from(indices, (index) => images.labels[index]);
+  return { ...images, count: indices.length, pixels, labels };
+}
+
 /** Batch-norm nodes that follow a 3x3 convolution. */
-function responseLayers(graph: Graph): string[] {
-  const kernels = new Map<string, number>();
-  for (const node of graph.nodes) {
-    if (node.kind === "convolution") kernels.set(node.name, node.kernel);
-  }
-  return graph.nodes.flatMap((node) =>
-    node.kind === "batch-norm" && kernels.get(node.input) === 3 ? [node.name] : []
+function responseLayers({ nodes }: Graph): readonly Node[] {
+  const kernels = new Map(
+    nodes.flatMap((node) => node.kind === "convolution" ? [[node.name, node.kernel]] : []),
   );
+  return nodes.filter((node) => node.kind === "batch-norm" && kernels.get(node.input) === 3);
 }
 
-function unaugmented(
-  { images, indices, normalisation, options }: ResponseSubject,
-  count: number,
-): Float32Array {
-  const centre = new Uint8Array(count).fill(options.cropPadding);
-  const plan: BatchPlan = {
-    indices: indices.subarray(0, count),
-    cropY: centre,
-    cropX: centre,
-    flip: new Uint8Array(count),
-  };
-  return normalisedBatch(images, plan, normalisation, options.cropPadding);
+function mean(values: Float32Array): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** The part of a state that belongs to a part of a graph. */
-function restrict(state: TrainingState, graph: Graph): TrainingState {
-  const names = new Set(parametersOf(graph).map(({ name }) => name));
-  const only = (weights: Weights): Weights =>
-    new Map([...weights].filter(([name]) => names.has(name)));
-  return {
-    iteration: state.iteration,
-    weights: only(state.weights),
-    momentum: only(state.momentum),
-  };
-}
-
-function standardDeviation(values: Float32Array): number {
-  let sum = 0;
-  for (const value of values) sum += value;
-  const mean = sum / values.length;
-  let squares = 0;
-  for (const value of values) squares += (value - mean) ** 2;
-  return Math.sqrt(squares / values.length);
+/** Mean squared difference from the mean. */
+function spread(values: Float32Array): number {
+  const centre = mean(values);
+  return values.reduce((sum, value) => sum + (value - centre) ** 2, 0) / values.length;
 }

@@ -12,6 +12,7 @@ import {
   conclude,
   type Conclusion,
   PLAN_FILE,
+  plannedRuns,
   type PlanRequest,
   type QueuedRun,
   type QueueResult,
@@ -20,7 +21,16 @@ import {
   withJobLock,
 } from "../reproduce/mod.ts";
 import { RECIPES } from "../train/mod.ts";
-import { choice, COMMON, type FlagValues, integer, list, positive, text } from "./_flags.ts";
+import {
+  choice,
+  COMMON,
+  type FlagValues,
+  integer,
+  list,
+  positive,
+  text,
+  toggle,
+} from "./_flags.ts";
 import { JobProgress } from "./_job_progress.ts";
 import { CommandError, main, type Outcome } from "./_main.ts";
 import { percent } from "./_progress.ts";
@@ -39,6 +49,7 @@ const FLAGS = {
   threads: ENGINE_FLAGS.threads,
   out: text("FOLDER", "the job's folder; runs/reproduction by default"),
   plan: text("FILE", "go by this plan, as another job's folder holds it"),
+  "plan-only": toggle("write the plan, or keep the one that is there, and list its runs"),
   index: integer("do this run of the plan alone, from 0: for array jobs of a cluster", 0),
   ...COMMON,
 } as const;
@@ -72,6 +83,11 @@ async function reproduce(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
   const written = isNew ? "written now" : "as it was written";
   progress.line(`plan ${sha256} in ${folder}/${PLAN_FILE}, ${written}:`);
   progress.line(`  ${plan.architectures.join(", ")}, ${seeds} each`);
+  if (flags["plan-only"]) {
+    const runs = plannedRuns(plan).map(({ index, name }) => ({ index, name }));
+    const list = runs.map(({ index, name }) => `  run ${index}: ${name}`);
+    return { text: list.join("\n"), json: { folder, plan: sha256, runs } };
+  }
   let chosen: Promise<EngineChoice> | undefined;
   using signals = listen((name) =>
     progress.line(`${name}: finishing the step and saving; once more ends at once, without saving`)

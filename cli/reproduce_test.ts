@@ -127,3 +127,23 @@ Deno.test({
       assert(names.some((name) => name.startsWith("checkpoint-")), names.join());
     }),
 });
+
+Deno.test("a plan alone begins no run, and is the plan of the job that follows", () =>
+  inFolder(async (folder) => {
+    const out = `${folder}/job`;
+    const { code, stdout, stderr } = await run(
+      ...SMALL,
+      "--seeds",
+      "2",
+      "--out",
+      out,
+      "--plan-only",
+      "--json",
+    );
+    assertEquals(code, 0, stderr);
+    const { runs, plan } = JSON.parse(stdout);
+    assertEquals(runs, [{ index: 0, name: "resnet8-seed0" }, { index: 1, name: "resnet8-seed1" }]);
+    assertEquals([...Deno.readDirSync(out)].map(({ name }) => name).includes("runs"), false);
+    const again = await run("--out", out, "--plan-only", "--json");
+    assertEquals(JSON.parse(again.stdout).plan, plan);
+  }));

@@ -22,7 +22,7 @@ import {
   weightsSubject,
 } from "../spec/audit/mod.ts";
 import { logSubjectOf } from "../spec/log_subject.ts";
-import { identityOf, weightsOf } from "../train/mod.ts";
+import { identityOf, weightsOf, writeWhole } from "../train/mod.ts";
 import { type FlagValues, text, toggle, UsageError } from "./_flags.ts";
 import { CommandError, main, type Outcome } from "./_main.ts";
 import { ENGINE_FLAGS } from "./_training_flags.ts";
@@ -62,10 +62,14 @@ async function audit(flags: FlagValues<typeof FLAGS>, target?: string): Promise<
   const subject = flags.as === undefined ? found : heldTo(found, flags.as);
   const report = await judge(subject, await tryOnImages(subject, flags));
   if (flags.json !== undefined) {
-    await writeWhole(flags.json, JSON.stringify(report, null, 2) + "\n");
+    await writeWhole(flags.json, encode(JSON.stringify(report, null, 2) + "\n"));
   }
-  if (flags.html !== undefined) await writeWhole(flags.html, auditPage(report));
+  if (flags.html !== undefined) await writeWhole(flags.html, encode(auditPage(report)));
   return { text: formatAudit(report), json: report, status: report.status };
+}
+
+function encode(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
 }
 
 /** @throws {CommandError} If the target is neither there nor an architecture. */
@@ -117,13 +121,6 @@ async function tryOnImages(
     onProgress: (line) => console.error(line),
     ...(flags.threads === undefined ? {} : { threads: flags.threads }),
   });
-}
-
-/** Writes beside and renames: a report that is there is whole. */
-async function writeWhole(path: string, content: string): Promise<void> {
-  const beside = `${path}.partial`;
-  await Deno.writeTextFile(beside, content);
-  await Deno.rename(beside, path);
 }
 
 if (import.meta.main) await main(command, audit, UNREADABLE);

@@ -1,6 +1,8 @@
 /** Who is timed by `step.ts`: our engines, and what they have in common with peers. */
 import { BatchSource, measureNormalisation, shapes10 } from "../data/mod.ts";
 import { chooseEngine, type ConvolutionAlgorithm, engineFactories } from "../engine/mod.ts";
+import * as wasm from "../engine/wasm/mod.ts";
+import { composedTensorflowEngine } from "../engine/tensorflow/mod.ts";
 import { profileStep, type StepProfile } from "../engine/webgpu/mod.ts";
 import { architecture, initialise, zeros } from "../resnet/mod.ts";
 
@@ -19,6 +21,7 @@ export interface Contender {
   evaluate(images: number): Promise<number>;
   /** Where the time of a step goes; only of engines that can tell. */
   profile?(steps: number): Promise<StepProfile>;
+  profileWasm?(steps: number): Promise<wasm.StepProfile>;
   close(): Promise<void>;
 }
 
@@ -51,14 +54,16 @@ export async function engineContender(
   convolution: ConvolutionAlgorithm,
 ): Promise<Contender> {
   const graph = architecture(arch);
-  const { factory } = await chooseEngine(name, engineFactories);
-  const engine = await factory.create({
+  const factories = [...engineFactories, composedTensorflowEngine];
+  const { factory } = await chooseEngine(name, factories);
+  const options = {
     graph,
     batchSize: batch,
     ...PAPER_STEP,
     threads,
     convolution,
-  });
+  } as const;
+  const engine = await factory.create(options);
   const { train, test } = shapes10(0);
   const indices = Uint32Array.from({ length: train.count }, (_, i) => i);
   const { normalisation } = measureNormalisation(train, indices, {
@@ -103,6 +108,13 @@ export async function engineContender(
       profile(steps: number) {
         const plans = Array.from({ length: steps }, () => batches.plan(++iteration));
         return profileStep(engine, plans, LEARNING_RATE);
+      },
+    }),
+    ...(name === "wasm" && {
+      profileWasm(steps: number) {
+        const plans = Array.from({ length: steps }, () => batches.plan(++iteration));
+        const data = { train, test, normalisation };
+        return wasm.profileStep(options, data, state, plans, LEARNING_RATE);
       },
     }),
     // deno-lint-ignore require-await -- a peer's has to wait

@@ -21,6 +21,7 @@ import {
   peerVariants,
   pytorchContender,
 } from "./_pytorch.ts";
+import { wasmProfileText } from "./_wasm_profile.ts";
 import { peakMultiplyAdds, peakOfGpu } from "./peak.ts";
 import { median, timeInTurn } from "./_rounds.ts";
 
@@ -211,6 +212,16 @@ async function compare(
 
     const profiles: Record<string, unknown> = {};
     for (const contender of contenders) {
+      if (contender.profileWasm) {
+        const profile = await contender.profileWasm(PROFILED_STEPS);
+        const text = wasmProfileText(
+          `${task.arch}, ${contender.name}`,
+          profile,
+          2 * peakMultiplyAdds(),
+        );
+        say(`\n${text}`);
+        profiles[contender.name] = profile;
+      }
       if (!contender.profile) continue;
       // Where a step is slow, as on a software adapter, few have to do.
       const steps = Math.min(PROFILED_STEPS, Math.max(2, bursts.get(contender)!));

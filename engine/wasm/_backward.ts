@@ -3,6 +3,7 @@ import type { BackwardOp, ConvolveOp, NormaliseOp, PoolOp } from "../plan.ts";
 import { CONTROL } from "./_control.ts";
 import {
   type Emitter,
+  fetchKernel,
   type Frame,
   type GroupCode,
   type ImageCode,
@@ -10,9 +11,10 @@ import {
   Segments,
   tilesOfSlot,
 } from "./_emitter.ts";
-import { type Forward, shortcutShape, windowShape } from "./_forward.ts";
+import { type Forward, inScratch, shortcutShape, windowShape } from "./_forward.ts";
 import { type StoredConvolution, storedImage, type StoredWinograd } from "./_layout.ts";
 import {
+  below,
   call,
   type Code,
   fillZero,
@@ -27,6 +29,7 @@ import { convolutionKernel } from "./kernels/convolution.ts";
 import {
   backwardCoefficientsKernel,
   maskKernel,
+  type MaskParts,
   normaliseGradientKernel,
 } from "./kernels/normalise.ts";
 import {
@@ -41,6 +44,7 @@ import {
   gradientProductsKernel,
   gradientTransformKernel,
   inputTransformKernel,
+  maskedOutputTransformKernel,
   outputTransformKernel,
   PLACES,
   planeBytes,
@@ -50,12 +54,21 @@ import {
 
 /** A convolution's output gradient: its rows, and the code that puts it there. */
 interface PaddedGradient {
-  /** Bytes from one row to the next. */
+  /** Bytes from one row to the next, and from one image of a group to the next. */
   readonly row: number;
+  readonly bytes: number;
   readonly prepare: ImageCode;
   /** Address of the first pixel, and of the zeros before it. */
   readonly inner: ImageCode;
   readonly outer: ImageCode;
+  /** Address of the first pixel of a group's first image. */
+  readonly first: ImageCode;
+}
+
+/** A layer whose gradient the kernel that makes it masks. */
+interface MaskedLayer {
+  readonly op: BackwardOp;
+  readonly forward: NormaliseOp;
 }
 
 /** The backward operations. */
@@ -65,12 +78,14 @@ export class Backward {
   /** The training plan's gradients, as functions (thread). */
   training(barrier: FunctionReference): FunctionReference[] {
     const segments = new Segments(this.emitter, "backward", barrier);
-    for (const op of this.emitter.layout.training.backward) {
+    const { backward } = this.emitter.layout.training;
+    for (const [i, op] of backward.entries()) {
       switch (op.forward.kind) {
         case "convolve":
-          this.#convolveBackward(segments, op, op.forward);
+          this.#convolveBackward(segments, op, op.forward, this.#masks(op, backward[i + 1]));
           break;
         case "normalise":
+          if (!this.#masks(backward[i - 1], op)) this.#mask(segments, op, op.forward);
           this.#normaliseBackward(segments, op, op.forward);
           break;
         case "pool":
@@ -81,28 +96,60 @@ export class Backward {
     return segments.finish();
   }
 
-  #normaliseBackward(segments: Segments, op: BackwardOp, forward: NormaliseOp): void {
-    const { module, multiplyAdd } = this.emitter;
-    const { batchNorm, relu } = forward;
-    const shape = storedImage(forward.output.shape);
+  /** The layer that a convolution's input gradient goes to next, if one kernel does both. */
+  #masks(
+    op: BackwardOp | undefined,
+    next: BackwardOp | undefined,
+  ): MaskedLayer | undefined {
+    const forward = next?.forward;
+    if (op?.forward.kind !== "convolve" || forward?.kind !== "normalise") return undefined;
+    if (!forward.batchNorm || op.inputGradient?.tensor !== next!.outputGradient) return undefined;
+    const { winograd } = this.emitter.layout.convolutions.get(op.forward.node.name)!;
+    return winograd && !op.onlyForProbes ? { op: next!, forward } : undefined;
+  }
+
+  /** What masks a layer's gradient: the operands of the kernel, and its images among them. */
+  #maskParts(
+    op: BackwardOp,
+    { batchNorm, relu, input, output }: NormaliseOp,
+  ): { parts: MaskParts; operands: ImageCode[]; images: ImageCode[] } {
     const affine = batchNorm !== undefined;
-    const [dy, y, z] = [op.outputGradient, forward.output, forward.input].map((tensor) =>
-      this.emitter.at(tensor)
+    const [dy, z] = [this.emitter.at(op.outputGradient), this.emitter.at(input)];
+    const y = output.transient ? z : this.emitter.at(output);
+    const none: ImageCode = () => int(0);
+    return {
+      parts: { affine, relu: !relu ? "none" : output.transient ? "recomputed" : "stored" },
+      images: output.transient ? [dy, z] : [dy, y, z],
+      operands: [
+        ...[dy, y, z],
+        affine ? this.emitter.partials(batchNorm.name, storedImage(output.shape).channels) : none,
+        affine ? this.emitter.coefficients(batchNorm.name) : none,
+      ],
+    };
+  }
+
+  #mask(segments: Segments, op: BackwardOp, forward: NormaliseOp): void {
+    const { parts, operands } = this.#maskParts(op, forward);
+    if (!parts.affine && parts.relu === "none") return;
+    const shape = storedImage(forward.output.shape);
+    const kernel = maskKernel(this.emitter.module, this.emitter.multiplyAdd, shape, parts);
+    segments.add((frame) =>
+      this.emitter.timed(
+        "batch norm sums",
+        call(kernel, ...operands.map((operand) => operand(frame))),
+      )
     );
-    if (affine || relu) {
-      const mask = maskKernel(module, multiplyAdd, shape, { affine, relu });
-      const coefficients = affine ? this.emitter.coefficients(batchNorm.name) : () => int(0);
-      const partials = affine
-        ? this.emitter.partials(batchNorm.name, shape.channels)
-        : () => int(0);
-      segments.add((frame) =>
-        call(mask, dy(frame), y(frame), z(frame), partials(frame), coefficients(frame))
-      );
-    }
+  }
+
+  #normaliseBackward(segments: Segments, op: BackwardOp, forward: NormaliseOp): void {
+    const { module } = this.emitter;
+    const { batchNorm } = forward;
+    const shape = storedImage(forward.output.shape);
+    const dy = this.emitter.at(op.outputGradient);
     const pass = ({ tensor, accumulate }: NonNullable<BackwardOp["inputGradient"]>) => {
       const kernel = addImageKernel(module, tensor.size, accumulate);
       const to = this.emitter.at(tensor);
-      segments.add((frame) => call(kernel, dy(frame), to(frame)));
+      segments.add((frame) => this.emitter.timed("normalise", call(kernel, dy(frame), to(frame))));
     };
     if (op.addendGradient) pass(op.addendGradient);
     if (!batchNorm) {
@@ -114,14 +161,17 @@ export class Backward {
     const coefficients = this.emitter.coefficients(name);
     const { gradientOffset } = this.emitter.layout;
     segments.sum(name, (frame) =>
-      call(
-        kernel,
-        coefficients(frame),
-        int(this.emitter.layout.partials.get(name)!),
-        // Thread 0's gradients: the others' stay 0.
-        int(this.emitter.address(`${name}.weight`) + gradientOffset),
-        int(this.emitter.address(`${name}.bias`) + gradientOffset),
-        get(frame.thread),
+      this.emitter.timed(
+        "batch norm sums",
+        call(
+          kernel,
+          coefficients(frame),
+          int(this.emitter.layout.partials.get(name)!),
+          // Thread 0's gradients: the others' stay 0.
+          int(this.emitter.address(`${name}.weight`) + gradientOffset),
+          int(this.emitter.address(`${name}.bias`) + gradientOffset),
+          get(frame.thread),
+        ),
       ));
     const target = op.inputGradient!;
     if (target.tensor.transient) return;
@@ -148,24 +198,42 @@ export class Backward {
     );
     const [g, z] = [this.emitter.at(op.outputGradient), this.emitter.at(forward.input)];
     const coefficients = this.emitter.coefficients(forward.batchNorm!.name);
-    return (frame) => call(kernel, g(frame), z(frame), to(frame), coefficients(frame));
+    return (frame) =>
+      this.emitter.timed(
+        "normalise",
+        call(kernel, g(frame), z(frame), to(frame), coefficients(frame)),
+      );
   }
 
-  #convolveBackward(segments: Segments, op: BackwardOp, forward: ConvolveOp): void {
+  /** `next` is a layer that the input gradient goes to at once, if there is one. */
+  #convolveBackward(
+    segments: Segments,
+    op: BackwardOp,
+    forward: ConvolveOp,
+    next: MaskedLayer | undefined,
+  ): void {
     const { module, multiplyAdd, layout } = this.emitter;
     const stored = layout.convolutions.get(forward.node.name)!;
     const gradient = this.#paddedGradient(segments, op, forward, stored);
     if (stored.winograd) {
-      this.#convolveBackwardWinograd(segments, op, forward, stored, stored.winograd, gradient);
+      this.#convolveBackwardWinograd(
+        segments,
+        op,
+        forward,
+        stored,
+        stored.winograd,
+        gradient,
+        next,
+      );
       return;
     }
-    const { input, output } = stored;
-    const { row, inner, outer } = gradient;
-    segments.add(gradient.prepare);
-    const { row: inputRow, prepare, pointer } = this.forward.paddedInput(
+    const { input, output, images } = stored;
+    const { row, inner, outer, first } = gradient;
+    const { row: inputRow, prepare, pointer, bytes } = this.forward.paddedInput(
       forward,
       stored,
       (tensor) => this.emitter.at(tensor),
+      images > 1,
     );
     const weightGradient = weightGradientKernel(module, multiplyAdd, {
       kernel: forward.kernel,
@@ -176,21 +244,44 @@ export class Backward {
       width: output.width,
       inputRow,
       gradientRow: row,
+      ...(images > 1 && { images: { input: bytes, gradient: gradient.bytes } }),
     });
     const dw = this.emitter.gradient(stored.master);
-    segments.add((frame) => [
-      prepare(frame),
-      call(weightGradient, pointer(frame), inner(frame), dw(frame)),
-    ]);
+    const group = (of: "weight gradient" | "input gradient") =>
+      forward.node.kind === "dense" ? "dense" : `${of} direct` as const;
+    const operations = 2 * forward.kernel ** 2 * input.channels * forward.output.size;
+    const weights = (frame: Frame, count: Code[]): Code =>
+      this.emitter.timed(
+        group("weight gradient"),
+        call(weightGradient, pointer(frame), first(frame), dw(frame), ...count),
+        images * operations,
+      );
+    const rest: ImageCode[] = [];
     if (stored.bias !== undefined) {
       const kernel = biasGradientKernel(module, output, row);
       const db = this.emitter.gradient(stored.bias);
-      segments.add((frame) => call(kernel, inner(frame), db(frame)));
+      rest.push((frame) => call(kernel, inner(frame), db(frame)));
     }
     if (op.inputGradient) {
       const code = this.#inputGradient(op.inputGradient, forward, stored, row, outer);
-      segments.add(op.onlyForProbes ? onlyForProbes(code) : code);
+      const timed: ImageCode = (frame) =>
+        this.emitter.timed(group("input gradient"), code(frame), operations);
+      rest.push(op.onlyForProbes ? onlyForProbes(timed) : timed);
     }
+    if (images === 1) {
+      [gradient.prepare, prepare, (frame: Frame) => weights(frame, []), ...rest].forEach((code) =>
+        segments.add(code)
+      );
+      return;
+    }
+    segments.add({
+      images,
+      code: (frame, each, count) => [
+        each(() => [gradient.prepare(frame), prepare(frame)]),
+        weights(frame, [count]),
+        each(() => rest.map((code) => code(frame))),
+      ],
+    });
   }
 
   #convolveBackwardWinograd(
@@ -200,9 +291,11 @@ export class Backward {
     { input, output, master, paddedInput, ...stored }: StoredConvolution,
     { images, tiles, backward }: StoredWinograd,
     gradient: PaddedGradient,
+    next: MaskedLayer | undefined,
   ): void {
     const { module, multiplyAdd, layout } = this.emitter;
     const [channels, filters] = [input.channels, output.channels];
+    const operations = 2 * PLACES * tiles * channels * filters;
     const { row: inputRow, prepare, pointer } = this.forward.paddedInput(
       forward,
       { input, output, master, paddedInput, ...stored },
@@ -219,35 +312,81 @@ export class Backward {
     const inputGradient = (frame: Frame, each: Parameters<GroupCode>[1]): Code => {
       if (!target) return [];
       const { tensor, accumulate } = target;
-      const back = outputTransformKernel(module, multiplyAdd, input, tiles, accumulate);
+      const masked = next && this.#maskParts(next.op, next.forward);
       const to = this.emitter.at(tensor);
+      const { operands, images } = masked ?? { operands: [to], images: [to] };
+      const fetch = fetchKernel(module, input);
+      const back = masked
+        ? maskedOutputTransformKernel(
+          module,
+          multiplyAdd,
+          input,
+          tiles,
+          accumulate,
+          masked.parts,
+        )
+        : outputTransformKernel(module, multiplyAdd, input, tiles, accumulate);
       // V is done with: its place takes the products.
       const code = [
-        call(products, gradientV(frame), v(frame), int(backward)),
-        each((slot) => call(back, tilesOfSlot(v(frame), slot, input), to(frame))),
+        this.emitter.timed(
+          "input gradient products",
+          call(products, gradientV(frame), v(frame), int(backward)),
+          operations,
+        ),
+        each((slot) =>
+          this.emitter.timed(
+            "input gradient transforms",
+            [
+              images.map((image) => call(fetch, image(frame))),
+              call(
+                back,
+                tilesOfSlot(v(frame), slot, input),
+                ...operands.map((operand) => operand(frame)),
+              ),
+            ],
+          )
+        ),
       ];
       return op.onlyForProbes ? when(loadInt(int(CONTROL.inputGradient)), code) : code;
     };
     segments.beforeLast();
     segments.add({
       images,
-      code: (frame, each, partial) => [
+      code: (frame, each, count) => [
         // Rows of images that are not there must not count: their gradient is 0.
-        partial(fillZero(gradientM(frame), int(PLACES * planeBytes(tiles, filters)))),
+        when(
+          below(count, int(images)),
+          fillZero(gradientM(frame), int(PLACES * planeBytes(tiles, filters))),
+        ),
         each((slot) => [
           gradient.prepare(frame),
-          call(toGradientV, gradient.outer(frame), tilesOfSlot(gradientV(frame), slot, output)),
-          call(toGradientM, gradient.inner(frame), tilesOfSlot(gradientM(frame), slot, output)),
+          this.emitter.timed(
+            "input gradient transforms",
+            call(toGradientV, gradient.outer(frame), tilesOfSlot(gradientV(frame), slot, output)),
+          ),
+          this.emitter.timed(
+            "weight gradient transforms",
+            call(toGradientM, gradient.inner(frame), tilesOfSlot(gradientM(frame), slot, output)),
+          ),
           prepare(frame),
-          call(toV, pointer(frame), tilesOfSlot(v(frame), slot, input)),
+          this.emitter.timed(
+            "weight gradient transforms",
+            call(toV, pointer(frame), tilesOfSlot(v(frame), slot, input)),
+          ),
         ]),
-        call(weightProducts, v(frame), gradientM(frame), du(frame)),
+        this.emitter.timed(
+          "weight gradient products",
+          call(weightProducts, v(frame), gradientM(frame), du(frame)),
+          operations,
+        ),
         inputGradient(frame, each),
       ],
     });
     const back = weightGradientTransformKernel(module, multiplyAdd, channels, filters);
     const dw = this.emitter.gradient(master);
-    segments.last((frame) => call(back, du(frame), dw(frame)));
+    segments.last((frame) =>
+      this.emitter.timed("weight gradient transforms", call(back, du(frame), dw(frame)))
+    );
   }
 
   /** The output's gradient, in scratch inside its zeros where those are needed. */
@@ -255,21 +394,26 @@ export class Backward {
     segments: Segments,
     op: BackwardOp,
     { node }: ConvolveOp,
-    { output, paddedGradient: padded, gradientPadding: { before, after } }: StoredConvolution,
+    { output, paddedGradient: padded, gradientPadding, images }: StoredConvolution,
   ): PaddedGradient {
     const { module, layout } = this.emitter;
+    const { before, after } = gradientPadding;
     const pixel = output.channels * 4;
     const row = (output.width + (padded === undefined ? 0 : before + after)) * pixel;
     if (padded === undefined) {
       const at = this.emitter.at(op.outputGradient);
-      return { row, prepare: () => [], inner: at, outer: at };
+      return { row, bytes: 0, prepare: () => [], inner: at, outer: at, first: at };
     }
-    const inner: ImageCode = ({ scratch }) => iadd(scratch, int(padded + before * (row + pixel)));
-    const outer: ImageCode = ({ scratch }) => iadd(scratch, int(padded));
+    const bytes = images === 1 ? 0 : (output.height + before + after) * row;
+    const first = inScratch(padded + before * (row + pixel));
+    const inner = inScratch(padded + before * (row + pixel), bytes);
+    const outer = inScratch(padded, bytes);
     if (!op.outputGradient.transient) {
       const copy = padKernel(module, output.height, output.width * pixel, row);
       const from = this.emitter.at(op.outputGradient);
-      return { row, prepare: (frame) => call(copy, from(frame), inner(frame)), inner, outer };
+      const prepare: ImageCode = (frame) =>
+        this.emitter.timed("padding", call(copy, from(frame), inner(frame)));
+      return { row, bytes, prepare, inner, outer, first };
     }
     const producer = layout.training.backward.find((other) =>
       other.inputGradient?.tensor === op.outputGradient
@@ -279,7 +423,7 @@ export class Backward {
     }
     segments.needs(producer.forward.batchNorm.name);
     const prepare = this.#normaliseGradient(producer, producer.forward, row, false, inner);
-    return { row, prepare, inner, outer };
+    return { row, bytes, prepare, inner, outer, first };
   }
 
   #inputGradient(
@@ -355,7 +499,8 @@ export class Backward {
         }
       }
     })();
-    segments.add(op.onlyForProbes ? onlyForProbes(code) : code);
+    const timed: ImageCode = (frame) => this.emitter.timed("pool", code(frame));
+    segments.add(op.onlyForProbes ? onlyForProbes(timed) : timed);
   }
 }
 

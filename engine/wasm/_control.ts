@@ -17,6 +17,8 @@ export const CONTROL = {
   learningRate: 20,
   /** Address of the images of the set that is read. */
   setAddress: 24,
+  /** Takes what is read only to have it in cache; see `fetchKernel` in `_emitter.ts`. */
+  fetched: 32,
   /** Threads that have arrived at the barrier. */
   arrived: 64,
   /** Number of barriers passed. */

@@ -6,9 +6,9 @@ import type { EngineOptions } from "../engine.ts";
 import type { PlanTensor } from "../plan.ts";
 import { CONTROL } from "./_control.ts";
 import type { Layout } from "./_layout.ts";
+import type { Clock, KernelGroup } from "./_profile.ts";
 import {
   advance,
-  below,
   call,
   type Code,
   copyBytes,
@@ -27,7 +27,7 @@ import {
   type MultiplyAdd,
   repeat,
   set,
-  when,
+  storeInt,
 } from "./assembler.ts";
 import { range } from "./kernels/convolution.ts";
 import { PLAN_WORDS } from "./kernels/input.ts";
@@ -40,6 +40,8 @@ export interface Frame {
   readonly image: Local;
   /** First image of the block that is worked on. */
   readonly block: Local;
+  /** First image of the group that shares a product. */
+  readonly group: Local;
   readonly scratch: Local;
   readonly coefficients: Local;
   readonly storage: Local;
@@ -47,15 +49,21 @@ export interface Frame {
 
 export type ImageCode = (frame: Frame) => Code;
 
-/** Code for a group of images that share a product: `each` runs a body for each image. */
+/** Code for a group of so many images that share a product; `each` runs a body for each. */
 export type GroupCode = (
   frame: Frame,
   each: (body: (slot: Code) => Code) => Code,
-  partial: (then: Code) => Code,
+  count: Code,
 ) => Code;
 
 /** Work on every image, one at a time or in groups. */
 export type Work = ImageCode | { readonly images: number; readonly code: GroupCode };
+
+/** A profile's clock, and the import through which the emitted code calls it. */
+export interface Timing {
+  readonly clock: Clock;
+  readonly lap: FunctionReference;
+}
 
 /** Emits functions for one network into one module. */
 export class Emitter {
@@ -64,21 +72,29 @@ export class Emitter {
     readonly multiplyAdd: MultiplyAdd,
     readonly options: EngineOptions,
     readonly layout: Layout,
+    readonly timing?: Timing,
   ) {}
 
-  /** A function (thread): `start` once, `work` on the thread's images, `last` once. */
+  /** Code whose time a profile adds to a group; `operations` are those of its products. */
+  timed(group: KernelGroup, code: Code, operations = 0): Code {
+    if (!this.timing) return code;
+    const { clock, lap } = this.timing;
+    return [code, call(lap, int(clock.counter(group, operations)))];
+  }
+
+  /** A function (thread): `before` once, `work` on the thread's images, `after` once. */
   overImages(
     name: string,
-    start: readonly ImageCode[],
+    before: readonly ImageCode[],
     work: readonly Work[],
-    last: readonly ImageCode[] = [],
+    after: readonly ImageCode[] = [],
   ): FunctionReference {
     const { layout } = this;
     const step = Math.max(1, ...work.map((part) => typeof part === "function" ? 1 : part.images));
     return this.module.function(name, ["i32"], (f, thread) => {
       const [image, block, scratch, coefficients, storage] = range(5).map(() => f.i32());
       const [end, blockEnd, group, groupEnd] = range(4).map(() => f.i32());
-      const frame = { thread, image, block, scratch, coefficients, storage };
+      const frame = { thread, image, block, group, scratch, coefficients, storage };
       const own = (local: Local, base: number, stride: number) =>
         set(local, iadd(int(base), imul(thread, int(stride))));
       const share = (index: Code) =>
@@ -86,10 +102,9 @@ export class Emitter {
       const inGroups = ({ images, code }: Exclude<Work, ImageCode>) => {
         const each = (body: (slot: Code) => Code) =>
           forRange(image, get(group), groupEnd, 1, body(isub(image, group)));
-        const partial = (then: Code) => when(below(isub(groupEnd, group), int(images)), then);
         return forRange(group, get(block), blockEnd, images, [
           set(groupEnd, minimum(iadd(group, int(images)), blockEnd)),
-          code(frame, each, partial),
+          code(frame, each, isub(groupEnd, group)),
         ]);
       };
       // Neighbours that work image by image share a loop: the image is in cache.
@@ -111,7 +126,7 @@ export class Emitter {
         own(scratch, layout.scratch, layout.scratchStride),
         own(coefficients, layout.coefficients, layout.coefficientStride),
         own(storage, layout.inferenceStorage, layout.inferenceStride * layout.inferenceImages),
-        start.map((code) => code(frame)),
+        before.map((code) => code(frame)),
         work.length === 0 ? [] : [
           set(end, share(iadd(thread, int(1)))),
           forRange(block, share(get(thread)), end, step, [
@@ -119,7 +134,7 @@ export class Emitter {
             loops,
           ]),
         ],
-        last.map((code) => code(frame)),
+        after.map((code) => code(frame)),
       ];
     });
   }
@@ -246,5 +261,32 @@ export function padKernel(
       advance(from, bytes),
       advance(to, row),
     ]);
+  });
+}
+
+/** Bytes that a processor fetches at a time, on most of them. */
+const CACHE_LINE = 64;
+const FETCHED_AT_ONCE = 8;
+
+/**
+ * Kernel (from): reads a word of each of an image's cache lines, for a kernel that goes on to
+ * visit them in tiles. Lines that miss wait for each other there; here many are under way.
+ */
+export function fetchKernel(module: Module, image: ImageShape): FunctionReference {
+  const bytes = image.height * image.width * image.channels * 4;
+  const lines = Math.ceil(bytes / CACHE_LINE);
+  return module.function(`fetch ${bytes}`, ["i32"], (f, from) => {
+    const [i, sum] = [f.i32(), f.i32()];
+    const read = (count: number) => [
+      range(count).map((line) => set(sum, iadd(sum, loadInt(from, CACHE_LINE * line)))),
+      advance(from, CACHE_LINE * count),
+    ];
+    const turns = Math.floor(lines / FETCHED_AT_ONCE);
+    return [
+      turns === 0 ? [] : repeat(i, turns, read(FETCHED_AT_ONCE)),
+      read(lines % FETCHED_AT_ONCE),
+      // What nobody needs would not be read at all.
+      storeInt(int(CONTROL.fetched), get(sum)),
+    ];
   });
 }

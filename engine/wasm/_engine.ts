@@ -28,6 +28,7 @@ import type { PlanTensor } from "../plan.ts";
 import { hasRelaxedSimd, Module, plainMultiplyAdd, relaxedMultiplyAdd } from "./assembler.ts";
 import { CONTROL } from "./_control.ts";
 import { EVALUATION_IMAGES, largestBatch, type Layout, layOut } from "./_layout.ts";
+import type { Clock } from "./_profile.ts";
 import { COMMANDS, emitProgram } from "./_program.ts";
 import { Threads } from "./_threads.ts";
 import { PLAN_WORDS } from "./kernels/input.ts";
@@ -65,7 +66,12 @@ interface Started {
   readonly threads: Threads;
 }
 
-async function start(options: EngineOptions, count: number, machine: Machine): Promise<Started> {
+async function start(
+  options: EngineOptions,
+  count: number,
+  machine: Machine,
+  clock: Clock | undefined,
+): Promise<Started> {
   const layout = layOut(options, count);
   if (layout.end > LARGEST_NETWORK) throw tooLarge(options, count, layout.end);
   const pages = Math.ceil(layout.end / PAGE);
@@ -75,9 +81,14 @@ async function start(options: EngineOptions, count: number, machine: Machine): P
     log: module.import("log", ["f64"], "f64"),
   };
   const multiplyAdd = machine.relaxedSimd ? relaxedMultiplyAdd : plainMultiplyAdd;
-  emitProgram(module, math, multiplyAdd, options, layout);
+  const timing = clock && { clock, lap: module.import("lap", ["i32"]) };
+  emitProgram(module, math, multiplyAdd, options, layout, timing);
   const memory = newMemory(pages, options, count, layout.end);
-  return { layout, memory, threads: await machine.startThreads(module.build(), memory, count) };
+  return {
+    layout,
+    memory,
+    threads: await machine.startThreads(module.build(), memory, count, clock?.lap),
+  };
 }
 
 /** One network's state in a WebAssembly memory that all threads share. */
@@ -107,21 +118,23 @@ export class WasmEngine implements Engine {
     this.#threads = threads;
   }
 
+  /** @param clock Times each kernel, which takes some time itself. */
   static async create(
     name: string,
     options: EngineOptions,
     machine: Machine = thisMachine(),
+    clock?: Clock,
   ): Promise<WasmEngine> {
     checkOptions(options);
     const { relaxedSimd, cores } = machine;
     const lost = relaxedSimd ? [] : ["no relaxed SIMD: a multiply-add takes two instructions"];
     let started: Started;
     try {
-      started = await start(options, options.threads ?? cores, machine);
+      started = await start(options, options.threads ?? cores, machine, clock);
     } catch (error) {
       if (error instanceof EngineError || (options.threads ?? cores) === 1) throw error;
       lost.push(`no worker threads (${(error as Error).message}): one core is used`);
-      started = await start(options, 1, machine);
+      started = await start(options, 1, machine, clock);
     }
     const { threads } = started.layout;
     const summary = `WebAssembly SIMD, ${threads} thread${threads === 1 ? "" : "s"} of the CPU`;

@@ -2,6 +2,7 @@
 import type { ConvolveOp, ForwardOp, NormaliseOp, Plan, PlanTensor, PoolOp } from "../plan.ts";
 import {
   type Emitter,
+  fetchKernel,
   type GroupCode,
   type ImageCode,
   padKernel,
@@ -11,7 +12,7 @@ import {
 } from "./_emitter.ts";
 import { roundUp } from "../_stored.ts";
 import { type StoredConvolution, storedImage, type StoredWinograd } from "./_layout.ts";
-import { call, type FunctionReference, get, iadd, int } from "./assembler.ts";
+import { call, type FunctionReference, get, iadd, imul, int, isub } from "./assembler.ts";
 import { convolutionKernel, range } from "./kernels/convolution.ts";
 import {
   forwardCoefficientsKernel,
@@ -19,14 +20,48 @@ import {
   statisticsKernel,
 } from "./kernels/normalise.ts";
 import { averageKernel, maxPoolKernel, shortcutKernel } from "./kernels/pool.ts";
-import { inputTransformKernel, outputTransformKernel, productsKernel } from "./kernels/winograd.ts";
+import {
+  inputTransformKernel,
+  outputTransformKernel,
+  PLACES,
+  productsKernel,
+} from "./kernels/winograd.ts";
 
 /** Where a plan's tensors are: in the batch's storage, or in a thread's own. */
 export type Place = (tensor: PlanTensor) => ImageCode;
 
+/** A convolution's input inside its zeros. */
+interface PaddedInput {
+  /** Bytes from one row to the next, and from one image of a group to the next. */
+  readonly row: number;
+  readonly bytes: number;
+  /** Puts the image there. */
+  readonly prepare: ImageCode;
+  /** Address of the zeros before the first pixel, in a group of the first image's. */
+  readonly pointer: ImageCode;
+}
+
+/** An address in the thread's scratch, of images that are `bytes` apart. */
+export function inScratch(offset: number, bytes = 0): ImageCode {
+  return ({ scratch, image, group }) => {
+    const first = iadd(scratch, int(offset));
+    return bytes === 0 ? first : iadd(first, imul(isub(image, group), int(bytes)));
+  };
+}
+
 /** The forward operations. */
 export class Forward {
-  constructor(readonly emitter: Emitter) {}
+  /** What makes each tensor that has no storage, of both plans. */
+  readonly #makers: ReadonlyMap<PlanTensor, NormaliseOp>;
+
+  constructor(readonly emitter: Emitter) {
+    const { training, inference } = emitter.layout;
+    this.#makers = new Map(
+      [...training.forward, ...inference.forward].flatMap((op) =>
+        op.kind === "normalise" && op.output.transient ? [[op.output, op]] : []
+      ),
+    );
+  }
 
   /** The training plan, as functions (thread). */
   training(barrier: FunctionReference): FunctionReference[] {
@@ -34,7 +69,9 @@ export class Forward {
     const { training } = this.emitter.layout;
     for (const layer of layersThatRead(training, training.input)) this.#statistics(segments, layer);
     for (const op of training.forward) {
-      if (op.kind === "normalise" && op.batchNorm) segments.needs(op.batchNorm.name);
+      if (op.output.transient) continue; // its readers make it
+      const normalise = op.kind === "normalise" ? op : this.#makers.get(op.input);
+      if (normalise?.batchNorm) segments.needs(normalise.batchNorm.name);
       segments.add(this.operation(op, (tensor) => this.emitter.at(tensor)));
       for (const layer of layersThatRead(training, op.output)) this.#statistics(segments, layer);
     }
@@ -46,7 +83,9 @@ export class Forward {
     const shape = storedImage(op.input.shape);
     const kernel = statisticsKernel(this.emitter.module, shape);
     const [z, partials] = [this.emitter.at(op.input), this.emitter.partials(name, shape.channels)];
-    segments.add((frame) => call(kernel, z(frame), partials(frame)));
+    segments.add((frame) =>
+      this.emitter.timed("batch norm sums", call(kernel, z(frame), partials(frame)))
+    );
     segments.sum(name, this.coefficients(op));
   }
 
@@ -60,14 +99,17 @@ export class Forward {
     );
     const coefficients = this.emitter.coefficients(name);
     return (frame) =>
-      call(
-        kernel,
-        coefficients(frame),
-        int(this.emitter.layout.partials.get(name)!),
-        ...["weight", "bias", "running_mean", "running_var"].map((suffix) =>
-          int(this.emitter.address(`${name}.${suffix}`))
+      this.emitter.timed(
+        "batch norm sums",
+        call(
+          kernel,
+          coefficients(frame),
+          int(this.emitter.layout.partials.get(name)!),
+          ...["weight", "bias", "running_mean", "running_var"].map((suffix) =>
+            int(this.emitter.address(`${name}.${suffix}`))
+          ),
+          get(frame.thread),
         ),
-        get(frame.thread),
       );
   }
 
@@ -77,7 +119,7 @@ export class Forward {
       case "convolve":
         return this.#convolve(op, at);
       case "normalise":
-        return this.#normalise(op, at);
+        return this.#normalise(op, at, at(op.output), rowBytes(op.output));
       case "pool":
         return this.#pool(op, at);
     }
@@ -103,9 +145,15 @@ export class Forward {
       bias: op.bias,
     });
     const to = at(op.output);
+    const group = op.node.kind === "dense" ? "dense" : "convolution direct";
+    const operations = 2 * op.kernel ** 2 * input.channels * op.output.size;
     return (frame) => [
       prepare(frame),
-      call(kernel, pointer(frame), to(frame), int(packed), int(stored.bias ?? 0)),
+      this.emitter.timed(
+        group,
+        call(kernel, pointer(frame), to(frame), int(packed), int(stored.bias ?? 0)),
+        operations,
+      ),
     ];
   }
 
@@ -121,57 +169,85 @@ export class Forward {
     const transform = inputTransformKernel(module, multiplyAdd, input, row, tiles);
     const products = productsKernel(module, multiplyAdd, tiles, input.channels, output.channels);
     const back = outputTransformKernel(module, multiplyAdd, output, tiles, false);
+    const fetch = fetchKernel(module, output);
     const [v, m] = this.emitter.tileScratch();
     const to = at(op.output);
     const code: GroupCode = (frame, each) => [
       each((slot) => [
         prepare(frame),
-        call(transform, pointer(frame), tilesOfSlot(v(frame), slot, input)),
+        this.emitter.timed(
+          "convolution transforms",
+          call(transform, pointer(frame), tilesOfSlot(v(frame), slot, input)),
+        ),
       ]),
-      call(products, v(frame), m(frame), int(forward)),
-      each((slot) => call(back, tilesOfSlot(m(frame), slot, output), to(frame))),
+      this.emitter.timed(
+        "convolution products",
+        call(products, v(frame), m(frame), int(forward)),
+        2 * PLACES * tiles * input.channels * output.channels,
+      ),
+      each((slot) =>
+        this.emitter.timed(
+          "convolution transforms",
+          [
+            call(fetch, to(frame)),
+            call(back, tilesOfSlot(m(frame), slot, output), to(frame)),
+          ],
+        )
+      ),
     ];
     return { images, code };
   }
 
-  /** The input inside its zeros: in the thread's scratch, or in place without padding. */
+  /**
+   * The input inside its zeros: copied or made in the thread's scratch, or where it is stored
+   * if it needs no zeros; each image of a group in a place of its own, or all in one.
+   */
   paddedInput(
     op: ConvolveOp,
     { input, paddedInput }: StoredConvolution,
     at: Place,
-  ): { row: number; prepare: ImageCode; pointer: ImageCode } {
-    const from = at(op.input);
+    ofGroup = false,
+  ): PaddedInput {
     const pixel = input.channels * 4;
     if (paddedInput === undefined) {
-      return { row: input.width * pixel, prepare: () => [], pointer: from };
+      return { row: input.width * pixel, prepare: () => [], pointer: at(op.input), bytes: 0 };
     }
     const row = (input.width + 2 * op.padding) * pixel;
+    const bytes = (input.height + 2 * op.padding) * row;
+    const image = inScratch(paddedInput + op.padding * (row + pixel), ofGroup ? bytes : 0);
+    const pointer = inScratch(paddedInput);
+    const maker = this.#makers.get(op.input);
+    if (maker) return { row, prepare: this.#normalise(maker, at, image, row), pointer, bytes };
+    const from = at(op.input);
     const copy = padKernel(this.emitter.module, input.height, input.width * pixel, row);
-    const inner = paddedInput + op.padding * (row + pixel);
-    return {
-      row,
-      prepare: (frame) => call(copy, from(frame), iadd(frame.scratch, int(inner))),
-      pointer: (frame) => iadd(frame.scratch, int(paddedInput)),
-    };
+    const prepare: ImageCode = (frame) =>
+      this.emitter.timed("padding", call(copy, from(frame), image(frame)));
+    return { row, prepare, pointer, bytes };
   }
 
-  #normalise(op: NormaliseOp, at: Place): ImageCode {
+  /** Writes y to rows that are `row` bytes apart. */
+  #normalise(op: NormaliseOp, at: Place, y: ImageCode, row: number): ImageCode {
     const kernel = normaliseKernel(
       this.emitter.module,
       this.emitter.multiplyAdd,
       storedImage(op.output.shape),
+      row,
       { affine: op.batchNorm !== undefined, addend: op.addend !== undefined, relu: op.relu },
     );
-    const [z, y] = [at(op.input), at(op.output)];
+    const z = at(op.input);
     const addend = op.addend ? at(op.addend) : z;
     const coefficients = op.batchNorm ? this.emitter.coefficients(op.batchNorm.name) : () => int(0);
-    return (frame) => call(kernel, z(frame), addend(frame), y(frame), coefficients(frame));
+    return (frame) =>
+      this.emitter.timed(
+        "normalise",
+        call(kernel, z(frame), addend(frame), y(frame), coefficients(frame)),
+      );
   }
 
   #pool(op: PoolOp, at: Place): ImageCode {
     const kernel = this.#poolKernel(op);
     const [x, y] = [at(op.input), at(op.output)];
-    return (frame) => call(kernel, x(frame), y(frame));
+    return (frame) => this.emitter.timed("pool", call(kernel, x(frame), y(frame)));
   }
 
   #poolKernel({ node, input }: PoolOp): FunctionReference {
@@ -184,6 +260,12 @@ export class Forward {
         return averageKernel(this.emitter.module, storedImage(input.shape));
     }
   }
+}
+
+/** Bytes from one row of a stored image to the next. */
+function rowBytes(tensor: PlanTensor): number {
+  const { width, channels } = storedImage(tensor.shape);
+  return width * channels * 4;
 }
 
 /** Batch-norm layers whose input is the given tensor. */

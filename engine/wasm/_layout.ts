@@ -11,7 +11,7 @@ import { TILE_CHANNELS } from "./kernels/convolution.ts";
 import { PLAN_WORDS } from "./kernels/input.ts";
 import { LOSS_BYTES } from "./kernels/loss.ts";
 import { COEFFICIENTS, type ImageShape } from "./kernels/normalise.ts";
-import { PLACES, planeBytes, tilesOf } from "./kernels/winograd.ts";
+import { PLACES, planeBytes, tilesOf, weightPlaneBytes } from "./kernels/winograd.ts";
 
 /** Images in one call of the evaluation program. */
 export const EVALUATION_IMAGES = 512;
@@ -57,11 +57,16 @@ export interface StoredConvolution {
   readonly winograd?: StoredWinograd;
   readonly packed: number;
   readonly classes: readonly ParityClass[];
-  /** Offset in the thread's scratch of the input in its zeros; undefined: none needed. */
+  /**
+   * Offset in the thread's scratch of the input in its zeros; undefined where it is stored
+   * and needs none.
+   */
   readonly paddedInput?: number;
   /** The same for the output's gradient, with zeros above and left, below and right. */
   readonly paddedGradient?: number;
   readonly gradientPadding: { readonly before: number; readonly after: number };
+  /** Without Winograd's algorithm: images over which the weight gradient is summed at a time. */
+  readonly images: number;
 }
 
 /** Addresses of everything. */
@@ -114,8 +119,8 @@ export function storedImage(shape: readonly number[]): ImageShape {
 /** Lays a network out. */
 export function layOut(options: EngineOptions, threads: number): Layout {
   const { graph, batchSize } = options;
-  const training = planGraph(graph, true, 4);
-  const inference = planGraph(graph, false, 4);
+  const training = planGraph(graph, true, 4, true);
+  const inference = planGraph(graph, false, 4, true);
   let end = CONTROL_BYTES;
   const reserve = (bytes: number): number => {
     const start = end;
@@ -152,12 +157,12 @@ export function layOut(options: EngineOptions, threads: number): Layout {
   // Scratch: one padded image for each geometry, so that its zeros stay zeros.
   let scratchSize = 0;
   const scratchOffsets = new Map<string, number>();
-  const scratchFor = (use: string, { height, width, channels }: ImageShape): number => {
-    const key = [use, height, width, channels].join();
+  const scratchFor: ScratchFor = (use, { height, width, channels }, images) => {
+    const key = [use, height, width, channels, images].join();
     const known = scratchOffsets.get(key);
     if (known !== undefined) return known;
     const offset = scratchSize;
-    scratchSize += (Math.ceil(height * width * channels * 4 / 64) + 1) * 64;
+    scratchSize += (Math.ceil(images * height * width * channels * 4 / 64) + 1) * 64;
     scratchOffsets.set(key, offset);
     return offset;
   };
@@ -188,7 +193,7 @@ export function layOut(options: EngineOptions, threads: number): Layout {
     PLACES * planeBytes(winograd!.tiles, Math.max(input.channels, output.channels));
   const tileScratch = [largest(tiles), largest(tiles), largest(tiles)] as const;
   const weightGradientScratch = largest(({ input, output }) =>
-    4 * PLACES * input.channels * output.channels
+    PLACES * weightPlaneBytes(input.channels, output.channels)
   );
   const inferenceImages = Math.max(1, ...transformed.map(({ winograd }) => winograd!.images));
 
@@ -253,13 +258,26 @@ function suitsWinograd({ kernel, stride, padding, input, output, bias }: Convolv
     output.shape[2] >= TILE_CHANNELS;
 }
 
+/** Reserves room in the scratch for so many images of a shape, the same for each use of it. */
+type ScratchFor = (use: string, image: ImageShape, images: number) => number;
+
+/** Weights beyond these bytes don't stay in cache from one image to the next. */
+const CACHED_WEIGHTS = 2 ** 18;
+/** Pixels that a weight gradient should have at least, to pay for passing over such weights. */
+const WEIGHT_GRADIENT_PIXELS = 32;
+
+function imagesOfWeightGradient({ height, width }: ImageShape, weightBytes: number): number {
+  if (weightBytes <= CACHED_WEIGHTS) return 1;
+  return Math.max(1, Math.ceil(WEIGHT_GRADIENT_PIXELS / (height * width)));
+}
+
 function layOutConvolution(
   op: ConvolveOp,
   transientGradient: boolean,
   useWinograd: boolean,
   parameters: ReadonlyMap<string, StoredParameter>,
   reserve: (bytes: number) => number,
-  scratchFor: (use: string, image: ImageShape) => number,
+  scratchFor: ScratchFor,
 ): StoredConvolution {
   const { kernel, stride, padding } = op;
   const input = storedImage(op.input.shape);
@@ -314,29 +332,31 @@ function layOutConvolution(
     channels: image.channels,
   });
   const tiles = tilesOf(output);
-  const images = Math.max(1, Math.ceil(PRODUCT_TILES / tiles));
-  const transformedBytes = weightBytes / (kernel * kernel) * PLACES;
-  const needsGradientScratch = transientGradient || before + after > 0;
+  const groupImages = Math.max(1, Math.ceil(PRODUCT_TILES / tiles));
+  const transformedBytes = PLACES * weightPlaneBytes(input.channels, output.channels);
+  const images = useWinograd ? 1 : imagesOfWeightGradient(output, weightBytes);
+  const needsGradientScratch = transientGradient || before + after > 0 || images > 1;
   return {
     input,
     output,
     master: parameters.get(`${op.node.name}.weight`)!.address,
     bias: parameters.get(`${op.node.name}.bias`)?.address,
     winograd: !useWinograd ? undefined : {
-      images,
-      tiles: images * tiles,
+      images: groupImages,
+      tiles: groupImages * tiles,
       forward: reserve(transformedBytes),
       backward: reserve(transformedBytes),
     },
     packed: useWinograd ? 0 : reserve(weightBytes),
     classes,
-    paddedInput: padding === 0
+    paddedInput: padding === 0 && !op.input.transient && images === 1
       ? undefined
-      : scratchFor(`input ${padding}`, padded(input, padding, padding)),
+      : scratchFor(`input ${padding}`, padded(input, padding, padding), images),
     paddedGradient: needsGradientScratch
-      ? scratchFor(`gradient ${before} ${after}`, padded(output, before, after))
+      ? scratchFor(`gradient ${before} ${after}`, padded(output, before, after), images)
       : undefined,
     gradientPadding: { before, after },
+    images,
   };
 }
 

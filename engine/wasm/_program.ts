@@ -12,7 +12,7 @@ import type { EngineOptions } from "../engine.ts";
 import type { NormaliseOp } from "../plan.ts";
 import { Backward } from "./_backward.ts";
 import { CONTROL } from "./_control.ts";
-import { Emitter, type ImageCode } from "./_emitter.ts";
+import { Emitter, type ImageCode, type Timing } from "./_emitter.ts";
 import { Forward, type Place } from "./_forward.ts";
 import { roundUp } from "../_stored.ts";
 import type { Layout } from "./_layout.ts";
@@ -73,11 +73,12 @@ export function emitProgram(
   multiplyAdd: MultiplyAdd,
   options: EngineOptions,
   layout: Layout,
+  timing?: Timing,
 ): void {
-  const emitter = new Emitter(module, multiplyAdd, options, layout);
+  const emitter = new Emitter(module, multiplyAdd, options, layout, timing);
   const forward = new Forward(emitter);
   const backward = new Backward(emitter, forward);
-  const barrier = barrierFunction(module, layout.threads);
+  const barrier = barrierFunction(emitter);
   const programs: [number, FunctionReference[]][] = [
     [COMMANDS.pack, [pack(emitter)]],
     [COMMANDS.input, input(emitter)],
@@ -100,6 +101,7 @@ export function emitProgram(
   // The main thread: lets the others start, works as one of them, waits for all.
   module.function("command", ["i32"], (_, command) => [
     storeInt(int(CONTROL.command), get(command)),
+    emitter.timed("JavaScript", []),
     call(barrier),
     when(equal(command, int(COMMANDS.stop)), exit),
     call(run, int(0)),
@@ -118,12 +120,13 @@ export function emitProgram(
  * All threads arrive before any goes on. The last one moves the generation on;
  * the others spin a while, since the wait is mostly shorter than going to sleep.
  */
-function barrierFunction(module: Module, threads: number): FunctionReference {
-  return module.function("barrier", [], (f) => {
+function barrierFunction(emitter: Emitter): FunctionReference {
+  const { threads } = emitter.layout;
+  return emitter.module.function("barrier", [], (f) => {
     if (threads === 1) return [];
     const [generation, spin] = [f.i32(), f.i32()];
     const unchanged = equal(atomicLoad(int(CONTROL.generation)), generation);
-    return [
+    return emitter.timed("waiting", [
       set(generation, atomicLoad(int(CONTROL.generation))),
       when(
         equal(atomicAdd(int(CONTROL.arrived), int(1)), int(threads - 1)),
@@ -141,7 +144,7 @@ function barrierFunction(module: Module, threads: number): FunctionReference {
           ),
         ],
       ),
-    ];
+    ]);
   });
 }
 
@@ -176,11 +179,14 @@ function pack(emitter: Emitter): FunctionReference {
     "pack",
     ["i32"],
     (_, thread) =>
-      range(layout.threads).map((owner) =>
-        when(
-          equal(thread, int(owner)),
-          work.filter((_, i) => i % layout.threads === owner),
-        )
+      emitter.timed(
+        "update",
+        range(layout.threads).map((owner) =>
+          when(
+            equal(thread, int(owner)),
+            work.filter((_, i) => i % layout.threads === owner),
+          )
+        ),
       ),
   );
 }
@@ -204,7 +210,10 @@ function readInput(emitter: Emitter, to: ImageCode): ImageCode {
     meanAddress: layout.mean,
   });
   return (frame) =>
-    call(kernel, loadInt(int(CONTROL.setAddress)), emitter.planEntry(frame), to(frame));
+    emitter.timed(
+      "input",
+      call(kernel, loadInt(int(CONTROL.setAddress)), emitter.planEntry(frame), to(frame)),
+    );
 }
 
 function loss(emitter: Emitter, math: MathImports): FunctionReference[] {
@@ -214,13 +223,16 @@ function loss(emitter: Emitter, math: MathImports): FunctionReference[] {
   const kernel = lossKernel(module, math, output.shape[0], output.size);
   const [logits, gradient] = [emitter.at(output), emitter.at(outputGradient!)];
   return [emitter.overImages("loss", [], [(frame) =>
-    call(
-      kernel,
-      logits(frame),
-      gradient(frame),
-      emitter.planEntry(frame),
-      iadd(int(layout.losses), imul(frame.image, int(LOSS_BYTES))),
-      iadd(frame.scratch, int(layout.lossScratch)),
+    emitter.timed(
+      "loss",
+      call(
+        kernel,
+        logits(frame),
+        gradient(frame),
+        emitter.planEntry(frame),
+        iadd(int(layout.losses), imul(frame.image, int(LOSS_BYTES))),
+        iadd(frame.scratch, int(layout.lossScratch)),
+      ),
     )])];
 }
 
@@ -241,15 +253,22 @@ function update(emitter: Emitter): FunctionReference {
     { from: start, to: kernelsEnd, decay: sgd.weightDecay },
     { from: kernelsEnd, to: end, decay: sgd.decayed === "all" ? sgd.weightDecay : 0 },
   ];
-  return module.function("update", ["i32"], (_, thread) =>
-    ranges.map(({ from, to, decay }) => {
-      const bound = (index: Code) =>
-        iadd(
-          int(from),
-          imul(idiv(imul(index, int((to - from) / 16)), int(layout.threads)), int(16)),
-        );
-      return call(kernel(decay), bound(get(thread)), bound(iadd(thread, int(1))));
-    }));
+  return module.function(
+    "update",
+    ["i32"],
+    (_, thread) =>
+      emitter.timed(
+        "update",
+        ranges.map(({ from, to, decay }) => {
+          const bound = (index: Code) =>
+            iadd(
+              int(from),
+              imul(idiv(imul(index, int((to - from) / 16)), int(layout.threads)), int(16)),
+            );
+          return call(kernel(decay), bound(get(thread)), bound(iadd(thread, int(1))));
+        }),
+      ),
+  );
 }
 
 /** The whole network on a few images after another: activations stay in cache. */
@@ -271,7 +290,8 @@ function evaluate(emitter: Emitter, forward: Forward): FunctionReference {
     layers.map((op) => forward.coefficients(op)),
     [
       readInput(emitter, at(inference.input)),
-      ...inference.forward.map((op) => forward.operation(op, at)),
+      ...inference.forward.filter(({ output }) => !output.transient)
+        .map((op) => forward.operation(op, at)),
       (frame) =>
         copyBytes(
           iadd(int(layout.logits), imul(frame.image, int(bytes))),

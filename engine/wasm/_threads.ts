@@ -12,7 +12,7 @@ export interface Program {
 const WORKER = `
 onmessage = async ({ data: { module, memory, thread } }) => {
   try {
-    const env = { memory, exp: Math.exp, log: Math.log };
+    const env = { memory, exp: Math.exp, log: Math.log, lap: () => {} };
     const { exports } = await WebAssembly.instantiate(module, { env });
     postMessage("ready");
     exports.serve(thread);
@@ -31,14 +31,15 @@ export class Threads implements Program {
     this.#workers = workers;
   }
 
-  /** Starts `threads - 1` workers and waits until each is ready. */
+  /** Starts `threads - 1` workers and waits until each is ready; `lap` is a profile's clock. */
   static async start(
     bytes: Uint8Array<ArrayBuffer>,
     memory: WebAssembly.Memory,
     threads: number,
+    lap: (counter: number) => void = () => {},
   ): Promise<Threads> {
     const module = await WebAssembly.compile(bytes);
-    const env = { memory, exp: Math.exp, log: Math.log };
+    const env = { memory, exp: Math.exp, log: Math.log, lap };
     const { exports } = await WebAssembly.instantiate(module, { env });
     const workers: Worker[] = [];
     try {

@@ -2,6 +2,9 @@
  * Loops that the elementwise kernels share. Channels are the fastest axis, so
  * a block of up to 16 of them is one cache line a pixel: kernels run block by
  * block with the block's coefficients in registers, and pixel by pixel inside.
+ *
+ * Where an image comes from memory, lines that are skipped cost more than
+ * coefficients that V8 keeps on its stack: such kernels take wide blocks.
  */
 import {
   advance,
@@ -13,7 +16,9 @@ import {
   set,
 } from "../assembler.ts";
 
-const BLOCK_VECTORS = 4;
+/** Vectors of a block for images in cache, and for others. */
+export const BLOCK_VECTORS = 4;
+export const WIDE_BLOCK_VECTORS = 16;
 
 /**
  * Runs `body` for each block of channels. `pointers` point at a first channel
@@ -24,15 +29,16 @@ export function forChannelBlocks(
   channels: number,
   pointers: readonly Local[],
   body: (vectors: number) => Code,
+  blockVectors = BLOCK_VECTORS,
 ): Code {
   const block = f.i32();
   const vectors = channels / 4;
-  const full = Math.floor(vectors / BLOCK_VECTORS);
-  const rest = vectors % BLOCK_VECTORS;
+  const full = Math.floor(vectors / blockVectors);
+  const rest = vectors % blockVectors;
   return [
     full === 0 ? [] : repeat(block, full, [
-      body(BLOCK_VECTORS),
-      pointers.map((pointer) => advance(pointer, 16 * BLOCK_VECTORS)),
+      body(blockVectors),
+      pointers.map((pointer) => advance(pointer, 16 * blockVectors)),
     ]),
     rest === 0 ? [] : body(rest),
   ];

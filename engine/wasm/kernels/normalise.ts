@@ -11,6 +11,9 @@
  *     dbeta = sum g     dgamma = r sum g (z - mean)
  *     dz = a (g - dbeta / nP - (z - mean) r dgamma / nP) = A g + B z + C
  *
+ * ReLU's y may have no storage: a convolution that reads it has it made in its scratch, and
+ * the mask y > 0 is made of a z + b again, with the same rounding.
+ *
  * Sums over a batch are taken per image (while the image is in cache), stored,
  * and added in the order of the images by every thread for itself: the result
  * does not depend on which thread did which image. Variances are combined from
@@ -51,7 +54,7 @@ import {
 } from "../assembler.ts";
 import { CONTROL } from "../_control.ts";
 import { range } from "./convolution.ts";
-import { forChannelBlocks, forPixels, type Stream } from "./_pixels.ts";
+import { forChannelBlocks, forPixels, type Stream, WIDE_BLOCK_VECTORS } from "./_pixels.ts";
 
 /** Vectors of C floats that one layer's coefficients take. */
 export const COEFFICIENTS = 7;
@@ -198,23 +201,28 @@ export interface NormaliseParts {
   readonly relu: boolean;
 }
 
-/** Kernel (z, addend, y, coefficients): the normalised image. */
+/** Kernel (z, addend, y, coefficients): the normalised image, its rows `outputRow` bytes apart. */
 export function normaliseKernel(
   module: Module,
   multiplyAdd: MultiplyAdd,
   shape: ImageShape,
+  outputRow: number,
   parts: NormaliseParts,
 ): FunctionReference {
   const { height, width, channels } = shape;
   return module.function(
-    `normalise ${JSON.stringify([shape, parts])}`,
+    `normalise ${JSON.stringify([shape, outputRow, parts])}`,
     ["i32", "i32", "i32", "i32"],
     (f, z, addend, y, coefficients) => {
-      const scales = f.vectors(4);
-      const shifts = f.vectors(4);
+      const scales = f.vectors(WIDE_BLOCK_VECTORS);
+      const shifts = f.vectors(WIDE_BLOCK_VECTORS);
       return forChannelBlocks(f, channels, [z, addend, y, coefficients], (vectors) => {
         const each = range(vectors);
-        const streams = [z, addend, y].map((base) => stream(base, shape));
+        const streams = [
+          stream(z, shape),
+          stream(addend, shape),
+          { ...stream(y, shape), row: outputRow },
+        ];
         return [
           parts.affine
             ? each.map((v) => [
@@ -232,9 +240,61 @@ export function normaliseKernel(
               return store(to, parts.relu ? pmax(sum, float4(0)) : sum, 16 * v);
             })),
         ];
-      });
+      }, WIDE_BLOCK_VECTORS);
     },
   );
+}
+
+/** What a layer's gradient passes on its way to z. */
+export interface MaskParts {
+  readonly affine: boolean;
+  /** How y > 0 is known: y is read, or made again as a z + b. */
+  readonly relu: "stored" | "recomputed" | "none";
+}
+
+/** A vector of a gradient, the values that its mask needs, and the sums that it adds to. */
+export interface MaskVector {
+  readonly gradient: Local;
+  readonly y: Code;
+  readonly z: Code;
+  readonly mean: Local;
+  readonly scale: Local;
+  readonly shift: Local;
+  readonly sum: Local;
+  readonly product: Local;
+}
+
+/** Code that masks a gradient and adds it, and its product with z - mean, to the sums. */
+export function maskVector(
+  multiplyAdd: MultiplyAdd,
+  { affine, relu }: MaskParts,
+  { gradient, y, z, mean, scale, shift, sum, product }: MaskVector,
+): Code {
+  const output = relu === "stored" ? y : multiplyAdd(z, get(scale), get(shift));
+  return [
+    relu === "none" ? [] : set(gradient, and(get(gradient), greater(output, float4(0)))),
+    affine
+      ? [
+        set(sum, add(get(sum), get(gradient))),
+        set(product, multiplyAdd(get(gradient), sub(z, get(mean)), get(product))),
+      ]
+      : [],
+  ];
+}
+
+/** Code that loads the coefficients by which gradients are masked. */
+export function loadMaskCoefficients(
+  { affine, relu }: MaskParts,
+  channels: number,
+  { mean, scale, shift }: Pick<MaskVector, "mean" | "scale" | "shift">,
+  coefficients: Local,
+  offset = 0,
+): Code {
+  const coefficient = (which: number) => load(coefficients, which * channels * 4 + offset);
+  return [
+    affine ? set(mean, coefficient(MEAN)) : [],
+    relu === "recomputed" ? [set(scale, coefficient(SCALE)), set(shift, coefficient(SHIFT))] : [],
+  ];
 }
 
 /**
@@ -245,17 +305,18 @@ export function maskKernel(
   module: Module,
   multiplyAdd: MultiplyAdd,
   shape: ImageShape,
-  parts: Pick<NormaliseParts, "affine" | "relu">,
+  parts: MaskParts,
 ): FunctionReference {
   const { height, width, channels } = shape;
   return module.function(
     `mask ${JSON.stringify([shape, parts])}`,
     ["i32", "i32", "i32", "i32", "i32"],
     (f, dy, y, z, partials, coefficients) => {
-      const sums = f.vectors(4);
-      const products = f.vectors(4);
-      const means = f.vectors(4);
+      const sums = f.vectors(WIDE_BLOCK_VECTORS);
+      const products = f.vectors(WIDE_BLOCK_VECTORS);
+      const means = f.vectors(WIDE_BLOCK_VECTORS);
       const [gradient] = f.vectors(1);
+      const [scales, shifts] = [f.vectors(WIDE_BLOCK_VECTORS), f.vectors(WIDE_BLOCK_VECTORS)];
       return forChannelBlocks(f, channels, [dy, y, z, partials, coefficients], (vectors) => {
         const each = range(vectors);
         const streams = [dy, y, z].map((base) => stream(base, shape));
@@ -263,33 +324,28 @@ export function maskKernel(
           each.map((v) => [
             set(sums[v], float4(0)),
             set(products[v], float4(0)),
-            parts.affine ? set(means[v], load(coefficients, MEAN * channels * 4 + 16 * v)) : [],
+            loadMaskCoefficients(
+              parts,
+              channels,
+              { mean: means[v], scale: scales[v], shift: shifts[v] },
+              coefficients,
+              16 * v,
+            ),
           ]),
           forPixels(f, height, width, streams, (gradients, outputs, inputs) =>
             each.map((v) => [
               set(gradient, load(gradients, 16 * v)),
-              parts.relu
-                ? [
-                  set(
-                    gradient,
-                    and(get(gradient), greater(load(outputs, 16 * v), float4(0))),
-                  ),
-                  store(gradients, get(gradient), 16 * v),
-                ]
-                : [],
-              parts.affine
-                ? [
-                  set(sums[v], add(get(sums[v]), get(gradient))),
-                  set(
-                    products[v],
-                    multiplyAdd(
-                      get(gradient),
-                      sub(load(inputs, 16 * v), get(means[v])),
-                      get(products[v]),
-                    ),
-                  ),
-                ]
-                : [],
+              maskVector(multiplyAdd, parts, {
+                gradient,
+                y: load(outputs, 16 * v),
+                z: load(inputs, 16 * v),
+                mean: means[v],
+                scale: scales[v],
+                shift: shifts[v],
+                sum: sums[v],
+                product: products[v],
+              }),
+              parts.relu === "none" ? [] : store(gradients, get(gradient), 16 * v),
             ])),
           parts.affine
             ? each.map((v) => [
@@ -298,7 +354,7 @@ export function maskKernel(
             ])
             : [],
         ];
-      });
+      }, WIDE_BLOCK_VECTORS);
     },
   );
 }
@@ -382,15 +438,15 @@ export function normaliseGradientKernel(
     `normalise gradient ${JSON.stringify([shape, outputRow, accumulate])}`,
     ["i32", "i32", "i32", "i32"],
     (f, g, z, dz, coefficients) => {
-      const factors = f.vectors(4);
-      const values = f.vectors(4);
-      const constants = f.vectors(4);
+      const factors = f.vectors(WIDE_BLOCK_VECTORS);
+      const values = f.vectors(WIDE_BLOCK_VECTORS);
+      const constants = f.vectors(WIDE_BLOCK_VECTORS);
       return forChannelBlocks(f, channels, [g, z, dz, coefficients], (vectors) => {
         const each = range(vectors);
         const streams = [
           stream(g, shape),
           stream(z, shape),
-          { base: dz, row: outputRow, pixel: channels * 4 },
+          { ...stream(dz, shape), row: outputRow },
         ];
         const coefficient = (which: number, v: number) =>
           load(coefficients, which * channels * 4 + 16 * v);
@@ -407,7 +463,7 @@ export function normaliseGradientKernel(
               return store(to, accumulate ? add(load(to, 16 * v), result) : result, 16 * v);
             })),
         ];
-      });
+      }, WIDE_BLOCK_VECTORS);
     },
   );
 }

@@ -1,5 +1,5 @@
 /**
- * Gradient of a convolution's weights, summed over one image:
+ * Gradient of a convolution's weights, summed over one image or several:
  *
  *     dw[ky, kx, c, k] += sum over y, x of X[s*y + ky, s*x + kx, c] * dz[y, x, k]
  *
@@ -9,13 +9,15 @@
  * stay in registers over a block of rows. A pixel takes one load of X, four
  * shuffles that duplicate its lanes, two loads of dz and 8 multiply-adds; 13
  * vectors are live. Blocks of rows keep both images in the first-level cache
- * while the tiles of (c, k) and the taps pass over them.
+ * while the tiles of (c, k) and the taps pass over them. Where images are so small that
+ * dw, not they, would pass through the cache, the sums stay in registers over several.
  *
  * dw is laid out as the weights are trained, [tap][C][K]; each thread has its own.
  */
 import {
   advance,
   duplicate,
+  forRange,
   type FunctionReference,
   get,
   iadd,
@@ -46,21 +48,28 @@ export interface WeightGradientShape {
   /** Bytes from one row to the next. */
   readonly inputRow: number;
   readonly gradientRow: number;
+  /** Bytes from one image to the next, where several are summed together. */
+  readonly images?: { readonly input: number; readonly gradient: number };
 }
 
-/** Kernel (input, gradient, dw): pointers to X's first window, dz's first pixel, dw. */
+/**
+ * Kernel (input, gradient, dw): pointers to X's first window, dz's first pixel, dw; for several
+ * images (input, gradient, dw, count).
+ */
 export function weightGradientKernel(
   module: Module,
   multiplyAdd: MultiplyAdd,
   shape: WeightGradientShape,
 ): FunctionReference {
   const { kernel, stride, inputChannels, outputChannels, height, width } = shape;
-  const { inputRow, gradientRow } = shape;
+  const { inputRow, gradientRow, images } = shape;
+  const blockRows = images ? height : BLOCK_ROWS;
   const name = `weight gradient ${JSON.stringify(shape)}`;
-  return module.function(name, ["i32", "i32", "i32"], (f, input, gradient, dw) => {
+  const types = Array<"i32">(images ? 4 : 3).fill("i32");
+  return module.function(name, types, (f, input, gradient, dw, count) => {
     const sums = f.vectors(8);
     const [x4, copy, z0, z1] = f.vectors(4);
-    const [block, channel, filter, ky, kx, y, x] = range(7).map(() => f.i32());
+    const [block, channel, filter, ky, kx, image, y, x] = range(8).map(() => f.i32());
     const [inputTile, tapRow, tap, gradientTile, dwTile, dwTap] = range(6).map(() => f.i32());
     const [inputPointer, gradientPointer, rowPointer, gradientRowPointer] = range(4).map(() =>
       f.i32()
@@ -97,15 +106,22 @@ export function weightGradientKernel(
     const tile = (rows: number, vectors: number) => {
       const each = range(4).flatMap((lane) => range(vectors).map((v) => [lane, v]));
       const offset = (lane: number, v: number) => lane * outputChannels * 4 + 16 * v;
+      const pixels = repeat(y, rows, [
+        row(vectors),
+        advance(rowPointer, stride * inputRow),
+        advance(gradientRowPointer, gradientRow),
+      ]);
       return [
         each.map(([lane, v]) => set(sums[lane * 2 + v], load(dwTap, offset(lane, v)))),
         set(rowPointer, get(tap)),
         set(gradientRowPointer, get(gradientTile)),
-        repeat(y, rows, [
-          row(vectors),
-          advance(rowPointer, stride * inputRow),
-          advance(gradientRowPointer, gradientRow),
-        ]),
+        images
+          ? forRange(image, int(0), count, 1, [
+            pixels,
+            advance(rowPointer, images.input - rows * stride * inputRow),
+            advance(gradientRowPointer, images.gradient - rows * gradientRow),
+          ])
+          : pixels,
         each.map(([lane, v]) => store(dwTap, get(sums[lane * 2 + v]), offset(lane, v))),
       ];
     };
@@ -139,13 +155,13 @@ export function weightGradientKernel(
         ]),
       ];
     };
-    const blocks = Math.floor(height / BLOCK_ROWS);
-    const rest = height % BLOCK_ROWS;
+    const blocks = Math.floor(height / blockRows);
+    const rest = height % blockRows;
     return [
       blocks === 0 ? [] : repeat(block, blocks, [
-        blockOfRows(BLOCK_ROWS),
-        advance(input, BLOCK_ROWS * stride * inputRow),
-        advance(gradient, BLOCK_ROWS * gradientRow),
+        blockOfRows(blockRows),
+        advance(input, blockRows * stride * inputRow),
+        advance(gradient, blockRows * gradientRow),
       ]),
       rest === 0 ? [] : blockOfRows(rest),
     ];

@@ -14,9 +14,12 @@
  *     dM = A dy A^T     dU[i] += V[i]^T dM[i]     dw = G^T dU G
  *
  * Layout: V[36][tiles][C] and M[36][tiles][K], the planes 64 bytes further apart
- * than their size, so that a tile's 36 stores do not meet in one cache set;
- * U[36][K/16][C/4][4][16], the stream that the direct kernel reads for a 1x1
+ * than their size, so that a tile's 36 stores do not meet in one cache set, as are
+ * those of U and dU; U[36][K/16][C/4][4][16], the stream that the direct kernel reads for a 1x1
  * convolution, which is what each matrix product is; dU[36][C][K].
+ *
+ * Tiles take an image's lines in an order that no processor foresees: an image that comes
+ * from memory is fetched first, by `fetchKernel` in `_emitter.ts`, which is twice as fast.
  *
  * The transforms work on 4 channels at a time, 36 vectors in local variables;
  * V8 keeps what fits in registers and the rest on its stack, which is cheaper
@@ -27,6 +30,7 @@ import {
   advance,
   call,
   type Code,
+  fillZero,
   float4,
   type FunctionBuilder,
   type FunctionReference,
@@ -44,7 +48,7 @@ import {
   sub,
 } from "../assembler.ts";
 import { convolutionKernel, range, TILE_CHANNELS, transposed } from "./convolution.ts";
-import type { ImageShape } from "./normalise.ts";
+import { type ImageShape, loadMaskCoefficients, type MaskParts, maskVector } from "./normalise.ts";
 import { weightGradientKernel } from "./weight_gradient.ts";
 
 /** Places of a transformed tile. */
@@ -197,32 +201,39 @@ function transform2d(
   ];
 }
 
-/** Visits tiles: `image` points at a tile's first pixel, `plane` at its place in plane 0. */
+/**
+ * Visits tiles: each of `images` points at a tile's first pixel, `plane` at its place in
+ * plane 0, and each of `channelwise` at the first of the tile's channels.
+ */
 function forTiles(
   f: FunctionBuilder,
   { height, width, channels }: ImageShape,
-  image: Local,
+  images: readonly Local[],
   plane: Local,
   row: number,
-  body: (pixel: Local, place: Local) => Code,
+  body: (place: Local, pixels: readonly Local[], channels: readonly Local[]) => Code,
+  channelwise: readonly Local[] = [],
 ): Code {
-  const [y, x, vector] = [f.i32(), f.i32(), f.i32()];
-  const [line, pixel, place] = [f.i32(), f.i32(), f.i32()];
+  const [y, x, vector, place] = [f.i32(), f.i32(), f.i32(), f.i32()];
+  const [lines, pixels] = [images.map(() => f.i32()), images.map(() => f.i32())];
+  const vectors = channelwise.map(() => f.i32());
+  const all = (to: readonly Local[], from: readonly Local[]) =>
+    to.map((local, i) => set(local, get(from[i])));
   return [
-    set(line, get(image)),
+    all(lines, images),
     set(place, get(plane)),
     repeat(y, height / OUTPUT_TILE, [
-      set(pixel, get(line)),
+      all(pixels, lines),
       repeat(x, width / OUTPUT_TILE, [
+        all(vectors, channelwise),
         repeat(vector, channels / 4, [
-          body(pixel, place),
-          advance(pixel, 16),
-          advance(place, 16),
+          body(place, pixels, vectors),
+          [place, ...pixels, ...vectors].map((pointer) => advance(pointer, 16)),
         ]),
         // From the end of one pixel's channels to the next tile's first pixel.
-        advance(pixel, (OUTPUT_TILE - 1) * channels * 4),
+        pixels.map((pixel) => advance(pixel, (OUTPUT_TILE - 1) * channels * 4)),
       ]),
-      advance(line, OUTPUT_TILE * row),
+      lines.map((line) => advance(line, OUTPUT_TILE * row)),
     ]),
   ];
 }
@@ -244,7 +255,7 @@ export function inputTransformKernel(
     name,
     ["i32", "i32"],
     (f, x, v) =>
-      forTiles(f, shape, x, v, row, (pixel, place) =>
+      forTiles(f, shape, [x], v, row, (place, [pixel]) =>
         transform2d(
           f,
           multiplyAdd,
@@ -272,7 +283,7 @@ export function outputTransformKernel(
     name,
     ["i32", "i32"],
     (f, m, y) =>
-      forTiles(f, shape, y, m, row, (pixel, place) =>
+      forTiles(f, shape, [y], m, row, (place, [pixel]) =>
         transform2d(
           f,
           multiplyAdd,
@@ -286,6 +297,60 @@ export function outputTransformKernel(
           },
         )),
   );
+}
+
+/**
+ * Kernel (M, dx, y, z, partials, coefficients): one image's input gradient as
+ * {@linkcode outputTransformKernel} makes it, masked and summed up as `maskKernel` in
+ * `normalise.ts` does, while it is in registers. A tile's sums are added to the image's.
+ */
+export function maskedOutputTransformKernel(
+  module: Module,
+  multiplyAdd: MultiplyAdd,
+  shape: ImageShape,
+  tiles: number,
+  accumulate: boolean,
+  parts: MaskParts,
+): FunctionReference {
+  const name = `winograd masked output ${JSON.stringify([shape, tiles, accumulate, parts])}`;
+  const { channels } = shape;
+  const plane = planeBytes(tiles, channels);
+  const row = shape.width * channels * 4;
+  const types = Array<"i32">(6).fill("i32");
+  return module.function(name, types, (f, m, dx, y, z, partials, coefficients) => {
+    const [gradient, mean, scale, shift, sum, product] = f.vectors(6);
+    return [
+      fillZero(partials, int(2 * channels * 4)),
+      forTiles(f, shape, [dx, y, z], m, row, (place, [to, output, input], [partial, layer]) => [
+        loadMaskCoefficients(parts, channels, { mean, scale, shift }, layer),
+        set(sum, load(partial)),
+        set(product, load(partial, channels * 4)),
+        transform2d(
+          f,
+          multiplyAdd,
+          toOutputs,
+          INPUT_TILE,
+          OUTPUT_TILE,
+          (i, j) => load(place, (i * INPUT_TILE + j) * plane),
+          (i, j, value) => {
+            const offset = i * row + j * channels * 4;
+            return [
+              set(gradient, accumulate ? add(load(to, offset), value) : value),
+              maskVector(multiplyAdd, parts, {
+                gradient,
+                y: load(output, offset),
+                z: load(input, offset),
+                ...{ mean, scale, shift, sum, product },
+              }),
+              store(to, get(gradient), offset),
+            ];
+          },
+        ),
+        store(partial, get(sum)),
+        store(partial, get(product), channels * 4),
+      ], [partials, coefficients]),
+    ];
+  });
 }
 
 /** Kernel (dy, dM): one image's output gradient, with rows `row` bytes apart. */
@@ -302,7 +367,7 @@ export function gradientTransformKernel(
     name,
     ["i32", "i32"],
     (f, dy, dm) =>
-      forTiles(f, shape, dy, dm, row, (pixel, place) =>
+      forTiles(f, shape, [dy], dm, row, (place, [pixel]) =>
         transform2d(
           f,
           multiplyAdd,
@@ -313,6 +378,11 @@ export function gradientTransformKernel(
           (i, j, value) => store(place, value, (i * INPUT_TILE + j) * plane),
         )),
   );
+}
+
+/** Bytes from one of the 36 planes of U or dU to the next: not a power of two either. */
+export function weightPlaneBytes(channels: number, filters: number): number {
+  return channels * filters * 4 + 64;
 }
 
 /** Kernel (V, M, U): M[i] = V[i] U[i] for the 36 places, over all tiles. */
@@ -343,7 +413,7 @@ export function productsKernel(
       call(product, get(v), get(m), get(u), int(0)),
       advance(v, planeBytes(tiles, channels)),
       advance(m, planeBytes(tiles, filters)),
-      advance(u, channels * filters * 4),
+      advance(u, weightPlaneBytes(channels, filters)),
     ]);
   });
 }
@@ -375,7 +445,7 @@ export function gradientProductsKernel(
       call(product, get(v), get(dm), get(du)),
       advance(v, planeBytes(tiles, channels)),
       advance(dm, planeBytes(tiles, filters)),
-      advance(du, channels * filters * 4),
+      advance(du, weightPlaneBytes(channels, filters)),
     ]);
   });
 }
@@ -389,6 +459,7 @@ export function packForwardWinogradKernel(
 ): FunctionReference {
   const name = `winograd pack forward ${channels} ${filters}`;
   const plane = channels * filters * 4;
+  const packedPlane = weightPlaneBytes(channels, filters);
   return module.function(name, ["i32", "i32"], (f, master, packed) => {
     const [block, channel] = [f.i32(), f.i32()];
     // The stream of a plane: blocks of 16 filters, then channels, then the 16.
@@ -403,7 +474,7 @@ export function packForwardWinogradKernel(
               3,
               INPUT_TILE,
               (i, j) => load(master, (i * 3 + j) * plane + 16 * v),
-              (i, j, value) => store(packed, value, (i * INPUT_TILE + j) * plane + 16 * v),
+              (i, j, value) => store(packed, value, (i * INPUT_TILE + j) * packedPlane + 16 * v),
             )
           ),
           advance(master, filters * 4),
@@ -428,6 +499,7 @@ export function packBackwardWinogradKernel(
 ): FunctionReference {
   const name = `winograd pack backward ${channels} ${filters}`;
   const plane = channels * filters * 4;
+  const packedPlane = weightPlaneBytes(channels, filters);
   return module.function(name, ["i32", "i32"], (f, master, packed) => {
     const [block, row, channel, from] = [f.i32(), f.i32(), f.i32(), f.i32()];
     const rows = f.vectors(4);
@@ -452,7 +524,7 @@ export function packBackwardWinogradKernel(
                   ];
                 },
                 (i, j, value) =>
-                  store(packed, value, (i * INPUT_TILE + j) * plane + 16 * vectors * k),
+                  store(packed, value, (i * INPUT_TILE + j) * packedPlane + 16 * vectors * k),
               )
             ),
             advance(from, 4 * filters * 4),
@@ -480,6 +552,7 @@ export function weightGradientTransformKernel(
 ): FunctionReference {
   const name = `winograd weight gradient ${channels} ${filters}`;
   const plane = channels * filters * 4;
+  const placePlane = weightPlaneBytes(channels, filters);
   return module.function(name, ["i32", "i32"], (f, du, dw) => {
     const i = f.i32();
     return repeat(i, channels * filters / 4, [
@@ -489,13 +562,13 @@ export function weightGradientTransformKernel(
         placesToWeights,
         INPUT_TILE,
         3,
-        (i, j) => load(du, (i * INPUT_TILE + j) * plane),
+        (i, j) => load(du, (i * INPUT_TILE + j) * placePlane),
         (i, j, value) => {
           const offset = (i * 3 + j) * plane;
           return store(dw, add(load(dw, offset), value), offset);
         },
       ),
-      range(PLACES).map((place) => store(du, float4(0), place * plane)),
+      range(PLACES).map((place) => store(du, float4(0), place * placePlane)),
       advance(du, 16),
       advance(dw, 16),
     ]);

@@ -15,8 +15,11 @@ import type { ImageSample, LayerStatistics } from "./events.ts";
 
 /** Images in the augmented sample and among the worst mistakes. */
 const SHOWN = 32;
-/** Training images on which the layer responses are measured. */
-const RESPONSE_IMAGES = 128;
+/**
+ * Training images on which the layer responses are measured: few, since the
+ * engine that measures them takes its memory beside the training's.
+ */
+const RESPONSE_IMAGES = 64;
 
 /** `label,prediction`, one row an image. */
 export function predictionsCsv(labels: Uint8Array, predictions: Uint8Array): string {

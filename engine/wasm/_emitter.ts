@@ -6,7 +6,7 @@ import type { EngineOptions } from "../engine.ts";
 import type { PlanTensor } from "../plan.ts";
 import { CONTROL } from "./_control.ts";
 import type { Layout } from "./_layout.ts";
-import type { Clock, KernelGroup } from "./_profile.ts";
+import type { Clock, KernelGroup } from "./_clock.ts";
 import {
   advance,
   call,

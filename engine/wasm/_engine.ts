@@ -28,7 +28,7 @@ import type { PlanTensor } from "../plan.ts";
 import { hasRelaxedSimd, Module, plainMultiplyAdd, relaxedMultiplyAdd } from "./assembler.ts";
 import { CONTROL } from "./_control.ts";
 import { EVALUATION_IMAGES, largestBatch, type Layout, layOut } from "./_layout.ts";
-import type { Clock } from "./_profile.ts";
+import type { Clock } from "./_clock.ts";
 import { COMMANDS, emitProgram } from "./_program.ts";
 import { Threads } from "./_threads.ts";
 import { PLAN_WORDS } from "./kernels/input.ts";

@@ -2,7 +2,8 @@ import { assert, assertEquals } from "@std/assert";
 import { architecture } from "../../resnet/architectures.ts";
 import { initialise, zeros } from "../../resnet/mod.ts";
 import type { ByteImages } from "../engine.ts";
-import { Clock, profileStep } from "./_profile.ts";
+import { Clock } from "./_clock.ts";
+import { profileStep } from "./_profile.ts";
 
 Deno.test("a clock adds the time between laps to the counter that ends it", () => {
   const times = [10, 13, 14, 16, 21, 30];

@@ -5,7 +5,8 @@
 import type { Engine, EngineFactory, EngineOptions } from "../engine.ts";
 import { WasmEngine } from "./_engine.ts";
 
-export { type GroupProfile, type KernelGroup, profileStep, type StepProfile } from "./_profile.ts";
+export type { GroupProfile, KernelGroup } from "./_clock.ts";
+export { profileStep, type StepProfile } from "./_profile.ts";
 
 const NAME = "wasm";
 

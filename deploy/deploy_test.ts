@@ -154,7 +154,7 @@ Deno.test("every job has the one volume, and writes below it", () => {
     .parse(MANIFESTS.volume);
   for (const [name, { volumes, containers: [{ args }] }] of Object.entries(JOBS)) {
     assertEquals(volumes[0].persistentVolumeClaim?.claimName, metadata.name, name);
-    assertMatch(flag(args, "out") ?? args.at(-1)!, /^\/work\//, name);
+    assertMatch(flag(args, "out") ?? args.at(-1)!, /^\/jobs\//, name);
   }
 });
 

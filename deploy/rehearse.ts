@@ -1,7 +1,7 @@
 /**
  * Takes the Dockerfile's steps in a plain root folder, where no container engine
  * is at hand, then runs the image's program as a cluster would: as the image's
- * user, with a root that is read-only but for /tmp and /work.
+ * user, with a root that is read-only but for /tmp and /jobs.
  *
  * `sudo deno run -A deploy/rehearse.ts --folder /tmp/image -- summary --arch resnet20`
  *
@@ -22,7 +22,7 @@ const USAGE = `usage: deno run -A deploy/rehearse.ts --folder FOLDER [--build-ar
   --folder        where the root folders are made; emptied first
   --build-arg     as docker build takes it
   --certificates  PEM file of authorities to trust while building, behind a proxy of your own
-  --work          what stands for the volume at /work; FOLDER/work by default
+  --work          what stands for the volume at /jobs; FOLDER/work by default
   ARGUMENTS       in the place of the image's CMD`;
 
 /** What the stages leave: the root folder and how its program is run. */
@@ -192,7 +192,7 @@ if (import.meta.main) {
   const command = flags["--"]?.length ? flags["--"] as string[] : image.command;
   console.log(`--- ${[...image.entrypoint, ...command].join(" ")}`);
   await inside(image, [...image.entrypoint, ...command], {
-    mounts: `mount --bind "${work}" "${image.root}/work"; mount -t tmpfs tmpfs "${image.root}/tmp"
+    mounts: `mount --bind "${work}" "${image.root}/jobs"; mount -t tmpfs tmpfs "${image.root}/tmp"
 mount -o remount,bind,ro "${image.root}"`,
   });
 }

@@ -429,9 +429,7 @@ export class WebGpuEngine implements Engine {
   }
 
   #requireUsable(what: string): void {
-    if (this.#unusable !== undefined) {
-      throw new EngineError(`${what}: this engine can't be used any more: ${this.#unusable}`);
-    }
+    if (this.#unusable !== undefined) throw this.#failure(what);
   }
 
   #requireData(what: string): Readonly<Record<"train" | "test", LoadedSet>> {

@@ -177,6 +177,7 @@ async function peaks({ data, threads, peer }: {
 }): Promise<Part> {
   const folder = await Deno.makeTempDir({ prefix: "memory_" });
   const rows: { name: string; images: string; bytes: number; peerBytes?: number }[] = [];
+  const { lastLine: v8Flags } = await runChild("deno", ["task", "-q", "v8-flags"]);
   let runs = 0;
   try {
     for (const path of data === undefined ? [undefined] : [undefined, data]) {
@@ -186,7 +187,8 @@ async function peaks({ data, threads, peer }: {
           ...{ data: path, out: join(folder, `${runs++}`) },
         });
         const { lastLine } = await runChild("deno", [
-          ...["run", "-q", "--preload=bench/_peak_memory.ts", "-P=train", "cli/train.ts"],
+          ...["run", "-q", `--v8-flags=${v8Flags}`, "--preload=bench/_peak_memory.ts"],
+          ...["-P=train", "cli/train.ts"],
           ...["--engine", "wasm", ...trainArguments(settings())],
         ]);
         const peerBytes = peer === "none" ? undefined : JSON.parse(

@@ -3,8 +3,8 @@
  * PyTorch are there, of PyTorch on the same device, in turn within one run:
  * machines are noisy, and a ratio of neighbours holds where times do not.
  *
- * On a GPU steps are queued in bursts, as in a training, and a burst's time is
- * divided by its steps.
+ * Steps come in bursts, as in a training: on a GPU they are queued, on a CPU the first one
+ * finds caches full of another's data. A burst's time is divided by its steps.
  *
  * `deno task bench --arch resnet20,resnet32 --rounds 10`
  * `deno task bench --engine webgpu --peer cuda`
@@ -22,11 +22,14 @@ import {
   pytorchContender,
 } from "./_pytorch.ts";
 import { wasmProfileText } from "./_wasm_profile.ts";
+import { joinedVectors } from "../engine/wasm/_vectors.ts";
 import { peakMultiplyAdds, peakOfGpu } from "./peak.ts";
 import { median, timeInTurn } from "./_rounds.ts";
 
-/** A burst on a GPU is about as long as this, in milliseconds. */
-const BURST_MILLISECONDS = 100;
+/** A burst is about as long as this, in milliseconds. */
+const BURST = { gpu: 100, cpu: 500 };
+/** Who takes longer for a first step, which compiles and allocates, has bursts of one. */
+const SLOW_MILLISECONDS = 5000;
 /** Rounds that are not counted: caches, clocks and compilers settle. */
 const WARM_UP_ROUNDS = 2;
 /** A contender that has taken as long sits out further rounds: plain JavaScript takes minutes. */
@@ -42,7 +45,7 @@ const FLAGS = {
   convolution: list("how wasm computes 3x3 convolutions; winograd by default", ALGORITHMS),
   batch: integer("images in a batch; 128 by default", 1),
   rounds: integer("timed rounds; 7 by default", 1),
-  burst: integer("steps queued at a time; 1 by default, on a GPU about 100 ms of them", 1),
+  burst: integer("steps at a time; by default half a second of them, on a GPU 100 ms", 1),
   evaluate: integer("images of one evaluation; 2,000 by default, 0 for none", 0),
   threads: integer("CPU threads of every contender; all cores by default", 1, 1024),
   peer: choice(["cpu", "cuda", "mps", "none"], "where PyTorch computes; cpu by default"),
@@ -137,14 +140,14 @@ function speedUps(rows: readonly Row[]): string {
   ).join("");
 }
 
-/** Steps that fill a burst; the first few, which compile and allocate, are not counted. */
+/** Steps that fill a burst; the first few are not counted. */
 async function burstOf(contender: Contender, asked: number | undefined): Promise<number> {
   if (asked !== undefined) return asked;
-  if (!contender.queues) return 1;
-  await contender.train(2);
+  if (await contender.train(1) > SLOW_MILLISECONDS) return 1;
+  await contender.train(1);
   const steps = 4;
   const step = await contender.train(steps) / steps;
-  return Math.max(1, Math.round(BURST_MILLISECONDS / step));
+  return Math.max(1, Math.round(BURST[contender.queues ? "gpu" : "cpu"] / step));
 }
 
 /** Starts the peers; those that can't run here are reported with their reason. */
@@ -243,7 +246,7 @@ async function bench(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
   say(
     `${threads} threads; batch ${batch}; one core's measured peak: ${
       (peak / 1e9).toFixed(1)
-    } GFLOP/s in 128-bit multiply-adds`,
+    } GFLOP/s in ${128 * joinedVectors()}-bit multiply-adds`,
   );
   const results: Record<string, unknown>[] = [];
   for (const arch of flags.arch ?? ["resnet20", "resnet32"]) {

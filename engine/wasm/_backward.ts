@@ -458,7 +458,9 @@ export class Backward {
       return (frame: Frame) =>
         call(kernel, gradient(frame), iadd(to(frame), int(offset)), int(parity.weights), int(0));
     });
+    const fetch = fetchKernel(this.emitter.module, input);
     return (frame) => [
+      call(fetch, to(frame)),
       complete || accumulate ? [] : fillZero(to(frame), int(input.height * row)),
       calls.map((code) => code(frame)),
     ];

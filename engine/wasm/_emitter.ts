@@ -82,18 +82,23 @@ export class Emitter {
     return [code, call(lap, int(clock.counter(group, operations)))];
   }
 
-  /** A function (thread): `before` once, `work` on the thread's images, `after` once. */
+  /**
+   * A function (thread): `before` once, `work` on the thread's images, `after` once.
+   *
+   * @param backwards From the last image to the first.
+   */
   overImages(
     name: string,
     before: readonly ImageCode[],
     work: readonly Work[],
     after: readonly ImageCode[] = [],
+    backwards = false,
   ): FunctionReference {
     const { layout } = this;
     const step = Math.max(1, ...work.map((part) => typeof part === "function" ? 1 : part.images));
     return this.module.function(name, ["i32"], (f, thread) => {
       const [image, block, scratch, coefficients, storage] = range(5).map(() => f.i32());
-      const [end, blockEnd, group, groupEnd] = range(4).map(() => f.i32());
+      const [first, end, lastBlock, turn, blockEnd, group, groupEnd] = range(7).map(() => f.i32());
       const frame = { thread, image, block, group, scratch, coefficients, storage };
       const own = (local: Local, base: number, stride: number) =>
         set(local, iadd(int(base), imul(thread, int(stride))));
@@ -128,8 +133,12 @@ export class Emitter {
         own(storage, layout.inferenceStorage, layout.inferenceStride * layout.inferenceImages),
         before.map((code) => code(frame)),
         work.length === 0 ? [] : [
+          set(first, share(get(thread))),
           set(end, share(iadd(thread, int(1)))),
-          forRange(block, share(get(thread)), end, step, [
+          set(lastBlock, isub(isub(end, first), int(1))),
+          set(lastBlock, iadd(first, imul(idiv(lastBlock, int(step)), int(step)))),
+          forRange(turn, get(first), end, step, [
+            set(block, backwards ? iadd(first, isub(lastBlock, turn)) : get(turn)),
             set(blockEnd, minimum(iadd(block, int(step)), end)),
             loops,
           ]),
@@ -226,7 +235,11 @@ export class Segments {
     if (this.#work.length > 0 || this.#start.length > 0) {
       const last = [...this.#last, ...(ends ? [() => call(this.barrier)] : [])];
       const name = `${this.name} ${this.functions.length}`;
-      this.functions.push(this.emitter.overImages(name, this.#start, this.#work, last));
+      // To and fro: the images that come first are those that the segment before left in cache.
+      const backwards = this.functions.length % 2 === 1;
+      this.functions.push(
+        this.emitter.overImages(name, this.#start, this.#work, last, backwards),
+      );
     }
     this.#start = this.#pending.map(({ code }) => code);
     this.#work = [];

@@ -25,12 +25,19 @@ import {
   type TrainingState,
 } from "../engine.ts";
 import type { PlanTensor } from "../plan.ts";
-import { hasRelaxedSimd, Module, plainMultiplyAdd, relaxedMultiplyAdd } from "./assembler.ts";
+import {
+  hasRelaxedSimd,
+  MAXIMUM_PAGES,
+  Module,
+  plainMultiplyAdd,
+  relaxedMultiplyAdd,
+} from "./assembler.ts";
 import { CONTROL } from "./_control.ts";
 import { EVALUATION_IMAGES, largestBatch, type Layout, layOut } from "./_layout.ts";
 import type { Clock } from "./_clock.ts";
 import { COMMANDS, emitProgram } from "./_program.ts";
 import { Threads } from "./_threads.ts";
+import { joinedVectors } from "./_vectors.ts";
 import { PLAN_WORDS } from "./kernels/input.ts";
 import { LOSS_BYTES } from "./kernels/loss.ts";
 
@@ -47,6 +54,8 @@ interface StoredImages {
 /** What a machine offers; tests take parts of it away. */
 export interface Machine {
   readonly relaxedSimd: boolean;
+  /** See `_vectors.ts`. */
+  readonly joinedVectors: 1 | 2;
   readonly cores: number;
   readonly startThreads: typeof Threads.start;
 }
@@ -54,6 +63,7 @@ export interface Machine {
 function thisMachine(): Machine {
   return {
     relaxedSimd: hasRelaxedSimd(),
+    joinedVectors: joinedVectors(),
     cores: navigator.hardwareConcurrency,
     startThreads: Threads.start,
   };
@@ -75,7 +85,7 @@ async function start(
   const layout = layOut(options, count);
   if (layout.end > LARGEST_NETWORK) throw tooLarge(options, count, layout.end);
   const pages = Math.ceil(layout.end / PAGE);
-  const module = new Module(pages);
+  const module = new Module(pages, MAXIMUM_PAGES, machine.joinedVectors);
   const math = {
     exp: module.import("exp", ["f64"], "f64"),
     log: module.import("log", ["f64"], "f64"),
@@ -126,7 +136,8 @@ export class WasmEngine implements Engine {
     clock?: Clock,
   ): Promise<WasmEngine> {
     checkOptions(options);
-    const { relaxedSimd, cores } = machine;
+    const { relaxedSimd, joinedVectors, cores } = machine;
+    const vectorBits = 128 * joinedVectors;
     const lost = relaxedSimd ? [] : ["no relaxed SIMD: a multiply-add takes two instructions"];
     let started: Started;
     try {
@@ -137,13 +148,16 @@ export class WasmEngine implements Engine {
       started = await start(options, 1, machine, clock);
     }
     const { threads } = started.layout;
-    const summary = `WebAssembly SIMD, ${threads} thread${threads === 1 ? "" : "s"} of the CPU`;
+    const summary = `WebAssembly SIMD in ${vectorBits}-bit registers, ${threads} thread${
+      threads === 1 ? "" : "s"
+    } of the CPU`;
     const device = {
       summary: [summary, ...lost].join("; "),
       details: {
         threads,
         cores,
         relaxedSimd,
+        vectorBits,
         convolution: options.convolution ?? "winograd",
         architecture: Deno.build.arch,
         system: Deno.build.os,
@@ -228,12 +242,7 @@ export class WasmEngine implements Engine {
     this.#setBatch(train, plan);
     this.#control({ images, inference: 0, updateRunning: 1, inputGradient: 0 });
     this.#floats(CONTROL.learningRate, 1)[0] = learningRate;
-    this.#run(COMMANDS.input);
-    this.#run(COMMANDS.forward);
-    this.#run(COMMANDS.loss);
-    this.#run(COMMANDS.backward);
-    this.#run(COMMANDS.update);
-    this.#run(COMMANDS.pack);
+    this.#run(COMMANDS.step);
     this.#iteration++;
     const { loss, errors } = this.#losses(images);
     this.#metrics.push({ iteration: this.#iteration, learningRate, images, loss, errors });

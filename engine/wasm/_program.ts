@@ -59,7 +59,8 @@ export const COMMANDS = {
   forward: 3,
   loss: 4,
   backward: 5,
-  update: 6,
+  /** All of a training step: input to update, and the weights packed. */
+  step: 6,
   evaluate: 7,
 } as const;
 
@@ -79,25 +80,37 @@ export function emitProgram(
   const forward = new Forward(emitter);
   const backward = new Backward(emitter, forward);
   const barrier = barrierFunction(emitter);
-  const programs: [number, FunctionReference[]][] = [
-    [COMMANDS.pack, [pack(emitter)]],
-    [COMMANDS.input, input(emitter)],
-    [COMMANDS.forward, forward.training(barrier)],
-    [COMMANDS.loss, loss(emitter, math)],
-    [COMMANDS.backward, backward.training(barrier)],
-    [COMMANDS.update, [update(emitter)]],
-    [COMMANDS.evaluate, [evaluate(emitter, forward)]],
-  ];
-  const run = module.function(
-    "run",
-    ["i32"],
-    (_, thread) =>
-      programs.map(([command, functions]) =>
-        when(equal(loadInt(int(CONTROL.command)), int(command)), [
-          functions.map((part) => call(part, get(thread))),
-        ])
+  const programs = {
+    pack: [pack(emitter)],
+    input: input(emitter),
+    forward: forward.training(barrier),
+    loss: loss(emitter, math),
+    backward: backward.training(barrier),
+    evaluate: [evaluate(emitter, forward)],
+  };
+  const updated = update(emitter);
+  const run = module.function("run", ["i32"], (_, thread) => {
+    const asked = (command: number) => equal(loadInt(int(CONTROL.command)), int(command));
+    const calls = (functions: readonly FunctionReference[]) =>
+      functions.map((part) => call(part, get(thread)));
+    const { pack, input, forward, loss, backward } = programs;
+    return [
+      Object.entries(programs).map(([name, functions]) =>
+        when(asked(COMMANDS[name as keyof typeof programs]), calls(functions))
       ),
-  );
+      when(asked(COMMANDS.step), [
+        calls([...input, ...forward]),
+        // All have read the forward sums of all images, whose place the backward sums take.
+        call(barrier),
+        calls([...loss, ...backward]),
+        // All gradients are there, and then all weights.
+        call(barrier),
+        call(updated, get(thread)),
+        call(barrier),
+        calls(pack),
+      ]),
+    ];
+  });
   // The main thread: lets the others start, works as one of them, waits for all.
   module.function("command", ["i32"], (_, command) => [
     storeInt(int(CONTROL.command), get(command)),

@@ -50,8 +50,12 @@ export class Module {
   readonly #pages: number;
   readonly #maximum: number;
 
-  /** @param pages 64 KiB pages that the memory has at the start. */
-  constructor(pages: number, maximum = MAXIMUM_PAGES) {
+  /**
+   * @param pages 64 KiB pages that the memory has at the start.
+   * @param joined Neighbouring vectors that become one register: 2 where V8 joins them to 256
+   * bits. Kernels then work on so many at a time, and have as many registers for each.
+   */
+  constructor(pages: number, maximum = MAXIMUM_PAGES, readonly joined: 1 | 2 = 1) {
     this.#pages = pages;
     this.#maximum = maximum;
   }
@@ -292,6 +296,15 @@ export const ddiv = (a: Code, b: Code): Code => [a, b, 0xa3];
 export const doubleOfFloat = (a: Code): Code => [a, 0xbb];
 export const doubleOfInt = (a: Code): Code => [a, 0xb8];
 export const floatOfDouble = (a: Code): Code => [a, 0xb6];
+
+/**
+ * The statements of several bodies of equal length in turn: all first ones, all second ones.
+ * V8 joins vectors whose code is the same and has nothing between that may not change places,
+ * such as a store and a load.
+ */
+export function inTurn(bodies: readonly (readonly Code[])[]): Code {
+  return bodies[0].map((_, i) => bodies.map((body) => body[i]));
+}
 
 // Control.
 

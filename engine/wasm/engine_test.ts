@@ -1,81 +1,20 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { RandomStream } from "../../random/philox.ts";
 import { architecture } from "../../resnet/architectures.ts";
-import { buildGraph, parametersOf, sizeOf } from "../../resnet/graph.ts";
-import { type Engine, EngineError, type EngineOptions, type TrainingState } from "../engine.ts";
+import { buildGraph } from "../../resnet/graph.ts";
+import { initialise, zeros } from "../../resnet/initialise.ts";
+import { EngineError } from "../engine.ts";
+import { bits, options, train } from "./_bits_fixture.ts";
 import { type Machine, WasmEngine } from "./_engine.ts";
 import { hasRelaxedSimd } from "./assembler.ts";
 import { Threads } from "./_threads.ts";
 
-const graph = architecture("resnet8", { inputShape: [8, 8, 3] });
-const options: EngineOptions = {
-  graph,
-  batchSize: 5,
-  sgd: { momentum: 0.9, nesterov: false, weightDecay: 1e-4, decayed: "all" },
-  batchNorm: { epsilon: 1e-5, momentum: 0.1 },
-  cropPadding: 4,
-};
 const machine: Machine = {
   relaxedSimd: hasRelaxedSimd(),
+  joinedVectors: 1,
   cores: 2,
   startThreads: Threads.start,
 };
-
-function randomState(): TrainingState {
-  const random = new RandomStream(1, "probe", 0);
-  const tensor = (shape: readonly number[], value: () => number) => ({
-    shape,
-    data: new Float32Array(sizeOf(shape)).map(value),
-  });
-  const all = parametersOf(graph);
-  return {
-    iteration: 0,
-    weights: new Map(all.map(({ name, shape, role }) => [
-      name,
-      tensor(
-        shape,
-        () => role === "bn-scale" || role === "bn-variance" ? 1 : 0.2 * random.normal(),
-      ),
-    ])),
-    momentum: new Map(
-      all.filter(({ trainable }) => trainable)
-        .map(({ name, shape }) => [name, tensor(shape, () => 0)]),
-    ),
-  };
-}
-
-/** Three steps on five random images; the weights afterwards. */
-async function train(engine: Engine): Promise<Float32Array> {
-  const random = new RandomStream(2, "probe", 0);
-  const images = {
-    count: 5,
-    height: 8,
-    width: 8,
-    channels: 3,
-    classes: 10,
-    pixels: new Uint8Array(5 * 192).map(() => random.below(256)),
-    labels: new Uint8Array(5).map(() => random.below(10)),
-  };
-  const normalisation = {
-    scale: 1 / 255,
-    mean: new Float32Array(192).fill(0.5),
-    std: new Float32Array(3).fill(1),
-    beforePadding: true,
-  };
-  await engine.load({ train: images, test: images, normalisation });
-  await engine.importState(randomState());
-  const crop = new Uint8Array([4, 3, 5, 0, 8]);
-  const flip = new Uint8Array([0, 1, 0, 1, 0]);
-  for (let step = 0; step < 3; step++) {
-    engine.step(
-      { indices: new Uint32Array([0, 1, 2, 3, 4]), cropY: crop, cropX: crop, flip },
-      0.01,
-    );
-  }
-  const { weights } = await engine.exportState();
-  engine.dispose();
-  return Float32Array.from([...weights.values()].flatMap(({ data }) => [...data]));
-}
 
 function relativeDifference(a: Float32Array, b: Float32Array): number {
   const square = (values: Float32Array) => values.reduce((sum, x) => sum + x * x, 0);
@@ -91,6 +30,79 @@ Deno.test("any number of threads computes the same up to rounding, each repeatab
     const difference = relativeDifference(many, one);
     assert(difference < 1e-4, `${threads} threads against one: ${difference}`);
   }
+});
+
+Deno.test("kernels for joined vectors compute the same bits", async () => {
+  for (const convolution of ["winograd", "direct"] as const) {
+    const create = (joinedVectors: Machine["joinedVectors"]) =>
+      WasmEngine.create("wasm", { ...options, convolution }, { ...machine, joinedVectors });
+    const [one, two] = [await create(1), await create(2)];
+    assertEquals([one, two].map(({ device }) => device.details.vectorBits), [128, 256]);
+    assertEquals(await train(two), await train(one), convolution);
+  }
+});
+
+Deno.test("kernels for joined vectors end where channels and pixels do", async () => {
+  // Vectors of channels and pixels of a row that are not multiples of what a tile takes.
+  for (const [size, channels, filters] of [[8, 20, 28], [12, 16, 36], [5, 12, 20]]) {
+    const graph = buildGraph("odd channels", [size, size, channels], [
+      {
+        kind: "convolution",
+        name: "conv",
+        input: "input",
+        filters,
+        kernel: 3,
+        stride: 1,
+        padding: 1,
+        bias: false,
+      },
+      { kind: "batch-norm", name: "bn", input: "conv" },
+      {
+        kind: "relu",
+        name: "relu",
+        input: "bn",
+      },
+    ]);
+    const random = new RandomStream(5, "probe", 0);
+    const normal = (length: number) => new Float32Array(length).map(() => random.normal());
+    const images = 3;
+    const probe = {
+      mode: "training",
+      images,
+      input: normal(images * size * size * channels),
+      upstream: normal(images * size * size * filters),
+    } as const;
+    const state = { iteration: 0, weights: initialise(graph, 0, "in"), momentum: zeros(graph) };
+    const [one, two] = await Promise.all(([1, 2] as const).map(async (joinedVectors) => {
+      const engine = await WasmEngine.create(
+        "wasm",
+        { ...options, graph, batchSize: images },
+        { ...machine, joinedVectors },
+      );
+      await engine.importState(state);
+      const result = await engine.probe(probe);
+      engine.dispose();
+      return result;
+    }));
+    assertEquals(two, one, `${channels} to ${filters} channels`);
+  }
+});
+
+Deno.test("V8 joins vectors of the kernels, and the bits stay the same", async () => {
+  const run = async (...args: string[]) => {
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args }).output();
+    assertEquals(code, 0, new TextDecoder().decode(stderr));
+    return new TextDecoder().decode(stdout).trim();
+  };
+  const flags = [await run("task", "-q", "v8-flags")];
+  const joins = flags[0].includes("revectorize");
+  // Without its first compiler, V8 optimises code that runs as briefly as here.
+  if (joins) flags.push("--no-liftoff", "--trace-wasm-revectorize");
+  const script = new URL("_bits_fixture.ts", import.meta.url).href;
+  const said = await run("run", "-q", "--no-prompt", `--v8-flags=${flags.join()}`, script);
+  assertEquals(JSON.parse(said.slice(said.lastIndexOf("\n") + 1)), await bits());
+  // Where the processor has no 256-bit registers V8 does not begin.
+  if (said.includes("Begin revec function")) assertStringIncludes(said, "PackNode");
 });
 
 Deno.test("without relaxed SIMD the engine runs, agrees, and says what it lost", async () => {

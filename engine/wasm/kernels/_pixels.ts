@@ -11,6 +11,7 @@ import {
   type Code,
   type FunctionBuilder,
   get,
+  inTurn,
   type Local,
   repeat,
   set,
@@ -75,4 +76,18 @@ export function forPixels(
       streams.map(({ row, pixel }, i) => advance(pointers[i], row - width * pixel)),
     ]),
   ];
+}
+
+/**
+ * The bodies of a pixel's vectors, two in turn, each with the side of the pair that it is on:
+ * so two neighbours may be joined.
+ */
+export function inPairs(
+  vectors: readonly number[],
+  body: (vector: number, side: number) => readonly Code[],
+): Code {
+  const firsts = vectors.filter((_, i) => i % 2 === 0);
+  return firsts.map((first) =>
+    inTurn([first, first + 1].filter((v) => v < vectors.length).map((v, side) => body(v, side)))
+  );
 }

@@ -19,7 +19,8 @@
  * input channels, one load a pixel; each lane is duplicated into a vector and
  * multiplied with 4 vectors of weights: 18 loads and 8 shuffles for 32
  * multiply-adds. With the two inputs, the two duplicates and the weights 13
- * vectors are live, as many as V8 keeps in registers.
+ * vectors are live, as many as V8 keeps in registers. Where two vectors are joined
+ * into one register, 4 pixels: as many registers, twice as long.
  *
  * Weights are packed to be read in one stream: [K/16][C/4][tap][4][16], the
  * last block of output channels as narrow as it is.
@@ -46,6 +47,7 @@ import {
 
 /** Output channels of one full register tile. */
 export const TILE_CHANNELS = 16;
+/** Pixels of one, where vectors are not joined. */
 const TILE_PIXELS = 2;
 
 /** Everything that a convolution's code depends on; bytes where not said otherwise. */
@@ -79,7 +81,7 @@ export function convolutionKernel(
   const { inputChannels, outputChannels, taps } = shape;
   const name = `convolution ${JSON.stringify(shape)}`;
   return module.function(name, ["i32", "i32", "i32", "i32"], (f, input, output, weights, bias) => {
-    const tile = new Tile(f, multiplyAdd, shape, bias);
+    const tile = new Tile(f, multiplyAdd, TILE_PIXELS * module.joined, shape, bias);
     const block = f.i32();
     const blockBytes = TILE_CHANNELS * inputChannels * taps.length * 4;
     const fullBlocks = Math.floor(outputChannels / TILE_CHANNELS);
@@ -115,12 +117,13 @@ class Tile {
   constructor(
     f: FunctionBuilder,
     readonly multiplyAdd: MultiplyAdd,
+    readonly pixels: number,
     readonly shape: ConvolutionShape,
     readonly bias: Local,
   ) {
-    this.#sums = f.vectors(TILE_PIXELS * TILE_CHANNELS / 4);
-    this.#inputs = f.vectors(TILE_PIXELS);
-    this.#copies = f.vectors(TILE_PIXELS);
+    this.#sums = f.vectors(pixels * TILE_CHANNELS / 4);
+    this.#inputs = f.vectors(pixels);
+    this.#copies = f.vectors(pixels);
     [this.#weight] = f.vectors(1);
     this.#y = f.i32();
     this.#x = f.i32();
@@ -135,19 +138,20 @@ class Tile {
 
   image(input: Local, output: Local, weights: Local, vectors: number): Code {
     const { height, width, inputRowStep, inputStep, outputRowStep, outputStep } = this.shape;
-    const pairs = Math.floor(width / TILE_PIXELS);
+    const full = Math.floor(width / this.pixels);
+    const rest = width % this.pixels;
     return [
       set(this.#inputRow, get(input)),
       set(this.#outputRow, get(output)),
       repeat(this.#y, height, [
         set(this.#window, get(this.#inputRow)),
         set(this.#to, get(this.#outputRow)),
-        pairs === 0 ? [] : repeat(this.#x, pairs, [
-          this.#tile(TILE_PIXELS, vectors, weights),
-          advance(this.#window, TILE_PIXELS * inputStep),
-          advance(this.#to, TILE_PIXELS * outputStep),
+        full === 0 ? [] : repeat(this.#x, full, [
+          this.#tile(this.pixels, vectors, weights),
+          advance(this.#window, this.pixels * inputStep),
+          advance(this.#to, this.pixels * outputStep),
         ]),
-        width % TILE_PIXELS === 0 ? [] : this.#tile(1, vectors, weights),
+        rest === 0 ? [] : this.#tile(rest, vectors, weights),
         advance(this.#inputRow, inputRowStep),
         advance(this.#outputRow, outputRowStep),
       ]),
@@ -158,6 +162,7 @@ class Tile {
   #tile(pixels: number, vectors: number, weights: Local): Code {
     const { taps, inputChannels, inputStep, outputStep, accumulate, bias } = this.shape;
     const sum = (pixel: number, v: number) => this.#sums[pixel * vectors + v];
+    const output = (pixel: number, v: number) => pixel * outputStep + 16 * v;
     const tile = grid(pixels, vectors);
     const weight = this.#weight;
     return [
@@ -187,15 +192,12 @@ class Tile {
         advance(this.#from, 16),
         advance(this.#weights, 16 * 4 * vectors * taps.length),
       ]),
-      tile.map(([pixel, v]) => {
-        const offset = pixel * outputStep + 16 * v;
-        const result = get(sum(pixel, v));
-        return store(
-          this.#to,
-          accumulate ? add(load(this.#to, offset), result) : result,
-          offset,
-        );
-      }),
+      accumulate
+        ? tile.map(([pixel, v]) =>
+          set(sum(pixel, v), add(load(this.#to, output(pixel, v)), get(sum(pixel, v))))
+        )
+        : [],
+      tile.map(([pixel, v]) => store(this.#to, get(sum(pixel, v)), output(pixel, v))),
     ];
   }
 }

@@ -54,7 +54,13 @@ import {
 } from "../assembler.ts";
 import { CONTROL } from "../_control.ts";
 import { range } from "./convolution.ts";
-import { forChannelBlocks, forPixels, type Stream, WIDE_BLOCK_VECTORS } from "./_pixels.ts";
+import {
+  forChannelBlocks,
+  forPixels,
+  inPairs,
+  type Stream,
+  WIDE_BLOCK_VECTORS,
+} from "./_pixels.ts";
 
 /** Vectors of C floats that one layer's coefficients take. */
 export const COEFFICIENTS = 7;
@@ -94,8 +100,8 @@ export function statisticsKernel(module: Module, shape: ImageShape): FunctionRef
             [stream(z, shape)],
             (from) => each.map((v) => set(sums[v], add(get(sums[v]), load(from, 16 * v)))),
           ),
+          each.map((v) => store(partials, get(sums[v]), 16 * v)),
           each.map((v) => [
-            store(partials, get(sums[v]), 16 * v),
             set(means[v], mul(get(sums[v]), float4(1 / (height * width)))),
             set(sums[v], float4(0)),
           ]),
@@ -216,6 +222,7 @@ export function normaliseKernel(
     (f, z, addend, y, coefficients) => {
       const scales = f.vectors(WIDE_BLOCK_VECTORS);
       const shifts = f.vectors(WIDE_BLOCK_VECTORS);
+      const results = f.vectors(2);
       return forChannelBlocks(f, channels, [z, addend, y, coefficients], (vectors) => {
         const each = range(vectors);
         const streams = [
@@ -231,13 +238,16 @@ export function normaliseKernel(
             ])
             : [],
           forPixels(f, height, width, streams, (from, other, to) =>
-            each.map((v) => {
+            inPairs(each, (v, side) => {
               const input = load(from, 16 * v);
               const affine = parts.affine
                 ? multiplyAdd(input, get(scales[v]), get(shifts[v]))
                 : input;
               const sum = parts.addend ? add(affine, load(other, 16 * v)) : affine;
-              return store(to, parts.relu ? pmax(sum, float4(0)) : sum, 16 * v);
+              return [
+                set(results[side], parts.relu ? pmax(sum, float4(0)) : sum),
+                store(to, get(results[side]), 16 * v),
+              ];
             })),
         ];
       }, WIDE_BLOCK_VECTORS);
@@ -264,21 +274,21 @@ export interface MaskVector {
   readonly product: Local;
 }
 
-/** Code that masks a gradient and adds it, and its product with z - mean, to the sums. */
+/** Statements that mask a gradient and add it, and its product with z - mean, to the sums. */
 export function maskVector(
   multiplyAdd: MultiplyAdd,
   { affine, relu }: MaskParts,
   { gradient, y, z, mean, scale, shift, sum, product }: MaskVector,
-): Code {
+): Code[] {
   const output = relu === "stored" ? y : multiplyAdd(z, get(scale), get(shift));
   return [
-    relu === "none" ? [] : set(gradient, and(get(gradient), greater(output, float4(0)))),
-    affine
+    ...(relu === "none" ? [] : [set(gradient, and(get(gradient), greater(output, float4(0))))]),
+    ...(affine
       ? [
         set(sum, add(get(sum), get(gradient))),
         set(product, multiplyAdd(get(gradient), sub(z, get(mean)), get(product))),
       ]
-      : [],
+      : []),
   ];
 }
 
@@ -315,7 +325,7 @@ export function maskKernel(
       const sums = f.vectors(WIDE_BLOCK_VECTORS);
       const products = f.vectors(WIDE_BLOCK_VECTORS);
       const means = f.vectors(WIDE_BLOCK_VECTORS);
-      const [gradient] = f.vectors(1);
+      const masked = f.vectors(2);
       const [scales, shifts] = [f.vectors(WIDE_BLOCK_VECTORS), f.vectors(WIDE_BLOCK_VECTORS)];
       return forChannelBlocks(f, channels, [dy, y, z, partials, coefficients], (vectors) => {
         const each = range(vectors);
@@ -332,26 +342,32 @@ export function maskKernel(
               16 * v,
             ),
           ]),
-          forPixels(f, height, width, streams, (gradients, outputs, inputs) =>
-            each.map((v) => [
-              set(gradient, load(gradients, 16 * v)),
-              maskVector(multiplyAdd, parts, {
-                gradient,
-                y: load(outputs, 16 * v),
-                z: load(inputs, 16 * v),
-                mean: means[v],
-                scale: scales[v],
-                shift: shifts[v],
-                sum: sums[v],
-                product: products[v],
-              }),
-              parts.relu === "none" ? [] : store(gradients, get(gradient), 16 * v),
-            ])),
+          forPixels(
+            f,
+            height,
+            width,
+            streams,
+            (gradients, outputs, inputs) =>
+              inPairs(each, (v, side) => [
+                set(masked[side], load(gradients, 16 * v)),
+                ...maskVector(multiplyAdd, parts, {
+                  gradient: masked[side],
+                  y: load(outputs, 16 * v),
+                  z: load(inputs, 16 * v),
+                  mean: means[v],
+                  scale: scales[v],
+                  shift: shifts[v],
+                  sum: sums[v],
+                  product: products[v],
+                }),
+                parts.relu === "none" ? [] : store(gradients, get(masked[side]), 16 * v),
+              ]),
+          ),
           parts.affine
-            ? each.map((v) => [
-              store(partials, get(sums[v]), 16 * v),
-              store(partials, get(products[v]), channels * 4 + 16 * v),
-            ])
+            ? [
+              each.map((v) => store(partials, get(sums[v]), 16 * v)),
+              each.map((v) => store(partials, get(products[v]), channels * 4 + 16 * v)),
+            ]
             : [],
         ];
       }, WIDE_BLOCK_VECTORS);
@@ -441,6 +457,7 @@ export function normaliseGradientKernel(
       const factors = f.vectors(WIDE_BLOCK_VECTORS);
       const values = f.vectors(WIDE_BLOCK_VECTORS);
       const constants = f.vectors(WIDE_BLOCK_VECTORS);
+      const results = f.vectors(2);
       return forChannelBlocks(f, channels, [g, z, dz, coefficients], (vectors) => {
         const each = range(vectors);
         const streams = [
@@ -457,10 +474,13 @@ export function normaliseGradientKernel(
             set(constants[v], coefficient(CONSTANT, v)),
           ]),
           forPixels(f, height, width, streams, (gradient, value, to) =>
-            each.map((v) => {
+            inPairs(each, (v, side) => {
               const inner = multiplyAdd(load(value, 16 * v), get(values[v]), get(constants[v]));
               const result = multiplyAdd(load(gradient, 16 * v), get(factors[v]), inner);
-              return store(to, accumulate ? add(load(to, 16 * v), result) : result, 16 * v);
+              return [
+                set(results[side], accumulate ? add(load(to, 16 * v), result) : result),
+                store(to, get(results[side]), 16 * v),
+              ];
             })),
         ];
       }, WIDE_BLOCK_VECTORS);

@@ -8,7 +8,7 @@
  * Register plan: 4 input channels by 8 output channels, 8 vectors of sums that
  * stay in registers over a block of rows. A pixel takes one load of X, four
  * shuffles that duplicate its lanes, two loads of dz and 8 multiply-adds; 13
- * vectors are live. Blocks of rows keep both images in the first-level cache
+ * vectors are live. Where two vectors are joined into one register, 16 output channels. Blocks of rows keep both images in the first-level cache
  * while the tiles of (c, k) and the taps pass over them. Where images are so small that
  * dw, not they, would pass through the cache, the sums stay in registers over several.
  *
@@ -34,6 +34,8 @@ import { range } from "./convolution.ts";
 /** Rows whose pixels pass before the sums go back to memory. */
 const BLOCK_ROWS = 8;
 const UNROLLED_PIXELS = 8;
+/** Vectors of output channels in a tile, where vectors are not joined. */
+const TILE_VECTORS = 2;
 
 /** Everything that the kernel's code depends on. */
 export interface WeightGradientShape {
@@ -67,8 +69,11 @@ export function weightGradientKernel(
   const name = `weight gradient ${JSON.stringify(shape)}`;
   const types = Array<"i32">(images ? 4 : 3).fill("i32");
   return module.function(name, types, (f, input, gradient, dw, count) => {
-    const sums = f.vectors(8);
-    const [x4, copy, z0, z1] = f.vectors(4);
+    const tileVectors = TILE_VECTORS * module.joined;
+    const sums = f.vectors(4 * tileVectors);
+    const sum = (lane: number, v: number) => sums[lane * tileVectors + v];
+    const [x4, copy] = f.vectors(2);
+    const z = f.vectors(tileVectors);
     const [block, channel, filter, ky, kx, image, y, x] = range(8).map(() => f.i32());
     const [inputTile, tapRow, tap, gradientTile, dwTile, dwTap] = range(6).map(() => f.i32());
     const [inputPointer, gradientPointer, rowPointer, gradientRowPointer] = range(4).map(() =>
@@ -79,14 +84,12 @@ export function weightGradientKernel(
 
     const pixel = (i: number, vectors: number) => [
       set(x4, load(inputPointer, i * inputPixel)),
-      set(z0, load(gradientPointer, i * gradientPixel)),
-      vectors === 2 ? set(z1, load(gradientPointer, i * gradientPixel + 16)) : [],
+      range(vectors).map((v) => set(z[v], load(gradientPointer, i * gradientPixel + 16 * v))),
       range(4).map((lane) => [
         set(copy, duplicate(get(x4), lane)),
-        range(vectors).map((v) => {
-          const sum = sums[lane * 2 + v];
-          return set(sum, multiplyAdd(get(copy), get(v === 0 ? z0 : z1), get(sum)));
-        }),
+        range(vectors).map((v) =>
+          set(sum(lane, v), multiplyAdd(get(copy), get(z[v]), get(sum(lane, v))))
+        ),
       ]),
     ];
     const row = (vectors: number) => {
@@ -112,7 +115,7 @@ export function weightGradientKernel(
         advance(gradientRowPointer, gradientRow),
       ]);
       return [
-        each.map(([lane, v]) => set(sums[lane * 2 + v], load(dwTap, offset(lane, v)))),
+        each.map(([lane, v]) => set(sum(lane, v), load(dwTap, offset(lane, v)))),
         set(rowPointer, get(tap)),
         set(gradientRowPointer, get(gradientTile)),
         images
@@ -122,7 +125,7 @@ export function weightGradientKernel(
             advance(gradientRowPointer, images.gradient - rows * gradientRow),
           ])
           : pixels,
-        each.map(([lane, v]) => store(dwTap, get(sums[lane * 2 + v]), offset(lane, v))),
+        each.map(([lane, v]) => store(dwTap, get(sum(lane, v)), offset(lane, v))),
       ];
     };
     const taps = (rows: number, vectors: number) => [
@@ -139,18 +142,19 @@ export function weightGradientKernel(
       ]),
     ];
     const blockOfRows = (rows: number) => {
-      const pairs = Math.floor(outputChannels / 8);
+      const tiles = Math.floor(outputChannels / (4 * tileVectors));
+      const rest = outputChannels / 4 % tileVectors;
       return [
         set(inputTile, get(input)),
         repeat(channel, inputChannels / 4, [
           set(gradientTile, get(gradient)),
           set(dwTile, iadd(dw, [get(channel), int(4 * outputChannels * 4), 0x6c])),
-          pairs === 0 ? [] : repeat(filter, pairs, [
-            taps(rows, 2),
-            advance(gradientTile, 32),
-            advance(dwTile, 32),
+          tiles === 0 ? [] : repeat(filter, tiles, [
+            taps(rows, tileVectors),
+            advance(gradientTile, 16 * tileVectors),
+            advance(dwTile, 16 * tileVectors),
           ]),
-          outputChannels % 8 === 0 ? [] : taps(rows, 1),
+          rest === 0 ? [] : taps(rows, rest),
           advance(inputTile, 16),
         ]),
       ];

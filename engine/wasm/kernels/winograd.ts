@@ -37,6 +37,7 @@ import {
   get,
   iadd,
   int,
+  inTurn,
   load,
   type Local,
   type Module,
@@ -66,9 +67,9 @@ export function planeBytes(tiles: number, channels: number): number {
   return tiles * channels * 4 + 64;
 }
 
-/** A linear map of vectors, as code on expressions that may be used more than once. */
+/** A linear map of vectors, as statements and then expressions that may be used more than once. */
 type Transform = (f: FunctionBuilder, multiplyAdd: MultiplyAdd, x: readonly Local[]) => {
-  readonly prepare: Code;
+  readonly prepare: readonly Code[];
   readonly results: readonly Code[];
 };
 
@@ -172,9 +173,15 @@ const placesToWeights: Transform = (f, madd, [u0, u1, u2, u3, u4, u5]) => {
   };
 };
 
+/** A square of vectors and what becomes of them: where each is read from, and statements. */
+interface Square {
+  readonly read: (row: number, column: number) => Code;
+  readonly write: (row: number, column: number, value: Code) => readonly Code[];
+}
+
 /**
- * T x T^t of a square of vectors: the columns first, from `read`, then the rows,
- * to `write`. `rows` is T's number of inputs.
+ * T x T^t of squares of vectors, side by side: the columns first, from `read`, then the rows,
+ * to `write`. `inputs` and `outputs` are T's.
  */
 function transform2d(
   f: FunctionBuilder,
@@ -182,32 +189,45 @@ function transform2d(
   transform: Transform,
   inputs: number,
   outputs: number,
-  read: (row: number, column: number) => Code,
-  write: (row: number, column: number, value: Code) => Code,
+  squares: readonly Square[],
 ): Code {
-  const x = f.vectors(inputs);
-  const between = range(outputs).map(() => f.vectors(inputs));
-  const columns = transform(f, multiplyAdd, x);
+  const parts = squares.map(({ read, write }) => {
+    const x = f.vectors(inputs);
+    const between = range(outputs).map(() => f.vectors(inputs));
+    const columns = transform(f, multiplyAdd, x);
+    const rows = between.map((row) => transform(f, multiplyAdd, row));
+    return {
+      column: (column: number) => [
+        ...x.map((local, row) => set(local, read(row, column))),
+        ...columns.prepare,
+        ...columns.results.map((result, row) => set(between[row][column], result)),
+      ],
+      row: (row: number) => [
+        ...rows[row].prepare,
+        ...rows[row].results.flatMap((result, column) => write(row, column, result)),
+      ],
+    };
+  });
   return [
-    range(inputs).map((column) => [
-      range(inputs).map((row) => set(x[row], read(row, column))),
-      columns.prepare,
-      columns.results.map((result, row) => set(between[row][column], result)),
-    ]),
-    range(outputs).map((row) => {
-      const { prepare, results } = transform(f, multiplyAdd, between[row]);
-      return [prepare, results.map((result, column) => write(row, column, result))];
-    }),
+    range(inputs).map((column) => inTurn(parts.map((part) => part.column(column)))),
+    range(outputs).map((row) => inTurn(parts.map((part) => part.row(row)))),
   ];
 }
 
+/** How many vectors of an image's channels a kernel transforms side by side. */
+function sideBySide(module: Module, channels: number): number {
+  return channels / 4 % module.joined === 0 ? module.joined : 1;
+}
+
 /**
- * Visits tiles: each of `images` points at a tile's first pixel, `plane` at its place in
- * plane 0, and each of `channelwise` at the first of the tile's channels.
+ * Visits tiles, `vectors` vectors of channels at a time: each of `images` points at a tile's first
+ * pixel, `plane` at its place in plane 0, and each of `channelwise` at the first of the tile's
+ * channels.
  */
 function forTiles(
   f: FunctionBuilder,
   { height, width, channels }: ImageShape,
+  vectors: number,
   images: readonly Local[],
   plane: Local,
   row: number,
@@ -216,7 +236,7 @@ function forTiles(
 ): Code {
   const [y, x, vector, place] = [f.i32(), f.i32(), f.i32(), f.i32()];
   const [lines, pixels] = [images.map(() => f.i32()), images.map(() => f.i32())];
-  const vectors = channelwise.map(() => f.i32());
+  const channelPointers = channelwise.map(() => f.i32());
   const all = (to: readonly Local[], from: readonly Local[]) =>
     to.map((local, i) => set(local, get(from[i])));
   return [
@@ -225,10 +245,10 @@ function forTiles(
     repeat(y, height / OUTPUT_TILE, [
       all(pixels, lines),
       repeat(x, width / OUTPUT_TILE, [
-        all(vectors, channelwise),
-        repeat(vector, channels / 4, [
-          body(place, pixels, vectors),
-          [place, ...pixels, ...vectors].map((pointer) => advance(pointer, 16)),
+        all(channelPointers, channelwise),
+        repeat(vector, channels / 4 / vectors, [
+          body(place, pixels, channelPointers),
+          [place, ...pixels, ...channelPointers].map((pointer) => advance(pointer, 16 * vectors)),
         ]),
         // From the end of one pixel's channels to the next tile's first pixel.
         pixels.map((pixel) => advance(pixel, (OUTPUT_TILE - 1) * channels * 4)),
@@ -251,19 +271,24 @@ export function inputTransformKernel(
 ): FunctionReference {
   const name = `winograd input ${JSON.stringify([shape, row, tiles])}`;
   const plane = planeBytes(tiles, shape.channels);
+  const vectors = sideBySide(module, shape.channels);
   return module.function(
     name,
     ["i32", "i32"],
     (f, x, v) =>
-      forTiles(f, shape, [x], v, row, (place, [pixel]) =>
+      forTiles(f, shape, vectors, [x], v, row, (place, [pixel]) =>
         transform2d(
           f,
           multiplyAdd,
           toPlaces,
           INPUT_TILE,
           INPUT_TILE,
-          (i, j) => load(pixel, i * row + j * shape.channels * 4),
-          (i, j, value) => store(place, value, (i * INPUT_TILE + j) * plane),
+          range(vectors).map((v) => ({
+            read: (i, j) => load(pixel, i * row + j * shape.channels * 4 + 16 * v),
+            write: (i, j, value) => [
+              store(place, value, (i * INPUT_TILE + j) * plane + 16 * v),
+            ],
+          })),
         )),
   );
 }
@@ -279,24 +304,28 @@ export function outputTransformKernel(
   const name = `winograd output ${JSON.stringify([shape, tiles, accumulate])}`;
   const plane = planeBytes(tiles, shape.channels);
   const row = shape.width * shape.channels * 4;
-  return module.function(
-    name,
-    ["i32", "i32"],
-    (f, m, y) =>
-      forTiles(f, shape, [y], m, row, (place, [pixel]) =>
-        transform2d(
-          f,
-          multiplyAdd,
-          toOutputs,
-          INPUT_TILE,
-          OUTPUT_TILE,
-          (i, j) => load(place, (i * INPUT_TILE + j) * plane),
-          (i, j, value) => {
-            const offset = i * row + j * shape.channels * 4;
-            return store(pixel, accumulate ? add(load(pixel, offset), value) : value, offset);
+  const vectors = sideBySide(module, shape.channels);
+  return module.function(name, ["i32", "i32"], (f, m, y) => {
+    const results = f.vectors(vectors);
+    return forTiles(f, shape, vectors, [y], m, row, (place, [pixel]) =>
+      transform2d(
+        f,
+        multiplyAdd,
+        toOutputs,
+        INPUT_TILE,
+        OUTPUT_TILE,
+        results.map((result, v) => ({
+          read: (i, j) => load(place, (i * INPUT_TILE + j) * plane + 16 * v),
+          write: (i, j, value) => {
+            const offset = i * row + j * shape.channels * 4 + 16 * v;
+            return [
+              set(result, accumulate ? add(load(pixel, offset), value) : value),
+              store(pixel, get(result), offset),
+            ];
           },
-        )),
-  );
+        })),
+      ));
+  });
 }
 
 /**
@@ -310,45 +339,63 @@ export function maskedOutputTransformKernel(
   shape: ImageShape,
   tiles: number,
   accumulate: boolean,
-  parts: MaskParts,
+  mask: MaskParts,
 ): FunctionReference {
-  const name = `winograd masked output ${JSON.stringify([shape, tiles, accumulate, parts])}`;
+  const name = `winograd masked output ${JSON.stringify([shape, tiles, accumulate, mask])}`;
   const { channels } = shape;
   const plane = planeBytes(tiles, channels);
   const row = shape.width * channels * 4;
+  const vectors = sideBySide(module, channels);
   const types = Array<"i32">(6).fill("i32");
   return module.function(name, types, (f, m, dx, y, z, partials, coefficients) => {
-    const [gradient, mean, scale, shift, sum, product] = f.vectors(6);
+    const parts = range(vectors).map(() => {
+      const [gradient, mean, scale, shift, sum, product] = f.vectors(6);
+      return { gradient, mean, scale, shift, sum, product };
+    });
     return [
       fillZero(partials, int(2 * channels * 4)),
-      forTiles(f, shape, [dx, y, z], m, row, (place, [to, output, input], [partial, layer]) => [
-        loadMaskCoefficients(parts, channels, { mean, scale, shift }, layer),
-        set(sum, load(partial)),
-        set(product, load(partial, channels * 4)),
-        transform2d(
-          f,
-          multiplyAdd,
-          toOutputs,
-          INPUT_TILE,
-          OUTPUT_TILE,
-          (i, j) => load(place, (i * INPUT_TILE + j) * plane),
-          (i, j, value) => {
-            const offset = i * row + j * channels * 4;
-            return [
-              set(gradient, accumulate ? add(load(to, offset), value) : value),
-              maskVector(multiplyAdd, parts, {
-                gradient,
-                y: load(output, offset),
-                z: load(input, offset),
-                ...{ mean, scale, shift, sum, product },
-              }),
-              store(to, get(gradient), offset),
-            ];
-          },
-        ),
-        store(partial, get(sum)),
-        store(partial, get(product), channels * 4),
-      ], [partials, coefficients]),
+      forTiles(
+        f,
+        shape,
+        vectors,
+        [dx, y, z],
+        m,
+        row,
+        (place, [to, output, input], [partial, layer]) => [
+          inTurn(parts.map(({ sum, product, ...coefficients }, v) => [
+            loadMaskCoefficients(mask, channels, coefficients, layer, 16 * v),
+            set(sum, load(partial, 16 * v)),
+            set(product, load(partial, channels * 4 + 16 * v)),
+          ])),
+          transform2d(
+            f,
+            multiplyAdd,
+            toOutputs,
+            INPUT_TILE,
+            OUTPUT_TILE,
+            parts.map((part, v) => ({
+              read: (i, j) => load(place, (i * INPUT_TILE + j) * plane + 16 * v),
+              write: (i, j, value) => {
+                const offset = i * row + j * channels * 4 + 16 * v;
+                return [
+                  set(part.gradient, accumulate ? add(load(to, offset), value) : value),
+                  ...maskVector(multiplyAdd, mask, {
+                    ...part,
+                    y: load(output, offset),
+                    z: load(input, offset),
+                  }),
+                  store(to, get(part.gradient), offset),
+                ];
+              },
+            })),
+          ),
+          inTurn(parts.map(({ sum, product }, v) => [
+            store(partial, get(sum), 16 * v),
+            store(partial, get(product), channels * 4 + 16 * v),
+          ])),
+        ],
+        [partials, coefficients],
+      ),
     ];
   });
 }
@@ -363,19 +410,24 @@ export function gradientTransformKernel(
 ): FunctionReference {
   const name = `winograd gradient ${JSON.stringify([shape, row, tiles])}`;
   const plane = planeBytes(tiles, shape.channels);
+  const vectors = sideBySide(module, shape.channels);
   return module.function(
     name,
     ["i32", "i32"],
     (f, dy, dm) =>
-      forTiles(f, shape, [dy], dm, row, (place, [pixel]) =>
+      forTiles(f, shape, vectors, [dy], dm, row, (place, [pixel]) =>
         transform2d(
           f,
           multiplyAdd,
           gradientToPlaces,
           OUTPUT_TILE,
           INPUT_TILE,
-          (i, j) => load(pixel, i * row + j * shape.channels * 4),
-          (i, j, value) => store(place, value, (i * INPUT_TILE + j) * plane),
+          range(vectors).map((v) => ({
+            read: (i, j) => load(pixel, i * row + j * shape.channels * 4 + 16 * v),
+            write: (i, j, value) => [
+              store(place, value, (i * INPUT_TILE + j) * plane + 16 * v),
+            ],
+          })),
         )),
   );
 }
@@ -473,8 +525,12 @@ export function packForwardWinogradKernel(
               weightsToPlaces,
               3,
               INPUT_TILE,
-              (i, j) => load(master, (i * 3 + j) * plane + 16 * v),
-              (i, j, value) => store(packed, value, (i * INPUT_TILE + j) * packedPlane + 16 * v),
+              [{
+                read: (i, j) => load(master, (i * 3 + j) * plane + 16 * v),
+                write: (i, j, value) => [
+                  store(packed, value, (i * INPUT_TILE + j) * packedPlane + 16 * v),
+                ],
+              }],
             )
           ),
           advance(master, filters * 4),
@@ -516,15 +572,18 @@ export function packBackwardWinogradKernel(
                 weightsToPlaces,
                 3,
                 INPUT_TILE,
-                (i, j) => {
-                  const tap = 8 - (i * 3 + j);
-                  return [
-                    rows.map((lane, c) => set(lane, load(from, tap * plane + c * filters * 4))),
-                    transposed(rows, k),
-                  ];
-                },
-                (i, j, value) =>
-                  store(packed, value, (i * INPUT_TILE + j) * packedPlane + 16 * vectors * k),
+                [{
+                  read: (i, j) => {
+                    const tap = 8 - (i * 3 + j);
+                    return [
+                      rows.map((lane, c) => set(lane, load(from, tap * plane + c * filters * 4))),
+                      transposed(rows, k),
+                    ];
+                  },
+                  write: (i, j, value) => [
+                    store(packed, value, (i * INPUT_TILE + j) * packedPlane + 16 * vectors * k),
+                  ],
+                }],
               )
             ),
             advance(from, 4 * filters * 4),
@@ -562,11 +621,13 @@ export function weightGradientTransformKernel(
         placesToWeights,
         INPUT_TILE,
         3,
-        (i, j) => load(du, (i * INPUT_TILE + j) * placePlane),
-        (i, j, value) => {
-          const offset = (i * 3 + j) * plane;
-          return store(dw, add(load(dw, offset), value), offset);
-        },
+        [{
+          read: (i, j) => load(du, (i * INPUT_TILE + j) * placePlane),
+          write: (i, j, value) => {
+            const offset = (i * 3 + j) * plane;
+            return [store(dw, add(load(dw, offset), value), offset)];
+          },
+        }],
       ),
       range(PLACES).map((place) => store(du, float4(0), place * placePlane)),
       advance(du, 16),

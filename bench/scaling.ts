@@ -10,7 +10,8 @@
  * Step times are taken in turn and held against a line; how far they lie from it
  * is what does not grow as the work does.
  *
- * `deno run --allow-run --allow-read --allow-write bench/scaling.ts --data cifar-10-batches-bin`
+ * `deno run --v8-flags=$(deno task -q v8-flags) --allow-run --allow-read --allow-write
+ * bench/scaling.ts --data cifar-10-batches-bin`
  */
 import { join, resolve } from "node:path";
 import { choice, COMMON, type FlagValues, integer, text } from "../cli/_flags.ts";

@@ -27,7 +27,7 @@ import { peakMultiplyAdds, peakOfGpu } from "./peak.ts";
 import { median, timeInTurn } from "./_rounds.ts";
 
 /** A burst is about as long as this, in milliseconds. */
-const BURST = { gpu: 100, cpu: 500 };
+const BURST = { gpu: 100, cpu: 2000 };
 /** Who takes longer for a first step, which compiles and allocates, has bursts of one. */
 const SLOW_MILLISECONDS = 5000;
 /** Rounds that are not counted: caches, clocks and compilers settle. */
@@ -45,7 +45,7 @@ const FLAGS = {
   convolution: list("how wasm computes 3x3 convolutions; winograd by default", ALGORITHMS),
   batch: integer("images in a batch; 128 by default", 1),
   rounds: integer("timed rounds; 7 by default", 1),
-  burst: integer("steps at a time; by default half a second of them, on a GPU 100 ms", 1),
+  burst: integer("steps at a time; by default two seconds of them, on a GPU 100 ms", 1),
   evaluate: integer("images of one evaluation; 2,000 by default, 0 for none", 0),
   threads: integer("CPU threads of every contender; all cores by default", 1, 1024),
   peer: choice(["cpu", "cuda", "mps", "none"], "where PyTorch computes; cpu by default"),

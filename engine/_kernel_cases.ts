@@ -60,6 +60,7 @@ const ODD_CONVOLUTIONS: readonly ConvolutionShape[] = [
   [7, 5, 5, 7, 1, 1],
   [7, 5, 5, 7, 1, 2],
   [1, 1, 3, 2, 3, 1],
+  [1, 1, 3, 2, 3, 2],
 ];
 
 function convolutionCase(shape: ConvolutionShape, images: number): KernelCase {

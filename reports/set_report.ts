@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { relative, resolve } from "node:path";
 import { logSubjectOf } from "../spec/log_subject.ts";
 import { EVENTS_FILE } from "../train/log.ts";
+import { foldersIn } from "./_folders.ts";
 import { documentOf } from "./_set_content.ts";
 import { renderSetMarkdown } from "./_set_markdown.ts";
 import { renderSetPage } from "./_set_page.tsx";
@@ -174,17 +175,6 @@ async function isThere(path: string): Promise<boolean> {
     return (await Deno.stat(path)).isFile;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}
-
-/** Paths of a folder's folders; none where it is not there. */
-async function foldersIn(path: string): Promise<readonly string[]> {
-  try {
-    const entries = await Array.fromAsync(Deno.readDir(path));
-    return entries.filter(({ isDirectory }) => isDirectory).map(({ name }) => `${path}/${name}`);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
     throw error;
   }
 }

@@ -262,7 +262,20 @@ function checkPositive(graph: string, node: string, shape: Shape): void {
   }
 }
 
+/** Engines make addresses of a window's numbers: what is no window must not get there. */
+function checkWindow(graph: string, spec: NodeSpec): void {
+  const fields = { kernel: 1, stride: 1, padding: 0, ...spec };
+  for (const [field, least] of [["kernel", 1], ["stride", 1], ["padding", 0]] as const) {
+    const value = fields[field];
+    if (Number.isInteger(value) && value >= least) continue;
+    throw new GraphError(
+      `${graph}: the ${field} of "${spec.name}" must be a whole number, ${least} or more, found ${value}`,
+    );
+  }
+}
+
 function infer(graph: string, spec: NodeSpec, inputs: readonly Shape[]): Inferred {
+  checkWindow(graph, spec);
   const [input] = inputs;
   const image = (): readonly [number, number, number] => {
     if (input.length !== 3) {

@@ -139,6 +139,23 @@ Deno.test("a graph that contradicts itself is refused by name", () => {
     ],
     [[convolution("c", INPUT, { kernel: 9, padding: 0 })], 'the shape of "c" must be'],
     [[convolution("c", INPUT, { filters: 0 })], "found [8, 8, 0]"],
+    [
+      [convolution("c", INPUT, { kernel: 0 })],
+      'the kernel of "c" must be a whole number, 1 or more, found 0',
+    ],
+    [[convolution("c", INPUT, { stride: 1.5 })], "1 or more, found 1.5"],
+    [[convolution("c", INPUT, { padding: -1 })], "0 or more, found -1"],
+    [
+      [{
+        kind: "shortcut-a",
+        name: "s",
+        input: INPUT,
+        filters: 4,
+        stride: 0,
+        zeroChannels: "append",
+      }],
+      'the stride of "s" must be a whole number, 1 or more, found 0',
+    ],
   ];
   for (const [specs, message] of cases) assertThrows(build(specs), GraphError, message);
 });

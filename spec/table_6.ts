@@ -1,4 +1,5 @@
 /** The target itself: the reference runs' errors against Table 6. */
+import { foldersIn } from "../reports/_folders.ts";
 import { loggedRun, type LogSubject, logSubjectOf } from "./log_subject.ts";
 import { grouped, ITERATIONS } from "./_paper.ts";
 import { defineRules, type KnownBad, type Rule } from "./rule.ts";
@@ -116,9 +117,9 @@ export const TABLE_6_RULES: readonly Rule<ReferenceRuns>[] = defineRules([{
 }]);
 
 /**
- * The reference runs in a folder: each of its folders with an event log.
+ * The reference runs in a folder: each of its folders is a run, or a job with its runs in `runs/`.
  *
- * @param folder Path of the folder of runs.
+ * @param folder Path of the folder.
  * @returns The runs by name; none where the folder is not there.
  * @throws {RunLogError} If a log is damaged.
  *
@@ -133,12 +134,10 @@ export const TABLE_6_RULES: readonly Rule<ReferenceRuns>[] = defineRules([{
  * ```
  */
 export async function referenceRuns(folder: string): Promise<Required<ReferenceRuns>> {
-  try {
-    const entries = await Array.fromAsync(Deno.readDir(folder));
-    const names = entries.filter(({ isDirectory }) => isDirectory).map(({ name }) => name).sort();
-    return { runs: await Promise.all(names.map((name) => logSubjectOf(`${folder}/${name}`))) };
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return { runs: [] };
-    throw error;
+  const runs: LogSubject[] = [];
+  for (const path of await foldersIn(folder)) {
+    const ofJob = await foldersIn(`${path}/runs`);
+    for (const run of ofJob.length > 0 ? ofJob : [path]) runs.push(await logSubjectOf(run));
   }
+  return { runs };
 }

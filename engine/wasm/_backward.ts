@@ -353,11 +353,12 @@ export class Backward {
     segments.add({
       images,
       code: (frame, each, count) => [
-        // Rows of images that are not there must not count: their gradient is 0.
-        when(
-          below(count, int(images)),
+        // Rows of images that are not there must not count: their gradient is 0, and what it is
+        // multiplied with no NaN of an earlier step.
+        when(below(count, int(images)), [
           fillZero(gradientM(frame), int(PLACES * planeBytes(tiles, filters))),
-        ),
+          fillZero(v(frame), int(PLACES * planeBytes(tiles, channels))),
+        ]),
         each((slot) => [
           gradient.prepare(frame),
           this.emitter.timed(

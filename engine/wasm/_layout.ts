@@ -56,6 +56,8 @@ export interface StoredConvolution {
   /** Where Winograd's algorithm is used; else the two that follow are there. */
   readonly winograd?: StoredWinograd;
   readonly packed: number;
+  /** Taps of a filter: 9 of a 3x3 kernel. */
+  readonly taps: number;
   readonly classes: readonly ParityClass[];
   /**
    * Offset in the thread's scratch of the input in its zeros; undefined where it is stored
@@ -348,6 +350,7 @@ function layOutConvolution(
       backward: reserve(transformedBytes),
     },
     packed: useWinograd ? 0 : reserve(weightBytes),
+    taps: kernel * kernel,
     classes,
     paddedInput: padding === 0 && !op.input.transient && images === 1
       ? undefined

@@ -165,7 +165,7 @@ function pack(emitter: Emitter): FunctionReference {
   const { module, multiplyAdd, layout } = emitter;
   const convolutions = [...layout.convolutions.values()];
   const work = convolutions.map((convolution) => {
-    const { input, output, master, packed, classes, winograd } = convolution;
+    const { input, output, master, packed, taps, classes, winograd } = convolution;
     const [channels, filters] = [input.channels, output.channels];
     if (winograd) {
       const forward = packForwardWinogradKernel(module, multiplyAdd, channels, filters);
@@ -175,8 +175,7 @@ function pack(emitter: Emitter): FunctionReference {
         call(backward, int(master), int(winograd.backward)),
       ];
     }
-    const size = classes.reduce((sum, { taps }) => sum + taps.length, 0);
-    const forward = packForwardKernel(module, size, channels, filters);
+    const forward = packForwardKernel(module, taps, channels, filters);
     return [
       call(forward, int(master), int(packed)),
       classes.filter(({ taps }) => taps.length > 0).map(({ taps, weights }) =>

@@ -3,7 +3,7 @@ import { RandomStream } from "../../random/philox.ts";
 import { architecture } from "../../resnet/architectures.ts";
 import { buildGraph } from "../../resnet/graph.ts";
 import { initialise, zeros } from "../../resnet/initialise.ts";
-import { EngineError } from "../engine.ts";
+import { EngineError, type Probe } from "../engine.ts";
 import { bits, options, train } from "./_bits_fixture.ts";
 import { type Machine, WasmEngine } from "./_engine.ts";
 import { hasRelaxedSimd } from "./assembler.ts";
@@ -86,6 +86,42 @@ Deno.test("kernels for joined vectors end where channels and pixels do", async (
     }));
     assertEquals(two, one, `${channels} to ${filters} channels`);
   }
+});
+
+Deno.test("a step that overflowed leaves nothing behind for fewer images after it", async () => {
+  // Four images share a product; what is left of the three others must not count.
+  const [images, size, channels] = [4, 8, 16];
+  const values = size * size * channels;
+  const graph = buildGraph("group", [size, size, channels], [{
+    kind: "convolution",
+    name: "conv",
+    input: "input",
+    filters: channels,
+    kernel: 3,
+    stride: 1,
+    padding: 1,
+    bias: false,
+  }]);
+  const random = new RandomStream(6, "probe", 0);
+  const normal = (length: number) => new Float32Array(length).map(() => random.normal());
+  const state = { iteration: 0, weights: initialise(graph, 0, "in"), momentum: zeros(graph) };
+  const one: Probe = {
+    ...{ mode: "training", images: 1 },
+    ...{ input: normal(values), upstream: normal(values) },
+  };
+  const create = async () => {
+    const settings = { ...options, graph, batchSize: images, threads: 1 };
+    const engine = await WasmEngine.create("wasm", settings, machine);
+    await engine.importState(state);
+    return engine;
+  };
+  const [fresh, used] = [await create(), await create()];
+  const overflowed = new Float32Array(images * values).fill(NaN);
+  await used.probe({ mode: "training", images, input: overflowed, upstream: overflowed });
+  await used.importState(state);
+  assertEquals(await used.probe(one), await fresh.probe(one));
+  fresh.dispose();
+  used.dispose();
 });
 
 Deno.test("V8 joins vectors of the kernels, and the bits stay the same", async () => {

@@ -21,9 +21,8 @@
  * Tiles take an image's lines in an order that no processor foresees: an image that comes
  * from memory is fetched first, by `fetchKernel` in `_emitter.ts`, which is twice as fast.
  *
- * The transforms work on 4 channels at a time, 36 vectors in local variables;
- * V8 keeps what fits in registers and the rest on its stack, which is cheaper
- * than memory, where every access is checked against the bounds.
+ * The transforms work on 4 channels at a time, on 8 where vectors are joined, with 36
+ * vectors in local variables; V8 keeps what fits in registers and the rest on its stack.
  */
 import {
   add,

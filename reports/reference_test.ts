@@ -1,0 +1,38 @@
+// Committed results of real runs: what they say must still follow from their logs. Weights and
+// pictures of the data set are not committed; their hashes are in the logs.
+import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { createHash } from "node:crypto";
+import { fileURLToPath } from "node:url";
+import { judge, LOG_RULES, logSubjectOf } from "../spec/mod.ts";
+import { foldersIn } from "./_folders.ts";
+import { parsePlan, planHash } from "./plan.ts";
+import { parseRunLog } from "./read_run.ts";
+
+const REFERENCE = fileURLToPath(new URL("reference", import.meta.url));
+const ERROR_RECOMPUTED = LOG_RULES.filter(({ id }) => id === "error-recomputed");
+
+for (const job of await foldersIn(REFERENCE)) {
+  Deno.test(`the report in ${job.slice(REFERENCE.length + 1)} follows from its logs`, async () => {
+    const report = JSON.parse(await Deno.readTextFile(`${job}/report.json`));
+    const plan = parsePlan(await Deno.readTextFile(`${job}/plan.json`));
+    assertEquals(report.plan.sha256, planHash(plan));
+    const nets = report.groups.flatMap(({ nets }: { nets: unknown[] }) => nets);
+    assert(nets.length > 0);
+    for (const { runs, summary } of nets) {
+      const errors: number[] = [];
+      for (const { folder, logSha256 } of runs) {
+        const log = await Deno.readFile(`${job}/${folder}/events.jsonl`);
+        assertEquals(createHash("sha256").update(log).digest("hex"), logSha256, folder);
+        const { start, events } = parseRunLog(new TextDecoder().decode(log));
+        assertEquals(start.plan, planHash(plan), folder);
+        const [judged] = judge(ERROR_RECOMPUTED, await logSubjectOf(`${job}/${folder}`));
+        assertEquals(judged.outcome, "pass", `${folder}: ${judged.evidence}`);
+        const end = events.at(-1);
+        assert(end?.type === "end", `${folder} has not ended`);
+        errors.push(end.testError);
+      }
+      const mean = errors.reduce((sum, error) => sum + error, 0) / errors.length;
+      assertAlmostEquals(summary.mean, mean, 1e-12);
+    }
+  });
+}

@@ -13,6 +13,7 @@ import {
   setName,
   significant,
 } from "./_format.ts";
+import { figure6Axis } from "./_figure_6.ts";
 import { pngUri } from "./_image.ts";
 import { openPoints, paperError } from "./_paper.ts";
 import { type Series, spanMeans } from "./_plot.ts";
@@ -25,8 +26,6 @@ import type { ClassError, RunResult } from "./run_result.ts";
 const LARGEST_MATRIX = 20;
 /** Most points of a training curve; more would be finer than a screen's pixels. */
 const CURVE_POINTS = 300;
-/** Upper end of the paper's Figure 6. */
-const FIGURE_6_TOP = 20;
 
 /** The whole page. */
 export function renderPage(run: Run, result: RunResult): string {
@@ -213,7 +212,7 @@ function Curves({ run }: { run: Run }): VNode | null {
       .map((line) => ({ ...line, dots: line.points.length <= 25 }));
   };
   const errors = series("error", 100);
-  const likeFigure6 = errors.every(({ points }) => points[points.length - 1][1] < FIGURE_6_TOP);
+  const axis = figure6Axis(errors);
   const averaged = training("loss", 1).span * start.logEvery;
   return (
     <section>
@@ -231,12 +230,10 @@ function Curves({ run }: { run: Run }): VNode | null {
             id: "error",
             x: "iteration",
             y: "error, %",
-            top: likeFigure6 ? FIGURE_6_TOP : undefined,
+            top: axis.top,
             series: errors,
           }}
-          summary={`${describe(errors, (y) => `${y.toFixed(2)}%`)}${
-            likeFigure6 ? " The axis ends at 20%, as in the paper's Figure 6." : ""
-          }`}
+          summary={`${describe(errors, (y) => `${y.toFixed(2)}%`)}${axis.said}`}
         />
         <PlotFigure
           title="Loss"

@@ -1,5 +1,6 @@
 /** What the report of a set says, block by block: the page and the Markdown show the same. */
 import type { Judgement } from "../spec/rule.ts";
+import { figure6Axis } from "./_figure_6.ts";
 import { duration, moment, networkName, number, percent, recipeValue, setName } from "./_format.ts";
 import type { Plot, Series } from "./_plot.ts";
 import type { Interval } from "./statistics.ts";
@@ -48,8 +49,6 @@ export interface SetDocument {
 
 /** Colours of lines that the style sheet has. */
 const COLORS = 8;
-/** Upper end of the paper's Figure 6. */
-const FIGURE_6_TOP = 20;
 /** Digits of a hash that tell it from others; report.json has all of them. */
 const HASH_DIGITS = 16;
 /** A place in a table where nothing is known. */
@@ -336,10 +335,10 @@ function errorFigures({ nets }: SetGroup, id: string): Block[] {
     const drawn = of.filter(({ curves }) => curves.training.length > 0);
     if (drawn.length === 0) return [];
     const series = drawn.flatMap(errorLines);
-    const likeFigure6 = series.every(({ points }) => points.at(-1)![1] < FIGURE_6_TOP);
+    const axis = figure6Axis(series);
     const plot: Plot = {
       ...{ id: `${id}-${i + 1}`, x: "iteration", y: "error, %", series },
-      top: likeFigure6 ? FIGURE_6_TOP : undefined,
+      top: axis.top,
     };
     const words = drawn.map(({ architecture, curves }) => {
       const said = (["training", "validation", "test"] as const).flatMap((set) => {
@@ -350,9 +349,7 @@ function errorFigures({ nets }: SetGroup, id: string): Block[] {
     });
     return [{
       ...{ kind: "figure" as const, title, plot, legend: legendOf(drawn) },
-      summary: `${words.join(" ")}${
-        likeFigure6 ? " The axis ends at 20%, as in the paper's Figure 6." : ""
-      }`,
+      summary: `${words.join(" ")}${axis.said}`,
     }];
   });
   return figures.length === 0 ? [] : [

@@ -8,9 +8,11 @@
  * Register plan: 4 input channels by 8 output channels, 8 vectors of sums that
  * stay in registers over a block of rows. A pixel takes one load of X, four
  * shuffles that duplicate its lanes, two loads of dz and 8 multiply-adds; 13
- * vectors are live. Where two vectors are joined into one register, 16 output channels. Blocks of rows keep both images in the first-level cache
- * while the tiles of (c, k) and the taps pass over them. Where images are so small that
- * dw, not they, would pass through the cache, the sums stay in registers over several.
+ * vectors are live. Where two vectors are joined into one register, 16 output channels.
+ *
+ * Blocks of rows keep both images in the first-level cache while the tiles of (c, k) and the
+ * taps pass over them. Where images are so small that dw, not they, would pass through the
+ * cache, the sums stay in registers over several.
  *
  * dw is laid out as the weights are trained, [tap][C][K]; each thread has its own.
  */

@@ -1,0 +1,144 @@
+/** A case of the bench: the files of one training script, with a mistake or without. */
+import { RandomStream } from "../../random/philox.ts";
+import type { CleanScript } from "./clean.ts";
+import { type Change, changed, type Mistake, type Net, type Style } from "./_mistake.ts";
+
+/** What is run: `train.py` and what it imports. */
+export interface Case {
+  /** `no-shuffle/loop/resnet8`, or `clean/compiled/resnet14`. */
+  readonly id: string;
+  /** What was put in; undefined: the script is right. */
+  readonly mistake?: Mistake;
+  /** By file name. */
+  readonly files: ReadonlyMap<string, string>;
+  /** Steps that are recorded. */
+  readonly steps: number;
+  /** Whether the script ends by itself after these steps, and so tests. */
+  readonly tests: boolean;
+}
+
+/** Of a right script: enough for the images, the modes and the steps that are looked at closely. */
+const CLEAN_STEPS = 40;
+
+/** Where a change is made, with what its values are. */
+export interface Variant {
+  /** The file in which it is made. */
+  readonly file: "train.py" | "resnet.py";
+  /** What is replaced. */
+  readonly change: Change;
+  /** What `<<name>>` stands for. */
+  readonly values: Readonly<Record<string, string>>;
+}
+
+/** Reads a file of `styles/` or `nets/`. */
+export function source(folder: "styles" | "nets", name: string): Promise<string> {
+  return Deno.readTextFile(new URL(`${folder}/${name}.py`, import.meta.url));
+}
+
+/**
+ * Ways in which a mistake can be put into a style and a net, without their values.
+ *
+ * @returns None where it can't be put there.
+ */
+export function waysOf(
+  { script, net }: Mistake,
+  style: Style,
+  withNet: Net,
+): readonly Omit<Variant, "values">[] {
+  return [
+    ...(script?.[style] ?? []).map((change) => ({ file: "train.py" as const, change })),
+    ...(net?.[withNet] ?? []).map((change) => ({ file: "resnet.py" as const, change })),
+  ];
+}
+
+/**
+ * Draws the way and the values of a mistake.
+ *
+ * @param seed From 0 to 2^32 - 1; equal seeds give equal variants.
+ * @returns Undefined where the mistake can't be put into this style and net.
+ */
+export function drawVariant(
+  mistake: Mistake,
+  style: Style,
+  net: Net,
+  seed: number,
+): Variant | undefined {
+  const ways = waysOf(mistake, style, net);
+  if (ways.length === 0) return undefined;
+  const random = new RandomStream(seed, "probe", hash(`${mistake.id}/${style}/${net}`));
+  const way = ways[random.below(ways.length)];
+  // A list of constants belongs together: lists of equal length share one draw.
+  const draws = new Map<number, number>();
+  const values = Object.fromEntries(
+    Object.entries(mistake.values ?? {}).map(([name, of]) => {
+      const drawn = draws.get(of.length) ?? random.below(of.length);
+      draws.set(of.length, drawn);
+      return [name, of[drawn]];
+    }),
+  );
+  return { ...way, values };
+}
+
+/**
+ * A script with a mistake.
+ *
+ * @param seed Decides the way and the values.
+ * @returns Undefined where the mistake can't be put into this style and net.
+ */
+export async function caseOf(
+  mistake: Mistake,
+  style: Style,
+  net: Net,
+  seed: number,
+): Promise<Case | undefined> {
+  const variant = drawVariant(mistake, style, net, seed);
+  if (variant === undefined) return undefined;
+  return {
+    id: `${mistake.id}/${style}/${net}`,
+    mistake,
+    files: withVariant(await rightFiles(style, net), variant),
+    steps: mistake.steps,
+    tests: mistake.tests === true,
+  };
+}
+
+/** Files with a variant of a mistake put into them. */
+export function withVariant(
+  files: ReadonlyMap<string, string>,
+  { file, change, values }: Variant,
+): ReadonlyMap<string, string> {
+  return new Map([...files, [file, changed(files.get(file)!, change, values)]]);
+}
+
+/** A right script. */
+export async function cleanCase(clean: CleanScript, net: Net): Promise<Case> {
+  const files = await rightFiles(clean.script, net);
+  return {
+    id: `clean/${clean.id}/${net}`,
+    files: clean.change === undefined
+      ? files
+      : withVariant(files, { file: "train.py", change: clean.change, values: {} }),
+    steps: CLEAN_STEPS,
+    tests: true,
+  };
+}
+
+/** A file of `styles/` as `train.py`, with the net and what else it imports. */
+export async function rightFiles(script: string, net: Net): Promise<ReadonlyMap<string, string>> {
+  const train = await source("styles", script);
+  const files = new Map([["train.py", train], ["resnet.py", await source("nets", net)]]);
+  if (/^from vision import/m.test(train)) {
+    files.set("vision.py", await source("styles", "vision"));
+    files.set("plain_transforms.py", await source("styles", "plain_transforms"));
+  }
+  return files;
+}
+
+/** FNV-1a, 32 bits: a case's own sequence of random numbers. */
+function hash(text: string): number {
+  let value = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(text)) {
+    value = Math.imul(value ^ byte, 0x01000193) >>> 0;
+  }
+  return value;
+}

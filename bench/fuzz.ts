@@ -8,12 +8,12 @@ import { COMMON, type FlagValues, integer } from "../cli/_flags.ts";
 import { main, type Outcome } from "../cli/_main.ts";
 import { RandomStream } from "../random/philox.ts";
 import { readRun, RunLogError, runResult } from "../reports/mod.ts";
-import { MODEL_NAMES, modelFile } from "../resnet/_foreign_models.ts";
-import { FILES } from "../resnet/_weight_file_fixtures.ts";
+import { MODEL_NAMES, modelFile } from "../testing/foreign_models.ts";
+import { FILES } from "../testing/weight_file_fixtures.ts";
 import { decodeWeights, WeightFileError } from "../resnet/mod.ts";
 import { DATASET } from "../spec/_loop_mutants.ts";
-import { audit, onnxSubject, runSubject, weightsSubject } from "../spec/audit/mod.ts";
-import { logSubjectOf } from "../spec/log_subject.ts";
+import { audit, onnxSubject, runSubject, weightsSubject } from "../audit/mod.ts";
+import { logSubjectOf } from "../log/logged_run.ts";
 import {
   EVENTS_FILE,
   identityOf,

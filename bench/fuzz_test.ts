@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { RandomStream } from "../random/philox.ts";
 import { decodeWeights, WeightFileError } from "../resnet/mod.ts";
-import { FILES } from "../resnet/_weight_file_fixtures.ts";
+import { FILES } from "../testing/weight_file_fixtures.ts";
 import { damage } from "./_damage.ts";
 import { fuzz } from "./fuzz.ts";
 

@@ -20,8 +20,8 @@ import {
   sweep,
   triable,
   weightsSubject,
-} from "../spec/audit/mod.ts";
-import { logSubjectOf } from "../spec/log_subject.ts";
+} from "../audit/mod.ts";
+import { logSubjectOf } from "../log/logged_run.ts";
 import { identityOf, weightsOf, writeWhole } from "../train/mod.ts";
 import { type FlagValues, text, toggle, UsageError } from "./_flags.ts";
 import { CommandError, main, type Outcome } from "./_main.ts";

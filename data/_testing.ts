@@ -1,6 +1,6 @@
 /** What the tests of the readers share: a tiny set in CIFAR's format, folders, archives. */
 import { packTar, type TarHeader } from "modern-tar";
-import { sha256 } from "./_sha256.ts";
+import { sha256 } from "../files/sha256.ts";
 import type { CifarFormat } from "./cifar.ts";
 
 const RECORD = 3073;

@@ -11,12 +11,12 @@
  */
 import type { ByteImages } from "../engine/engine.ts";
 import { archiveEntries } from "./_archive.ts";
-import { cacheFolder } from "./_cache.ts";
-import { download, type DownloadProgress } from "./_download.ts";
-import { attempt } from "./_files.ts";
-import { sha256 } from "./_sha256.ts";
+import { cacheFolder } from "../files/cache.ts";
+import { download, type DownloadProgress } from "../files/download.ts";
+import { attempt } from "../files/attempt.ts";
+import { sha256 } from "../files/sha256.ts";
 import { CIFAR100_CLASSES } from "./_cifar100_classes.ts";
-import { DataError } from "./errors.ts";
+import { DataError } from "../files/errors.ts";
 
 /** One file of a CIFAR set. */
 export interface CifarFile {

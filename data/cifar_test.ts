@@ -1,8 +1,8 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { measureNormalisation, PUBLISHED } from "./normalisation.ts";
 import { CIFAR10, CIFAR100, type CifarFormat, loadCifar } from "./cifar.ts";
-import { DataError } from "./errors.ts";
-import { sha256 } from "./_sha256.ts";
+import { DataError } from "../files/errors.ts";
+import { sha256 } from "../files/sha256.ts";
 import {
   archiveOf,
   records,

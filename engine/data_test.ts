@@ -3,7 +3,7 @@ import { assertAlmostEquals, assertEquals } from "@std/assert";
 import { normalisedBatch } from "../data/mod.ts";
 import { architecture } from "../resnet/architectures.ts";
 import { buildGraph } from "../resnet/graph.ts";
-import { assertTensorClose } from "../spec/_compare.ts";
+import { assertTensorClose } from "../testing/compare.ts";
 import {
   optionsFor,
   planFor,
@@ -11,7 +11,7 @@ import {
   randomState,
   testEveryEngine,
   withEngine,
-} from "./_testing.ts";
+} from "../testing/engines.ts";
 
 const RESNET = architecture("resnet8", { inputShape: [4, 4, 3] });
 

@@ -10,7 +10,7 @@ import {
   testEveryEngine,
   uniform,
   withEngine,
-} from "./_testing.ts";
+} from "../testing/engines.ts";
 import {
   type BatchPlan,
   type Engine,

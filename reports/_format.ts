@@ -1,5 +1,5 @@
 /** Numbers and names as a report prints them. */
-import type { DataRecord } from "../train/events.ts";
+import type { DataRecord } from "../log/events.ts";
 
 /** 64000 to "64,000". */
 export function number(value: number, maximumFractionDigits = 0): string {

@@ -2,7 +2,7 @@
 /** @jsxImportSource preact */
 /** The report of a run as one HTML page; JSX escapes whatever the log says. */
 import type { ComponentChildren, VNode } from "preact";
-import type { ImageSample, StartEvent } from "../train/events.ts";
+import type { ImageSample, StartEvent } from "../log/events.ts";
 import {
   duration,
   moment,
@@ -19,7 +19,7 @@ import { openPoints, paperError } from "./_paper.ts";
 import { type Series, spanMeans } from "./_plot.ts";
 import { PlotFigure } from "./_plot_figure.tsx";
 import { renderDocument, Table } from "./document.tsx";
-import type { Run } from "./read_run.ts";
+import type { Run } from "../log/read_run.ts";
 import type { ClassError, RunResult } from "./run_result.ts";
 
 /** Larger matrices are shown by their most frequent confusions alone. */

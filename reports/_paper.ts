@@ -1,8 +1,8 @@
 /** Where a run stands to the paper: what differs, and what the paper leaves open. */
-import type { Recipe } from "../train/recipe.ts";
-import { departuresOf } from "../train/recipes.ts";
+import type { Recipe } from "../recipes/recipe.ts";
+import { departuresOf } from "../recipes/recipes.ts";
 import { number, recipeValue } from "./_format.ts";
-import type { Run } from "./read_run.ts";
+import type { Run } from "../log/read_run.ts";
 
 /** Table 6: test errors of the residual nets, in the paper's own notation. */
 const TABLE_6: Readonly<Record<string, string>> = {

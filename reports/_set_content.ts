@@ -3,7 +3,7 @@ import type { Judgement } from "../spec/rule.ts";
 import { figure6Axis } from "./_figure_6.ts";
 import { duration, moment, networkName, number, percent, recipeValue, setName } from "./_format.ts";
 import type { Plot, Series } from "./_plot.ts";
-import type { Interval } from "./statistics.ts";
+import type { Interval } from "../verdicts/statistics.ts";
 import type { CurvePoint, SetGroup, SetNet, SetResult, SetRun } from "./set_result.ts";
 
 /** Text of a table's cell: plain, a value as it is typed, or a link. */

@@ -16,7 +16,7 @@ export {
   type RunLog,
   RunLogError,
   type RunWarning,
-} from "./read_run.ts";
+} from "../log/read_run.ts";
 export {
   renderRunReport,
   type RunReport,
@@ -41,8 +41,8 @@ export {
   type Reference,
   type ReproductionPlan,
   type Spread,
-} from "./plan.ts";
-export { type PublicResult, publicResults } from "./public_results.ts";
+} from "../verdicts/plan.ts";
+export { type PublicResult, publicResults } from "../paper/public_results.ts";
 export {
   holdsRuns,
   renderSetReport,
@@ -77,7 +77,7 @@ export {
   tostPower,
   tTest,
   wilsonInterval,
-} from "./statistics.ts";
+} from "../verdicts/statistics.ts";
 export {
   decide,
   type JudgedRun,
@@ -87,4 +87,4 @@ export {
   verdict,
   VerdictError,
   type VerdictKind,
-} from "./verdict.ts";
+} from "../verdicts/verdict.ts";

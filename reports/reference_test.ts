@@ -4,9 +4,9 @@ import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { judge, LOG_RULES, logSubjectOf } from "../spec/mod.ts";
-import { foldersIn } from "./_folders.ts";
-import { parsePlan, planHash } from "./plan.ts";
-import { parseRunLog } from "./read_run.ts";
+import { foldersIn } from "../files/folders.ts";
+import { parsePlan, planHash } from "../verdicts/plan.ts";
+import { parseRunLog } from "../log/read_run.ts";
 
 const REFERENCE = fileURLToPath(new URL("reference", import.meta.url));
 const ERROR_RECOMPUTED = LOG_RULES.filter(({ id }) => id === "error-recomputed");

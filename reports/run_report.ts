@@ -1,7 +1,7 @@
 /** The report of one run: a page for people, and its result and curves as data. */
 import { stringify } from "@std/csv";
 import { renderPage } from "./_page.tsx";
-import { readRun, type Run } from "./read_run.ts";
+import { readRun, type Run } from "../log/read_run.ts";
 import { type RunResult, runResult } from "./run_result.ts";
 
 /** What a report consists of, as text and data. */

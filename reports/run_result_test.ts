@@ -1,5 +1,5 @@
 import { assertAlmostEquals, assertEquals } from "@std/assert";
-import type { ResumeEvent } from "../train/events.ts";
+import type { ResumeEvent } from "../log/events.ts";
 import {
   CLASSES,
   fixtureFolder,
@@ -7,8 +7,8 @@ import {
   readerOf,
   setText,
   textOf,
-} from "./_fixture.ts";
-import { readRun } from "./read_run.ts";
+} from "../testing/runs/run_folder.ts";
+import { readRun } from "../log/read_run.ts";
 import { confusionMatrix, type RunResult, runResult } from "./run_result.ts";
 
 async function resultOf(options: FixtureOptions): Promise<RunResult> {

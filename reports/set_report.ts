@@ -1,14 +1,14 @@
 /** The report of a set of runs: a page, the same as Markdown, and the same as data. */
 import { createHash } from "node:crypto";
 import { relative, resolve } from "node:path";
-import { logSubjectOf } from "../spec/log_subject.ts";
-import { EVENTS_FILE } from "../train/log.ts";
-import { foldersIn } from "./_folders.ts";
+import { logSubjectOf } from "../log/logged_run.ts";
+import { EVENTS_FILE } from "../log/folder.ts";
+import { foldersIn } from "../files/folders.ts";
 import { documentOf } from "./_set_content.ts";
 import { renderSetMarkdown } from "./_set_markdown.ts";
 import { renderSetPage } from "./_set_page.tsx";
-import { parsePlan, PlanError, planHash, type ReproductionPlan } from "./plan.ts";
-import { readRun, RunLogError } from "./read_run.ts";
+import { parsePlan, PlanError, planHash, type ReproductionPlan } from "../verdicts/plan.ts";
+import { readRun, RunLogError } from "../log/read_run.ts";
 import {
   type BrokenRun,
   type RunOfSet,

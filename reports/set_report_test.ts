@@ -8,11 +8,11 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { assertFalse, assertRejects } from "@std/assert";
-import { logSubjectOf } from "../spec/log_subject.ts";
+import { logSubjectOf } from "../log/logged_run.ts";
 import { table6Reference } from "../spec/statistical_rules.ts";
-import { fixtureFolder, type FixtureOptions, readerOf, textOf } from "./_fixture.ts";
-import { PlanError, planHash, type ReproductionPlan } from "./plan.ts";
-import { readRun } from "./read_run.ts";
+import { fixtureFolder, type FixtureOptions, readerOf, textOf } from "../testing/runs/run_folder.ts";
+import { PlanError, planHash, type ReproductionPlan } from "../verdicts/plan.ts";
+import { readRun } from "../log/read_run.ts";
 import { holdsRuns, renderSetReport, writeSetReport } from "./set_report.ts";
 import { judgedRun, type RunOfSet, type SetContent, type SetNet } from "./set_result.ts";
 

@@ -2,19 +2,19 @@
 import { judge, type Judgement } from "../spec/rule.ts";
 import { STATIC_RULES } from "../spec/checklist.ts";
 import { LOG_RULES } from "../spec/log_rules.ts";
-import type { LogSubject } from "../spec/log_subject.ts";
+import type { LogSubject } from "../log/logged_run.ts";
 import { STATISTICAL_RULES } from "../spec/statistical_rules.ts";
 import { subjectOf } from "../spec/subject.ts";
-import type { DataRecord, LayerStatistics } from "../train/events.ts";
-import type { Departure } from "../train/recipe.ts";
-import { departuresOf } from "../train/recipes.ts";
+import type { DataRecord, LayerStatistics } from "../log/events.ts";
+import type { Departure } from "../recipes/recipe.ts";
+import { departuresOf } from "../recipes/recipes.ts";
 import { paperError } from "./_paper.ts";
-import { canonicalJson, planHash, plannedNet, type ReproductionPlan } from "./plan.ts";
-import { type PublicResult, publicResults } from "./public_results.ts";
-import type { Run } from "./read_run.ts";
+import { canonicalJson, planHash, plannedNet, type ReproductionPlan } from "../verdicts/plan.ts";
+import { type PublicResult, publicResults } from "../paper/public_results.ts";
+import type { Run } from "../log/read_run.ts";
 import { type RunResult, runResult } from "./run_result.ts";
-import { type Interval, type Sample, sampleOf, tInterval } from "./statistics.ts";
-import { type JudgedRun, type Verdict, verdict, VerdictError } from "./verdict.ts";
+import { type Interval, type Sample, sampleOf, tInterval } from "../verdicts/statistics.ts";
+import { type JudgedRun, type Verdict, verdict, VerdictError } from "../verdicts/verdict.ts";
 
 /** A run of a set, as its folder was read. */
 export interface RunOfSet {

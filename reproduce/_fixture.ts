@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import type { Dataset } from "../data/mod.ts";
 import type { ByteImages } from "../engine/engine.ts";
-import type { ReproductionPlan } from "../reports/plan.ts";
+import type { ReproductionPlan } from "../verdicts/plan.ts";
 import { nullEngineFactory } from "../train/mod.ts";
 import { settlePlan } from "./planned.ts";
 import type { QueueOptions } from "./queue.ts";

@@ -4,9 +4,9 @@
  */
 import { createHash } from "node:crypto";
 import { basename, join, resolve } from "node:path";
-import { canonicalJson, planHash, type ReproductionPlan } from "../reports/plan.ts";
-import { RunLogError } from "../reports/read_run.ts";
-import type { JudgedRun } from "../reports/verdict.ts";
+import { canonicalJson, planHash, type ReproductionPlan } from "../verdicts/plan.ts";
+import { RunLogError } from "../log/read_run.ts";
+import type { JudgedRun } from "../verdicts/verdict.ts";
 import { judge, LOG_RULES, type LogSubject, logSubjectOf } from "../spec/mod.ts";
 import {
   effectiveEvents,

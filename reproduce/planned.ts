@@ -6,7 +6,7 @@ import {
   PlanError,
   planHash,
   type ReproductionPlan,
-} from "../reports/plan.ts";
+} from "../verdicts/plan.ts";
 import { architecture } from "../resnet/mod.ts";
 import { table6Reference, TABLE_6_MARGIN } from "../spec/mod.ts";
 import { forDataset, type Recipe, RECIPES, withIterations, writeWhole } from "../train/mod.ts";

@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import type { Dataset } from "../data/mod.ts";
 import type { EngineChoice } from "../engine/mod.ts";
-import { canonicalJson, planHash, type ReproductionPlan } from "../reports/plan.ts";
+import { canonicalJson, planHash, type ReproductionPlan } from "../verdicts/plan.ts";
 import {
   RunFolder,
   RunInUseError,

@@ -17,11 +17,11 @@
 export * from "./architectures.ts";
 export * from "./graph.ts";
 export * from "./initialise.ts";
-export { nameByPlace, type NamedNetwork } from "./naming.ts";
-export * from "./onnx.ts";
-export * from "./permute.ts";
-export { decodePyTorch } from "./pytorch.ts";
-export * from "./safetensors.ts";
+export { nameByPlace, type NamedNetwork } from "../weights/naming.ts";
+export * from "../weights/onnx.ts";
+export * from "../weights/permute.ts";
+export { decodePyTorch } from "../weights/pytorch.ts";
+export * from "../weights/safetensors.ts";
 export * from "./summary.ts";
-export * from "./weight_files.ts";
+export * from "../weights/weight_files.ts";
 export * from "./weights.ts";

@@ -15,7 +15,7 @@ import {
   TrainingError,
   type TrainOptions,
 } from "../train/mod.ts";
-import { type LogSubject, logSubjectOf } from "./log_subject.ts";
+import { type LogSubject, logSubjectOf } from "../log/logged_run.ts";
 
 /** A fault in a run of the loop. */
 export interface Fault extends Partial<Omit<TrainOptions, "engine" | "open">> {

@@ -13,14 +13,14 @@ import {
   withIterations,
 } from "../train/mod.ts";
 import { DATASET, type Fault, faultyEnd, faultyResume, faultyRun } from "./_loop_mutants.ts";
-import { BATCH_SIZE, close, grouped, ITERATIONS, paperRate, TRAINING_IMAGES } from "./_paper.ts";
+import { BATCH_SIZE, close, grouped, ITERATIONS, paperRate, TRAINING_IMAGES } from "../paper/section_4_2.ts";
 import {
   finalTestOf,
   type LoggedRun,
   type LogSubject,
   type NamedFile,
   reading,
-} from "./log_subject.ts";
+} from "../log/logged_run.ts";
 import { defineRules, type Finding, type KnownBad, type Rule } from "./rule.ts";
 import { finding } from "./subject.ts";
 import { judgeDepartures } from "./training_rules.ts";

@@ -4,10 +4,10 @@
  *
  * @module
  */
-export * from "./audit/mod.ts";
+export * from "../audit/mod.ts";
 export * from "./checklist.ts";
 export { LOG_RULES } from "./log_rules.ts";
-export { type LogSubject, logSubjectOf, type NamedFile } from "./log_subject.ts";
+export { type LogSubject, logSubjectOf, type NamedFile } from "../log/logged_run.ts";
 export * from "./mutants.ts";
 export * from "./numeric_rules.ts";
 export {
@@ -18,7 +18,7 @@ export {
   type NumericSubject,
   numericSubjectOf,
 } from "./numeric_subject.ts";
-export * from "./open_points.ts";
+export * from "../paper/open_points.ts";
 export * from "./rule.ts";
 export * from "./statistical_rules.ts";
 export { type StaticSubject, subjectOf } from "./subject.ts";

@@ -7,18 +7,18 @@ import {
   plannedNet,
   type Reference,
   type ReproductionPlan,
-} from "../reports/plan.ts";
-import { sampleOf, tInterval } from "../reports/statistics.ts";
+} from "../verdicts/plan.ts";
+import { sampleOf, tInterval } from "../verdicts/statistics.ts";
 import {
   type JudgedRun,
   type ReproductionClaim,
   type Verdict,
   verdict,
   VerdictError,
-} from "../reports/verdict.ts";
+} from "../verdicts/verdict.ts";
 import type { RunEvent } from "../train/mod.ts";
-import { close, grouped, ITERATIONS } from "./_paper.ts";
-import { finalTestOf, type LoggedRun, loggedRun, type LogSubject } from "./log_subject.ts";
+import { close, grouped, ITERATIONS } from "../paper/section_4_2.ts";
+import { finalTestOf, type LoggedRun, loggedRun, type LogSubject } from "../log/logged_run.ts";
 import { defineRules, type Finding, type KnownBad, type Rule } from "./rule.ts";
 import { finding, unknown } from "./subject.ts";
 import { TABLE_6 } from "./table_6.ts";

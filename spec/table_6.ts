@@ -1,7 +1,7 @@
 /** The target itself: the reference runs' errors against Table 6. */
-import { foldersIn } from "../reports/_folders.ts";
-import { loggedRun, type LogSubject, logSubjectOf } from "./log_subject.ts";
-import { grouped, ITERATIONS } from "./_paper.ts";
+import { foldersIn } from "../files/folders.ts";
+import { loggedRun, type LogSubject, logSubjectOf } from "../log/logged_run.ts";
+import { grouped, ITERATIONS } from "../paper/section_4_2.ts";
 import { defineRules, type KnownBad, type Rule } from "./rule.ts";
 import { finding } from "./subject.ts";
 

@@ -3,7 +3,7 @@ import { architecture, type Graph, parametersOf, sizeOf, type Weights } from "..
 import type { BatchPlan } from "../engine/engine.ts";
 import { departuresOf, type Recipe } from "../train/mod.ts";
 import { depthOf } from "./_graphs.ts";
-import { BATCH_SIZE, close, grouped, ITERATIONS, paperRate, TRAINING_IMAGES } from "./_paper.ts";
+import { BATCH_SIZE, close, grouped, ITERATIONS, paperRate, TRAINING_IMAGES } from "../paper/section_4_2.ts";
 import { defineRules, type Finding, type KnownBad, type Rule } from "./rule.ts";
 import { finding, needing, type StaticSubject } from "./subject.ts";
 

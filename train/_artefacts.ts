@@ -11,7 +11,7 @@ import {
   type TrainingState,
 } from "../engine/engine.ts";
 import { type Graph, type Node, sizeOf, type Weights } from "../resnet/mod.ts";
-import type { ImageSample, LayerStatistics } from "./events.ts";
+import type { ImageSample, LayerStatistics } from "../log/events.ts";
 
 /** Images in the augmented sample and among the worst mistakes. */
 const SHOWN = 32;

@@ -1,8 +1,8 @@
 /** Whether the run in a folder is the one that was asked for. */
-import { differingFields } from "./_fields.ts";
-import type { DataRecord, EndEvent, StartEvent } from "./events.ts";
-import { RunError, type RunStore } from "./log.ts";
-import type { Recipe } from "./recipe.ts";
+import { differingFields } from "../recipes/_fields.ts";
+import type { DataRecord, EndEvent, StartEvent } from "../log/events.ts";
+import { RunError, type RunStore } from "../log/folder.ts";
+import type { Recipe } from "../recipes/recipe.ts";
 
 /** What can be compared before the data is read. */
 interface Asked {

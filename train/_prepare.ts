@@ -9,10 +9,10 @@ import {
 import type { EngineOptions, Normalisation, TrainingState } from "../engine/engine.ts";
 import { architecture, fitWeights, initialise, type Weights, zeros } from "../resnet/mod.ts";
 import type { RunIdentity } from "./checkpoint.ts";
-import type { DataRecord } from "./events.ts";
+import type { DataRecord } from "../log/events.ts";
 import type { TrainOptions } from "./options.ts";
-import type { Recipe, Sgd, StepSchedule } from "./recipe.ts";
-import { RecipeError } from "./schedule.ts";
+import type { Recipe, Sgd, StepSchedule } from "../recipes/recipe.ts";
+import { RecipeError } from "../recipes/schedule.ts";
 
 /** A recipe that `checkRecipe` let pass. */
 export type TrainableRecipe = Recipe & {

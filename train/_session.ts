@@ -5,8 +5,8 @@ import { augmentedSample } from "./_artefacts.ts";
 import { TrainingError } from "./_checks.ts";
 import type { Prepared } from "./_prepare.ts";
 import type { FoundCheckpoint, Progress } from "./checkpoint.ts";
-import type { FileEvent, FileReference, StartEvent } from "./events.ts";
-import type { RunStore } from "./log.ts";
+import type { FileEvent, FileReference, StartEvent } from "../log/events.ts";
+import type { RunStore } from "../log/folder.ts";
 import type { TrainOptions } from "./options.ts";
 
 /** What the parts of a run share. */

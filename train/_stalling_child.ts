@@ -5,8 +5,8 @@
  * `deno run _stalling_child.ts FOLDER K`; prints the number of operations if it
  * is not stopped before its end.
  */
-import { tinyRun } from "./_fixture.ts";
-import { stallBefore } from "./_stalling.ts";
+import { tinyRun } from "../testing/runs/small_run.ts";
+import { stallBefore } from "../testing/runs/stalling.ts";
 import { train } from "./train.ts";
 
 const [folder, stallAt] = Deno.args;

@@ -6,7 +6,7 @@ import {
   randomState,
   restrictState,
   withEngine,
-} from "../engine/_testing.ts";
+} from "../testing/engines.ts";
 import { wasmEngine } from "../engine/mod.ts";
 import { architecture, truncate } from "../resnet/mod.ts";
 import { layerStatistics } from "./_artefacts.ts";

@@ -11,12 +11,12 @@ import {
   WeightFileError,
   type Weights,
 } from "../resnet/mod.ts";
-import { sha256 } from "./_files.ts";
+import { sha256 } from "../files/write_whole.ts";
 import type { WindowState } from "./_window.ts";
-import type { EndEvent, FileReference } from "./events.ts";
-import type { RunStore } from "./log.ts";
-import type { Recipe } from "./recipe.ts";
-import type { WarmUpState } from "./schedule.ts";
+import type { EndEvent, FileReference } from "../log/events.ts";
+import type { RunStore } from "../log/folder.ts";
+import type { Recipe } from "../recipes/recipe.ts";
+import type { WarmUpState } from "../recipes/schedule.ts";
 
 /** What two processes must share to be one run; in the metadata of each of its weight files. */
 export interface RunIdentity {

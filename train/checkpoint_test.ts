@@ -9,7 +9,7 @@ import {
   type RunIdentity,
   weightMetadata,
 } from "./checkpoint.ts";
-import { paper } from "./recipes.ts";
+import { paper } from "../recipes/recipes.ts";
 
 const GRAPH = architecture("resnet8");
 const IDENTITY: RunIdentity = {

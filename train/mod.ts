@@ -2,10 +2,10 @@
  * Recipes as data, the schedule, the training loop, checkpoints and the event
  * log. The only door of this room.
  */
-export * from "./recipe.ts";
-export * from "./recipes.ts";
-export * from "./schedule.ts";
-export * from "./events.ts";
+export * from "../recipes/recipe.ts";
+export * from "../recipes/recipes.ts";
+export * from "../recipes/schedule.ts";
+export * from "../log/events.ts";
 export {
   EVENTS_FILE,
   RunError,
@@ -13,8 +13,8 @@ export {
   RunInUseError,
   type RunStore,
   type UntimedEvent,
-} from "./log.ts";
-export { writeWhole } from "./_files.ts";
+} from "../log/folder.ts";
+export { writeWhole } from "../files/write_whole.ts";
 export {
   type Checkpoint,
   decodeCheckpoint,
@@ -33,5 +33,5 @@ export * from "./options.ts";
 export { TrainingError } from "./_checks.ts";
 export { train, WEIGHTS_FILE } from "./train.ts";
 export type { WindowState } from "./_window.ts";
-export { MemoryRun } from "./memory_run.ts";
-export { nullEngineFactory } from "./_null_engine.ts";
+export { MemoryRun } from "../log/memory_run.ts";
+export { nullEngineFactory } from "../testing/null_engine.ts";

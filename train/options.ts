@@ -2,9 +2,9 @@
 import type { Dataset } from "../data/mod.ts";
 import type { ConvolutionAlgorithm, Engine, EngineFactory } from "../engine/engine.ts";
 import type { Graph, Weights } from "../resnet/mod.ts";
-import type { EndEvent, FileReference } from "./events.ts";
-import type { RunStore } from "./log.ts";
-import type { Recipe } from "./recipe.ts";
+import type { EndEvent, FileReference } from "../log/events.ts";
+import type { RunStore } from "../log/folder.ts";
+import type { Recipe } from "../recipes/recipe.ts";
 
 /** What a run is made of. */
 export interface TrainOptions {

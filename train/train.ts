@@ -7,9 +7,9 @@ import { firstState, prepare, type TrainableRecipe } from "./_prepare.ts";
 import { logFailure, logStart, record, type Session, warn } from "./_session.ts";
 import { Window } from "./_window.ts";
 import { newestCheckpoint, type Progress, saveCheckpoint, weightMetadata } from "./checkpoint.ts";
-import { RunError, RunFolder } from "./log.ts";
+import { RunError, RunFolder } from "../log/folder.ts";
 import type { FinishedResult, StoppedResult, TrainOptions, TrainResult } from "./options.ts";
-import { learningRate, WARM_UP_WINDOW, WarmUp } from "./schedule.ts";
+import { learningRate, WARM_UP_WINDOW, WarmUp } from "../recipes/schedule.ts";
 
 /** The final weights' name in a run's folder. */
 export const WEIGHTS_FILE = "weights.safetensors";

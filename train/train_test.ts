@@ -8,11 +8,11 @@ import {
 import { RandomStream } from "../random/philox.ts";
 import { decodeSafetensors } from "../resnet/mod.ts";
 import { TrainingError } from "./_checks.ts";
-import { eventsIn, measured, tinyRun } from "./_fixture.ts";
-import { nullEngineFactory } from "./_null_engine.ts";
-import { RunError, RunFolder } from "./log.ts";
+import { eventsIn, measured, tinyRun } from "../testing/runs/small_run.ts";
+import { nullEngineFactory } from "../testing/null_engine.ts";
+import { RunError, RunFolder } from "../log/folder.ts";
 import type { FinishedResult, TrainOptions, TrainResult } from "./options.ts";
-import { paper, vary } from "./recipes.ts";
+import { paper, vary } from "../recipes/recipes.ts";
 import { train } from "./train.ts";
 
 /** Runs `body` with a new folder's path, and removes the folder. */

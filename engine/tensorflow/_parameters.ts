@@ -7,7 +7,7 @@
  */
 import { parametersOf, type ParameterSpec, sizeOf } from "../../resnet/graph.ts";
 import type { Graph } from "../../resnet/graph.ts";
-import { permuteAxes } from "../../resnet/permute.ts";
+import { permuteAxes } from "../../weights/permute.ts";
 import type { Tensor, Weights } from "../../resnet/weights.ts";
 
 /** [O, I, H, W] to [H, W, I, O]. */

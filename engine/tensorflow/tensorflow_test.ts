@@ -3,7 +3,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import * as util from "node:util";
 import * as tf from "@tensorflow/tfjs";
 import { architecture } from "../../resnet/architectures.ts";
-import { assertTensorClose } from "../../spec/_compare.ts";
+import { assertTensorClose } from "../../testing/compare.ts";
 import {
   optionsFor,
   planFor,
@@ -12,7 +12,7 @@ import {
   testEveryEngine,
   uniform,
   withEngine,
-} from "../_testing.ts";
+} from "../../testing/engines.ts";
 import { EngineError } from "../engine.ts";
 import { checkComputation, loadBackend, obstacleTo, registerTensorFlowJs } from "./_backend.ts";
 import { TensorFlowEngine } from "./_engine.ts";

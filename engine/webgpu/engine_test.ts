@@ -7,8 +7,8 @@ import {
 } from "@std/assert";
 import { architecture } from "../../resnet/architectures.ts";
 import { buildGraph } from "../../resnet/graph.ts";
-import { assertTensorClose } from "../../spec/_compare.ts";
-import { optionsFor, planFor, randomData, randomState, withEngine } from "../_testing.ts";
+import { assertTensorClose } from "../../testing/compare.ts";
+import { optionsFor, planFor, randomData, randomState, withEngine } from "../../testing/engines.ts";
 import { type Engine, EngineError, type EngineFactory, type TrainingState } from "../engine.ts";
 import { wasmEngine } from "../wasm/mod.ts";
 import { type Gpu, openGpu } from "./_device.ts";

@@ -3,7 +3,7 @@ import { assertAlmostEquals, assertEquals } from "@std/assert";
 import { architecture } from "../../resnet/architectures.ts";
 import { buildGraph, parametersOf } from "../../resnet/graph.ts";
 import type { Tensor } from "../../resnet/weights.ts";
-import { assertTensorClose } from "../_compare.ts";
+import { assertTensorClose } from "../../testing/compare.ts";
 import {
   optionsFor,
   planFor,
@@ -12,7 +12,7 @@ import {
   testEveryEngine,
   withEngine,
   withoutSlow,
-} from "../../engine/_testing.ts";
+} from "../../testing/engines.ts";
 import {
   type ByteImages,
   type EngineData,

@@ -6,7 +6,7 @@ import {
   assertThrows,
   equal,
 } from "@std/assert";
-import { assertTensorClose } from "../../../spec/_compare.ts";
+import { assertTensorClose } from "../../../testing/compare.ts";
 import {
   type ImageShape,
   type KernelLimits,

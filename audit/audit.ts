@@ -1,0 +1,502 @@
+/**
+ * The checklist pointed at a network that others made: what it is, which rules
+ * it keeps and breaks, what it cannot show, and what to change first.
+ */
+import type { ByteImages } from "../engine/engine.ts";
+import { wilsonInterval } from "../verdicts/statistics.ts";
+import { countParameters, type Graph, type Shape, shapeOf } from "../resnet/mod.ts";
+import type { EvaluationEvent, Recipe } from "../train/mod.ts";
+import { depthOf, find, ofKind } from "../spec/_graphs.ts";
+import { ARCHITECTURE_RULES } from "../spec/architecture_rules.ts";
+import { STATIC_RULES } from "../spec/checklist.ts";
+import { LOG_RULES } from "../spec/log_rules.ts";
+import { finalTestOf, loggedRun, type LogSubject } from "../log/logged_run.ts";
+import { probeEngine } from "../spec/numeric_rules.ts";
+import { type Choice, choicesOf, OPEN_POINTS } from "../paper/open_points.ts";
+import { type Finding, judge, type Judgement } from "../spec/rule.ts";
+import type { StaticSubject } from "../spec/subject.ts";
+import { TRAINING_RULES } from "../spec/training_rules.ts";
+import { type Change, changesFor } from "./advice.ts";
+import { expectedError, PAPER_DEPTHS } from "./expected.ts";
+import { scalesByChannel } from "./preprocessings.ts";
+import { type RankedTrial, type Sweep, type Trialled, withoutLastRelu } from "./sweep.ts";
+import { verdictOf } from "./verdict.ts";
+
+/** A network that the target may be. */
+export interface AuditCandidate {
+  /** Tells the candidates of one target apart. */
+  readonly name: string;
+  /** What it computes. */
+  readonly graph: Graph;
+  /** What can be run on images, where weights are known; it computes what the graph says. */
+  readonly network?: Omit<Trialled, "name">;
+  /** What neither names nor shapes say and this candidate supposes. */
+  readonly assumptions: readonly string[];
+}
+
+/** Something that breaks the paper's word and that no rule on a graph sees. */
+export interface Violation {
+  /** Short and stable. */
+  readonly id: string;
+  /** What is asked for. */
+  readonly requirement: string;
+  /** What was found. */
+  readonly evidence: string;
+}
+
+/** What is audited. */
+export interface AuditSubject {
+  /** As the user named it. */
+  readonly target: string;
+  /** What kind of thing it is, in words. */
+  readonly form: string;
+  /** Every network that it may be; none where it is of no form that can be expressed. */
+  readonly candidates: readonly AuditCandidate[];
+  /** Whether the candidates were inferred from names and shapes, which leave much open. */
+  readonly inferred?: boolean;
+  /** Violations that were seen beside the graph. */
+  readonly violations?: readonly Violation[];
+  /** By rule: what names and shapes show against it, whichever candidate it is. */
+  readonly seen?: Readonly<Record<string, string>>;
+  /** What a reader should know: the naming, arrays that were ignored, notes of the file. */
+  readonly notes?: readonly string[];
+  /** Rules on which the file cannot tell, with the reason. */
+  readonly unobservable?: Readonly<Record<string, string>>;
+  /** What a run says of itself, beside the graph. */
+  readonly claims?: Omit<StaticSubject, "graph">;
+  /** A run's log. */
+  readonly log?: LogSubject;
+}
+
+/** One layer's output on one image. */
+export interface FeatureMap {
+  /** The node's name. */
+  readonly layer: string;
+  /** What it is, for example `7x7 convolution, stride 2`. */
+  readonly what: string;
+  /** [H, W, C] or [C]. */
+  readonly shape: Shape;
+}
+
+/** A candidate as the report shows it. */
+export interface CandidateSummary {
+  /** The candidate's name. */
+  readonly name: string;
+  /** What it supposes. */
+  readonly assumptions: readonly string[];
+  /** Weighted layers on the longest way. */
+  readonly depth: number;
+  /** Trainable parameters. */
+  readonly parameters: number;
+  /** Whether the trials leave it possible; true for all where nothing was tried. */
+  readonly possible: boolean;
+}
+
+/** A trial as the report shows it. */
+export interface TrialSummary extends Pick<RankedTrial, "errors" | "images" | "standing" | "p"> {
+  /** The candidate's name. */
+  readonly candidate: string;
+  /** In words. */
+  readonly preprocessing: string;
+  /** The order that the network takes them in. */
+  readonly channels: "RGB" | "BGR";
+  /** errors / images. */
+  readonly error: number;
+}
+
+/** What an audit found. */
+export interface AuditReport {
+  /** As the user named it. */
+  readonly target: string;
+  /** What kind of thing it is, in words. */
+  readonly form: string;
+  /** What it is, what differs, what that costs and which error to expect, in a few sentences. */
+  readonly verdict: string;
+  /** 0: everything observable and passed; 1: a violation; 3: none seen, but not all observable. */
+  readonly status: 0 | 1 | 3;
+  /** Every network that it may be. */
+  readonly candidates: readonly CandidateSummary[];
+  /** Layer by layer; none for the paper's nets and where no candidate is known. */
+  readonly featureMaps: readonly FeatureMap[];
+  /** The trials on all images, and if there are none those on the first ones. */
+  readonly trials: readonly TrialSummary[];
+  /** On everything that was tried: how many trials, on how many images. */
+  readonly screened?: { readonly trials: number; readonly images: number };
+  /** Of the best trial on all images, or of a finished run's last step; Wilson interval at 95%. */
+  readonly testError?: {
+    readonly error: number;
+    readonly images: number;
+    readonly lower: number;
+    readonly upper: number;
+  };
+  /** A judgement a rule, tier by tier. */
+  readonly judgements: readonly Judgement[];
+  /** The points that the paper leaves open; no choice where it is not known. */
+  readonly choices: readonly (Omit<Choice, "choice" | "usual"> & { readonly choice?: string })[];
+  /** Most effective first. */
+  readonly changes: readonly Change[];
+  /** What a reader should know. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * Judges a target by every rule of the checklist.
+ *
+ * A rule on which the candidates disagree is not observable, and so is each on
+ * which the target holds too little. What the trials show counts: candidates
+ * that err more than the best drop out, and the preprocessings that tie with
+ * the best decide the rule on the mean.
+ *
+ * @param subject What is audited.
+ * @param trials The candidates tried on images, where there are images.
+ * @returns The report.
+ *
+ * @example A graph alone shows its architecture and nothing else.
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { architecture } from "../resnet/mod.ts";
+ * import { audit } from "./audit.ts";
+ *
+ * const graph = architecture("resnet20", { shortcut: "B" });
+ * const report = await audit({
+ *   target: "resnet20", form: "an architecture",
+ *   candidates: [{ name: graph.name, graph, assumptions: [] }],
+ * });
+ * assertEquals(report.status, 1);
+ * assertEquals(report.changes[0].rule, "identity");
+ * ```
+ */
+export async function audit(
+  subject: AuditSubject,
+  trials?: Sweep,
+): Promise<AuditReport> {
+  const { candidates } = subject;
+  const possible = trials ? possibleAfter(candidates, trials) : candidates;
+  const observed = trials ? observe(trials, possible) : {};
+  const assumed = subject.inferred && !(trials && confirms(trials, possible));
+  const ofGraph = staticJudgements(subject, possible).map((judgement): Judgement => {
+    const evidence = subject.seen?.[judgement.id];
+    return evidence === undefined || judgement.outcome === "fail"
+      ? judgement
+      : { ...judgement, outcome: "fail", evidence };
+  });
+  const judgements = [
+    ...(subject.violations ?? []).map((violation): Judgement => ({
+      ...violation,
+      ...{ section: "4.2", tier: "static", outcome: "fail" },
+    })),
+    ...(assumed ? ofGraph.map(withoutAssumed) : ofGraph),
+    ...await probeEngine({}),
+    ...judge(LOG_RULES, subject.log ?? {}),
+  ].map((judgement) => {
+    const why = subject.unobservable?.[judgement.id] ?? silence(judgement, subject);
+    if (observed[judgement.id] && judgement.outcome === "not-observable") {
+      return { ...judgement, ...observed[judgement.id] };
+    }
+    return why === undefined ? judgement : { ...judgement, ...notObservable(why) };
+  });
+  const failed = judgements.filter(({ outcome }) => outcome === "fail");
+  const open = judgements.some(({ outcome }) => outcome === "not-observable");
+  const leaders = trials?.leaders ?? [];
+  const tested = leaders.length > 0 ? leaders[0] : finalTest(subject.log);
+  const testError = tested && errorOf(tested);
+  const ofPaper = isOfPaper(judgements, possible);
+  const changes = changesFor(failed);
+  return {
+    target: subject.target,
+    form: subject.form,
+    verdict: verdictOf({
+      ...{ candidates: possible, ofPaper, failed, changes, leaders, testError },
+      ofForm: failed.every(({ id }) => !ARCHITECTURE_IDS.has(id)),
+      tried: trials !== undefined,
+      trainingKnown: subject.claims?.recipe !== undefined,
+      otherImages: (subject.claims?.recipe?.data.set ?? "cifar10") !== "cifar10",
+    }),
+    status: failed.length > 0 ? 1 : open ? 3 : 0,
+    candidates: candidates.map((candidate) => ({
+      name: candidate.name,
+      assumptions: candidate.assumptions,
+      depth: depthOf(candidate.graph),
+      parameters: countParameters(candidate.graph),
+      possible: possible.includes(candidate),
+    })),
+    featureMaps: ofPaper || possible.length === 0 ? [] : featureMaps(possible[0].graph),
+    trials: (leaders.length > 0 ? leaders : (trials?.screened ?? []).slice(0, 5)).map(summarised),
+    ...(trials
+      ? { screened: { trials: trials.screened.length, images: trials.screened[0].images } }
+      : {}),
+    ...(testError ? { testError } : {}),
+    judgements,
+    choices: choicesFor(possible, subject.claims?.recipe),
+    changes,
+    notes: subject.notes ?? [],
+  };
+}
+
+const ARCHITECTURE_IDS = new Set(ARCHITECTURE_RULES.map(({ id }) => id));
+const TRAINING_IDS = new Set(TRAINING_RULES.map(({ id }) => id));
+
+const notObservable = (evidence: string): Finding => ({ outcome: "not-observable", evidence });
+
+/** Why a rule has nothing at all to look at; undefined where it has. */
+function silence({ id, tier }: Judgement, subject: AuditSubject): string | undefined {
+  if (tier === "numeric") return "the code that trained and tested it is not here to be probed";
+  if (tier === "log" && !subject.log) return "there is no event log";
+  if (tier === "static" && !subject.claims && TRAINING_IDS.has(id)) {
+    return "nothing here says how it was trained";
+  }
+}
+
+/** What names and shapes cannot show of each rule, however well the rest of it fits. */
+const ASSUMED: Readonly<Record<string, string>> = {
+  "input": "the size of the images has no weights",
+  "stem": "the first layer's stride has no weights",
+  "stages": "the layers' strides have no weights",
+  "subsampling": "strides and pooling have no weights",
+  "head": "pooling and a ReLU at the end have no weights",
+  "shortcuts": "shortcuts without projections have no weights",
+  "identity": "shortcuts without projections have no weights",
+  "batch-norm": "the order of batch normalisation and activation has no weights",
+  "activation": "ReLU has no weights",
+};
+
+/** Rules of which nothing but what was assumed speaks, so that a failure is no evidence either. */
+const WHOLLY_ASSUMED: readonly string[] = ["subsampling", "activation"];
+
+/** Takes back what rests on the assumptions behind a candidate. */
+function withoutAssumed(judgement: Judgement): Judgement {
+  const { id, outcome } = judgement;
+  const why = ASSUMED[id];
+  if (why === undefined || (outcome === "fail" && !WHOLLY_ASSUMED.includes(id))) return judgement;
+  return { ...judgement, ...notObservable(why) };
+}
+
+/** Every static rule on every candidate: one judgement where they agree. */
+function staticJudgements(
+  { claims }: AuditSubject,
+  candidates: readonly AuditCandidate[],
+): Judgement[] {
+  if (candidates.length === 0) return judge(STATIC_RULES, { ...claims });
+  const each = candidates.map(({ graph }) => judge(STATIC_RULES, { ...claims, graph }));
+  return each[0].map((first, rule) => {
+    const answers = each.map((judgements) => judgements[rule]);
+    if (answers.every(({ outcome }) => outcome === first.outcome)) {
+      const evidence = [...new Set(answers.map((answer) => answer.evidence))].join(", or ");
+      return { ...first, evidence };
+    }
+    const failing = candidates.filter((_, i) => answers[i].outcome === "fail");
+    const { evidence } = answers.find(({ outcome }) => outcome === "fail")!;
+    return {
+      ...first,
+      ...notObservable(
+        `the candidates disagree: ${evidence} in ${failing.map(({ name }) => name).join(", ")}`,
+      ),
+    };
+  });
+}
+
+/** Candidates that the trials leave possible. */
+function possibleAfter(
+  candidates: readonly AuditCandidate[],
+  { leaders }: Sweep,
+): readonly AuditCandidate[] {
+  const standing = leaders.filter(({ standing }) => standing !== "worse");
+  if (standing.length === 0) return candidates;
+  const names = new Set(standing.map(({ candidate }) => candidate.name));
+  const left = candidates.filter(({ name }) => names.has(name));
+  return reluExcluded(leaders[0])
+    ? left.filter(({ graph }) => withoutLastRelu(graph) === graph)
+    : left;
+}
+
+/**
+ * Whether the best trial is as good as the paper's net: so few errors are only
+ * possible where the candidate computes what was trained.
+ */
+function confirms({ leaders }: Sweep, possible: readonly AuditCandidate[]): boolean {
+  const expected = possible.length > 0 ? expectedError(depthOf(possible[0].graph)) : undefined;
+  return expected !== undefined && leaders.length > 0 &&
+    errorShare(leaders[0]) <= expected.error + expected.margin;
+}
+
+/**
+ * The candidates that can be tried on images.
+ *
+ * @param subject What is audited.
+ * @param images What they would be tried on.
+ * @returns Those that take such images and tell as many classes apart; none that scale their input
+ *   from pixel to pixel.
+ */
+export function triable(
+  { candidates }: AuditSubject,
+  { height, width, channels, classes }: ByteImages,
+): readonly Trialled[] {
+  return candidates.flatMap(({ name, graph, network }) =>
+    network && graph.inputShape.join() === [height, width, channels].join() &&
+      shapeOf(graph, graph.output).join() === String(classes) &&
+      (!network.inputTransform || scalesByChannel(network.inputTransform, channels))
+      ? [{ name, ...network }]
+      : []
+  );
+}
+
+/** Where so many logits are negative, a ReLU would have kept gradient from their classes. */
+const NEGATIVE_SHARE = 0.1;
+/** Of what independent weights would give; akamaster's trained nets have 2e-5 and 3e-5. */
+const CLASS_SUM_SHARE = 0.01;
+
+/**
+ * Whether a ReLU after the last layer is ruled out for weights that err no more
+ * without one. The gradient of the softmax sums to 0 over the classes, so the
+ * last layer's weights, summed over the classes, only decay and end near 0 - as
+ * long as every class gets its gradient. Behind a ReLU the classes with
+ * negative logits get none.
+ */
+function reluExcluded({ candidate, negativeLogits }: RankedTrial): boolean {
+  return negativeLogits > NEGATIVE_SHARE && classSumShare(candidate) < CLASS_SUM_SHARE;
+}
+
+/** |sum over classes of the last layer's weights|^2 as a share of the sum of their squares. */
+function classSumShare({ graph, weights }: Trialled): number {
+  const { output } = withoutLastRelu(graph);
+  const last = find(graph, output);
+  if (last?.kind !== "dense") return 1;
+  const { shape: [classes, inputs], data } = weights.get(`${last.name}.weight`)!; // [O, I]
+  let ofSums = 0;
+  for (let input = 0; input < inputs; input++) {
+    let sum = 0;
+    for (let label = 0; label < classes; label++) sum += data[label * inputs + input];
+    ofSums += sum ** 2;
+  }
+  return ofSums / data.reduce((total, weight) => total + weight ** 2, 0);
+}
+
+/** What trials show of rules that no file shows. */
+function observe(
+  { screened, leaders }: Sweep,
+  possible: readonly AuditCandidate[],
+): Readonly<Record<string, Finding>> {
+  if (leaders.length === 0) {
+    const { errors, images } = screened[0];
+    const why = notObservable(
+      `no preprocessing does better than guessing: the best errs on ${errors} of ${images} images`,
+    );
+    return { mean: why, "preprocessed-mean": why, "negative-logits": why };
+  }
+  const [best] = leaders;
+  const tied = leaders.filter(({ standing }) => standing !== "worse");
+  const names = (trials: readonly RankedTrial[]) =>
+    [...new Set(trials.map(({ preprocessing }) => nameOf(preprocessing)))].join(", tied with ");
+  const fitting = tied.filter(({ preprocessing }) => preprocessing.perPixelMean);
+  const evidence = `the weights err least with: ${names(tied)} (${percent(errorShare(best))} of ${
+    best.images.toLocaleString("en-US")
+  } images)`;
+  const mean: Finding = fitting.length > 0
+    ? { outcome: "pass", evidence }
+    : { outcome: "fail", evidence: `${evidence}; the per-pixel mean does worse` };
+  const withRelu = possible.filter(({ graph }) => withoutLastRelu(graph) !== graph).length;
+  const share = `${percent(best.negativeLogits, 0)} of the logits are negative before any ReLU`;
+  return {
+    mean,
+    "preprocessed-mean": mean,
+    "negative-logits": withRelu === 0
+      ? best.negativeLogits > 0
+        ? {
+          outcome: "pass",
+          evidence: `${share}, and over the classes the last layer's weights sum to ${
+            percent(Math.sqrt(classSumShare(best.candidate)))
+          } of what chance would give: each class got its gradient`,
+        }
+        : { outcome: "fail", evidence: "no logit is negative" }
+      : withRelu === possible.length
+      ? { outcome: "fail", evidence: "a ReLU follows the last layer" }
+      : notObservable(`${share}; with one and without the errors are the same`),
+  };
+}
+
+const errorShare = ({ errors, images }: RankedTrial): number => errors / images;
+
+/** A share from 0 to 1 in percent. */
+const percent = (share: number, digits = 2): string => `${(100 * share).toFixed(digits)}%`;
+
+function nameOf({ name, channels }: RankedTrial["preprocessing"]): string {
+  return channels === "RGB" ? name : `${name}, blue first`;
+}
+
+/** The test of a finished run after its last step. */
+function finalTest(log: LogSubject | undefined): EvaluationEvent | undefined {
+  if (!log?.events) return undefined;
+  const run = loggedRun(log.events);
+  return run.end && finalTestOf(run);
+}
+
+function errorOf(
+  { errors, images }: { readonly errors: number; readonly images: number },
+): AuditReport["testError"] {
+  const { lower, upper } = wilsonInterval(errors, images);
+  return { error: errors / images, images, lower, upper };
+}
+
+function summarised({ candidate, preprocessing, ...trial }: RankedTrial): TrialSummary {
+  const { errors, images, standing, p } = trial;
+  return {
+    candidate: candidate.name,
+    preprocessing: preprocessing.name,
+    channels: preprocessing.channels,
+    ...{ errors, images, error: errors / images, standing, p },
+  };
+}
+
+/** Whether every candidate is one of the paper's nets, or their plain counterpart. */
+function isOfPaper(
+  judgements: readonly Judgement[],
+  candidates: readonly AuditCandidate[],
+): boolean {
+  const kept = judgements.every(({ id, outcome }) =>
+    !ARCHITECTURE_IDS.has(id) || outcome !== "fail"
+  );
+  return kept && candidates.length > 0 &&
+    candidates.every(({ graph }) => PAPER_DEPTHS.includes(depthOf(graph)));
+}
+
+/** The outputs of every layer that changes or pools the maps, in order. */
+function featureMaps(graph: Graph): FeatureMap[] {
+  return graph.nodes.flatMap((node): FeatureMap[] => {
+    const { name: layer, shape } = node;
+    switch (node.kind) {
+      case "convolution": {
+        const what = `${node.kernel}x${node.kernel} convolution`;
+        return [{
+          layer,
+          shape,
+          what: node.stride === 1 ? what : `${what}, stride ${node.stride}`,
+        }];
+      }
+      case "max-pool":
+        return [{ layer, shape, what: `max pooling, stride ${node.stride}` }];
+      case "global-average-pool":
+        return [{ layer, shape, what: "global average pooling" }];
+      case "dense":
+        return [{ layer, shape, what: "fully connected" }];
+      default:
+        return [];
+    }
+  });
+}
+
+/** What the candidates, or the recipe, say on the points that the paper leaves open. */
+function choicesFor(
+  candidates: readonly AuditCandidate[],
+  recipe: Recipe | undefined,
+): AuditReport["choices"] {
+  if (recipe) return choicesOf(recipe);
+  return OPEN_POINTS.map(({ id, question, readings }) => {
+    if (id !== "zero-channels") return { id, question };
+    const found = new Set(
+      candidates.map(({ graph }) => ofKind(graph, "shortcut-a")[0]?.zeroChannels),
+    );
+    const [zeroChannels] = found;
+    const reading = readings.find((reading) => reading.id === zeroChannels)?.reading;
+    return found.size === 1 && reading ? { id, question, choice: reading } : { id, question };
+  });
+}

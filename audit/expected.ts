@@ -1,0 +1,45 @@
+/** The error to expect of one run by the paper. */
+import { TABLE_6 } from "../spec/table_6.ts";
+
+/** The 0.975 quantile of Student's t with 4 degrees of freedom (SciPy 1.17.1, t.ppf). */
+const T_QUANTILE = 2.776445105197793;
+/** Over the five runs of ResNet-110: the only spread that the paper prints. */
+const STANDARD_DEVIATION = 0.0016;
+/** Runs behind the figure of ResNet-110; every other figure is of one. */
+const RUNS = 5;
+
+/** A published error and what one more run may be. */
+export interface ExpectedError {
+  /** Table 6's figure, a share. */
+  readonly error: number;
+  /** Half the prediction interval of one run at 95%, a share. */
+  readonly margin: number;
+}
+
+/** The depths of Table 6's nets. */
+export const PAPER_DEPTHS: readonly number[] = Object.keys(TABLE_6)
+  .map((name) => Number(name.replace("resnet", "")));
+
+/**
+ * What one run of a residual net may err, if results spread at every depth as
+ * the paper's five runs of ResNet-110 do.
+ *
+ * @param depth Weighted layers.
+ * @returns The figure of Table 6 and its margin; nothing for depths that it does not have.
+ *
+ * @example
+ * ```ts
+ * import { assertAlmostEquals, assertEquals } from "@std/assert";
+ * import { expectedError } from "./expected.ts";
+ *
+ * assertEquals(expectedError(32)?.error, 0.0751);
+ * assertAlmostEquals(expectedError(32)!.margin, 0.0063, 1e-4);
+ * assertEquals(expectedError(34), undefined);
+ * ```
+ */
+export function expectedError(depth: number): ExpectedError | undefined {
+  const error = TABLE_6[`resnet${depth}`];
+  if (error === undefined) return undefined;
+  const runs = depth === 110 ? RUNS : 1;
+  return { error, margin: T_QUANTILE * STANDARD_DEVIATION * Math.sqrt(1 + 1 / runs) };
+}

@@ -1,0 +1,22 @@
+/**
+ * Models that somebody else made: what network a file holds, what of it is not
+ * the paper's, and what to change.
+ *
+ * @module
+ */
+export * from "./advice.ts";
+export * from "./audit.ts";
+export * from "./compare.ts";
+export { formatAudit } from "../reports/audit/format.ts";
+export * from "./identify.ts";
+export { auditPage } from "../reports/audit/page.tsx";
+export * from "./preprocessings.ts";
+export {
+  type RankedTrial,
+  type Sweep,
+  sweep,
+  type SweepOptions,
+  type Trial,
+  type Trialled,
+} from "./sweep.ts";
+export * from "./targets.ts";

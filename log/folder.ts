@@ -1,0 +1,310 @@
+/** A run's folder: its lock, its append-only event log and its files. */
+import { createHash, type Hash } from "node:crypto";
+import { basename, join, resolve } from "node:path";
+import { removeIfThere, sha256, writeWhole } from "../files/write_whole.ts";
+import type { FileReference, RunEvent } from "./events.ts";
+
+/** A run that can't be started, gone on with or written: what was tried, the rule, what to do. */
+export class RunError extends Error {
+  /** The class's name, for messages. */
+  override name = "RunError";
+}
+
+/** A run's folder that another process holds. */
+export class RunInUseError extends RunError {
+  /** The class's name, for messages. */
+  override name = "RunInUseError";
+}
+
+/** The event log's name in a run's folder. */
+export const EVENTS_FILE = "events.jsonl";
+const LOCK_FILE = "run.lock";
+
+/** An event as it is handed to {@link RunFolder.append}, which adds the time and the seal. */
+export type UntimedEvent = RunEvent extends infer E
+  ? E extends RunEvent ? Omit<E, "time" | "logSha256"> : never
+  : never;
+
+/**
+ * A line of the log: the event with its time, and, where it is one that a run
+ * ends with or goes on from, with the hash of the log before it.
+ *
+ * @param event The event.
+ * @param log Of every byte before the line; it is not changed.
+ */
+export function lineOf(event: UntimedEvent, log: Hash): string {
+  const { type, ...rest } = event;
+  const seals = type === "checkpoint" || type === "end" || type === "failure";
+  const seal = seals ? { logSha256: log.copy().digest("hex") } : {};
+  return JSON.stringify({ type, time: new Date().toISOString(), ...rest, ...seal }) + "\n";
+}
+
+/** What the loop needs of a run's folder, wherever it is: on the disk, or in memory for tests. */
+export interface RunStore extends AsyncDisposable {
+  /** Of the folder, for messages. */
+  readonly path: string;
+  /** The run's name: that of its folder. */
+  readonly name: string;
+  /** The events of earlier processes, as they stood when the folder was opened. */
+  readonly earlier: readonly RunEvent[];
+  /** Bytes of a torn last line that were cut off when the folder was opened. */
+  readonly tornBytes: number;
+  /** Adds one line to the log, with the time and the seal. */
+  append(event: UntimedEvent): void;
+  /** Returns when every line so far is kept. */
+  sync(): void;
+  /** Writes a file, whole or not at all; returns what the log says of it. */
+  write(name: string, content: Uint8Array | string): Promise<FileReference>;
+  /** The names of all files. */
+  names(): Promise<readonly string[]>;
+  /** The content of a file. */
+  read(name: string): Promise<Uint8Array>;
+  /** Removes a file; one that is not there is no error. */
+  remove(name: string): Promise<void>;
+}
+
+/**
+ * The folder of one run, held exclusively: a second run into it is refused.
+ * The operating system frees the lock when the process ends, however it ends.
+ *
+ * @example
+ * ```ts ignore
+ * await using run = await RunFolder.open("runs/resnet20-cifar10-seed0");
+ * run.append({ type: "warning", iteration: 0, message: "only an example" });
+ * run.sync();
+ * ```
+ */
+export class RunFolder implements RunStore {
+  /** The events of earlier processes, as they stood when the folder was opened. */
+  readonly earlier: readonly RunEvent[];
+  /** Bytes of a torn last line that were cut off when the folder was opened. */
+  readonly tornBytes: number;
+  readonly #lock: Deno.FsFile;
+  readonly #log: Deno.FsFile;
+  readonly #hash: Hash;
+  readonly #made: boolean;
+  #closed = false;
+
+  private constructor(
+    /** The folder's path. */
+    readonly path: string,
+    lock: Deno.FsFile,
+    log: Deno.FsFile,
+    read: Awaited<ReturnType<typeof readLog>>,
+    made: boolean,
+  ) {
+    this.#lock = lock;
+    this.#log = log;
+    this.#hash = read.hash;
+    this.#made = made;
+    this.earlier = read.events;
+    this.tornBytes = read.tornBytes;
+  }
+
+  /**
+   * Opens the folder of a run and makes it if it is not there.
+   *
+   * A last line that a killed process left unfinished is cut off, so that every
+   * line of the log stays one JSON object.
+   *
+   * @param path The folder.
+   * @returns The folder, locked until {@link close}.
+   * @throws {RunError} If the folder can't be made or written, is in use by
+   *   another process, or holds files but no run.
+   */
+  static async open(path: string): Promise<RunFolder> {
+    const made = !await exists(path);
+    let lock: Deno.FsFile | undefined;
+    let log: Deno.FsFile | undefined;
+    try {
+      await Deno.mkdir(path, { recursive: true });
+      await refuseForeignFiles(path);
+      lock = await takeLock(path);
+      log = await Deno.open(join(path, EVENTS_FILE), { read: true, append: true, create: true });
+      return new RunFolder(path, lock, log, await readLog(log, path), made);
+    } catch (error) {
+      log?.close();
+      lock?.close();
+      if (error instanceof RunError || error instanceof Deno.errors.NotCapable) throw error;
+      throw new RunError(
+        `the run's folder "${path}" must be a folder that can be written; opening it failed: ${
+          messageOf(error)
+        }. Choose another with --out`,
+        { cause: error },
+      );
+    }
+  }
+
+  /** The run's name: that of its folder. */
+  get name(): string {
+    return basename(resolve(this.path));
+  }
+
+  /**
+   * Adds one line to the log.
+   *
+   * @param event The event; the time and the seal are added.
+   * @throws {RunError} If it can't be written.
+   */
+  append(event: UntimedEvent): void {
+    const line = new TextEncoder().encode(lineOf(event, this.#hash));
+    try {
+      for (let written = 0; written < line.length;) {
+        const count = this.#log.writeSync(line.subarray(written));
+        this.#hash.update(line.subarray(written, written + count));
+        written += count;
+      }
+    } catch (error) {
+      throw new RunError(
+        `a line of ${line.length} bytes could not be added to "${join(this.path, EVENTS_FILE)}": ${
+          messageOf(error)
+        }. Make room or access, and run the same command to go on`,
+        { cause: error },
+      );
+    }
+  }
+
+  /** Returns when every line so far is on the disk. */
+  sync(): void {
+    this.#log.syncSync();
+  }
+
+  /**
+   * Writes a file of the run: whole, synced and renamed into place.
+   *
+   * @param name Its name in the folder.
+   * @param content Bytes, or text that is written as UTF-8.
+   * @returns What the log says of it.
+   * @throws {RunError} If it can't be written; a file that had the name before is unharmed.
+   */
+  async write(name: string, content: Uint8Array | string): Promise<FileReference> {
+    const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+    try {
+      await writeWhole(join(this.path, name), bytes);
+    } catch (error) {
+      throw new RunError(
+        `"${name}" (${bytes.length} bytes) could not be written into "${this.path}": ${
+          messageOf(error)
+        }. What was there before is unharmed; make room or access, and run the same command to go on`,
+        { cause: error },
+      );
+    }
+    return { path: name, sha256: sha256(bytes), bytes: bytes.length };
+  }
+
+  /** The names of all that the folder holds. */
+  async names(): Promise<readonly string[]> {
+    return (await Array.fromAsync(Deno.readDir(this.path))).map(({ name }) => name);
+  }
+
+  /** The content of a file. */
+  read(name: string): Promise<Uint8Array> {
+    return Deno.readFile(join(this.path, name));
+  }
+
+  /** Removes a file; one that is not there is no error. */
+  remove(name: string): Promise<void> {
+    return removeIfThere(join(this.path, name));
+  }
+
+  /** Frees the lock. A folder that this object made and that holds no event is removed. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    const empty = this.#log.statSync().size === 0;
+    this.#log.close();
+    if (empty) {
+      await removeIfThere(join(this.path, EVENTS_FILE));
+      await removeIfThere(join(this.path, LOCK_FILE));
+    }
+    this.#lock.close();
+    if (empty && this.#made) await Deno.remove(this.path);
+  }
+
+  /** {@link close}, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.lstat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    // Whatever else is wrong shows when the folder is opened.
+    return true;
+  }
+}
+
+/** A folder of somebody's other files is no place for a run. */
+async function refuseForeignFiles(path: string): Promise<void> {
+  const names = (await Array.fromAsync(Deno.readDir(path))).map(({ name }) => name);
+  const foreign = names.filter((name) => name !== LOCK_FILE);
+  if (foreign.length > 0 && !names.includes(EVENTS_FILE)) {
+    throw new RunError(
+      `"${path}" must be an empty or a new folder, or a run's; it holds "${
+        foreign[0]
+      }" and no ${EVENTS_FILE}. Choose another with --out`,
+    );
+  }
+}
+
+async function takeLock(path: string): Promise<Deno.FsFile> {
+  const file = await Deno.open(join(path, LOCK_FILE), { read: true, write: true, create: true });
+  if (!await file.tryLock(true)) {
+    file.close();
+    const holder = await Deno.readTextFile(join(path, LOCK_FILE)).catch(() => "");
+    throw new RunInUseError(
+      `"${path}" is in use by another run${
+        holder && ` (${holder.trim()})`
+      }. Wait for it, stop it, or choose another folder with --out`,
+    );
+  }
+  await file.truncate();
+  await file.write(
+    new TextEncoder().encode(`process ${Deno.pid}, since ${new Date().toISOString()}\n`),
+  );
+  return file;
+}
+
+async function readLog(
+  file: Deno.FsFile,
+  path: string,
+): Promise<{ events: readonly RunEvent[]; tornBytes: number; hash: Hash }> {
+  const bytes = new Uint8Array((await file.stat()).size);
+  for (let read = 0; read < bytes.length;) {
+    const count = await file.read(bytes.subarray(read));
+    if (count === null) break;
+    read += count;
+  }
+  const whole = bytes.lastIndexOf(0x0a) + 1;
+  if (whole < bytes.length) await file.truncate(whole);
+  const lines = new TextDecoder().decode(bytes.subarray(0, whole)).split("\n").slice(0, -1);
+  const events = lines.map((line, i) => {
+    try {
+      return JSON.parse(line) as RunEvent;
+    } catch (error) {
+      throw new RunError(
+        `line ${i + 1} of "${join(path, EVENTS_FILE)}" must be one JSON object: ${
+          messageOf(error)
+        }. The log is damaged; start anew with another --out`,
+        { cause: error },
+      );
+    }
+  });
+  if (events.length > 0 && events[0].type !== "start") {
+    throw new RunError(
+      `line 1 of "${join(path, EVENTS_FILE)}" must be a "start" event, found "${
+        events[0].type
+      }". The log is damaged; start anew with another --out`,
+    );
+  }
+  const hash = createHash("sha256").update(bytes.subarray(0, whole));
+  return { events, tornBytes: bytes.length - whole, hash };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,190 @@
+/** What the log rules look at: the event log of one run, and the files that it names. */
+import type { SplitManifest } from "../data/mod.ts";
+import {
+  parsePredictions,
+  parseRunLog,
+  type Predictions,
+  RunLogError,
+} from "./read_run.ts";
+import {
+  type CheckpointEvent,
+  effectiveEvents,
+  type EndEvent,
+  type EvaluationEvent,
+  EVENTS_FILE,
+  type FileEvent,
+  type FileReference,
+  type RunEvent,
+  type StartEvent,
+  type StepEvent,
+  type WarmUpEndEvent,
+} from "../train/mod.ts";
+import type { Finding } from "../spec/rule.ts";
+import { unknown } from "../spec/subject.ts";
+
+/** One run. What a run lacks makes the rules that need it "not observable". */
+export interface LogSubject {
+  /** Every line of the event log, in its order; the first is the start. */
+  readonly events?: readonly RunEvent[];
+  /** The split's lists, as the run's file has them. */
+  readonly split?: SplitManifest;
+  /** Labels and predictions of the final test. */
+  readonly predictions?: Predictions;
+  /** The files that the log names, but for the checkpoints. */
+  readonly files?: readonly NamedFile[];
+}
+
+/** A file that a log names, and what was found. */
+export interface NamedFile {
+  /** Relative to the run's folder. */
+  readonly path: string;
+  /** What is wrong with the file; undefined where it is the one that the log names. */
+  readonly problem?: string;
+}
+
+/** A log sorted by what its lines say; of lines that were written again the later counts. */
+export interface LoggedRun {
+  /** Every line. */
+  readonly events: readonly RunEvent[];
+  /** What was trained, on what. */
+  readonly start: StartEvent;
+  /** By iteration. */
+  readonly steps: readonly StepEvent[];
+  /** On validation and test images, by iteration. */
+  readonly evaluations: readonly EvaluationEvent[];
+  /** By iteration. */
+  readonly checkpoints: readonly CheckpointEvent[];
+  /** In the order in which they were written. */
+  readonly files: readonly FileEvent[];
+  /** The end of ResNet-110's warm-up. */
+  readonly warmUpEnd?: WarmUpEndEvent;
+  /** Of a finished run. */
+  readonly end?: EndEvent;
+}
+
+/**
+ * The subject that a run's folder makes.
+ *
+ * @param folder Path of the run's folder, the one with `events.jsonl`.
+ * @param readFile Reads a file, given `folder`, a slash and the path in the log.
+ * @returns The log and what its files hold. A file that is missing, or is another
+ *   than the log names, is no error: a rule judges it.
+ * @throws {RunLogError} If the log is missing or is refused by `parseRunLog`.
+ *
+ * @example
+ * ```ts
+ * import { assertRejects } from "@std/assert";
+ * import { RunLogError } from "./read_run.ts";
+ * import { logSubjectOf } from "./logged_run.ts";
+ *
+ * const readFile = () => Promise.resolve(new TextEncoder().encode('{"type":"begin"}\n'));
+ * await assertRejects(() => logSubjectOf("runs/a", readFile), RunLogError, "line 1");
+ * ```
+ */
+export async function logSubjectOf(
+  folder: string,
+  readFile: (path: string) => Promise<Uint8Array> = Deno.readFile,
+): Promise<LogSubject> {
+  const read = async (path: string): Promise<Uint8Array | undefined> => {
+    try {
+      return await readFile(`${folder}/${path}`);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw error;
+    }
+  };
+  const log = await read(EVENTS_FILE);
+  if (!log) {
+    throw new RunLogError(
+      `Reading the run in ${folder}: there is no ${EVENTS_FILE}, which every run has; give the folder of a run as it was written`,
+    );
+  }
+  const { events } = parseRunLog(new TextDecoder().decode(log));
+  const run = loggedRun(events);
+  const files: NamedFile[] = [];
+  /** The file's bytes, where it is the one that the log names. */
+  const readNamed = async (
+    { path, sha256 }: FileReference,
+  ): Promise<Uint8Array | undefined> => {
+    const bytes = await read(path);
+    const digest = bytes &&
+      new Uint8Array(await crypto.subtle.digest("SHA-256", new Uint8Array(bytes))).toHex();
+    const problem = bytes === undefined
+      ? "it is missing"
+      : digest !== sha256
+      ? `its SHA-256 is ${digest}, the log says ${sha256}`
+      : undefined;
+    files.push({ path, problem });
+    return problem ? undefined : bytes;
+  };
+  /** What a file holds; a file that does not parse is as good as none. */
+  const parseNamed = async <T>(
+    file: FileReference | undefined,
+    parse: (text: string) => T,
+  ): Promise<T | undefined> => {
+    const bytes = file && await readNamed(file);
+    try {
+      return bytes && parse(new TextDecoder().decode(bytes));
+    } catch (error) {
+      if (!(error instanceof SyntaxError || error instanceof RunLogError)) throw error;
+      const { path } = files.pop()!;
+      files.push({ path, problem: error.message });
+    }
+  };
+
+  const named = (kind: FileEvent["kind"]) => run.files.findLast((file) => file.kind === kind)?.file;
+  const split = await parseNamed(named("split"), parseManifest);
+  const tested = finalTestOf(run)?.predictions;
+  const predictions = await parseNamed(
+    tested,
+    (text) => parsePredictions(tested!.path, text, run.start.classes.length),
+  );
+  for (const { kind, file } of run.files) if (kind !== "split") await readNamed(file);
+  return { events, split, predictions, files };
+}
+
+/** @throws {SyntaxError} If the text is no split's manifest. */
+function parseManifest(text: string): SplitManifest {
+  const manifest = JSON.parse(text);
+  for (const name of ["training", "validation"]) {
+    const { count, sha256, indices } = manifest?.[name] ?? {};
+    if (
+      typeof count !== "number" || typeof sha256 !== "string" || typeof indices !== "string"
+    ) {
+      throw new SyntaxError(`its ${name} list must have a count, a sha256 and indices`);
+    }
+  }
+  return manifest;
+}
+
+/** A log sorted by what its lines say. */
+export function loggedRun(events: readonly RunEvent[]): LoggedRun {
+  const counted = effectiveEvents(events);
+  const ofType = <T extends RunEvent["type"]>(type: T) =>
+    counted.filter((event): event is Extract<RunEvent, { type: T }> => event.type === type);
+  return {
+    events,
+    start: ofType("start")[0],
+    steps: ofType("step"),
+    evaluations: ofType("evaluation"),
+    checkpoints: ofType("checkpoint"),
+    files: ofType("file"),
+    warmUpEnd: ofType("warm-up-end").at(-1),
+    end: ofType("end").at(-1),
+  };
+}
+
+/** The last evaluation on the test set. */
+export function finalTestOf({ evaluations }: LoggedRun): EvaluationEvent | undefined {
+  return evaluations.findLast(({ set }) => set === "test");
+}
+
+/** A check that runs where the log and the named parts of the subject are there. */
+export function reading<Part extends Exclude<keyof LogSubject, "events"> = never>(
+  parts: readonly Part[],
+  check: (run: LoggedRun, subject: Required<Pick<LogSubject, Part>>) => Finding,
+): (subject: LogSubject) => Finding {
+  return (subject) =>
+    unknown(subject, ["events", ...parts]) ??
+      check(loggedRun(subject.events!), subject as Required<Pick<LogSubject, Part>>);
+}

@@ -1,0 +1,426 @@
+/**
+ * What the runs of one network say of a published test error: the verdict, as
+ * data and as a sentence.
+ */
+import { percent } from "../reports/_format.ts";
+import type { PlannedNet, Reference } from "./plan.ts";
+import {
+  differenceInterval,
+  type Equivalence,
+  type Interval,
+  predictionInterval,
+  type Sample,
+  sampleOf,
+  type SpreadSample,
+  tInterval,
+  tost,
+  tostPower,
+  tTest,
+  wilsonInterval,
+} from "./statistics.ts";
+
+/** A run, as far as a verdict needs it. */
+export interface JudgedRun {
+  /** Of the run. */
+  readonly seed: number;
+  /** Whether it came to its end; `diverged` where its loss or weights were no longer finite. */
+  readonly outcome: "finished" | "failed" | "diverged";
+  /** Error of the last step on the test set, a share; of finished runs. */
+  readonly testError?: number;
+  /** Images that were tested; of finished runs. */
+  readonly testImages?: number;
+}
+
+/**
+ * The verdict on three or more runs is `equivalent`, `different` or
+ * `inconclusive`; on a single run `not inconsistent` or `inconsistent`. `none`:
+ * nothing can be said.
+ */
+export type VerdictKind =
+  | "equivalent"
+  | "different"
+  | "inconclusive"
+  | "not inconsistent"
+  | "inconsistent"
+  | "none";
+
+/** What the runs of one network say. Errors, differences and margins are shares. */
+export interface Verdict {
+  /** The verdict. */
+  readonly kind: VerdictKind;
+  /** The same in words, with the figures on which it rests. */
+  readonly sentence: string;
+  /** What was planned, the reference included. */
+  readonly planned: PlannedNet;
+  /** Every run that was given. */
+  readonly runs: readonly JudgedRun[];
+  /** How many of the runs finished. */
+  readonly finished: number;
+  /** Of the finished runs' test errors; undefined where no run finished. */
+  readonly summary?: Sample;
+  /** The t interval of the mean; of two or more finished runs. */
+  readonly meanInterval?: Interval;
+  /** Mean minus reference, where the reference is itself of noisy runs. */
+  readonly differenceInterval?: Interval;
+  /** Of several runs: the two one-sided tests. */
+  readonly equivalence?: Equivalence;
+  /** Of several runs: p value of the two-sided test of "the mean is the reference". */
+  readonly differenceP?: number;
+  /**
+   * Of several runs: the probability that as many as were planned show
+   * equivalence where there is no difference, at the spread that they had.
+   */
+  readonly power?: number;
+  /** Of a single run: where it may lie by the published spread. */
+  readonly predictionInterval?: Interval;
+  /** Of a single run: what the number of test images leaves open. */
+  readonly wilsonInterval?: Interval;
+}
+
+/** What a reproduction says of its runs. */
+export interface ReproductionClaim {
+  /** Of the plan by which it was done, as `planHash` gives it. */
+  readonly planSha256: string;
+  /** One a network. */
+  readonly verdicts: readonly Verdict[];
+}
+
+/** Runs of which no verdict can be given: what was asked, the rule, and what was found. */
+export class VerdictError extends Error {
+  /** The class's name, for messages. */
+  override name = "VerdictError";
+}
+
+/** Fewest runs with seeds of their own on which the tests are a verdict. */
+const FEWEST_RUNS = 3;
+
+/**
+ * Judges the runs of one network against the published error that the plan names.
+ *
+ * - Three or more runs: `equivalent` where the two one-sided t tests show that the
+ *   mean lies within the margin; `different` where they do not and the two-sided
+ *   t test shows a difference, better or worse; `inconclusive` where neither does.
+ *   A run that failed or diverged counts: `equivalent` is then impossible.
+ * - One run: `not inconsistent` where it lies within the prediction interval from
+ *   the published spread, else `inconsistent`.
+ * - `none`: no reference; another data set, schedule or number of test images than
+ *   the reference's; planned runs that are not over yet; two runs; no run finished.
+ *
+ * @param runs Every run that was begun and is over, failed ones too.
+ * @param planned What was fixed before the first of them began.
+ * @returns The verdict with the intervals and tests that stand beside it.
+ * @throws {VerdictError} If seeds repeat, a seed was not planned, a finished run has
+ *   no test error from 0 to 1 or an unfinished one has one, or the reference is
+ *   another network's.
+ *
+ * @example
+ * ```ts
+ * import { verdict } from "./verdict.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const conditions = { architecture: "resnet20", dataset: "cifar10", iterations: 64_000 } as const;
+ * const planned = {
+ *   ...conditions, seeds: [1, 2, 3], margin: 0.005, alpha: 0.05,
+ *   reference: {
+ *     ...conditions, source: "Table 6", testImages: 10_000, error: 0.0875, runs: 1,
+ *     spread: { standardDeviation: 0.0016, runs: 5, source: "Table 6, ResNet-110" },
+ *   },
+ * };
+ * const runs = [0.0869, 0.0885, 0.0871].map((testError, i) => (
+ *   { seed: i + 1, outcome: "finished", testError, testImages: 10_000 } as const
+ * ));
+ * assertEquals(verdict(runs, planned).kind, "equivalent");
+ * const [, ...others] = runs;
+ * const diverged = { seed: 1, outcome: "diverged" } as const;
+ * assertEquals(verdict([diverged, ...others], planned).kind, "inconclusive");
+ * ```
+ */
+export function verdict(runs: readonly JudgedRun[], planned: PlannedNet): Verdict {
+  checkRuns(runs, planned);
+  const finished = runs.filter(({ outcome }) => outcome === "finished");
+  const errors = finished.map(({ testError }) => testError!);
+  const summary = errors.length > 0 ? sampleOf(errors) : undefined;
+  const spread = hasSpread(summary) ? summary : undefined;
+  const base = {
+    ...{ planned, runs, finished: finished.length, summary },
+    ...(spread ? { meanInterval: tInterval(spread) } : {}),
+  };
+  const none = (why: string): Verdict => ({
+    ...base,
+    kind: "none",
+    sentence: `No verdict: ${why}.`,
+  });
+
+  const { reference, seeds } = planned;
+  if (!reference) {
+    return none(`there is no published error of ${planned.architecture} to compare with`);
+  }
+  const differences = differentConditions(finished, planned, reference);
+  if (differences.length > 0) {
+    return none(`${named(reference)} is of ${differences.join(" and of ")}`);
+  }
+  if (runs.length < seeds.length) {
+    return none(
+      `${runs.length} of ${seeds.length} planned runs are over, and a verdict before the last would depend on when one looks`,
+    );
+  }
+  if (runs.length === 1) {
+    const [run] = runs;
+    return run.outcome === "finished"
+      ? { ...base, ...singleRun(run.testError!, run.testImages!, reference) }
+      : none(`the only run ${run.outcome}`);
+  }
+  if (runs.length < FEWEST_RUNS) {
+    return none(`two runs tell too little of their spread; it takes ${FEWEST_RUNS} or more`);
+  }
+  if (!spread) return { ...base, kind: "inconclusive", sentence: tooFewFinished(runs) };
+  return { ...base, ...severalRuns(spread, runs, planned, reference) };
+}
+
+/**
+ * The decision on the runs that finished, where all did.
+ *
+ * @param sample Their test errors.
+ * @param reference The published error.
+ * @param planned Margin and level, fixed beforehand.
+ * @returns `equivalent`, `different` or `inconclusive`, with the tests' p values.
+ *
+ * @example
+ * ```ts
+ * import { decide } from "./verdict.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const sample = { count: 5, mean: 0.0975, standardDeviation: 0.0016 };
+ * assertEquals(decide(sample, 0.0875, { margin: 0.005, alpha: 0.05 }).kind, "different");
+ * ```
+ */
+export function decide(
+  sample: SpreadSample,
+  reference: number,
+  { margin, alpha }: Pick<PlannedNet, "margin" | "alpha">,
+): Required<Pick<Verdict, "equivalence" | "differenceP">> & {
+  readonly kind: "equivalent" | "different" | "inconclusive";
+} {
+  const equivalence = tost(sample, reference, margin);
+  const differenceP = tTest(sample, reference);
+  const kind = equivalence.p < alpha
+    ? "equivalent"
+    : differenceP < alpha
+    ? "different"
+    : "inconclusive";
+  return { kind, equivalence, differenceP };
+}
+
+/**
+ * Where a single run may lie if it is of the same kind as a reference's.
+ *
+ * @param reference The published error with its spread.
+ * @returns With 95% confidence; the noise of the reference itself is in it.
+ *
+ * @example
+ * ```ts
+ * import { singleRunInterval } from "./verdict.ts";
+ * import { assertAlmostEquals } from "@std/assert";
+ *
+ * // t(0.975, 4) = 2.7764, times 0.16 points sqrt(1 + 1)
+ * const spread = { standardDeviation: 0.0016, runs: 5, source: "Table 6, ResNet-110" };
+ * assertAlmostEquals(singleRunInterval({ error: 0.0875, runs: 1, spread }).upper, 0.09378, 1e-5);
+ * ```
+ */
+export function singleRunInterval(
+  { error, runs, spread }: Pick<Reference, "error" | "runs" | "spread">,
+): Interval {
+  const { standardDeviation, runs: count } = spread;
+  return predictionInterval({ count: runs, mean: error }, { count, standardDeviation });
+}
+
+/** One run against the published spread. */
+function singleRun(
+  testError: number,
+  testImages: number,
+  reference: Reference,
+): Pick<Verdict, "kind" | "sentence" | "predictionInterval" | "wilsonInterval"> {
+  const interval = singleRunInterval(reference);
+  const inside = testError >= interval.lower && testError <= interval.upper;
+  const { standardDeviation, runs, source } = reference.spread;
+  const wilson = wilsonInterval(Math.round(testError * testImages), testImages);
+  const sentence = `${
+    inside ? "Not inconsistent" : "Inconsistent"
+  }: the one run has a test error of ${percent(testError)}, ${inside ? "inside" : "outside"} the ${
+    percent(interval.confidence, 0)
+  } prediction interval of ${percent(interval.lower)} to ${percent(interval.upper)} around ${
+    named(reference)
+  }, by the published spread of ${
+    points(standardDeviation)
+  } (${runs} runs; ${source}). The number of test images alone leaves ${percent(wilson.lower)} to ${
+    percent(wilson.upper)
+  } open. One run is one number: it shows neither equivalence nor a spread.`;
+  return {
+    kind: inside ? "not inconsistent" : "inconsistent",
+    sentence,
+    predictionInterval: interval,
+    wilsonInterval: wilson,
+  };
+}
+
+/** Three or more runs, of which two or more finished. */
+function severalRuns(
+  sample: SpreadSample,
+  runs: readonly JudgedRun[],
+  planned: PlannedNet,
+  reference: Reference,
+): Pick<
+  Verdict,
+  "kind" | "sentence" | "equivalence" | "differenceP" | "power" | "differenceInterval"
+> {
+  const { margin, alpha } = planned;
+  const { kind: decided, equivalence, differenceP } = decide(sample, reference.error, planned);
+  const unfinished = runs.length - sample.count;
+  const kind = decided === "equivalent" && unfinished > 0 ? "inconclusive" : decided;
+  const power = tostPower({
+    standardError: sample.standardDeviation / Math.sqrt(runs.length),
+    degreesOfFreedom: runs.length - 1,
+    ...{ margin, alpha },
+  });
+
+  const away = sample.mean - reference.error;
+  const side = away < 0 ? "below" : "above";
+  const mean = `the mean test error of the ${
+    unfinished > 0 ? `${sample.count} that finished` : `${sample.count} runs`
+  } is ${percent(sample.mean)} with a standard deviation of ${points(sample.standardDeviation)}, ${
+    points(Math.abs(away))
+  } ${side} ${named(reference)}`;
+  const shown = equivalence.p < alpha;
+  const within = `a mean within ${points(margin)} of it was ${
+    shown ? "" : "not "
+  }shown (two one-sided t tests, ${p(equivalence.p)})`;
+  const apart = `a difference was ${differenceP < alpha ? "" : "not "}shown (two-sided t test, ${
+    p(differenceP)
+  })`;
+  const failed = unfinished > 0
+    ? `${unfinishedOf(runs)}, which makes equivalence impossible; `
+    : "";
+  const better = kind === "different" && away < 0
+    ? " A better error than the paper's is no reproduction either."
+    : "";
+  const sentence = `${
+    capital(kind)
+  }: ${failed}${mean}; ${within}, and ${apart}, each at alpha ${alpha}.${better} With this spread ${runs.length} runs show equivalence with a probability of ${
+    power > 0.99 ? "over 99%" : percent(power, 0)
+  } where there is no difference.`;
+  return {
+    ...{ kind, sentence, equivalence, differenceP, power },
+    differenceInterval: differenceInterval(sample, {
+      count: reference.runs,
+      mean: reference.error,
+      standardDeviation: reference.spread.standardDeviation,
+    }),
+  };
+}
+
+const points = (share: number): string => `${(100 * share).toFixed(2)} points`;
+const p = (value: number): string => value < 0.0001 ? "p < 0.0001" : `p = ${value.toFixed(4)}`;
+const capital = (word: string): string => word[0].toUpperCase() + word.slice(1);
+const hasSpread = (summary?: Sample): summary is SpreadSample =>
+  summary?.standardDeviation !== undefined;
+
+/** "Table 6's 8.75%", "Table 6's mean of 6.61% (5 runs)". */
+function named({ source, error, runs }: Reference): string {
+  return runs === 1
+    ? `${source}'s ${percent(error)}`
+    : `${source}'s mean of ${percent(error)} (${runs} runs)`;
+}
+
+/** "2 of 5 runs did not finish (1 failed, 1 diverged)". */
+function unfinishedOf(runs: readonly JudgedRun[]): string {
+  const counts = (["failed", "diverged"] as const)
+    .map((kind) => [runs.filter(({ outcome }) => outcome === kind).length, kind] as const)
+    .filter(([count]) => count > 0);
+  const total = counts.reduce((sum, [count]) => sum + count, 0);
+  const each = counts.map(([count, kind]) => `${count} ${kind}`).join(", ");
+  return `${total} of ${runs.length} runs did not finish (${each})`;
+}
+
+function tooFewFinished(runs: readonly JudgedRun[]): string {
+  return `Inconclusive: ${unfinishedOf(runs)}, and the rest tell nothing of a spread.`;
+}
+
+/** What the reference is of and the runs are not. */
+function differentConditions(
+  finished: readonly JudgedRun[],
+  planned: PlannedNet,
+  reference: Reference,
+): string[] {
+  const count = (value: number) => value.toLocaleString("en-US");
+  const differences: string[] = [];
+  if (planned.dataset !== reference.dataset) {
+    differences.push(`the data set ${reference.dataset}, and the runs are on ${planned.dataset}`);
+  }
+  if (planned.iterations !== reference.iterations) {
+    differences.push(
+      `${count(reference.iterations)} iterations, and the runs take ${count(planned.iterations)}`,
+    );
+  }
+  const tested = finished.find(({ testImages }) => testImages !== reference.testImages)?.testImages;
+  if (tested !== undefined) {
+    differences.push(
+      `${count(reference.testImages)} test images, and a run was tested on ${count(tested)}`,
+    );
+  }
+  return differences;
+}
+
+function checkRuns(runs: readonly JudgedRun[], planned: PlannedNet): void {
+  const { architecture, seeds, reference } = planned;
+  const refuse = (rule: string, found: string, next: string) => {
+    throw new VerdictError(`Judging the runs of ${architecture}: ${rule}, found ${found}; ${next}`);
+  };
+  const repeated = (
+    values: readonly number[],
+  ) => [...new Set(values.filter((seed, i) => values.indexOf(seed) !== i))];
+  for (const [what, values] of [["plan", seeds], ["runs", runs.map(({ seed }) => seed)]] as const) {
+    const twice = repeated(values);
+    if (twice.length > 0) {
+      refuse(
+        `the ${what} must have each seed once`,
+        `${twice.join(", ")} more than once`,
+        "a run counts once: give each run another seed, or leave the copy out",
+      );
+    }
+  }
+  const unplanned = runs.filter(({ seed }) => !seeds.includes(seed)).map(({ seed }) => seed);
+  if (unplanned.length > 0) {
+    refuse(
+      `the seeds must be those of the plan (${seeds.join(", ")})`,
+      unplanned.join(", "),
+      "runs that were added later are a plan of their own",
+    );
+  }
+  if (reference && reference.architecture !== architecture) {
+    refuse("the reference must be the same network's", reference.architecture, "correct the plan");
+  }
+  for (const { seed, outcome, testError, testImages } of runs) {
+    const whole = testImages !== undefined && Number.isInteger(testImages) && testImages > 0;
+    if (outcome === "finished" && !(testError !== undefined && testError >= 0 && testError <= 1)) {
+      refuse(
+        `the finished run of seed ${seed} must have a test error from 0 to 1`,
+        `${testError}`,
+        "read it from the run's log",
+      );
+    }
+    if (outcome === "finished" && !whole) {
+      refuse(
+        `the finished run of seed ${seed} must say how many images were tested`,
+        `${testImages}`,
+        "read it from the run's log",
+      );
+    }
+    if (outcome !== "finished" && testError !== undefined) {
+      refuse(
+        `the run of seed ${seed}, which ${outcome}, must have no test error`,
+        `${testError}`,
+        "only the error of the last step counts",
+      );
+    }
+  }
+}

@@ -1,5 +1,6 @@
 /** From the arrays of a file to layers, whatever the library and its naming. */
-import { permuteAxes, type Tensor, type Weights } from "../resnet/mod.ts";
+import { permuteAxes } from "../weights/mod.ts";
+import type { Tensor, Weights } from "../resnet/mod.ts";
 
 /** Arrays that one layer owns, in our layouts. */
 export interface Layer {

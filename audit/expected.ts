@@ -1,12 +1,8 @@
 /** The error to expect of one run by the paper. */
-import { TABLE_6 } from "../spec/table_6.ts";
+import { PAPER_SPREAD, TABLE_6 } from "../paper/mod.ts";
 
 /** The 0.975 quantile of Student's t with 4 degrees of freedom (SciPy 1.17.1, t.ppf). */
 const T_QUANTILE = 2.776445105197793;
-/** Over the five runs of ResNet-110: the only spread that the paper prints. */
-const STANDARD_DEVIATION = 0.0016;
-/** Runs behind the figure of ResNet-110; every other figure is of one. */
-const RUNS = 5;
 
 /** A published error and what one more run may be. */
 export interface ExpectedError {
@@ -38,8 +34,8 @@ export const PAPER_DEPTHS: readonly number[] = Object.keys(TABLE_6)
  * ```
  */
 export function expectedError(depth: number): ExpectedError | undefined {
-  const error = TABLE_6[`resnet${depth}`];
-  if (error === undefined) return undefined;
-  const runs = depth === 110 ? RUNS : 1;
-  return { error, margin: T_QUANTILE * STANDARD_DEVIATION * Math.sqrt(1 + 1 / runs) };
+  const net = TABLE_6[`resnet${depth}`];
+  if (net === undefined) return undefined;
+  const margin = T_QUANTILE * PAPER_SPREAD.standardDeviation * Math.sqrt(1 + 1 / net.runs);
+  return { error: net.error, margin };
 }

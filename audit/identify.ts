@@ -8,7 +8,6 @@ import {
   buildGraph,
   type Graph,
   INPUT,
-  nameByPlace,
   type NodeSpec,
   parametersOf,
   sizeOf,
@@ -16,6 +15,7 @@ import {
   type Weights,
   type ZeroChannels,
 } from "../resnet/mod.ts";
+import { nameByPlace } from "../weights/mod.ts";
 import { type Layer, readLayers, type Statistic } from "./_layers.ts";
 import { type Block, isOnShortcut, type Net, readNet } from "./_structure.ts";
 

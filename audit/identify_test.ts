@@ -1,16 +1,15 @@
 import { assert, assertEquals } from "@std/assert";
-import { publishedArrays } from "../testing/foreign_models.ts";
+import { publishedArrays } from "../testing/files/mod.ts";
 import {
   architecture,
   countParameters,
-  decodeWeights,
   fitWeights,
   initialise,
   parametersOf,
-  permuteAxes,
   type Tensor,
   type Weights,
 } from "../resnet/mod.ts";
+import { decodeWeights, permuteAxes } from "../weights/mod.ts";
 import { identify } from "./identify.ts";
 
 const ids = (weights: Weights) => identify(weights).findings.map(({ id }) => id);

@@ -6,10 +6,9 @@
  */
 export * from "./advice.ts";
 export * from "./audit.ts";
+export type * from "./report.ts";
 export * from "./compare.ts";
-export { formatAudit } from "../reports/audit/format.ts";
 export * from "./identify.ts";
-export { auditPage } from "../reports/audit/page.tsx";
 export * from "./preprocessings.ts";
 export {
   type RankedTrial,

@@ -1,9 +1,10 @@
 // What the mapped networks compute, against onnxruntime on the files themselves.
 import { assertEquals } from "@std/assert";
 import { wasmEngine } from "../engine/mod.ts";
-import { images, logitsOf, MODEL_NAMES, modelFile } from "../testing/foreign_models.ts";
-import { decodeOnnx, type OnnxModel, parametersOf } from "../resnet/mod.ts";
-import { assertTensorClose } from "../testing/compare.ts";
+import { images, logitsOf, MODEL_NAMES, modelFile } from "../testing/files/mod.ts";
+import { decodeOnnx, type OnnxModel } from "../weights/mod.ts";
+import { parametersOf } from "../resnet/mod.ts";
+import { assertTensorClose } from "../testing/mod.ts";
 
 async function logits(model: OnnxModel, input: Float32Array): Promise<Float32Array> {
   const { graph, weights } = model.executable;

@@ -5,8 +5,8 @@ import {
   PUBLISHED,
   splitImages,
 } from "../data/mod.ts";
-import type { ByteImages, Normalisation } from "../engine/engine.ts";
-import type { InputTransform } from "../resnet/mod.ts";
+import type { ByteImages, Normalisation } from "../engine/mod.ts";
+import type { InputTransform } from "../weights/mod.ts";
 
 /** One way to make a network's input of an image. */
 export interface Preprocessing {

@@ -1,5 +1,5 @@
 import { assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import type { ByteImages, Normalisation } from "../engine/engine.ts";
+import type { ByteImages, Normalisation } from "../engine/mod.ts";
 import { beforeTransform, preprocessings } from "./preprocessings.ts";
 
 /** Images that get brighter from top to bottom, as photographs get darker. */

@@ -3,16 +3,10 @@
  * were prepared, by trying: the weights err least where they are used as they
  * were trained.
  */
-import type { ByteImages, Engine, EngineFactory } from "../engine/engine.ts";
-import {
-  type Graph,
-  INPUT,
-  type InputTransform,
-  truncate,
-  type Weights,
-  zeros,
-} from "../resnet/mod.ts";
-import { find } from "../spec/_graphs.ts";
+import type { ByteImages, Engine, EngineFactory } from "../engine/mod.ts";
+import { type Graph, INPUT, truncate, type Weights, zeros } from "../resnet/mod.ts";
+import type { InputTransform } from "../weights/mod.ts";
+import { find } from "../spec/mod.ts";
 import { comparePaired } from "./compare.ts";
 import { beforeTransform, type Preprocessing, preprocessings } from "./preprocessings.ts";
 

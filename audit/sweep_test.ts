@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { loadDataset } from "../data/mod.ts";
-import type { ByteImages } from "../engine/engine.ts";
-import { wasmEngine } from "../engine/mod.ts";
-import { architecture, buildGraph, decodeWeights, fitWeights } from "../resnet/mod.ts";
+import { type ByteImages, wasmEngine } from "../engine/mod.ts";
+import { architecture, buildGraph, fitWeights } from "../resnet/mod.ts";
+import { decodeWeights } from "../weights/mod.ts";
 import { sweep, type Trialled } from "./sweep.ts";
 
 /** Images of one colour each: red bright or dark is bit 0 of the label, blue bit 1. */

@@ -1,18 +1,16 @@
 /** What an audit can be pointed at, read into what it judges. */
-import { identityProblem } from "../log/read_run.ts";
+import { identityProblem, type LogSubject, type StartEvent } from "../log/mod.ts";
 import {
   architecture,
-  decodeOnnx,
   type Graph,
-  OnnxOperatorError,
   parametersOf,
   WeightFileError,
   type Weights,
 } from "../resnet/mod.ts";
-import type { RunIdentity, StartEvent } from "../train/mod.ts";
-import type { LogSubject } from "../log/logged_run.ts";
-import { subjectOf } from "../spec/subject.ts";
-import type { AuditCandidate, AuditSubject, Violation } from "./audit.ts";
+import { decodeOnnx, OnnxOperatorError } from "../weights/mod.ts";
+import type { RunIdentity } from "../train/mod.ts";
+import { subjectOf } from "../spec/mod.ts";
+import type { AuditCandidate, AuditSubject, Violation } from "./report.ts";
 import { type Candidate, identify, type WeightFinding } from "./identify.ts";
 
 /**

@@ -1,11 +1,11 @@
 /** What an audit comes to, in a few sentences that need no knowledge of the checklist. */
 import { architecture, countParameters, type Graph } from "../resnet/mod.ts";
-import { depthOf, ofKind } from "../spec/_graphs.ts";
-import type { Judgement } from "../spec/rule.ts";
+import { depthOf, type Judgement, ofKind } from "../spec/mod.ts";
 import type { Change } from "./advice.ts";
-import type { AuditCandidate, AuditReport } from "./audit.ts";
+import type { AuditCandidate, AuditReport } from "./report.ts";
 import { expectedError, PAPER_DEPTHS } from "./expected.ts";
 import type { RankedTrial } from "./sweep.ts";
+import { percent } from "../text/mod.ts";
 
 /** What the sentences are made of. */
 export interface Grounds {
@@ -206,7 +206,6 @@ function factsOf(graph: Graph): string {
 const millions = (count: number): string => `${(count / 1e6).toFixed(2)}M`;
 
 /** A share from 0 to 1 in percent. */
-const percent = (share: number): string => `${(100 * share).toFixed(2)}%`;
 
 function shortcutsOf(graph: Graph): string {
   if (isPlain(graph)) return "without shortcuts";

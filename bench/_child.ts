@@ -1,5 +1,5 @@
 /** Whole programs as child processes: ours by their commands, PyTorch's by its script. */
-import { CommandError } from "../cli/_main.ts";
+import { CommandError } from "../cli/mod.ts";
 
 /** The project's root, where `deno task` finds its tasks. */
 const ROOT = decodeURIComponent(new URL("..", import.meta.url).pathname);

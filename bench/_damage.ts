@@ -1,5 +1,5 @@
 /** Ways in which a file can be damaged, drawn from a seed. */
-import type { RandomStream } from "../random/philox.ts";
+import type { RandomStream } from "../random/mod.ts";
 
 /** A damaged file. */
 export interface Damage {

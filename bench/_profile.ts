@@ -1,5 +1,5 @@
 /** Where the time of a GPU's step goes, beside what the GPU can do at most. */
-import type { KernelGroup } from "../engine/webgpu/_kernel.ts";
+import type { KernelGroup } from "../engine/bench/mod.ts";
 import type { StepProfile } from "../engine/webgpu/mod.ts";
 import type { GpuPeak } from "./peak.ts";
 

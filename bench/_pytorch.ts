@@ -1,5 +1,5 @@
 /** PyTorch as a contender: processes of `peers/pytorch_resnet.py`, asked line by line. */
-import { CommandError } from "../cli/_main.ts";
+import { CommandError } from "../cli/mod.ts";
 import type { Contender, Task } from "./_contender.ts";
 
 /** Where PyTorch computes. */

@@ -4,9 +4,16 @@
  *
  * `deno task ablations --question stem --iterations 500`
  */
-import { choice, COMMON, type FlagValues, integer, text } from "../cli/_flags.ts";
-import { main, type Outcome } from "../cli/_main.ts";
-import { ENGINE_FLAGS } from "../cli/_training_flags.ts";
+import {
+  choice,
+  COMMON,
+  ENGINE_FLAGS,
+  type FlagValues,
+  integer,
+  main,
+  type Outcome,
+  text,
+} from "../cli/mod.ts";
 import {
   BatchSource,
   type Dataset,
@@ -23,7 +30,7 @@ import {
   initialise,
   zeros,
 } from "../resnet/mod.ts";
-import { forDataset, learningRate, paper, type Recipe, withIterations } from "../train/mod.ts";
+import { forDataset, learningRate, paper, type Recipe, withIterations } from "../recipes/mod.ts";
 
 const QUESTIONS = ["stem", "projection", "mean", "relu"] as const;
 type Question = typeof QUESTIONS[number];

@@ -9,17 +9,23 @@
  * `deno run --allow-run --allow-read bench/convolutions.ts --data cifar-10-batches-bin`
  */
 import { join, resolve } from "node:path";
-import { COMMON, type FlagValues, integer, text } from "../cli/_flags.ts";
-import { CommandError, main, type Outcome } from "../cli/_main.ts";
+import {
+  CommandError,
+  COMMON,
+  type FlagValues,
+  integer,
+  main,
+  type Outcome,
+  text,
+} from "../cli/mod.ts";
 import {
   differenceInterval,
   type Interval,
-  parseRunLog,
   sampleOf,
   type SpreadSample,
   tInterval,
-} from "../reports/mod.ts";
-import { EVENTS_FILE } from "../train/mod.ts";
+} from "../verdicts/mod.ts";
+import { EVENTS_FILE, parseRunLog } from "../log/mod.ts";
 import { runChild } from "./_child.ts";
 import { table } from "./_table.ts";
 

@@ -4,27 +4,18 @@
  *
  * `deno task fuzz --mutations 10000 --seed 1`
  */
-import { COMMON, type FlagValues, integer } from "../cli/_flags.ts";
-import { main, type Outcome } from "../cli/_main.ts";
-import { RandomStream } from "../random/philox.ts";
-import { readRun, RunLogError, runResult } from "../reports/mod.ts";
-import { MODEL_NAMES, modelFile } from "../testing/foreign_models.ts";
-import { FILES } from "../testing/weight_file_fixtures.ts";
-import { decodeWeights, WeightFileError } from "../resnet/mod.ts";
-import { DATASET } from "../spec/_loop_mutants.ts";
+import { COMMON, type FlagValues, integer, main, type Outcome } from "../cli/mod.ts";
+import { RandomStream } from "../random/mod.ts";
+import { EVENTS_FILE, logSubjectOf, MemoryRun, readRun, RunLogError } from "../log/mod.ts";
+import { runResult } from "../reports/mod.ts";
+import { FILES, MODEL_NAMES, modelFile } from "../testing/files/mod.ts";
+import { decodeWeights } from "../weights/mod.ts";
+import { WeightFileError } from "../resnet/mod.ts";
+import { DATASET } from "../spec/mod.ts";
 import { audit, onnxSubject, runSubject, weightsSubject } from "../audit/mod.ts";
-import { logSubjectOf } from "../log/logged_run.ts";
-import {
-  EVENTS_FILE,
-  identityOf,
-  MemoryRun,
-  nullEngineFactory,
-  paper,
-  train,
-  WEIGHTS_FILE,
-  weightsOf,
-  withIterations,
-} from "../train/mod.ts";
+import { identityOf, train, WEIGHTS_FILE, weightsOf } from "../train/mod.ts";
+import { nullEngineFactory } from "../testing/mod.ts";
+import { paper, withIterations } from "../recipes/mod.ts";
 import { type Damage, damage } from "./_damage.ts";
 
 /** The longest that any file of this size may take. */

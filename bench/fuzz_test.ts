@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { RandomStream } from "../random/philox.ts";
-import { decodeWeights, WeightFileError } from "../resnet/mod.ts";
-import { FILES } from "../testing/weight_file_fixtures.ts";
+import { RandomStream } from "../random/mod.ts";
+import { decodeWeights } from "../weights/mod.ts";
+import { WeightFileError } from "../resnet/mod.ts";
+import { FILES } from "../testing/files/mod.ts";
 import { damage } from "./_damage.ts";
 import { fuzz } from "./fuzz.ts";
 

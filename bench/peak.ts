@@ -4,16 +4,16 @@ import {
   get,
   hasRelaxedSimd,
   int,
+  joinedVectors,
   Module,
+  openGpu,
   plainMultiplyAdd,
   relaxedMultiplyAdd,
   repeat,
   set,
   store,
-} from "../engine/wasm/assembler.ts";
-import { EngineError } from "../engine/engine.ts";
-import { joinedVectors } from "../engine/wasm/_vectors.ts";
-import { openGpu } from "../engine/webgpu/_device.ts";
+} from "../engine/bench/mod.ts";
+import { EngineError } from "../engine/mod.ts";
 
 /** Enough independent registers of sums to hide an instruction's latency. */
 const REGISTERS = 12;

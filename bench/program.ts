@@ -7,11 +7,25 @@
  * `deno run --allow-run --allow-read --allow-write bench/program.ts --data cifar-10-batches-bin`
  */
 import { join, resolve } from "node:path";
-import { choice, COMMON, type FlagValues, integer, text } from "../cli/_flags.ts";
-import { CommandError, main, type Outcome } from "../cli/_main.ts";
-import { EVENTS_FILE } from "../train/mod.ts";
-import { type Finished, LAYOUTS, peerArguments, runChild, trainArguments } from "./_child.ts";
-import type { Training } from "./_child.ts";
+import {
+  choice,
+  CommandError,
+  COMMON,
+  type FlagValues,
+  integer,
+  main,
+  type Outcome,
+  text,
+} from "../cli/mod.ts";
+import { EVENTS_FILE } from "../log/mod.ts";
+import {
+  type Finished,
+  LAYOUTS,
+  peerArguments,
+  runChild,
+  trainArguments,
+  type Training,
+} from "./_child.ts";
 import { median, timeInTurn } from "./_rounds.ts";
 import { table } from "./_table.ts";
 

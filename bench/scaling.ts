@@ -14,13 +14,13 @@
  * bench/scaling.ts --data cifar-10-batches-bin`
  */
 import { join, resolve } from "node:path";
-import { choice, COMMON, type FlagValues, integer, text } from "../cli/_flags.ts";
-import { main, type Outcome } from "../cli/_main.ts";
+import { choice, COMMON, type FlagValues, integer, main, type Outcome, text } from "../cli/mod.ts";
 import { loadDataset } from "../data/mod.ts";
 import { EngineError } from "../engine/mod.ts";
 import { wasmEngine } from "../engine/wasm/mod.ts";
 import { architecture, countMultiplyAdds } from "../resnet/mod.ts";
-import { forDataset, paper, train, vary, withIterations } from "../train/mod.ts";
+import { forDataset, paper, vary, withIterations } from "../recipes/mod.ts";
+import { train } from "../train/mod.ts";
 import { LAYOUTS, peerArguments, runChild, trainArguments } from "./_child.ts";
 import { type Contender, engineContender, PAPER_STEP } from "./_contender.ts";
 import { leastSquares, relativeLine } from "./_line.ts";

@@ -9,8 +9,15 @@
  * `deno task bench --arch resnet20,resnet32 --rounds 10`
  * `deno task bench --engine webgpu --peer cuda`
  */
-import { choice, COMMON, type Flag, type FlagValues, integer } from "../cli/_flags.ts";
-import { main, type Outcome } from "../cli/_main.ts";
+import {
+  choice,
+  COMMON,
+  type Flag,
+  type FlagValues,
+  integer,
+  main,
+  type Outcome,
+} from "../cli/mod.ts";
 import { architecture, countMultiplyAdds } from "../resnet/mod.ts";
 import { type Contender, engineContender, type Task } from "./_contender.ts";
 import { groupProfiles, profileText } from "./_profile.ts";
@@ -22,7 +29,7 @@ import {
   pytorchContender,
 } from "./_pytorch.ts";
 import { wasmProfileText } from "./_wasm_profile.ts";
-import { joinedVectors } from "../engine/wasm/_vectors.ts";
+import { joinedVectors } from "../engine/bench/mod.ts";
 import { peakMultiplyAdds, peakOfGpu } from "./peak.ts";
 import { median, timeInTurn } from "./_rounds.ts";
 

@@ -7,18 +7,21 @@
  */
 import { parseArgs } from "@std/cli/parse-args";
 import { EngineError } from "../engine/mod.ts";
-import { openGpu } from "../engine/webgpu/_device.ts";
-import { Executor } from "../engine/webgpu/_executor.ts";
-import { type KernelLimits, vectors } from "../engine/webgpu/_kernel.ts";
-import { type Launch, programLimits, writeProgram } from "../engine/webgpu/_program.ts";
-import { whole } from "../engine/webgpu/_storage.ts";
-import { tilesFor } from "../engine/webgpu/kernels/_tiling.ts";
 import {
   convolutionKernel,
   type ConvolutionShape,
   type ConvolutionTile,
   type ConvolutionVariant,
-} from "../engine/webgpu/kernels/convolution.ts";
+  Executor,
+  type KernelLimits,
+  type Launch,
+  openGpu,
+  programLimits,
+  tilesFor,
+  vectors,
+  whole,
+  writeProgram,
+} from "../engine/bench/mod.ts";
 import { architecture } from "../resnet/mod.ts";
 
 const HELP = `Times other tiles for a network's convolutions on this GPU.

@@ -5,16 +5,15 @@
  *
  * `deno run bench/verdicts.ts --experiments 10000 --seed 1`
  */
-import { COMMON, type FlagValues, integer } from "../cli/_flags.ts";
-import { main, type Outcome } from "../cli/_main.ts";
-import { RandomStream } from "../random/philox.ts";
+import { COMMON, type FlagValues, integer, main, type Outcome } from "../cli/mod.ts";
+import { RandomStream } from "../random/mod.ts";
 import {
   decide,
   sampleOf,
   singleRunInterval,
   type Spread,
   type VerdictKind,
-} from "../reports/mod.ts";
+} from "../verdicts/mod.ts";
 
 /** The paper's figure, taken as the truth: ResNet-20's. */
 const REFERENCE = 0.0875;

@@ -1,5 +1,5 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import { RandomStream } from "../random/philox.ts";
+import { RandomStream } from "../random/mod.ts";
 import { type Experiment, RUNS, simulate, SPREADS } from "./verdicts.ts";
 
 const EXPERIMENTS = 10_000;

@@ -22,6 +22,7 @@ const EXPECTED: readonly string[] = [
   "CommandError",
   "DataError",
   "EngineError",
+  "FileError",
   "GraphError",
   "PlanError",
   "RecipeError",

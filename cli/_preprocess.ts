@@ -6,7 +6,8 @@ import {
   PUBLISHED,
   splitImages,
 } from "../data/mod.ts";
-import { paper, type Recipe, type RunIdentity } from "../train/mod.ts";
+import { paper, type Recipe } from "../recipes/mod.ts";
+import type { RunIdentity } from "../train/mod.ts";
 
 /** The names that `--preprocess` takes. */
 export const PREPROCESS = ["per-pixel", "per-channel", "imagenet", "cifar10", "none"] as const;

@@ -4,12 +4,12 @@ import { chooseEngine, engineFactories, selfTest } from "../engine/mod.ts";
 import { writeRunReport } from "../reports/mod.ts";
 import {
   type FinishedResult,
-  type Recipe,
   type Started,
   type StoppedResult,
   train,
   type TrainOptions,
 } from "../train/mod.ts";
+import type { Recipe } from "../recipes/mod.ts";
 import type { FlagValues } from "./_flags.ts";
 import type { Outcome } from "./_main.ts";
 import { count, duration, percent, ProgressPrinter } from "./_progress.ts";

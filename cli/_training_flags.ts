@@ -1,6 +1,6 @@
 /** The flags of the commands that train, and the recipe that they ask for. */
 import { architecture } from "../resnet/mod.ts";
-import { forDataset, type Recipe, RECIPES, vary, withIterations } from "../train/mod.ts";
+import { forDataset, type Recipe, RECIPES, vary, withIterations } from "../recipes/mod.ts";
 import { choice, COMMON, type Flag, type FlagValues, integer, positive, text } from "./_flags.ts";
 
 /** `--engine`, `--threads` and `--convolution`. */

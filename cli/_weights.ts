@@ -1,6 +1,6 @@
 /** Weight files from the command line: reading them and telling what network they are of. */
 import type { Architecture, Weights } from "../resnet/mod.ts";
-import { decodeWeights, type WeightFile } from "../resnet/mod.ts";
+import { decodeWeights, type WeightFile } from "../weights/mod.ts";
 import { CommandError } from "./_main.ts";
 
 /**

@@ -10,9 +10,7 @@ import { ArchitectureError } from "../resnet/mod.ts";
 import {
   architectureSubject,
   audit as judge,
-  auditPage,
   type AuditSubject,
-  formatAudit,
   heldTo,
   onnxSubject,
   runSubject,
@@ -21,8 +19,10 @@ import {
   triable,
   weightsSubject,
 } from "../audit/mod.ts";
-import { logSubjectOf } from "../log/logged_run.ts";
-import { identityOf, weightsOf, writeWhole } from "../train/mod.ts";
+import { auditPage, formatAudit } from "../reports/audit/mod.ts";
+import { logSubjectOf } from "../log/mod.ts";
+import { identityOf, weightsOf } from "../train/mod.ts";
+import { writeWhole } from "../files/mod.ts";
 import { type FlagValues, text, toggle, UsageError } from "./_flags.ts";
 import { CommandError, main, type Outcome } from "./_main.ts";
 import { ENGINE_FLAGS } from "./_training_flags.ts";

@@ -1,6 +1,7 @@
 /** The audit as a user runs it: a real process with the permissions of its task. */
 import { assert, assertEquals } from "@std/assert";
-import { architecture, encodeSafetensors, initialise } from "../resnet/mod.ts";
+import { architecture, initialise } from "../resnet/mod.ts";
+import { encodeSafetensors } from "../weights/mod.ts";
 
 async function audit(...args: string[]) {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {

@@ -3,8 +3,12 @@
  *
  * `deno task backend:tensorflow --gpu`
  */
-import { checkComputation, loadBackend } from "../engine/tensorflow/_backend.ts";
-import { provision, TENSORFLOW_VERSION } from "../engine/tensorflow/_provision.ts";
+import {
+  checkComputation,
+  loadBackend,
+  provision,
+  TENSORFLOW_VERSION,
+} from "../engine/tensorflow/mod.ts";
 import { choice, COMMON, type FlagValues, text, toggle, UsageError } from "./_flags.ts";
 import { main, type Outcome } from "./_main.ts";
 import { ProgressPrinter } from "./_progress.ts";

@@ -6,7 +6,8 @@
  */
 import { type Dataset, type DatasetName, loadDataset } from "../data/mod.ts";
 import { chooseEngine, type EngineChoice, engineFactories, selfTest } from "../engine/mod.ts";
-import { parsePlan, writeRunReport, writeSetReport } from "../reports/mod.ts";
+import { parsePlan } from "../verdicts/mod.ts";
+import { writeRunReport, writeSetReport } from "../reports/mod.ts";
 import {
   checkRun,
   conclude,
@@ -20,7 +21,7 @@ import {
   settlePlan,
   withJobLock,
 } from "../reproduce/mod.ts";
-import { RECIPES } from "../train/mod.ts";
+import { RECIPES } from "../recipes/mod.ts";
 import {
   choice,
   COMMON,

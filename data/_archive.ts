@@ -1,7 +1,7 @@
 /** Reads the files of a `.tar.gz` archive into memory; nothing is unpacked to disk. */
 import { createTarDecoder } from "modern-tar";
-import { attempt } from "../files/attempt.ts";
-import { DataError } from "../files/errors.ts";
+import { attempt } from "../files/mod.ts";
+import { DataError } from "./errors.ts";
 
 /** One file of an archive. */
 export interface ArchiveEntry {

@@ -2,7 +2,7 @@
  * A batch plan carried out in plain code: the reference for engines, which do
  * the same inside, and the pictures of a report.
  */
-import type { BatchPlan, ByteImages, Normalisation } from "../engine/engine.ts";
+import type { BatchPlan, ByteImages, Normalisation } from "../engine/mod.ts";
 
 /**
  * The batch as a person would see it: cropped, mirrored, with black borders.

@@ -1,5 +1,5 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import type { BatchPlan, ByteImages } from "../engine/engine.ts";
+import type { BatchPlan, ByteImages } from "../engine/mod.ts";
 import { augmentedPixels, normalisedBatch } from "./augment.ts";
 
 /** Two images of 2 x 3 pixels and two channels; the second channel is the first plus 100. */

@@ -25,8 +25,8 @@
  *    this order, with p the padding. Without augmentation cropY = cropX = p and
  *    flip = 0.
  */
-import type { BatchPlan } from "../engine/engine.ts";
-import { RandomStream } from "../random/philox.ts";
+import type { BatchPlan } from "../engine/mod.ts";
+import { RandomStream } from "../random/mod.ts";
 
 /** What a {@linkcode BatchSource} makes its plans from. */
 export interface BatchSettings {

@@ -1,5 +1,5 @@
 import { assertEquals, assertLess, assertStringIncludes, assertThrows } from "@std/assert";
-import type { BatchPlan } from "../engine/engine.ts";
+import type { BatchPlan } from "../engine/mod.ts";
 import { BatchSource } from "./batches.ts";
 import { splitImages } from "./split.ts";
 

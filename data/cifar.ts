@@ -9,14 +9,18 @@
  * Source: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images",
  * 2009; https://www.cs.toronto.edu/~kriz/cifar.html.
  */
-import type { ByteImages } from "../engine/engine.ts";
+import type { ByteImages } from "../engine/mod.ts";
 import { archiveEntries } from "./_archive.ts";
-import { cacheFolder } from "../files/cache.ts";
-import { download, type DownloadProgress } from "../files/download.ts";
-import { attempt } from "../files/attempt.ts";
-import { sha256 } from "../files/sha256.ts";
+import {
+  attempt,
+  cacheFolder,
+  download,
+  type DownloadProgress,
+  FileError,
+  sha256,
+} from "../files/mod.ts";
 import { CIFAR100_CLASSES } from "./_cifar100_classes.ts";
-import { DataError } from "../files/errors.ts";
+import { DataError } from "./errors.ts";
 
 /** One file of a CIFAR set. */
 export interface CifarFile {
@@ -172,14 +176,14 @@ async function loadCached(format: CifarFormat, options: CifarOptions): Promise<C
     try {
       await download({ ...archive, ...options, url: options.url ?? archive.url, path });
     } catch (error) {
-      if (!(error instanceof DataError)) throw error;
+      if (!(error instanceof FileError)) throw error;
       throw new DataError(`${error.message}\n${waysOn(format)}`, { cause: error });
     }
   }
   try {
     return await loadArchive(format, path);
   } catch (error) {
-    if (!(error instanceof DataError)) throw error;
+    if (!(error instanceof FileError)) throw error;
     throw new DataError(`${error.message}\nDelete ${path} to download it again.`, { cause: error });
   }
 }
@@ -196,7 +200,7 @@ async function exists(path: string): Promise<boolean> {
     await attempt("read", path, () => Deno.stat(path));
     return true;
   } catch (error) {
-    if (error instanceof DataError && error.cause instanceof Deno.errors.NotFound) return false;
+    if (error instanceof FileError && error.cause instanceof Deno.errors.NotFound) return false;
     throw error;
   }
 }

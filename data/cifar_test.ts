@@ -1,8 +1,8 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { measureNormalisation, PUBLISHED } from "./normalisation.ts";
 import { CIFAR10, CIFAR100, type CifarFormat, loadCifar } from "./cifar.ts";
-import { DataError } from "../files/errors.ts";
-import { sha256 } from "../files/sha256.ts";
+import { DataError } from "./errors.ts";
+import { sha256 } from "../files/mod.ts";
 import {
   archiveOf,
   records,
@@ -13,7 +13,7 @@ import {
   tinyFormat,
   withFolder,
   writeFiles,
-} from "./_testing.ts";
+} from "../testing/files/mod.ts";
 
 const FILES = ["read", "write"] as const;
 

@@ -1,8 +1,8 @@
 /** A data set by its name: images, class names, and what identifies them. */
-import type { ByteImages } from "../engine/engine.ts";
-import { sha256 } from "../files/sha256.ts";
+import type { ByteImages } from "../engine/mod.ts";
+import { sha256 } from "../files/mod.ts";
 import { CIFAR10, CIFAR100, type CifarOptions, loadCifar } from "./cifar.ts";
-import { DataError } from "../files/errors.ts";
+import { DataError } from "./errors.ts";
 import {
   shapes10,
   SHAPES10_CLASSES,

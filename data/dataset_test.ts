@@ -1,8 +1,8 @@
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { CIFAR10 } from "./cifar.ts";
 import { type DatasetName, loadDataset } from "./dataset.ts";
-import { DataError } from "../files/errors.ts";
-import { testOnCifar10 } from "./_testing.ts";
+import { DataError } from "./errors.ts";
+import { testOnCifar10 } from "../testing/files/mod.ts";
 
 Deno.test("the built-in set says what it is, with its error floor", async () => {
   const set = await loadDataset("shapes10");

@@ -1,6 +1,6 @@
 /** What is subtracted from the pixels and what divides them: measured or published. */
-import type { ByteImages, Normalisation } from "../engine/engine.ts";
-import { sha256OfWords } from "../files/sha256.ts";
+import type { ByteImages, Normalisation } from "../engine/mod.ts";
+import { sha256OfWords } from "../files/mod.ts";
 
 /** How pixels become the network's input; the fields of a recipe's `data` of the same names. */
 export interface NormalisationSettings {

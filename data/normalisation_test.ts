@@ -1,5 +1,5 @@
 import { assertAlmostEquals, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import type { ByteImages } from "../engine/engine.ts";
+import type { ByteImages } from "../engine/mod.ts";
 import { measureNormalisation, type NormalisationSettings } from "./normalisation.ts";
 
 /** Three images of 1 x 2 pixels and three channels; the third must never be measured. */

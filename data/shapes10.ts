@@ -7,8 +7,8 @@
  * Every value is made with the four operations, `Math.floor` and `Math.sqrt`
  * (exactly rounded by IEEE 754) from Philox: the same bytes everywhere.
  */
-import type { ByteImages } from "../engine/engine.ts";
-import { RandomStream } from "../random/philox.ts";
+import type { ByteImages } from "../engine/mod.ts";
+import { RandomStream } from "../random/mod.ts";
 
 /** Class names of `shapes10`, in label order. */
 export const SHAPES10_CLASSES: readonly string[] = [

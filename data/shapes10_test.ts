@@ -1,5 +1,5 @@
 import { assertAlmostEquals, assertEquals, assertGreater } from "@std/assert";
-import type { ByteImages } from "../engine/engine.ts";
+import type { ByteImages } from "../engine/mod.ts";
 import { BatchSource } from "./batches.ts";
 import { loadDataset } from "./dataset.ts";
 import { shapes10, SHAPES10_LINEAR_MODEL_ERROR } from "./shapes10.ts";

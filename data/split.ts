@@ -1,7 +1,7 @@
 /** Which images of the training part are trained on, and which are held out for validation. */
-import { RandomStream } from "../random/philox.ts";
-import { sha256OfWords } from "../files/sha256.ts";
-import { DataError } from "../files/errors.ts";
+import { RandomStream } from "../random/mod.ts";
+import { sha256OfWords } from "../files/mod.ts";
+import { DataError } from "./errors.ts";
 
 /** Positions in a data set's training part: ascending, and in one list at most. */
 export interface Split {

@@ -1,5 +1,5 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { DataError } from "../files/errors.ts";
+import { DataError } from "./errors.ts";
 import { splitFromManifest, splitImages, splitManifest } from "./split.ts";
 
 Deno.test("the paper's split is the one that an independent implementation makes", () => {

@@ -2,8 +2,14 @@
  * The checks that every engine makes of its arguments before any work, so that
  * all engines refuse the same things in the same words.
  */
-import { type Graph, parametersOf, type ParameterSpec, shapeOf, sizeOf } from "../resnet/graph.ts";
-import type { Weights } from "../resnet/weights.ts";
+import {
+  type Graph,
+  parametersOf,
+  type ParameterSpec,
+  shapeOf,
+  sizeOf,
+  type Weights,
+} from "../resnet/mod.ts";
 import {
   type BatchPlan,
   type ByteImages,

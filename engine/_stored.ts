@@ -2,9 +2,13 @@
  * How the kernel engines keep numbers: channels last and rounded up to a vector
  * of four, kernels as [tap][channels][filters]; and the score of their logits.
  */
-import { parametersOf, type ParameterSpec, sizeOf } from "../resnet/graph.ts";
-import type { Graph } from "../resnet/graph.ts";
-import type { Weights } from "../resnet/weights.ts";
+import {
+  type Graph,
+  parametersOf,
+  type ParameterSpec,
+  sizeOf,
+  type Weights,
+} from "../resnet/mod.ts";
 import type { Evaluation } from "./engine.ts";
 
 /** Channels in memory: whole vectors of four. */

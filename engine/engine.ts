@@ -16,8 +16,7 @@
  * - **Determinism.** Same engine, device, thread count, state and plans: the
  *   same bits.
  */
-import type { Graph } from "../resnet/graph.ts";
-import type { Weights } from "../resnet/weights.ts";
+import type { Graph, Weights } from "../resnet/mod.ts";
 
 /** Images as they are stored: bytes, [N, H, W, C], with one label each. */
 export interface ByteImages {

@@ -1,6 +1,12 @@
 /** The exhaustive form of spec/engines/kernels.test.ts: more shapes, more images, full size. */
-import { compareResNet8, EXHAUSTIVE_CASES, QUICK_CASES, runCases } from "../testing/kernel_cases.ts";
-import { comparedEngines, testEveryEngine } from "../testing/engines.ts";
+import {
+  comparedEngines,
+  compareResNet8,
+  EXHAUSTIVE_CASES,
+  QUICK_CASES,
+  runCases,
+  testEveryEngine,
+} from "../testing/engines/mod.ts";
 import type { EngineFactory } from "./engine.ts";
 
 await testEveryEngine(

@@ -25,7 +25,7 @@ import {
   shapeOf,
   type ShortcutASpec,
   sizeOf,
-} from "../resnet/graph.ts";
+} from "../resnet/mod.ts";
 
 /** An activation or gradient of one image, and where it lives. */
 export interface PlanTensor {

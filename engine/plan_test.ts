@@ -1,6 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { architecture } from "../resnet/architectures.ts";
-import { buildGraph, type Graph } from "../resnet/graph.ts";
+import { architecture, buildGraph, type Graph } from "../resnet/mod.ts";
 import { type BackwardOp, type Plan, planGraph, type PlanTensor } from "./plan.ts";
 
 const block = buildGraph("block", [4, 4, 8], [

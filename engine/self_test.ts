@@ -2,10 +2,14 @@
  * The numeric self-test that an engine passes before it trains, so that a
  * broken driver is an error and not a bad result.
  */
-import { RandomStream } from "../random/philox.ts";
-import { architecture } from "../resnet/architectures.ts";
-import { parametersOf, type ParameterSpec, sizeOf } from "../resnet/graph.ts";
-import type { Weights } from "../resnet/weights.ts";
+import { RandomStream } from "../random/mod.ts";
+import {
+  architecture,
+  parametersOf,
+  type ParameterSpec,
+  sizeOf,
+  type Weights,
+} from "../resnet/mod.ts";
 import { type Fingerprint, SELF_TEST_VALUES } from "./_self_test_values.ts";
 import {
   type BatchPlan,

@@ -1,5 +1,5 @@
 import { assertRejects } from "@std/assert";
-import { oracle } from "../testing/engines.ts";
+import { oracle } from "../testing/engines/mod.ts";
 import { EngineError, type EngineFactory } from "./engine.ts";
 import { selfTest } from "./self_test.ts";
 

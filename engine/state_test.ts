@@ -1,7 +1,6 @@
 /** The state of an engine: what a checkpoint needs of it, and what a refused call leaves behind. */
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { architecture } from "../resnet/architectures.ts";
-import { sizeOf, truncate } from "../resnet/graph.ts";
+import { architecture, sizeOf, truncate } from "../resnet/mod.ts";
 import {
   optionsFor,
   planFor,
@@ -10,7 +9,7 @@ import {
   testEveryEngine,
   uniform,
   withEngine,
-} from "../testing/engines.ts";
+} from "../testing/engines/mod.ts";
 import {
   type BatchPlan,
   type Engine,

@@ -1,7 +1,7 @@
 /** File errors in words that say what to do. */
-import { DataError } from "./errors.ts";
+import { FileError } from "./errors.ts";
 
-/** Runs a file operation; what can be expected to fail becomes a {@linkcode DataError}. */
+/** Runs a file operation; what can be expected to fail becomes a {@linkcode FileError}. */
 export async function attempt<T>(
   action: "read" | "write",
   path: string,
@@ -11,20 +11,20 @@ export async function attempt<T>(
     return await operation();
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) {
-      throw new DataError(
+      throw new FileError(
         `no permission to ${action} ${path}: run with --allow-${action}=${path}`,
         { cause: error },
       );
     }
     if (error instanceof Deno.errors.NotFound) {
-      throw new DataError(`can't ${action} ${path}: it does not exist; check the path`, {
+      throw new FileError(`can't ${action} ${path}: it does not exist; check the path`, {
         cause: error,
       });
     }
     // What the operating system refuses (a full disk, its own rights, a folder in place of a file)
     // has its code; Deno's classes name only some of it.
     if (error instanceof Error && "code" in error) {
-      throw new DataError(`can't ${action} ${path}: ${error.message}`, { cause: error });
+      throw new FileError(`can't ${action} ${path}: ${error.message}`, { cause: error });
     }
     throw error;
   }

@@ -1,5 +1,5 @@
 /** Where downloads are kept. */
-import { DataError } from "./errors.ts";
+import { FileError } from "./errors.ts";
 
 const NAME = "resnet-cifar";
 
@@ -13,7 +13,7 @@ export interface Environment {
  * The folder for downloads: `RESNET_CACHE`, or this program's folder in the
  * user's cache folder as the system defines it.
  *
- * @throws {DataError} If the environment may not be read or names no such folder.
+ * @throws {FileError} If the environment may not be read or names no such folder.
  */
 export function cacheFolder(
   { get, os }: Environment = { get: Deno.env.get, os: Deno.build.os },
@@ -27,7 +27,7 @@ export function cacheFolder(
     values = Object.fromEntries(variables.map((name) => [name, get(name) || undefined]));
   } catch (error) {
     if (!(error instanceof Deno.errors.NotCapable)) throw error;
-    throw new DataError(
+    throw new FileError(
       `choosing a folder for downloads needs the environment: run with ` +
         `--allow-env=${variables.join(",")}, or give the data with --data FOLDER`,
       { cause: error },
@@ -38,7 +38,7 @@ export function cacheFolder(
   if (LOCALAPPDATA !== undefined) return `${LOCALAPPDATA}/${NAME}`;
   if (XDG_CACHE_HOME?.startsWith("/")) return `${XDG_CACHE_HOME}/${NAME}`;
   if (HOME !== undefined) return `${HOME}/${os === "darwin" ? "Library/Caches" : ".cache"}/${NAME}`;
-  throw new DataError(
+  throw new FileError(
     `choosing a folder for downloads needs one of the variables ${variables.join(", ")}, ` +
       `none is set: set RESNET_CACHE to a folder, or give the data with --data FOLDER`,
   );

@@ -1,7 +1,7 @@
 /** A download that resumes where it broke off and ends with a verified file or none. */
-import { Sha256 } from "./sha256.ts";
+import { Sha256 } from "./hash.ts";
 import { attempt } from "./attempt.ts";
-import { DataError } from "./errors.ts";
+import { FileError } from "./errors.ts";
 
 /** How far a download is, in bytes. */
 export interface DownloadProgress {
@@ -30,7 +30,7 @@ export interface DownloadOptions {
  * and continued with a range request, or replaced where the server ignores
  * ranges. A connection that broke after bringing new bytes is resumed at once.
  *
- * @throws {DataError} If the server can't be reached, answers with an error, brings no more bytes,
+ * @throws {FileError} If the server can't be reached, answers with an error, brings no more bytes,
  *   or brings others than stated. The `.part` file stays if it can be continued.
  */
 export async function download(options: DownloadOptions): Promise<void> {
@@ -46,7 +46,7 @@ export async function download(options: DownloadOptions): Promise<void> {
       try {
         await transfer(options, part);
       } catch (error) {
-        if (error instanceof DataError) throw error;
+        if (error instanceof FileError) throw error;
         failure = error;
       }
       if (part.received <= before) throw broken(options, part.received, failure);
@@ -54,7 +54,7 @@ export async function download(options: DownloadOptions): Promise<void> {
     const found = part.sha256();
     if (found !== sha256) {
       await part.restart();
-      throw new DataError(
+      throw new FileError(
         `downloading ${url}: the file's SHA-256 must be ${sha256}, found ${found}: ` +
           `it was altered on the way, and what was received is discarded`,
       );
@@ -65,15 +65,15 @@ export async function download(options: DownloadOptions): Promise<void> {
   }
 }
 
-function broken({ url, bytes }: DownloadOptions, received: number, cause: unknown): DataError {
+function broken({ url, bytes }: DownloadOptions, received: number, cause: unknown): FileError {
   if (cause instanceof Deno.errors.NotCapable) {
-    return new DataError(
+    return new FileError(
       `no permission to download ${url}: run with --allow-net=${new URL(url).host}`,
       { cause },
     );
   }
   const resumes = received > 0 ? "; the next attempt goes on from there" : "";
-  return new DataError(
+  return new FileError(
     `downloading ${url}: stopped after ${received} of ${bytes} bytes (${reason(cause)})${resumes}`,
     { cause },
   );
@@ -116,7 +116,7 @@ async function transfer(options: DownloadOptions, part: Part): Promise<void> {
       stall.reset();
       if (part.received + chunk.length > bytes) {
         await part.restart();
-        throw new DataError(
+        throw new FileError(
           `downloading ${url}: the file must have ${bytes} bytes, the server sends more: ` +
             `it is another file, and what was received is discarded`,
         );
@@ -129,8 +129,8 @@ async function transfer(options: DownloadOptions, part: Part): Promise<void> {
   }
 }
 
-function refused(url: string, { status, statusText }: Response): DataError {
-  return new DataError(
+function refused(url: string, { status, statusText }: Response): FileError {
+  return new FileError(
     `downloading ${url}: the server answered ${status} ${statusText}`.trimEnd(),
   );
 }

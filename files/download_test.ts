@@ -1,10 +1,9 @@
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { type assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { download, type DownloadOptions } from "./download.ts";
 import { cacheFolder } from "./cache.ts";
-import { loadCifar } from "../data/cifar.ts";
-import { DataError } from "./errors.ts";
-import { sha256 } from "./sha256.ts";
-import { testWithPermissions, tinyArchive, tinyFormat, withFolder } from "../data/_testing.ts";
+import { FileError } from "./errors.ts";
+import { sha256 } from "./hash.ts";
+import { testWithPermissions, withFolder } from "../testing/files/mod.ts";
 
 const FILES = ["read", "write"] as const;
 const CONTENT = Uint8Array.from({ length: 300_000 }, (_, i) => (i * i) >> 5);
@@ -61,7 +60,7 @@ async function arrived({ path }: DownloadOptions): Promise<void> {
 }
 
 async function fails(options: DownloadOptions, ...words: string[]): Promise<void> {
-  const error = await assertRejects(() => download(options), DataError);
+  const error = await assertRejects(() => download(options), FileError);
   for (const word of [options.url, ...words]) assertStringIncludes(error.message, word);
   await assertRejects(() => Deno.stat(options.path), Deno.errors.NotFound);
 }
@@ -229,50 +228,6 @@ testWithPermissions(
     }),
 );
 
-testWithPermissions(
-  ["read", "write", "net"],
-  "from a real server: closed early, resumed, cached, then read without it",
-  () =>
-    withFolder(async (folder) => {
-      const archive = await tinyArchive();
-      let requests = 0;
-      const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
-        requests++;
-        const from = start(request);
-        if (from === 0) return new Response(archive.subarray(0, 5000));
-        return new Response(archive.subarray(from), {
-          status: 206,
-          headers: { "Content-Range": `bytes ${from}-${archive.length - 1}/${archive.length}` },
-        });
-      });
-      const format = tinyFormat(undefined, archive);
-      const options = { cache: folder, url: `http://127.0.0.1:${server.addr.port}/tiny.tar.gz` };
-      const { train } = await loadCifar(format, options);
-      assertEquals([train.count, requests], [5, 2]);
-      await server.shutdown();
-      assertEquals((await loadCifar(format, options)).train, train);
-
-      await Deno.writeFile(`${folder}/tiny.tar.gz`, archive.subarray(0, 5000));
-      const error = await assertRejects(() => loadCifar(format, options), DataError);
-      assertStringIncludes(error.message, `Delete ${folder}/tiny.tar.gz`);
-    }),
-);
-
-testWithPermissions(
-  FILES,
-  "where the site can't be reached, the error names three ways on",
-  () =>
-    withFolder(async (folder) => {
-      const unreachable = () => Promise.reject(new TypeError("dns error"));
-      const error = await assertRejects(
-        () => loadCifar(tinyFormat(), { cache: folder, fetch: unreachable }),
-        DataError,
-      );
-      const words = ["dns error", "--data FOLDER", "--data ARCHIVE.tar.gz", "--dataset shapes10"];
-      for (const word of [...words, "deno task demo"]) assertStringIncludes(error.message, word);
-    }),
-);
-
 Deno.test("the cache folder is RESNET_CACHE, or the system's for the user", () => {
   const at = (os: typeof Deno.build.os, variables: Record<string, string>) =>
     cacheFolder({ os, get: (name) => variables[name] });
@@ -288,16 +243,7 @@ Deno.test("the cache folder is RESNET_CACHE, or the system's for the user", () =
 Deno.test("no cache folder is an error that names the variables", async () => {
   const error = await assertRejects(
     () => Promise.resolve().then(() => cacheFolder({ os: "linux", get: () => undefined })),
-    DataError,
+    FileError,
   );
   assertStringIncludes(error.message, "RESNET_CACHE, XDG_CACHE_HOME, HOME");
-});
-
-Deno.test({
-  name: "no permission for the environment is an error that names the flag",
-  permissions: { env: false },
-  fn: async () => {
-    const error = await assertRejects(() => loadCifar(tinyFormat()), DataError);
-    assert(error.message.includes("--allow-env=RESNET_CACHE"), error.message);
-  },
 });

@@ -1,9 +1,8 @@
 /**
- * Data that can't be had or can't be trusted: missing, truncated, altered, out
- * of range, or not downloadable. The message names the file, the rule, what was
- * found, and what to do next.
+ * A file that can't be read, written or downloaded. The message names the file,
+ * the rule, what was found, and what to do next.
  */
-export class DataError extends Error {
-  /** `DataError`. */
-  override name = "DataError";
+export class FileError extends Error {
+  /** The class's name, for messages. */
+  override name = "FileError";
 }

@@ -1,11 +1,5 @@
 /** Files that are whole or not there, whatever happens while they are written. */
-import { createHash } from "node:crypto";
 import { dirname } from "node:path";
-
-/** SHA-256 in hexadecimal. */
-export function sha256(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
-}
 
 /**
  * Writes beside, syncs, renames and syncs the folder: after a crash at any

@@ -7,8 +7,8 @@
  * checkpoint again: of two `step` or `evaluation` events for one iteration (and
  * set), the later line counts. {@link effectiveEvents} applies that rule.
  */
-import type { DeviceDescription } from "../engine/engine.ts";
-import type { Recipe } from "../recipes/recipe.ts";
+import type { DeviceDescription } from "../engine/mod.ts";
+import type { Recipe } from "../recipes/mod.ts";
 
 /** A file of the run's folder, by its path relative to that folder. */
 export interface FileReference {

@@ -1,7 +1,7 @@
 /** A run's folder: its lock, its append-only event log and its files. */
 import { createHash, type Hash } from "node:crypto";
 import { basename, join, resolve } from "node:path";
-import { removeIfThere, sha256, writeWhole } from "../files/write_whole.ts";
+import { removeIfThere, sha256, writeWhole } from "../files/mod.ts";
 import type { FileReference, RunEvent } from "./events.ts";
 
 /** A run that can't be started, gone on with or written: what was tried, the rule, what to do. */

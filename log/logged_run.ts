@@ -1,26 +1,19 @@
 /** What the log rules look at: the event log of one run, and the files that it names. */
 import type { SplitManifest } from "../data/mod.ts";
-import {
-  parsePredictions,
-  parseRunLog,
-  type Predictions,
-  RunLogError,
-} from "./read_run.ts";
+import { parsePredictions, parseRunLog, type Predictions, RunLogError } from "./read_run.ts";
 import {
   type CheckpointEvent,
   effectiveEvents,
   type EndEvent,
   type EvaluationEvent,
-  EVENTS_FILE,
   type FileEvent,
   type FileReference,
   type RunEvent,
   type StartEvent,
   type StepEvent,
   type WarmUpEndEvent,
-} from "../train/mod.ts";
-import type { Finding } from "../spec/rule.ts";
-import { unknown } from "../spec/subject.ts";
+} from "./events.ts";
+import { EVENTS_FILE } from "./folder.ts";
 
 /** One run. What a run lacks makes the rules that need it "not observable". */
 export interface LogSubject {
@@ -177,14 +170,4 @@ export function loggedRun(events: readonly RunEvent[]): LoggedRun {
 /** The last evaluation on the test set. */
 export function finalTestOf({ evaluations }: LoggedRun): EvaluationEvent | undefined {
   return evaluations.findLast(({ set }) => set === "test");
-}
-
-/** A check that runs where the log and the named parts of the subject are there. */
-export function reading<Part extends Exclude<keyof LogSubject, "events"> = never>(
-  parts: readonly Part[],
-  check: (run: LoggedRun, subject: Required<Pick<LogSubject, Part>>) => Finding,
-): (subject: LogSubject) => Finding {
-  return (subject) =>
-    unknown(subject, ["events", ...parts]) ??
-      check(loggedRun(subject.events!), subject as Required<Pick<LogSubject, Part>>);
 }

@@ -18,7 +18,8 @@ import {
   type StepEvent,
   type StopEvent,
 } from "./events.ts";
-import { explain, identity, imageSample, layerStatistics, runEvent } from "./_schema.ts";
+import { explain } from "../recipes/mod.ts";
+import { identity, imageSample, layerStatistics, runEvent } from "./_schema.ts";
 
 /** A run as its folder tells it; a resumed run stands as if it had never been stopped. */
 export interface Run {
@@ -223,7 +224,7 @@ export function parseRunLog(text: string): RunLog {
  *
  * @example
  * ```ts
- * import { paper } from "../train/mod.ts";
+ * import { paper } from "../recipes/mod.ts";
  * import { identityProblem } from "./read_run.ts";
  * import { assertEquals, assertMatch } from "@std/assert";
  *

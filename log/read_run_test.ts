@@ -7,7 +7,7 @@ import {
   setText,
   TEST,
   textOf,
-} from "../testing/runs/run_folder.ts";
+} from "../testing/runs/mod.ts";
 import { readRun, type Run, RunLogError } from "./read_run.ts";
 
 const LOG = "events.jsonl";

@@ -2,18 +2,17 @@
  * What the paper leaves open. A recipe decides each point, a report prints the
  * decision, and no rule judges it.
  */
-import type { Recipe, Sgd } from "../train/mod.ts";
 
 /** One way to read the paper. */
 export interface Reading {
-  /** What {@link OpenPoint.read} gives for it. */
+  /** The values of the point's fields, joined by "/". */
   readonly id: string;
   /** The reading in words. */
   readonly reading: string;
 }
 
 /** A point that the paper leaves open. */
-export interface OpenPoint {
+export interface OpenPoint<Field extends string = string> {
   /** Short and stable, for example `weight-decay-on`. */
   readonly id: string;
   /** What the paper does not say. */
@@ -22,23 +21,11 @@ export interface OpenPoint {
   readonly readings: readonly Reading[];
   /** Why the first reading is the default. */
   readonly reason: string;
-  /** The id of the recipe's reading; any other text is a decision that no reading names. */
-  readonly read: (recipe: Recipe) => string;
+  /** Dotted paths of the recipe's fields that decide the point. */
+  readonly fields: readonly Field[];
 }
 
-/** What a recipe decided at one open point. */
-export interface Choice extends Pick<OpenPoint, "id" | "question"> {
-  /** The reading in words, or the recipe's own value where no reading names it. */
-  readonly choice: string;
-  /** Whether it is the reading of the recipe `paper`. */
-  readonly usual: boolean;
-}
-
-const sgd = (recipe: Recipe, read: (optimiser: Sgd) => string): string =>
-  recipe.optimiser.kind === "sgd" ? read(recipe.optimiser) : recipe.optimiser.kind;
-
-/** Every point that the paper leaves open, with its readings. */
-export const OPEN_POINTS: readonly OpenPoint[] = [
+const POINTS = [
   {
     id: "training-images",
     question: "On how many images were the nets of the final numbers trained?",
@@ -47,7 +34,7 @@ export const OPEN_POINTS: readonly OpenPoint[] = [
       { id: "50000/0", reading: "all 50,000" },
     ],
     reason: "the schedule was determined on this split",
-    read: ({ data: { split } }) => `${split.training}/${split.validation}`,
+    fields: ["data.split.training", "data.split.validation"],
   },
   {
     id: "batch-norm-images",
@@ -57,7 +44,7 @@ export const OPEN_POINTS: readonly OpenPoint[] = [
       { id: "64", reading: "64, the share of each of two GPUs" },
     ],
     reason: "it does not depend on the number of devices",
-    read: ({ batchNormImages }) => String(batchNormImages),
+    fields: ["batchNormImages"],
   },
   {
     id: "weight-decay-on",
@@ -67,7 +54,7 @@ export const OPEN_POINTS: readonly OpenPoint[] = [
       { id: "kernels", reading: "the weights of convolutions and of the linear layer" },
     ],
     reason: "the common reading",
-    read: (recipe) => sgd(recipe, ({ decayed }) => decayed),
+    fields: ["optimiser.decayed"],
   },
   {
     id: "zero-channels",
@@ -77,7 +64,7 @@ export const OPEN_POINTS: readonly OpenPoint[] = [
       { id: "split", reading: "half before and half after the others" },
     ],
     reason: "as in fb.resnet.torch",
-    read: ({ architecture: { zeroChannels } }) => zeroChannels,
+    fields: ["architecture.zeroChannels"],
   },
   {
     id: "mean-subtracted",
@@ -87,7 +74,7 @@ export const OPEN_POINTS: readonly OpenPoint[] = [
       { id: "after-crop", reading: "after the crop: the border is black" },
     ],
     reason: "preprocessing comes before augmentation",
-    read: ({ data }) => data.meanSubtracted,
+    fields: ["data.meanSubtracted"],
   },
   {
     id: "pixel-scale",
@@ -97,7 +84,7 @@ export const OPEN_POINTS: readonly OpenPoint[] = [
       { id: "0..255", reading: "0 to 255" },
     ],
     reason: "the common one; batch normalisation makes the net almost indifferent to it",
-    read: ({ data }) => data.pixelScale,
+    fields: ["data.pixelScale"],
   },
   {
     id: "he-fan",
@@ -107,17 +94,17 @@ export const OPEN_POINTS: readonly OpenPoint[] = [
       { id: "out", reading: "fan-out" },
     ],
     reason: "the form that its source derives first",
-    read: ({ initialisation }) => initialisation.fan,
+    fields: ["initialisation.fan"],
   },
   {
     id: "momentum-form",
     question: "Which form does the momentum have?",
     readings: [
-      { id: "plain", reading: "v = mu v + g, w = w - rate v" },
-      { id: "nesterov", reading: "Nesterov's" },
+      { id: "false", reading: "v = mu v + g, w = w - rate v" },
+      { id: "true", reading: "Nesterov's" },
     ],
     reason: "the paper names no other",
-    read: (recipe) => sgd(recipe, ({ nesterov }) => nesterov ? "nesterov" : "plain"),
+    fields: ["optimiser.nesterov"],
   },
   {
     id: "epoch-end",
@@ -128,49 +115,24 @@ export const OPEN_POINTS: readonly OpenPoint[] = [
       { id: "drop-partial", reading: "they are left out" },
     ],
     reason: "every batch has 128 images, as the paper says",
-    read: ({ data }) => data.epochEnd,
+    fields: ["data.epochEnd"],
   },
   {
     id: "running-statistics",
     question: "How are the batch-norm statistics for tests taken?",
     readings: [
       {
-        id: "average 0.1, unbiased, epsilon 0.00001",
+        id: "0.1/unbiased/0.00001",
         reading: "a moving average with 0.1 on the batch, unbiased variance, epsilon 0.00001",
       },
     ],
     reason: "as PyTorch takes them",
-    read: ({ batchNorm: { momentum, runningVariance, epsilon } }) =>
-      `average ${momentum}, ${runningVariance}, epsilon ${epsilon}`,
+    fields: ["batchNorm.momentum", "batchNorm.runningVariance", "batchNorm.epsilon"],
   },
-];
+] as const satisfies readonly OpenPoint[];
 
-/**
- * What a recipe decides at each open point.
- *
- * @param recipe Any recipe.
- * @returns One choice a point, in order.
- *
- * @example
- * ```ts
- * import { assertEquals } from "@std/assert";
- * import { paper } from "../train/mod.ts";
- * import { choicesOf } from "./open_points.ts";
- *
- * const unusual = choicesOf(paper("resnet20", { architecture: { zeroChannels: "split" } }))
- *   .filter((choice) => !choice.usual);
- * assertEquals(unusual.map(({ choice }) => choice), ["half before and half after the others"]);
- * ```
- */
-export function choicesOf(recipe: Recipe): Choice[] {
-  return OPEN_POINTS.map(({ id, question, readings, read }) => {
-    const value = read(recipe);
-    const index = readings.findIndex((reading) => reading.id === value);
-    return {
-      id,
-      question,
-      choice: readings[index]?.reading ?? value,
-      usual: index === 0,
-    };
-  });
-}
+/** A field of a recipe that decides a point which the paper leaves open. */
+export type OpenField = (typeof POINTS)[number]["fields"][number];
+
+/** Every point that the paper leaves open, with its readings. */
+export const OPEN_POINTS: readonly OpenPoint<OpenField>[] = POINTS;

@@ -1,4 +1,4 @@
-/** Figures of section 4.2 that more than one rule needs, and how rules write numbers. */
+/** Figures that section 4.2 states. */
 
 /** Images in a batch. */
 export const BATCH_SIZE = 128;
@@ -7,13 +7,22 @@ export const ITERATIONS = 64_000;
 /** Images in CIFAR-10's training part. */
 export const TRAINING_IMAGES = 50_000;
 
-/** The rate that the paper gives step `iteration`, after any warm-up. */
+/**
+ * The rate that the paper gives a step, after any warm-up.
+ *
+ * @param iteration From 1, the first step.
+ *
+ * Source: section 4.2.
+ */
 export function paperRate(iteration: number): number {
   return iteration <= 32_000 ? 0.1 : iteration <= 48_000 ? 0.01 : 0.001;
 }
 
-/** Whether two numbers are the same but for rounding. */
-export const close = (a: number, b: number): boolean => Math.abs(a - b) <= 1e-9 * Math.abs(b);
+/** Images in CIFAR-10's test set. */
+export const TEST_IMAGES = 10_000;
 
-/** A number with its thousands apart. */
-export const grouped = (value: number): string => value.toLocaleString("en-US");
+/** The nets of Table 6 and Figure 6. */
+export const PAPER_NETS: readonly string[] = [
+  ...[20, 32, 44, 56, 110, 1202].map((depth) => `resnet${depth}`),
+  ...[20, 32, 44, 56, 110].map((depth) => `plain${depth}`),
+];

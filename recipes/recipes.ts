@@ -2,15 +2,10 @@
  * The recipes by name. `paper` is section 4.2 with each point that the paper
  * leaves open decided and named; every other recipe states its differences.
  */
+import { PAPER_NETS } from "../paper/mod.ts";
 import { differingFields } from "./_fields.ts";
 import type { Departure, Recipe } from "./recipe.ts";
 import { checkSchedule, RecipeError } from "./schedule.ts";
-
-/** The nets of Table 6 and Figure 6. */
-const PAPER_NETS = [
-  ...[20, 32, 44, 56, 110, 1202].map((depth) => `resnet${depth}`),
-  ...[20, 32, 44, 56, 110].map((depth) => `plain${depth}`),
-];
 
 const UNSTATED = "no reason was stated";
 

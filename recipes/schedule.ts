@@ -1,5 +1,5 @@
 /** The learning rate of each step, and ResNet-110's warm-up (section 4.2). */
-import type { StepMetrics } from "../engine/engine.ts";
+import type { StepMetrics } from "../engine/mod.ts";
 import type { Recipe, StepSchedule } from "./recipe.ts";
 
 /** A recipe or schedule that contradicts itself, or that the trainer cannot follow. */

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import type { StepMetrics } from "../engine/engine.ts";
+import type { StepMetrics } from "../engine/mod.ts";
 import type { StepSchedule } from "./recipe.ts";
 import { checkSchedule, learningRate, RecipeError, WarmUp } from "./schedule.ts";
 

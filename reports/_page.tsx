@@ -2,24 +2,16 @@
 /** @jsxImportSource preact */
 /** The report of a run as one HTML page; JSX escapes whatever the log says. */
 import type { ComponentChildren, VNode } from "preact";
-import type { ImageSample, StartEvent } from "../log/events.ts";
-import {
-  duration,
-  moment,
-  networkName,
-  number,
-  percent,
-  recipeValue,
-  setName,
-  significant,
-} from "./_format.ts";
+import type { ImageSample, Run, StartEvent } from "../log/mod.ts";
+import { choicesOf } from "../recipes/mod.ts";
+import { duration, moment, number, percent, significant } from "../text/mod.ts";
+import { networkName, recipeValue, setName } from "./_format.ts";
 import { figure6Axis } from "./_figure_6.ts";
 import { pngUri } from "./_image.ts";
-import { openPoints, paperError } from "./_paper.ts";
+import { paperError } from "./_paper.ts";
 import { type Series, spanMeans } from "./_plot.ts";
 import { PlotFigure } from "./_plot_figure.tsx";
 import { renderDocument, Table } from "./document.tsx";
-import type { Run } from "../log/read_run.ts";
 import type { ClassError, RunResult } from "./run_result.ts";
 
 /** Larger matrices are shown by their most frequent confusions alone. */
@@ -576,7 +568,7 @@ function RecipeSection({ run: { start }, result }: Props): VNode {
       <Table
         id="open-points-caption"
         class="wide-table"
-        caption="The eight points that the paper does not decide, with this run's choices"
+        caption="What the paper leaves open, with this run's choices"
       >
         <thead>
           <tr>
@@ -585,9 +577,9 @@ function RecipeSection({ run: { start }, result }: Props): VNode {
           </tr>
         </thead>
         <tbody>
-          {openPoints(start.recipe).map(({ point, choice }) => (
-            <tr key={point}>
-              <th scope="row">{point}</th>
+          {choicesOf(start.recipe).map(({ id, question, choice }) => (
+            <tr key={id}>
+              <th scope="row">{question}</th>
               <td>{choice}</td>
             </tr>
           ))}

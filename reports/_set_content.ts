@@ -1,9 +1,10 @@
 /** What the report of a set says, block by block: the page and the Markdown show the same. */
-import type { Judgement } from "../spec/rule.ts";
+import type { Judgement } from "../spec/mod.ts";
 import { figure6Axis } from "./_figure_6.ts";
-import { duration, moment, networkName, number, percent, recipeValue, setName } from "./_format.ts";
+import { duration, moment, number, percent } from "../text/mod.ts";
+import { networkName, recipeValue, setName } from "./_format.ts";
 import type { Plot, Series } from "./_plot.ts";
-import type { Interval } from "../verdicts/statistics.ts";
+import type { Interval } from "../verdicts/mod.ts";
 import type { CurvePoint, SetGroup, SetNet, SetResult, SetRun } from "./set_result.ts";
 
 /** Text of a table's cell: plain, a value as it is typed, or a link. */

@@ -7,17 +7,6 @@
  * @module
  */
 export {
-  identityProblem,
-  parsePredictions,
-  parseRunLog,
-  type Predictions,
-  readRun,
-  type Run,
-  type RunLog,
-  RunLogError,
-  type RunWarning,
-} from "../log/read_run.ts";
-export {
   renderRunReport,
   type RunReport,
   type RunReportPaths,
@@ -32,17 +21,6 @@ export {
   runResult,
   type TestError,
 } from "./run_result.ts";
-export {
-  parsePlan,
-  PlanError,
-  planHash,
-  type PlannedNet,
-  plannedNet,
-  type Reference,
-  type ReproductionPlan,
-  type Spread,
-} from "../verdicts/plan.ts";
-export { type PublicResult, publicResults } from "../paper/public_results.ts";
 export {
   holdsRuns,
   renderSetReport,
@@ -64,27 +42,3 @@ export {
   setResult,
   type SetRun,
 } from "./set_result.ts";
-export {
-  differenceInterval,
-  type Equivalence,
-  type Interval,
-  predictionInterval,
-  type Sample,
-  sampleOf,
-  type SpreadSample,
-  tInterval,
-  tost,
-  tostPower,
-  tTest,
-  wilsonInterval,
-} from "../verdicts/statistics.ts";
-export {
-  decide,
-  type JudgedRun,
-  type ReproductionClaim,
-  singleRunInterval,
-  type Verdict,
-  verdict,
-  VerdictError,
-  type VerdictKind,
-} from "../verdicts/verdict.ts";

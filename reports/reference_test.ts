@@ -3,10 +3,10 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
-import { judge, LOG_RULES, logSubjectOf } from "../spec/mod.ts";
-import { foldersIn } from "../files/folders.ts";
-import { parsePlan, planHash } from "../verdicts/plan.ts";
-import { parseRunLog } from "../log/read_run.ts";
+import { judge, LOG_RULES } from "../spec/mod.ts";
+import { logSubjectOf, parseRunLog } from "../log/mod.ts";
+import { foldersIn } from "../files/mod.ts";
+import { parsePlan, planHash } from "../verdicts/mod.ts";
 
 const REFERENCE = fileURLToPath(new URL("reference", import.meta.url));
 const ERROR_RECOMPUTED = LOG_RULES.filter(({ id }) => id === "error-recomputed");

@@ -1,7 +1,7 @@
 /** The report of one run: a page for people, and its result and curves as data. */
 import { stringify } from "@std/csv";
 import { renderPage } from "./_page.tsx";
-import { readRun, type Run } from "../log/read_run.ts";
+import { readRun, type Run } from "../log/mod.ts";
 import { type RunResult, runResult } from "./run_result.ts";
 
 /** What a report consists of, as text and data. */
@@ -53,7 +53,8 @@ export function renderRunReport(run: Run): RunReport {
  *
  * @example
  * ```ts
- * import { RunLogError, writeRunReport } from "./mod.ts";
+ * import { RunLogError } from "../log/mod.ts";
+ * import { writeRunReport } from "./mod.ts";
  * import { assertRejects } from "@std/assert";
  *
  * await assertRejects(() => writeRunReport("no/run/is/here"), RunLogError, "events.jsonl");

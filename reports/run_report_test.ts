@@ -6,8 +6,8 @@ import {
   readerOf,
   setText,
   textOf as textIn,
-} from "../testing/runs/run_folder.ts";
-import { readRun } from "../log/read_run.ts";
+} from "../testing/runs/mod.ts";
+import { readRun } from "../log/mod.ts";
 import { renderRunReport, type RunReport, writeRunReport } from "./run_report.ts";
 
 async function reportOf(options: FixtureOptions): Promise<RunReport> {

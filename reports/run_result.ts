@@ -1,11 +1,9 @@
 /** A run's result as data: what `result.json` holds. */
-import type { DeviceDescription } from "../engine/engine.ts";
-import type { DataRecord } from "../log/events.ts";
-import type { Departure } from "../recipes/recipe.ts";
-import { departuresOf } from "../recipes/recipes.ts";
+import type { DeviceDescription } from "../engine/mod.ts";
+import type { DataRecord, Predictions, Run } from "../log/mod.ts";
+import { type Departure, departuresOf } from "../recipes/mod.ts";
 import { differencesFromPaper } from "./_paper.ts";
-import type { Predictions, Run } from "../log/read_run.ts";
-import { type Interval, wilsonInterval } from "../verdicts/statistics.ts";
+import { type Interval, wilsonInterval } from "../verdicts/mod.ts";
 
 /** What came out of a run, and what one must know to judge it. Errors are shares, 0 to 1. */
 export interface RunResult {

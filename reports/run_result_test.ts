@@ -1,5 +1,5 @@
 import { assertAlmostEquals, assertEquals } from "@std/assert";
-import type { ResumeEvent } from "../log/events.ts";
+import { readRun, type ResumeEvent } from "../log/mod.ts";
 import {
   CLASSES,
   fixtureFolder,
@@ -7,8 +7,7 @@ import {
   readerOf,
   setText,
   textOf,
-} from "../testing/runs/run_folder.ts";
-import { readRun } from "../log/read_run.ts";
+} from "../testing/runs/mod.ts";
 import { confusionMatrix, type RunResult, runResult } from "./run_result.ts";
 
 async function resultOf(options: FixtureOptions): Promise<RunResult> {

@@ -1,14 +1,12 @@
 /** The report of a set of runs: a page, the same as Markdown, and the same as data. */
 import { createHash } from "node:crypto";
 import { relative, resolve } from "node:path";
-import { logSubjectOf } from "../log/logged_run.ts";
-import { EVENTS_FILE } from "../log/folder.ts";
-import { foldersIn } from "../files/folders.ts";
+import { EVENTS_FILE, logSubjectOf, readRun, RunLogError } from "../log/mod.ts";
+import { foldersIn } from "../files/mod.ts";
 import { documentOf } from "./_set_content.ts";
 import { renderSetMarkdown } from "./_set_markdown.ts";
 import { renderSetPage } from "./_set_page.tsx";
-import { parsePlan, PlanError, planHash, type ReproductionPlan } from "../verdicts/plan.ts";
-import { readRun, RunLogError } from "../log/read_run.ts";
+import { parsePlan, PlanError, planHash, type ReproductionPlan } from "../verdicts/mod.ts";
 import {
   type BrokenRun,
   type RunOfSet,
@@ -65,7 +63,8 @@ export function renderSetReport(content: SetContent): SetReport {
  *
  * @example
  * ```ts
- * import { PlanError, writeSetReport } from "./mod.ts";
+ * import { PlanError } from "../verdicts/mod.ts";
+ * import { writeSetReport } from "./mod.ts";
  * import { assertRejects } from "@std/assert";
  *
  * const job = await Deno.makeTempDir();

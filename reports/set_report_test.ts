@@ -4,15 +4,15 @@ import {
   assert,
   assertAlmostEquals,
   assertEquals,
+  assertFalse,
   assertMatch,
+  assertRejects,
   assertStringIncludes,
 } from "@std/assert";
-import { assertFalse, assertRejects } from "@std/assert";
-import { logSubjectOf } from "../log/logged_run.ts";
-import { table6Reference } from "../spec/statistical_rules.ts";
-import { fixtureFolder, type FixtureOptions, readerOf, textOf } from "../testing/runs/run_folder.ts";
-import { PlanError, planHash, type ReproductionPlan } from "../verdicts/plan.ts";
-import { readRun } from "../log/read_run.ts";
+import { logSubjectOf, readRun } from "../log/mod.ts";
+import { table6Reference } from "../spec/mod.ts";
+import { fixtureFolder, type FixtureOptions, readerOf, textOf } from "../testing/runs/mod.ts";
+import { PlanError, planHash, type ReproductionPlan } from "../verdicts/mod.ts";
 import { holdsRuns, renderSetReport, writeSetReport } from "./set_report.ts";
 import { judgedRun, type RunOfSet, type SetContent, type SetNet } from "./set_result.ts";
 

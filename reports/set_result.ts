@@ -1,20 +1,31 @@
 /** What a set of runs comes to, as data: what the set's `report.json` holds. */
-import { judge, type Judgement } from "../spec/rule.ts";
-import { STATIC_RULES } from "../spec/checklist.ts";
-import { LOG_RULES } from "../spec/log_rules.ts";
-import type { LogSubject } from "../log/logged_run.ts";
-import { STATISTICAL_RULES } from "../spec/statistical_rules.ts";
-import { subjectOf } from "../spec/subject.ts";
-import type { DataRecord, LayerStatistics } from "../log/events.ts";
-import type { Departure } from "../recipes/recipe.ts";
-import { departuresOf } from "../recipes/recipes.ts";
+import {
+  judge,
+  type Judgement,
+  LOG_RULES,
+  STATIC_RULES,
+  STATISTICAL_RULES,
+  subjectOf,
+} from "../spec/mod.ts";
+import type { DataRecord, LayerStatistics, LogSubject, Run } from "../log/mod.ts";
+import { type Departure, departuresOf } from "../recipes/mod.ts";
 import { paperError } from "./_paper.ts";
-import { canonicalJson, planHash, plannedNet, type ReproductionPlan } from "../verdicts/plan.ts";
-import { type PublicResult, publicResults } from "../paper/public_results.ts";
-import type { Run } from "../log/read_run.ts";
+import {
+  canonicalJson,
+  type Interval,
+  type JudgedRun,
+  planHash,
+  plannedNet,
+  type ReproductionPlan,
+  type Sample,
+  sampleOf,
+  tInterval,
+  type Verdict,
+  verdict,
+  VerdictError,
+} from "../verdicts/mod.ts";
+import { type PublicResult, publicResults } from "../paper/mod.ts";
 import { type RunResult, runResult } from "./run_result.ts";
-import { type Interval, type Sample, sampleOf, tInterval } from "../verdicts/statistics.ts";
-import { type JudgedRun, type Verdict, verdict, VerdictError } from "../verdicts/verdict.ts";
 
 /** A run of a set, as its folder was read. */
 export interface RunOfSet {
@@ -204,7 +215,8 @@ export function setResult({ plan, runs, broken }: SetContent): SetResult {
  *
  * @example
  * ```ts
- * import { judgedRun, type Run } from "./mod.ts";
+ * import { judgedRun } from "./mod.ts";
+ * import { type Run } from "../log/mod.ts";
  * import { assertEquals } from "@std/assert";
  *
  * const run = { start: { seed: 3 }, outcome: { type: "failure", reason: "no space left" } };

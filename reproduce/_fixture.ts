@@ -1,9 +1,9 @@
 /** A small job over the null engine, for tests. */
 import { createHash } from "node:crypto";
 import type { Dataset } from "../data/mod.ts";
-import type { ByteImages } from "../engine/engine.ts";
-import type { ReproductionPlan } from "../verdicts/plan.ts";
-import { nullEngineFactory } from "../train/mod.ts";
+import type { ByteImages } from "../engine/mod.ts";
+import type { ReproductionPlan } from "../verdicts/mod.ts";
+import { nullEngineFactory } from "../testing/mod.ts";
 import { settlePlan } from "./planned.ts";
 import type { QueueOptions } from "./queue.ts";
 

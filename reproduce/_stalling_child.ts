@@ -5,7 +5,7 @@
  * `deno run _stalling_child.ts FOLDER INDEX K`; prints the run's state and the
  * number of operations if it is not stopped before its end.
  */
-import { stallBefore } from "../testing/runs/stalling.ts";
+import { stallBefore } from "../testing/runs/mod.ts";
 import { jobOptions, planIn } from "./_fixture.ts";
 import { runQueue } from "./queue.ts";
 

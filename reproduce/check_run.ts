@@ -4,17 +4,18 @@
  */
 import { createHash } from "node:crypto";
 import { basename, join, resolve } from "node:path";
-import { canonicalJson, planHash, type ReproductionPlan } from "../verdicts/plan.ts";
-import { RunLogError } from "../log/read_run.ts";
-import type { JudgedRun } from "../verdicts/verdict.ts";
-import { judge, LOG_RULES, type LogSubject, logSubjectOf } from "../spec/mod.ts";
+import { canonicalJson, type JudgedRun, planHash, type ReproductionPlan } from "../verdicts/mod.ts";
 import {
   effectiveEvents,
   type EvaluationEvent,
   EVENTS_FILE,
+  type LogSubject,
+  logSubjectOf,
   type RunEvent,
+  RunLogError,
   type StartEvent,
-} from "../train/mod.ts";
+} from "../log/mod.ts";
+import { judge, LOG_RULES } from "../spec/mod.ts";
 import { ReproductionError } from "./errors.ts";
 import { plannedRecipe, type PlannedRun, plannedRuns, RUNS_FOLDER } from "./planned.ts";
 
@@ -85,7 +86,7 @@ export async function runState(folder: string): Promise<RunState> {
  * @example
  * ```ts
  * import { assertRejects } from "@std/assert";
- * import type { ReproductionPlan } from "../reports/mod.ts";
+ * import type { ReproductionPlan } from "../verdicts/mod.ts";
  * import { checkRun, ReproductionError } from "./mod.ts";
  *
  * const plan = { architectures: ["resnet20"], seeds: [0] } as unknown as ReproductionPlan;

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { createHash } from "node:crypto";
-import { planHash, type ReproductionPlan } from "../verdicts/plan.ts";
-import { eventsIn } from "../testing/runs/small_run.ts";
+import { planHash, type ReproductionPlan } from "../verdicts/mod.ts";
+import { eventsIn } from "../testing/runs/mod.ts";
 import { jobOptions, planIn, REQUEST } from "./_fixture.ts";
 import { checkRun, checkRuns, runState } from "./check_run.ts";
 import { ReproductionError } from "./errors.ts";

@@ -1,8 +1,13 @@
 /** What a job says when its runs are over: the claim, and the rules that it must keep. */
-import { planHash, plannedNet, type ReproductionPlan } from "../verdicts/plan.ts";
-import { type ReproductionClaim, verdict } from "../verdicts/verdict.ts";
+import {
+  planHash,
+  plannedNet,
+  type ReproductionClaim,
+  type ReproductionPlan,
+  verdict,
+} from "../verdicts/mod.ts";
 import { judge, type Judgement, type ReproductionSubject, STATISTICAL_RULES } from "../spec/mod.ts";
-import type { StartEvent } from "../train/mod.ts";
+import type { StartEvent } from "../log/mod.ts";
 import { type CheckedRun, checkRuns, isOver } from "./check_run.ts";
 
 /** What a job comes to. */

@@ -6,10 +6,11 @@ import {
   PlanError,
   planHash,
   type ReproductionPlan,
-} from "../verdicts/plan.ts";
+} from "../verdicts/mod.ts";
 import { architecture } from "../resnet/mod.ts";
 import { table6Reference, TABLE_6_MARGIN } from "../spec/mod.ts";
-import { forDataset, type Recipe, RECIPES, withIterations, writeWhole } from "../train/mod.ts";
+import { forDataset, type Recipe, RECIPES, withIterations } from "../recipes/mod.ts";
+import { writeWhole } from "../files/mod.ts";
 import { ReproductionError } from "./errors.ts";
 
 /** The plan's name in a job's folder. */
@@ -52,7 +53,7 @@ export interface PlannedRun {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import type { ReproductionPlan } from "../reports/mod.ts";
+ * import type { ReproductionPlan } from "../verdicts/mod.ts";
  * import { plannedRuns } from "./planned.ts";
  *
  * const plan = { architectures: ["resnet20", "resnet32"], seeds: [0, 1] } as unknown as ReproductionPlan;

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { parsePlan, PlanError, planHash } from "../verdicts/plan.ts";
+import { parsePlan, PlanError, planHash } from "../verdicts/mod.ts";
 import { DATASET, planIn, REQUEST } from "./_fixture.ts";
 import { ReproductionError } from "./errors.ts";
 import { plannedRecipe, plannedRuns, readPlan, settlePlan, withJobLock } from "./planned.ts";

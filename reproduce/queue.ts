@@ -6,10 +6,9 @@
 import { join } from "node:path";
 import type { Dataset } from "../data/mod.ts";
 import type { EngineChoice } from "../engine/mod.ts";
-import { canonicalJson, planHash, type ReproductionPlan } from "../verdicts/plan.ts";
+import { canonicalJson, planHash, type ReproductionPlan } from "../verdicts/mod.ts";
+import { RunFolder, RunInUseError } from "../log/mod.ts";
 import {
-  RunFolder,
-  RunInUseError,
   type Started,
   type StoppedResult,
   train,

@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { type Engine, EngineError, type EngineFactory } from "../engine/engine.ts";
-import { RandomStream } from "../random/philox.ts";
-import { planHash } from "../verdicts/plan.ts";
-import { nullEngineFactory } from "../train/mod.ts";
-import { eventsIn, measured } from "../testing/runs/small_run.ts";
+import { type Engine, EngineError, type EngineFactory } from "../engine/mod.ts";
+import { RandomStream } from "../random/mod.ts";
+import { planHash } from "../verdicts/mod.ts";
+import { nullEngineFactory } from "../testing/mod.ts";
+import { eventsIn, measured } from "../testing/runs/mod.ts";
 import { DATASET, jobOptions, planIn, REQUEST } from "./_fixture.ts";
 import { checkRun, checkRuns } from "./check_run.ts";
 import { conclude } from "./conclude.ts";

@@ -227,3 +227,14 @@ function convBn(
     { kind: "batch-norm", name: batchNorm, input: convolution },
   ];
 }
+
+/** Whether a network has that name. */
+export function isArchitecture(name: string): boolean {
+  try {
+    architecture(name);
+    return true;
+  } catch (error) {
+    if (!(error instanceof ArchitectureError)) throw error;
+    return false;
+  }
+}

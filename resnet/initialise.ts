@@ -2,7 +2,7 @@
  * The state before the first step. Source: He, Zhang, Ren, Sun, "Delving Deep
  * into Rectifiers", 2015 (reference [13] of the paper), equations 10 and 14.
  */
-import { RandomStream } from "../random/philox.ts";
+import { RandomStream } from "../random/mod.ts";
 import { type Graph, parametersOf, type ParameterSpec, sizeOf } from "./graph.ts";
 import type { Weights } from "./weights.ts";
 

@@ -1,6 +1,6 @@
 /**
  * What a network is: the graph, the architectures by name, their initial
- * weights, their summary, and the files in which weights are kept.
+ * weights and their summary.
  *
  * @example
  * ```ts
@@ -17,11 +17,5 @@
 export * from "./architectures.ts";
 export * from "./graph.ts";
 export * from "./initialise.ts";
-export { nameByPlace, type NamedNetwork } from "../weights/naming.ts";
-export * from "../weights/onnx.ts";
-export * from "../weights/permute.ts";
-export { decodePyTorch } from "../weights/pytorch.ts";
-export * from "../weights/safetensors.ts";
 export * from "./summary.ts";
-export * from "../weights/weight_files.ts";
 export * from "./weights.ts";

@@ -1,5 +1,5 @@
 /** Named arrays: the form in which weights travel between rooms and files. */
-import { quote } from "../files/quote.ts";
+import { quote } from "../text/mod.ts";
 import { architecture } from "./architectures.ts";
 import { type Graph, parametersOf } from "./graph.ts";
 

@@ -11,7 +11,7 @@ import type {
   Normalisation,
   StepMetrics,
   TrainingState,
-} from "../engine/engine.ts";
+} from "../engine/mod.ts";
 import { type Graph, parametersOf, shapeOf, truncate, type Weights } from "../resnet/mod.ts";
 import { centred, crossEntropy, first, labelsOf, mapWeights, partsOf } from "./_numbers.ts";
 import type { NumericSubject } from "./numeric_subject.ts";

@@ -4,18 +4,11 @@
  * else is the paper's recipe on data that calls itself CIFAR-10.
  */
 import { CIFAR10, type Dataset } from "../data/mod.ts";
-import type { ByteImages, Engine, EngineFactory } from "../engine/engine.ts";
-import {
-  MemoryRun,
-  nullEngineFactory,
-  paper,
-  type Recipe,
-  type RunStore,
-  train,
-  TrainingError,
-  type TrainOptions,
-} from "../train/mod.ts";
-import { type LogSubject, logSubjectOf } from "../log/logged_run.ts";
+import type { ByteImages, Engine, EngineFactory } from "../engine/mod.ts";
+import { type LogSubject, logSubjectOf, MemoryRun, type RunStore } from "../log/mod.ts";
+import { nullEngineFactory } from "../testing/mod.ts";
+import { paper, type Recipe } from "../recipes/mod.ts";
+import { train, TrainingError, type TrainOptions } from "../train/mod.ts";
 
 /** A fault in a run of the loop. */
 export interface Fault extends Partial<Omit<TrainOptions, "engine" | "open">> {

@@ -1,5 +1,5 @@
 /** What the numeric rules share: plans, references, and distances with names. */
-import type { BatchPlan, ByteImages } from "../engine/engine.ts";
+import type { BatchPlan, ByteImages } from "../engine/mod.ts";
 import type { Weights } from "../resnet/mod.ts";
 
 /** Unaugmented images: the crop at the image's own place. */
@@ -91,3 +91,6 @@ export function mapWeights(
 
 /** A number for a sentence: three significant digits. */
 export const short = (value: number): string => String(Number(value.toPrecision(3)));
+
+/** Whether two numbers are the same but for rounding. */
+export const close = (a: number, b: number): boolean => Math.abs(a - b) <= 1e-9 * Math.abs(b);

@@ -1,16 +1,15 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { architecture } from "../resnet/mod.ts";
-import { departuresOf, paper, type Recipe, type RecipeChanges, vary } from "../train/mod.ts";
 import {
   choicesOf,
-  defineRules,
-  judge,
-  OPEN_POINTS,
-  type Rule,
-  RuleError,
-  STATIC_RULES,
-  subjectOf,
-} from "./mod.ts";
+  departuresOf,
+  paper,
+  type Recipe,
+  type RecipeChanges,
+  vary,
+} from "../recipes/mod.ts";
+import { defineRules, judge, type Rule, RuleError, STATIC_RULES, subjectOf } from "./mod.ts";
+import { OPEN_POINTS } from "../paper/mod.ts";
 
 /** Each reading but the usual one, as a change of the recipe. */
 const OTHER_READINGS: Readonly<Record<string, readonly RecipeChanges[]>> = {

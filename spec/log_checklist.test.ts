@@ -4,11 +4,17 @@
 import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { fileURLToPath } from "node:url";
 import { loadDataset, measureNormalisation } from "../data/mod.ts";
-import { readRun } from "../log/read_run.ts";
-import { MemoryRun, paper, type RunEvent, vary } from "../train/mod.ts";
+import {
+  loggedRun,
+  type LogSubject,
+  logSubjectOf,
+  MemoryRun,
+  readRun,
+  type RunEvent,
+} from "../log/mod.ts";
+import { paper, vary } from "../recipes/mod.ts";
 import { faultyRun, paperRun } from "./_loop_mutants.ts";
 import { LOG_RULES } from "./log_rules.ts";
-import { loggedRun, type LogSubject, logSubjectOf } from "../log/logged_run.ts";
 import { judge, type Judgement } from "./rule.ts";
 import { referenceRuns, TABLE_6_RULES } from "./table_6.ts";
 

@@ -1,28 +1,23 @@
 /** Section 4.2 on what was done: the rules that the event log of a run decides. */
 import { CIFAR10, DataError, splitFromManifest, splitImages, splitManifest } from "../data/mod.ts";
 import { architecture, countParameters, initialise } from "../resnet/mod.ts";
-import {
-  paper,
-  type Recipe,
-  type RunEvent,
-  type RunStore,
-  type StartEvent,
-  type UntimedEvent,
-  vary,
-  WARM_UP_WINDOW,
-  withIterations,
-} from "../train/mod.ts";
-import { DATASET, type Fault, faultyEnd, faultyResume, faultyRun } from "./_loop_mutants.ts";
-import { BATCH_SIZE, close, grouped, ITERATIONS, paperRate, TRAINING_IMAGES } from "../paper/section_4_2.ts";
+import { paper, type Recipe, vary, WARM_UP_WINDOW, withIterations } from "../recipes/mod.ts";
 import {
   finalTestOf,
   type LoggedRun,
   type LogSubject,
   type NamedFile,
-  reading,
-} from "../log/logged_run.ts";
+  type RunEvent,
+  type RunStore,
+  type StartEvent,
+  type UntimedEvent,
+} from "../log/mod.ts";
+import { DATASET, type Fault, faultyEnd, faultyResume, faultyRun } from "./_loop_mutants.ts";
+import { BATCH_SIZE, ITERATIONS, paperRate, TRAINING_IMAGES } from "../paper/mod.ts";
+import { close } from "./_numbers.ts";
+import { number } from "../text/mod.ts";
 import { defineRules, type Finding, type KnownBad, type Rule } from "./rule.ts";
-import { finding } from "./subject.ts";
+import { finding, reading } from "./subject.ts";
 import { judgeDepartures } from "./training_rules.ts";
 
 const TEST_IMAGES = 10_000;
@@ -59,7 +54,7 @@ function once(run: LoggedRun, problems: readonly string[], evidence: string): Fi
   const last = run.steps.at(-1)?.iteration ?? 0;
   return {
     outcome: "not-observable",
-    evidence: `the log breaks off after step ${grouped(last)}; so far: ${evidence}`,
+    evidence: `the log breaks off after step ${number(last)}; so far: ${evidence}`,
   };
 }
 
@@ -155,13 +150,13 @@ export const LOG_RULES: readonly Rule<LogSubject>[] = defineRules([
         const rate = paperRate(iteration);
         const expected = iteration <= warmUpTo ? Math.min(rate, WARM_UP_RATE) : rate;
         if (!close(learningRate, expected)) {
-          problems.push(`step ${grouped(iteration)} had the rate ${learningRate}, not ${expected}`);
+          problems.push(`step ${number(iteration)} had the rate ${learningRate}, not ${expected}`);
         }
         const last = segments.at(-1);
         if (last?.rate === learningRate) last.to = iteration;
         else segments.push({ rate: learningRate, to: iteration });
       }
-      const trace = segments.map(({ rate, to }) => `${rate} to step ${grouped(to)}`).join(", ");
+      const trace = segments.map(({ rate, to }) => `${rate} to step ${number(to)}`).join(", ");
       return once(run, problems, `${trace} (logged every ${start.logEvery} steps)`);
     }),
     rejects: [
@@ -189,8 +184,8 @@ export const LOG_RULES: readonly Rule<LogSubject>[] = defineRules([
       for (const { iteration, steps: count } of steps) {
         if (iteration - count !== before) {
           problems.push(
-            `the ${count} steps up to step ${grouped(iteration)} do not follow step ${
-              grouped(before)
+            `the ${count} steps up to step ${number(iteration)} do not follow step ${
+              number(before)
             }`,
           );
         }
@@ -198,11 +193,11 @@ export const LOG_RULES: readonly Rule<LogSubject>[] = defineRules([
       }
       const last = end?.iteration ?? ITERATIONS;
       if (last !== ITERATIONS) {
-        problems.push(`the run ended after ${grouped(last)} steps, not ${grouped(ITERATIONS)}`);
+        problems.push(`the run ended after ${number(last)} steps, not ${number(ITERATIONS)}`);
       } else if (end && before !== last) {
-        problems.push(`steps are logged up to ${grouped(before)}, not ${grouped(last)}`);
+        problems.push(`steps are logged up to ${number(before)}, not ${number(last)}`);
       }
-      return once(run, problems, `${grouped(before)} steps, each once`);
+      return once(run, problems, `${number(before)} steps, each once`);
     }),
     rejects: [
       badRun("64,000 images taken for iterations", "500 batches of 128", {
@@ -233,13 +228,13 @@ export const LOG_RULES: readonly Rule<LogSubject>[] = defineRules([
       const problems = run.steps.flatMap(({ iteration, steps, images }) => {
         const expected = imagesIn(run.start, iteration - steps, iteration);
         return images === expected ? [] : [
-          `the ${steps} steps up to step ${grouped(iteration)} saw ${grouped(images)} images, not ${
-            grouped(expected)
+          `the ${steps} steps up to step ${number(iteration)} saw ${number(images)} images, not ${
+            number(expected)
           }`,
         ];
       });
       const images = run.steps.reduce((sum, step) => sum + step.images, 0);
-      return once(run, problems, `${grouped(images)} images, ${BATCH_SIZE} a step`);
+      return once(run, problems, `${number(images)} images, ${BATCH_SIZE} a step`);
     }),
     rejects: [
       badRun("batches of 64", "half of the memory", {
@@ -276,9 +271,9 @@ export const LOG_RULES: readonly Rule<LogSubject>[] = defineRules([
         );
         const problems = [
           ...rise
-            ? [`the rate rose to ${rise.learningRate} by step ${grouped(rise.iteration)}`]
+            ? [`the rate rose to ${rise.learningRate} by step ${number(rise.iteration)}`]
             : [],
-          ...warmUpEnd ? [`a warm-up ended after step ${grouped(warmUpEnd.iteration)}`] : [],
+          ...warmUpEnd ? [`a warm-up ended after step ${number(warmUpEnd.iteration)}`] : [],
         ];
         return once(run, problems, `${netOf(start)} began without a warm-up`);
       }
@@ -294,14 +289,14 @@ export const LOG_RULES: readonly Rule<LogSubject>[] = defineRules([
       if (low) {
         problems.push(
           `the training error was ${percent(low.error)} at step ${
-            grouped(low.iteration)
+            number(low.iteration)
           }, and the warm-up went on`,
         );
       }
       const back = steps.find(({ iteration, steps }) => iteration - steps >= ended);
       if (back && !close(back.learningRate, 0.1)) {
         problems.push(
-          `after the warm-up step ${grouped(back.iteration)} had the rate ${back.learningRate}`,
+          `after the warm-up step ${number(back.iteration)} had the rate ${back.learningRate}`,
         );
       }
       if (warmUpEnd && !(warmUpEnd.trainingError < WARM_UP_BOUND)) {
@@ -311,7 +306,7 @@ export const LOG_RULES: readonly Rule<LogSubject>[] = defineRules([
       return once(
         run,
         problems,
-        `${WARM_UP_RATE} up to step ${grouped(ended)}, where the training error was ${
+        `${WARM_UP_RATE} up to step ${number(ended)}, where the training error was ${
           percent(warmUpEnd?.trainingError ?? 1)
         }`,
       );
@@ -352,7 +347,7 @@ export const LOG_RULES: readonly Rule<LogSubject>[] = defineRules([
     tier: "log",
     check: reading(["split"], ({ start, evaluations }, { split }) => {
       const { recipe, data, seed } = start;
-      const sizes = `${grouped(split.training.count)} and ${grouped(split.validation.count)}`;
+      const sizes = `${number(split.training.count)} and ${number(split.validation.count)}`;
       if (!["45,000 and 5,000", "50,000 and 0"].includes(sizes)) return finding([sizes], "");
       const problems: string[] = [];
       for (const name of ["training", "validation"] as const) {
@@ -367,7 +362,7 @@ export const LOG_RULES: readonly Rule<LogSubject>[] = defineRules([
       try {
         const { training, validation } = splitFromManifest(split);
         const outside = [...training, ...validation].filter((i) => i >= TRAINING_IMAGES).length;
-        if (outside > 0) problems.push(`${grouped(outside)} images are not of the training part`);
+        if (outside > 0) problems.push(`${number(outside)} images are not of the training part`);
       } catch (error) {
         if (!(error instanceof DataError)) throw error;
         problems.push(error.message);
@@ -381,7 +376,7 @@ export const LOG_RULES: readonly Rule<LogSubject>[] = defineRules([
       const other = evaluations.find(({ set, images }) =>
         set === "validation" && images !== validation.count
       );
-      if (other) problems.push(`${grouped(other.images)} images were evaluated as validation`);
+      if (other) problems.push(`${number(other.images)} images were evaluated as validation`);
       return finding(problems, `${sizes} images, none in both, as seed ${seed} makes them`);
     }),
     rejects: [
@@ -470,7 +465,7 @@ export const LOG_RULES: readonly Rule<LogSubject>[] = defineRules([
       const { iterations } = recipe.schedule;
       const early = events.flatMap((event) =>
         event.type === "evaluation" && event.set === "test" && event.iteration !== iterations
-          ? [grouped(event.iteration)]
+          ? [number(event.iteration)]
           : []
       );
       const tests = evaluations.filter(({ set }) => set === "test");
@@ -482,11 +477,11 @@ export const LOG_RULES: readonly Rule<LogSubject>[] = defineRules([
       if (borrowed) {
         problems.push(
           `${
-            grouped(borrowed.images)
+            number(borrowed.images)
           } images were evaluated as validation, the size of the test set`,
         );
       }
-      return once(run, problems, `one evaluation, after step ${grouped(iterations)}`);
+      return once(run, problems, `one evaluation, after step ${number(iterations)}`);
     }),
     rejects: [
       badRun("the test set evaluated again and again", "the best epoch is to be reported", {
@@ -520,14 +515,14 @@ export const LOG_RULES: readonly Rule<LogSubject>[] = defineRules([
         ["images are in the test set", run.start.data.testImages],
         ["predictions were kept", labels.length],
       ].filter(([, count]) => count !== TEST_IMAGES)
-        .map(([what, count]) => `${grouped(Number(count))} ${what}, not ${grouped(TEST_IMAGES)}`);
+        .map(([what, count]) => `${number(Number(count))} ${what}, not ${number(TEST_IMAGES)}`);
       const counts = new Array<number>(CLASSES).fill(0);
       for (const label of labels) counts[label]++;
       const each = TEST_IMAGES / CLASSES;
       if (counts.some((count) => count !== each)) {
         problems.push(`the classes have ${counts.join(", ")} images, not ${each} each`);
       }
-      return once(run, problems, `${grouped(labels.length)} images, ${each} of each class`);
+      return once(run, problems, `${number(labels.length)} images, ${each} of each class`);
     }),
     rejects: [
       badRun("9,000 test images", "a file was not read to its end", {
@@ -578,17 +573,17 @@ export const LOG_RULES: readonly Rule<LogSubject>[] = defineRules([
       const wrong = labels.filter((label, i) => label !== predictions[i]).length;
       const problems = wrong === test.errors
         ? []
-        : [`${grouped(wrong)} predictions are wrong, the log says ${grouped(test.errors)}`];
+        : [`${number(wrong)} predictions are wrong, the log says ${number(test.errors)}`];
       for (const { set, iteration, error, errors, images } of run.evaluations) {
         if (Math.abs(error - errors / images) > 1e-9) {
           problems.push(
-            `${set} after step ${grouped(iteration)}: ${errors} of ${images} are not ${
+            `${set} after step ${number(iteration)}: ${errors} of ${images} are not ${
               percent(error)
             }`,
           );
         }
       }
-      return finding(problems, `${grouped(wrong)} of ${grouped(labels.length)} are wrong`);
+      return finding(problems, `${number(wrong)} of ${number(labels.length)} are wrong`);
     }),
     rejects: [
       badEnd("a hundred errors less", "errors are counted before the last batch", 63_900, {
@@ -630,7 +625,7 @@ export const LOG_RULES: readonly Rule<LogSubject>[] = defineRules([
       if (!test) problems.push("no test is logged");
       if (test && test.iteration !== end.iteration) {
         problems.push(
-          `the test was after step ${grouped(test.iteration)} of ${grouped(end.iteration)}`,
+          `the test was after step ${number(test.iteration)} of ${number(end.iteration)}`,
         );
       }
       if (test && end.testError !== test.error) {
@@ -653,10 +648,10 @@ export const LOG_RULES: readonly Rule<LogSubject>[] = defineRules([
       }
       return finding(
         problems,
-        `${percent(end.testError)} after step ${grouped(end.iteration)}${
+        `${percent(end.testError)} after step ${number(end.iteration)}${
           best
             ? `; best validation ${percent(best.error)} after step ${
-              grouped(best.iteration)
+              number(best.iteration)
             }, not the result`
             : ""
         }`,
@@ -831,9 +826,9 @@ export const LOG_RULES: readonly Rule<LogSubject>[] = defineRules([
       const expected = expectedParameters(netOf(start));
       if (expected === undefined) problems.push(`${netOf(start)} is no net of the paper`);
       else if (parameters !== expected) {
-        problems.push(`${grouped(parameters)} parameters, not ${grouped(expected)}`);
+        problems.push(`${number(parameters)} parameters, not ${number(expected)}`);
       }
-      return finding(problems, `${netOf(start)} with ${grouped(parameters)} parameters`);
+      return finding(problems, `${netOf(start)} with ${number(parameters)} parameters`);
     }),
     rejects: [
       badRun("projection shortcuts", "option B is the library's default", {
@@ -882,12 +877,12 @@ export const LOG_RULES: readonly Rule<LogSubject>[] = defineRules([
         return finding([how], "");
       }
       const problems = last.iteration === recipe.schedule.iterations ? [] : [
-        `it ended after ${grouped(last.iteration)} of ${grouped(recipe.schedule.iterations)} steps`,
+        `it ended after ${number(last.iteration)} of ${number(recipe.schedule.iterations)} steps`,
       ];
       const warned = warnings.map(({ message }) => message).join("; ");
       return finding(
         problems,
-        `it ended after step ${grouped(last.iteration)}; ${
+        `it ended after step ${number(last.iteration)}; ${
           warned ? `warnings: ${warned}` : "no warnings"
         }`,
       );
@@ -922,7 +917,7 @@ export const LOG_RULES: readonly Rule<LogSubject>[] = defineRules([
         const known = events.slice(0, index + 2);
         const before = events.slice(0, index);
         if (!known.some((other) => other.type === "checkpoint" && other.iteration === iteration)) {
-          problems.push(`no checkpoint of step ${grouped(iteration)}, from which it went on`);
+          problems.push(`no checkpoint of step ${number(iteration)}, from which it went on`);
         }
         const reached = before.reduce(
           (most, other) =>
@@ -931,11 +926,11 @@ export const LOG_RULES: readonly Rule<LogSubject>[] = defineRules([
         );
         if (reached + logEvery <= iteration) {
           problems.push(
-            `it went on from step ${grouped(iteration)}, and had come to step ${grouped(reached)}`,
+            `it went on from step ${number(iteration)}, and had come to step ${number(reached)}`,
           );
         }
       });
-      const after = from.map(grouped).join(" and ");
+      const after = from.map((value) => number(value)).join(" and ");
       return finding(problems, after ? `it went on after step ${after}` : "it was never stopped");
     }),
     rejects: [
@@ -967,7 +962,7 @@ export const LOG_RULES: readonly Rule<LogSubject>[] = defineRules([
       for (const { type, iteration, loss, error } of [...steps, ...evaluations]) {
         if (!(loss >= error * Math.LN2 * (1 - 1e-6))) {
           problems.push(
-            `${type} after step ${grouped(iteration)}: with ${
+            `${type} after step ${number(iteration)}: with ${
               percent(error)
             } wrong the loss is at least ${(error * Math.LN2).toFixed(3)}, and is said to be ${
               loss.toFixed(3)

@@ -4,10 +4,11 @@
  *
  * @module
  */
-export * from "../audit/mod.ts";
+export { ARCHITECTURE_RULES } from "./architecture_rules.ts";
 export * from "./checklist.ts";
+export { depthOf, find, ofKind } from "./_graphs.ts";
 export { LOG_RULES } from "./log_rules.ts";
-export { type LogSubject, logSubjectOf, type NamedFile } from "../log/logged_run.ts";
+export { DATASET } from "./_loop_mutants.ts";
 export * from "./mutants.ts";
 export * from "./numeric_rules.ts";
 export {
@@ -18,8 +19,8 @@ export {
   type NumericSubject,
   numericSubjectOf,
 } from "./numeric_subject.ts";
-export * from "../paper/open_points.ts";
 export * from "./rule.ts";
 export * from "./statistical_rules.ts";
 export { type StaticSubject, subjectOf } from "./subject.ts";
 export * from "./table_6.ts";
+export { TRAINING_RULES } from "./training_rules.ts";

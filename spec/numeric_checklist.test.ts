@@ -2,7 +2,7 @@
 // rule, and one for what the rule must reject.
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { initialise, zeros } from "../resnet/mod.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { Engine } from "../engine/mod.ts";
 import {
   averaging,
   badNetwork,

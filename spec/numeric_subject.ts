@@ -11,7 +11,7 @@ import type {
   SgdSettings,
   StepMetrics,
   TrainingState,
-} from "../engine/engine.ts";
+} from "../engine/mod.ts";
 import {
   architecture,
   type Graph,
@@ -20,7 +20,7 @@ import {
   type Weights,
   zeros,
 } from "../resnet/mod.ts";
-import { type Recipe, RecipeError } from "../train/mod.ts";
+import { type Recipe, RecipeError } from "../recipes/mod.ts";
 import type { Finding, Rule } from "./rule.ts";
 import { unknown } from "./subject.ts";
 
@@ -158,7 +158,7 @@ export async function loadSubject<Known extends Claims>(
  * ```ts
  * import { assertEquals } from "@std/assert";
  * import { wasmEngine } from "../engine/mod.ts";
- * import { paper } from "../train/mod.ts";
+ * import { paper } from "../recipes/mod.ts";
  * import { numericSubjectOf } from "./numeric_subject.ts";
  *
  * const images = {

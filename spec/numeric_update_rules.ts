@@ -1,6 +1,6 @@
 /** Section 4.2 on the optimiser: the rules that one or two steps decide. */
 import { normalisedBatch } from "../data/mod.ts";
-import type { SgdSettings, TrainingState } from "../engine/engine.ts";
+import type { SgdSettings, TrainingState } from "../engine/mod.ts";
 import { type Graph, parametersOf, type ParameterSpec, type Weights } from "../resnet/mod.ts";
 import {
   badEngine,

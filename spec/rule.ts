@@ -141,7 +141,7 @@ function checkFields(what: string, record: object, fields: readonly string[]): v
  * ```ts
  * import { assert } from "@std/assert";
  * import { judge, STATIC_RULES, subjectOf } from "./mod.ts";
- * import { paper } from "../train/mod.ts";
+ * import { paper } from "../recipes/mod.ts";
  *
  * const judgements = judge(STATIC_RULES, subjectOf(paper("resnet20")));
  * assert(judgements.every((judgement) => judgement.outcome === "pass"));

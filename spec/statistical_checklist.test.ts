@@ -2,10 +2,15 @@
 // what the rule must reject. Nobody trained these runs; their logs hold the
 // lines that the rules read.
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { planHash, plannedNet, type ReproductionPlan } from "../verdicts/plan.ts";
-import { type JudgedRun, verdict } from "../verdicts/verdict.ts";
-import { paper, type RunEvent } from "../train/mod.ts";
-import type { LogSubject } from "../log/logged_run.ts";
+import {
+  type JudgedRun,
+  planHash,
+  plannedNet,
+  type ReproductionPlan,
+  verdict,
+} from "../verdicts/mod.ts";
+import { paper } from "../recipes/mod.ts";
+import type { LogSubject, RunEvent } from "../log/mod.ts";
 import { judge } from "./rule.ts";
 import {
   type ReproductionSubject,

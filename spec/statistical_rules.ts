@@ -2,26 +2,31 @@
 import chiSquareCdf from "@stdlib/stats-base-dists-chisquare-cdf";
 import {
   canonicalJson,
+  type JudgedRun,
   planHash,
   type PlannedNet,
   plannedNet,
   type Reference,
-  type ReproductionPlan,
-} from "../verdicts/plan.ts";
-import { sampleOf, tInterval } from "../verdicts/statistics.ts";
-import {
-  type JudgedRun,
   type ReproductionClaim,
+  type ReproductionPlan,
+  sampleOf,
+  tInterval,
   type Verdict,
   verdict,
   VerdictError,
-} from "../verdicts/verdict.ts";
-import type { RunEvent } from "../train/mod.ts";
-import { close, grouped, ITERATIONS } from "../paper/section_4_2.ts";
-import { finalTestOf, type LoggedRun, loggedRun, type LogSubject } from "../log/logged_run.ts";
+} from "../verdicts/mod.ts";
+import {
+  finalTestOf,
+  type LoggedRun,
+  loggedRun,
+  type LogSubject,
+  type RunEvent,
+} from "../log/mod.ts";
+import { ITERATIONS, PAPER_SPREAD, TABLE_6 } from "../paper/mod.ts";
+import { close } from "./_numbers.ts";
+import { number, percent } from "../text/mod.ts";
 import { defineRules, type Finding, type KnownBad, type Rule } from "./rule.ts";
 import { finding, unknown } from "./subject.ts";
-import { TABLE_6 } from "./table_6.ts";
 
 /** A reproduction. What it lacks makes the rules that need it "not observable". */
 export interface ReproductionSubject {
@@ -37,7 +42,6 @@ export interface ReproductionSubject {
 
 const PAPER_SOURCE = "Table 6";
 /** The paper's only published spread: that of the five runs of ResNet-110. */
-const PAPER_SPREAD = { standardDeviation: 0.0016, runs: 5, source: "Table 6, ResNet-110" };
 const TEST_IMAGES = 10_000;
 /** Fewest runs of which a spread says anything. */
 const FEWEST_RUNS = 3;
@@ -69,13 +73,12 @@ export function table6Reference(net: string): Reference | undefined {
     dataset: "cifar10",
     iterations: ITERATIONS,
     testImages: TEST_IMAGES,
-    error: TABLE_6[net],
-    runs: net === "resnet110" ? PAPER_SPREAD.runs : 1,
+    error: TABLE_6[net].error,
+    runs: TABLE_6[net].runs,
     spread: PAPER_SPREAD,
   };
 }
 
-const percent = (share: number): string => `${(100 * share).toFixed(2)}%`;
 const points = (share: number): string => `${(100 * share).toFixed(3)} points`;
 const same = (a: unknown, b: unknown): boolean => canonicalJson(a) === canonicalJson(b);
 
@@ -329,7 +332,7 @@ export const STATISTICAL_RULES: readonly Rule<ReproductionSubject>[] = defineRul
         const { iterations } = recipe.schedule;
         if (iterations !== plan.iterations) {
           problems.push(
-            `${nameOf(run)}: ${grouped(iterations)} iterations, not ${grouped(plan.iterations)}`,
+            `${nameOf(run)}: ${number(iterations)} iterations, not ${number(plan.iterations)}`,
           );
         }
         if (recipe.name !== plan.recipe) {
@@ -494,7 +497,11 @@ export const STATISTICAL_RULES: readonly Rule<ReproductionSubject>[] = defineRul
           `${percent(mean)} of ${count}, spread ${
             standardDeviation === undefined ? "unknown" : points(standardDeviation)
           }`;
-        evidence.push(`${architecture}: ${describe(found)} (${errors.map(percent).join(", ")})`);
+        evidence.push(
+          `${architecture}: ${describe(found)} (${
+            errors.map((share) => percent(share)).join(", ")
+          })`,
+        );
         if (
           !summary || summary.count !== found.count || !close(summary.mean, found.mean) ||
           !close(summary.standardDeviation ?? 0, found.standardDeviation ?? 0)
@@ -586,7 +593,7 @@ export const STATISTICAL_RULES: readonly Rule<ReproductionSubject>[] = defineRul
       }
       const describe = ({ error, runs, dataset, iterations, spread }: Reference) =>
         `${percent(error)} (${runs} ${runs === 1 ? "run" : "runs"} of ${
-          grouped(iterations)
+          number(iterations)
         } iterations on ${dataset}; spread ${points(spread.standardDeviation)})`;
       const problems = references.flatMap((reference) => {
         const right = table6Reference(reference.architecture);
@@ -614,7 +621,8 @@ export const STATISTICAL_RULES: readonly Rule<ReproductionSubject>[] = defineRul
       badReferences(
         "the figure of a deeper net",
         "it was one row further",
-        (reference) => reference.architecture === "resnet20" ? { error: TABLE_6.resnet32 } : {},
+        (reference) =>
+          reference.architecture === "resnet20" ? { error: TABLE_6.resnet32.error } : {},
       ),
       badReferences("a shortened schedule", "the time was up", () => ({ iterations: 4_000 })),
       badReferences("a wider spread", "a single run lies outside", ({ spread }) => ({

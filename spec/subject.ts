@@ -1,8 +1,9 @@
 /** What the static rules look at: all that decides a run before its first step. */
 import { BatchSource, splitImages } from "../data/mod.ts";
-import type { BatchPlan } from "../engine/engine.ts";
+import type { BatchPlan } from "../engine/mod.ts";
 import { architecture, type Graph, initialise, type Weights } from "../resnet/mod.ts";
-import { learningRate, type Recipe } from "../train/mod.ts";
+import { learningRate, type Recipe } from "../recipes/mod.ts";
+import { type LoggedRun, loggedRun, type LogSubject } from "../log/mod.ts";
 import type { Finding } from "./rule.ts";
 
 /**
@@ -39,7 +40,7 @@ const TRAINING_IMAGES = { cifar10: 50_000, cifar100: 50_000, shapes10: 10_000 } 
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { paper } from "../train/mod.ts";
+ * import { paper } from "../recipes/mod.ts";
  * import { subjectOf } from "./subject.ts";
  *
  * const subject = subjectOf(paper("resnet20"));
@@ -91,4 +92,14 @@ export function finding(problems: readonly string[], evidence: string): Finding 
   if (problems.length === 0) return { outcome: "pass", evidence };
   const more = problems.length > 3 ? `; and ${problems.length - 3} more` : "";
   return { outcome: "fail", evidence: problems.slice(0, 3).join("; ") + more };
+}
+
+/** A check that runs where the log and the named parts of the subject are there. */
+export function reading<Part extends Exclude<keyof LogSubject, "events"> = never>(
+  parts: readonly Part[],
+  check: (run: LoggedRun, subject: Required<Pick<LogSubject, Part>>) => Finding,
+): (subject: LogSubject) => Finding {
+  return (subject) =>
+    unknown(subject, ["events", ...parts]) ??
+      check(loggedRun(subject.events!), subject as Required<Pick<LogSubject, Part>>);
 }

@@ -1,9 +1,11 @@
 /** Section 4.2 on the training: the rules that the recipe, the schedule and the batches decide. */
 import { architecture, type Graph, parametersOf, sizeOf, type Weights } from "../resnet/mod.ts";
-import type { BatchPlan } from "../engine/engine.ts";
-import { departuresOf, type Recipe } from "../train/mod.ts";
+import type { BatchPlan } from "../engine/mod.ts";
+import { departuresOf, type Recipe } from "../recipes/mod.ts";
 import { depthOf } from "./_graphs.ts";
-import { BATCH_SIZE, close, grouped, ITERATIONS, paperRate, TRAINING_IMAGES } from "../paper/section_4_2.ts";
+import { BATCH_SIZE, ITERATIONS, paperRate, TRAINING_IMAGES } from "../paper/mod.ts";
+import { close } from "./_numbers.ts";
+import { number } from "../text/mod.ts";
 import { defineRules, type Finding, type KnownBad, type Rule } from "./rule.ts";
 import { finding, needing, type StaticSubject } from "./subject.ts";
 
@@ -121,12 +123,12 @@ export const TRAINING_RULES: readonly Rule<StaticSubject>[] = defineRules([
       "45,000 of the 50,000 training images are trained on and 5,000 others are for validation (or, where the paper can be read so, all 50,000 are trained on).",
     tier: "static",
     check: needing(["recipe", "split"], ({ recipe, split: { training, validation } }) => {
-      const sizes = `${grouped(training.length)} training and ${
-        grouped(validation.length)
+      const sizes = `${number(training.length)} training and ${
+        number(validation.length)
       } validation images`;
       const stated = recipe.data.split;
       const problems = ["45,000/5,000", "50,000/0"].includes(
-          `${grouped(training.length)}/${grouped(validation.length)}`,
+          `${number(training.length)}/${number(validation.length)}`,
         )
         ? []
         : [sizes];
@@ -137,9 +139,9 @@ export const TRAINING_RULES: readonly Rule<StaticSubject>[] = defineRules([
       }
       const all = [...training, ...validation];
       const repeated = all.length - new Set(all).size;
-      if (repeated > 0) problems.push(`${grouped(repeated)} images come more than once`);
+      if (repeated > 0) problems.push(`${number(repeated)} images come more than once`);
       const outside = all.filter((index) => index >= TRAINING_IMAGES).length;
-      if (outside > 0) problems.push(`${grouped(outside)} images are not of the training part`);
+      if (outside > 0) problems.push(`${number(outside)} images are not of the training part`);
       return finding(problems, `${sizes}, none in both`);
     }),
     rejects: [
@@ -188,9 +190,9 @@ export const TRAINING_RULES: readonly Rule<StaticSubject>[] = defineRules([
         }
       }
       if (seen.size < images) {
-        problems.push(`${grouped(images)} images of an epoch are ${grouped(seen.size)} different`);
+        problems.push(`${number(images)} images of an epoch are ${number(seen.size)} different`);
       }
-      return finding(problems, `${grouped(seen.size)} different images in ${batches} batches`);
+      return finding(problems, `${number(seen.size)} different images in ${batches} batches`);
     }),
     rejects: [
       {
@@ -268,7 +270,7 @@ export const TRAINING_RULES: readonly Rule<StaticSubject>[] = defineRules([
       }
       return finding(
         problems,
-        `${drawn.counts.size} outcomes in ${grouped(drawn.images)} draws, chi-squared ${
+        `${drawn.counts.size} outcomes in ${number(drawn.images)} draws, chi-squared ${
           chiSquared.toFixed(1)
         }; the same as before in ${(100 * agreeing).toFixed(1)}%`,
       );
@@ -441,14 +443,14 @@ export const TRAINING_RULES: readonly Rule<StaticSubject>[] = defineRules([
       for (let iteration = 1; iteration <= ITERATIONS; iteration++) {
         const found = learningRate(iteration, true), expected = paperRate(iteration);
         if (!close(found, expected)) {
-          return finding([`step ${grouped(iteration)} has the rate ${found}, not ${expected}`], "");
+          return finding([`step ${number(iteration)} has the rate ${found}, not ${expected}`], "");
         }
         if (found !== rate) {
-          segments.push(`${rate} in steps ${grouped(start)} to ${grouped(iteration - 1)}`);
+          segments.push(`${rate} in steps ${number(start)} to ${number(iteration - 1)}`);
           [start, rate] = [iteration, found];
         }
       }
-      segments.push(`${rate} in steps ${grouped(start)} to ${grouped(ITERATIONS)}`);
+      segments.push(`${rate} in steps ${number(start)} to ${number(ITERATIONS)}`);
       return finding([], segments.join(", "));
     }),
     rejects: [

@@ -1,4 +1,4 @@
-import type { Tensor } from "../resnet/weights.ts";
+import type { Tensor } from "../resnet/mod.ts";
 
 /** How far two tensors may lie apart; state the reason where it is used. */
 export type Tolerance =

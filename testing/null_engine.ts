@@ -22,7 +22,7 @@ import {
   type ProbeResult,
   type StepMetrics,
   type TrainingState,
-} from "../engine/engine.ts";
+} from "../engine/mod.ts";
 import { parametersOf, shapeOf, sizeOf, type Weights } from "../resnet/mod.ts";
 
 /** Makes engines that only pretend to train. */

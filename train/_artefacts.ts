@@ -9,9 +9,9 @@ import {
   type Evaluation,
   type Normalisation,
   type TrainingState,
-} from "../engine/engine.ts";
+} from "../engine/mod.ts";
 import { type Graph, type Node, sizeOf, type Weights } from "../resnet/mod.ts";
-import type { ImageSample, LayerStatistics } from "../log/events.ts";
+import type { ImageSample, LayerStatistics } from "../log/mod.ts";
 
 /** Images in the augmented sample and among the worst mistakes. */
 const SHOWN = 32;

@@ -1,8 +1,8 @@
 /** What must hold before a run starts and while it goes on. */
-import type { StepMetrics, TrainingState } from "../engine/engine.ts";
-import { RunError } from "../log/folder.ts";
+import type { StepMetrics, TrainingState } from "../engine/mod.ts";
+import { RunError } from "../log/mod.ts";
 import type { TrainOptions } from "./options.ts";
-import { checkRecipe } from "../recipes/recipes.ts";
+import { checkRecipe } from "../recipes/mod.ts";
 
 /** A run that broke off; its log's last line is a `failure` and says the same. */
 export class TrainingError extends Error {

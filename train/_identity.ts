@@ -1,8 +1,12 @@
 /** Whether the run in a folder is the one that was asked for. */
-import { differingFields } from "../recipes/_fields.ts";
-import type { DataRecord, EndEvent, StartEvent } from "../log/events.ts";
-import { RunError, type RunStore } from "../log/folder.ts";
-import type { Recipe } from "../recipes/recipe.ts";
+import { differingFields, type Recipe } from "../recipes/mod.ts";
+import {
+  type DataRecord,
+  type EndEvent,
+  RunError,
+  type RunStore,
+  type StartEvent,
+} from "../log/mod.ts";
 
 /** What can be compared before the data is read. */
 interface Asked {

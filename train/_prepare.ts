@@ -6,13 +6,12 @@ import {
   splitImages,
   splitManifest,
 } from "../data/mod.ts";
-import type { EngineOptions, Normalisation, TrainingState } from "../engine/engine.ts";
+import type { EngineOptions, Normalisation, TrainingState } from "../engine/mod.ts";
 import { architecture, fitWeights, initialise, type Weights, zeros } from "../resnet/mod.ts";
 import type { RunIdentity } from "./checkpoint.ts";
-import type { DataRecord } from "../log/events.ts";
+import type { DataRecord } from "../log/mod.ts";
 import type { TrainOptions } from "./options.ts";
-import type { Recipe, Sgd, StepSchedule } from "../recipes/recipe.ts";
-import { RecipeError } from "../recipes/schedule.ts";
+import { type Recipe, RecipeError, type Sgd, type StepSchedule } from "../recipes/mod.ts";
 
 /** A recipe that `checkRecipe` let pass. */
 export type TrainableRecipe = Recipe & {

@@ -1,12 +1,11 @@
 /** What the parts of a run share, and the lines of its log that surround the loop. */
-import { type Engine, EngineError } from "../engine/engine.ts";
+import { type Engine, EngineError } from "../engine/mod.ts";
 import { countMultiplyAdds, countParameters } from "../resnet/mod.ts";
 import { augmentedSample } from "./_artefacts.ts";
 import { TrainingError } from "./_checks.ts";
 import type { Prepared } from "./_prepare.ts";
 import type { FoundCheckpoint, Progress } from "./checkpoint.ts";
-import type { FileEvent, FileReference, StartEvent } from "../log/events.ts";
-import type { RunStore } from "../log/folder.ts";
+import type { FileEvent, FileReference, RunStore, StartEvent } from "../log/mod.ts";
 import type { TrainOptions } from "./options.ts";
 
 /** What the parts of a run share. */

@@ -5,8 +5,7 @@
  * `deno run _stalling_child.ts FOLDER K`; prints the number of operations if it
  * is not stopped before its end.
  */
-import { tinyRun } from "../testing/runs/small_run.ts";
-import { stallBefore } from "../testing/runs/stalling.ts";
+import { stallBefore, tinyRun } from "../testing/runs/mod.ts";
 import { train } from "./train.ts";
 
 const [folder, stallAt] = Deno.args;

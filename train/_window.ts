@@ -1,6 +1,6 @@
 /** Means over the steps since the last `step` event; the sums survive a resume. */
-import type { StepMetrics } from "../engine/engine.ts";
-import type { StepEvent } from "../log/events.ts";
+import type { StepMetrics } from "../engine/mod.ts";
+import type { StepEvent } from "../log/mod.ts";
 
 /** The sums so far; part of a checkpoint. */
 export interface WindowState {

@@ -6,7 +6,7 @@ import {
   randomState,
   restrictState,
   withEngine,
-} from "../testing/engines.ts";
+} from "../testing/engines/mod.ts";
 import { wasmEngine } from "../engine/mod.ts";
 import { architecture, truncate } from "../resnet/mod.ts";
 import { layerStatistics } from "./_artefacts.ts";

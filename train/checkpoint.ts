@@ -1,9 +1,8 @@
 /** Checkpoints: the whole state of a run in one safetensors file. */
 import { createHash } from "node:crypto";
-import type { TrainingState } from "../engine/engine.ts";
+import type { TrainingState } from "../engine/mod.ts";
+import { decodeSafetensors, encodeSafetensors } from "../weights/mod.ts";
 import {
-  decodeSafetensors,
-  encodeSafetensors,
   fitWeights,
   type Graph,
   parametersOf,
@@ -11,12 +10,10 @@ import {
   WeightFileError,
   type Weights,
 } from "../resnet/mod.ts";
-import { sha256 } from "../files/write_whole.ts";
+import { sha256 } from "../files/mod.ts";
 import type { WindowState } from "./_window.ts";
-import type { EndEvent, FileReference } from "../log/events.ts";
-import type { RunStore } from "../log/folder.ts";
-import type { Recipe } from "../recipes/recipe.ts";
-import type { WarmUpState } from "../recipes/schedule.ts";
+import type { EndEvent, FileReference, RunStore } from "../log/mod.ts";
+import type { Recipe, WarmUpState } from "../recipes/mod.ts";
 
 /** What two processes must share to be one run; in the metadata of each of its weight files. */
 export interface RunIdentity {

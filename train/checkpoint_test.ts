@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { RandomStream } from "../random/philox.ts";
+import { RandomStream } from "../random/mod.ts";
 import { architecture, initialise, WeightFileError, type Weights } from "../resnet/mod.ts";
 import {
   type Checkpoint,
@@ -9,7 +9,7 @@ import {
   type RunIdentity,
   weightMetadata,
 } from "./checkpoint.ts";
-import { paper } from "../recipes/recipes.ts";
+import { paper } from "../recipes/mod.ts";
 
 const GRAPH = architecture("resnet8");
 const IDENTITY: RunIdentity = {

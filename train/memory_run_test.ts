@@ -1,7 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { tinyRun } from "../testing/runs/small_run.ts";
-import { EVENTS_FILE } from "../log/folder.ts";
-import { MemoryRun } from "../log/memory_run.ts";
+import { tinyRun } from "../testing/runs/mod.ts";
+import { EVENTS_FILE, MemoryRun } from "../log/mod.ts";
 import { train } from "./train.ts";
 
 async function weightsOf(options: Parameters<typeof train>[0]): Promise<string> {

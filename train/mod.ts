@@ -1,20 +1,8 @@
 /**
- * Recipes as data, the schedule, the training loop, checkpoints and the event
- * log. The only door of this room.
+ * The training loop, its checkpoints and what it resumes from.
+ *
+ * @module
  */
-export * from "../recipes/recipe.ts";
-export * from "../recipes/recipes.ts";
-export * from "../recipes/schedule.ts";
-export * from "../log/events.ts";
-export {
-  EVENTS_FILE,
-  RunError,
-  RunFolder,
-  RunInUseError,
-  type RunStore,
-  type UntimedEvent,
-} from "../log/folder.ts";
-export { writeWhole } from "../files/write_whole.ts";
 export {
   type Checkpoint,
   decodeCheckpoint,
@@ -33,5 +21,3 @@ export * from "./options.ts";
 export { TrainingError } from "./_checks.ts";
 export { train, WEIGHTS_FILE } from "./train.ts";
 export type { WindowState } from "./_window.ts";
-export { MemoryRun } from "../log/memory_run.ts";
-export { nullEngineFactory } from "../testing/null_engine.ts";

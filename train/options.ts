@@ -1,10 +1,9 @@
 /** What a run is made of, what it tells while it runs, and how it ends. */
 import type { Dataset } from "../data/mod.ts";
-import type { ConvolutionAlgorithm, Engine, EngineFactory } from "../engine/engine.ts";
+import type { ConvolutionAlgorithm, Engine, EngineFactory } from "../engine/mod.ts";
 import type { Graph, Weights } from "../resnet/mod.ts";
-import type { EndEvent, FileReference } from "../log/events.ts";
-import type { RunStore } from "../log/folder.ts";
-import type { Recipe } from "../recipes/recipe.ts";
+import type { EndEvent, FileReference, RunStore } from "../log/mod.ts";
+import type { Recipe } from "../recipes/mod.ts";
 
 /** What a run is made of. */
 export interface TrainOptions {

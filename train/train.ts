@@ -1,5 +1,5 @@
 /** The training loop: one run from its first step, or its last checkpoint, to its result. */
-import { encodeSafetensors } from "../resnet/mod.ts";
+import { encodeSafetensors } from "../weights/mod.ts";
 import { layerStatistics, predictionsCsv, worstMistakes } from "./_artefacts.ts";
 import { checkOptions, requireFiniteLoss, requireFiniteState } from "./_checks.ts";
 import { refuseOtherData, startOf } from "./_identity.ts";
@@ -7,9 +7,9 @@ import { firstState, prepare, type TrainableRecipe } from "./_prepare.ts";
 import { logFailure, logStart, record, type Session, warn } from "./_session.ts";
 import { Window } from "./_window.ts";
 import { newestCheckpoint, type Progress, saveCheckpoint, weightMetadata } from "./checkpoint.ts";
-import { RunError, RunFolder } from "../log/folder.ts";
+import { RunError, RunFolder } from "../log/mod.ts";
 import type { FinishedResult, StoppedResult, TrainOptions, TrainResult } from "./options.ts";
-import { learningRate, WARM_UP_WINDOW, WarmUp } from "../recipes/schedule.ts";
+import { learningRate, WARM_UP_WINDOW, WarmUp } from "../recipes/mod.ts";
 
 /** The final weights' name in a run's folder. */
 export const WEIGHTS_FILE = "weights.safetensors";

@@ -1,18 +1,13 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
-import {
-  type Engine,
-  EngineError,
-  type EngineFactory,
-  type StepMetrics,
-} from "../engine/engine.ts";
-import { RandomStream } from "../random/philox.ts";
-import { decodeSafetensors } from "../resnet/mod.ts";
+import { type Engine, EngineError, type EngineFactory, type StepMetrics } from "../engine/mod.ts";
+import { RandomStream } from "../random/mod.ts";
+import { decodeSafetensors } from "../weights/mod.ts";
 import { TrainingError } from "./_checks.ts";
-import { eventsIn, measured, tinyRun } from "../testing/runs/small_run.ts";
-import { nullEngineFactory } from "../testing/null_engine.ts";
-import { RunError, RunFolder } from "../log/folder.ts";
+import { eventsIn, measured, tinyRun } from "../testing/runs/mod.ts";
+import { nullEngineFactory } from "../testing/mod.ts";
+import { RunError, RunFolder } from "../log/mod.ts";
 import type { FinishedResult, TrainOptions, TrainResult } from "./options.ts";
-import { paper, vary } from "../recipes/recipes.ts";
+import { paper, vary } from "../recipes/mod.ts";
 import { train } from "./train.ts";
 
 /** Runs `body` with a new folder's path, and removes the folder. */

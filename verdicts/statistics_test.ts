@@ -1,5 +1,5 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import { RandomStream } from "../random/philox.ts";
+import { RandomStream } from "../random/mod.ts";
 import {
   differenceInterval,
   predictionInterval,

@@ -2,7 +2,7 @@
  * What the runs of one network say of a published test error: the verdict, as
  * data and as a sentence.
  */
-import { percent } from "../reports/_format.ts";
+import { percent } from "../text/mod.ts";
 import type { PlannedNet, Reference } from "./plan.ts";
 import {
   differenceInterval,

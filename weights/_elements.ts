@@ -1,7 +1,6 @@
 /** The element types of weight files, read as 32-bit floats. */
-import { quote } from "../files/quote.ts";
-import { sizeOf } from "../resnet/graph.ts";
-import { WeightFileError } from "../resnet/weights.ts";
+import { quote } from "../text/mod.ts";
+import { sizeOf, WeightFileError } from "../resnet/mod.ts";
 
 /** How an element of one type is stored (little-endian) and read. */
 export interface ElementType {

@@ -4,7 +4,7 @@
  */
 import type { AttributeValue, Constant, OnnxNode } from "./_onnx_format.ts";
 import { permuteAxes } from "./permute.ts";
-import { sizeOf } from "../resnet/graph.ts";
+import { sizeOf } from "../resnet/mod.ts";
 
 /** A calculation on more elements than this is not one on shapes. */
 const MOST_ELEMENTS = 65_536;

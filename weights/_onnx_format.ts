@@ -5,9 +5,8 @@
  */
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { ELEMENT_TYPES, MOST_AXES, readElements, rowMajorStrides } from "./_elements.ts";
-import { quote } from "../files/quote.ts";
-import { sizeOf } from "../resnet/graph.ts";
-import { WeightFileError } from "../resnet/weights.ts";
+import { quote } from "../text/mod.ts";
+import { sizeOf, WeightFileError } from "../resnet/mod.ts";
 
 /**
  * Messages, texts and numbers of a file together. ResNet-32 of PyTorch's newer

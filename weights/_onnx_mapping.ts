@@ -28,7 +28,7 @@ import {
   vector,
   type WithoutName,
 } from "./_onnx_values.ts";
-import { quote } from "../files/quote.ts";
+import { quote } from "../text/mod.ts";
 import {
   buildGraph,
   type Graph,
@@ -38,10 +38,11 @@ import {
   parametersOf,
   type Shape,
   sizeOf,
+  type Tensor,
   truncate,
-} from "../resnet/graph.ts";
+  WeightFileError,
+} from "../resnet/mod.ts";
 import type { NamedNetwork } from "./naming.ts";
-import { type Tensor, WeightFileError } from "../resnet/weights.ts";
 
 /** Where a file leaves the size of the images open. */
 const OPEN_SIZE = 32;

@@ -24,9 +24,8 @@ import {
   vector,
   Zeros,
 } from "./_onnx_values.ts";
-import { INPUT } from "../resnet/graph.ts";
+import { INPUT, type Tensor } from "../resnet/mod.ts";
 import { permuteAxes } from "./permute.ts";
-import type { Tensor } from "../resnet/weights.ts";
 
 const IMAGE_AXES = ["H", "W", "C"] as const;
 /** An end of a slice at least this far away means "to the end"; tf2onnx writes just this. */

@@ -1,8 +1,7 @@
 /** What the mapping of an ONNX graph and its operators share. */
 import type { Constant, OnnxNode } from "./_onnx_format.ts";
-import { quote } from "../files/quote.ts";
-import type { NodeSpec, Shape } from "../resnet/graph.ts";
-import type { Tensor } from "../resnet/weights.ts";
+import { quote } from "../text/mod.ts";
+import type { NodeSpec, Shape, Tensor } from "../resnet/mod.ts";
 
 /** What of an ONNX file its graph does not say. */
 export type OnnxNoteId =

@@ -7,8 +7,8 @@
  * CPython's Lib/pickletools.py, which defines each opcode. Lists and tuples
  * become arrays, dicts become Maps, and integers beyond 2^53 bigints.
  */
-import { quote } from "../files/quote.ts";
-import { WeightFileError } from "../resnet/weights.ts";
+import { quote } from "../text/mod.ts";
+import { WeightFileError } from "../resnet/mod.ts";
 
 /** Something that a pickle may name; with `call`, it may also be called. */
 export class PickleGlobal {

@@ -7,8 +7,8 @@
  * larger fields are not read: such members exceed every limit here.
  */
 import { crc32, inflateRawSync } from "node:zlib";
-import { quote } from "../files/quote.ts";
-import { WeightFileError } from "../resnet/weights.ts";
+import { quote } from "../text/mod.ts";
+import { WeightFileError } from "../resnet/mod.ts";
 
 const LOCAL_HEADER = 0x04034b50;
 const CENTRAL_HEADER = 0x02014b50;

@@ -3,8 +3,8 @@
  * architectures, given by each node's place, so that the same network has the
  * same names wherever it comes from.
  */
-import { architecture } from "../resnet/architectures.ts";
 import {
+  architecture,
   buildGraph,
   type Graph,
   INPUT,
@@ -12,8 +12,8 @@ import {
   type Node,
   type NodeSpec,
   parametersOf,
-} from "../resnet/graph.ts";
-import type { Weights } from "../resnet/weights.ts";
+  type Weights,
+} from "../resnet/mod.ts";
 
 /** A network with its weights, under one set of names. */
 export interface NamedNetwork {
@@ -38,9 +38,9 @@ export interface NamedNetwork {
  *
  * @example
  * ```ts
- * import { architecture } from "../resnet/architectures.ts";
- * import { buildGraph } from "../resnet/graph.ts";
- * import { initialise } from "../resnet/initialise.ts";
+ * import { architecture } from "../resnet/mod.ts";
+ * import { buildGraph } from "../resnet/mod.ts";
+ * import { initialise } from "../resnet/mod.ts";
  * import { nameByPlace } from "./naming.ts";
  * import { assertEquals } from "@std/assert";
  *

@@ -1,8 +1,13 @@
 import { assertEquals } from "@std/assert";
-import { architecture } from "../resnet/architectures.ts";
-import { buildGraph, type Graph, type NodeSpec, parametersOf } from "../resnet/graph.ts";
+import {
+  architecture,
+  buildGraph,
+  type Graph,
+  type NodeSpec,
+  parametersOf,
+  type Weights,
+} from "../resnet/mod.ts";
 import { nameByPlace } from "./naming.ts";
-import type { Weights } from "../resnet/weights.ts";
 
 /** Arrays that can be told apart; naming does not look at their values. */
 function numbered(graph: Graph): Weights {

@@ -7,7 +7,7 @@ import { type OnnxFile, readOnnxFile } from "./_onnx_format.ts";
 import { mapOnnx } from "./_onnx_mapping.ts";
 import type { InputTransform, OnnxNote } from "./_onnx_values.ts";
 import { nameByPlace, type NamedNetwork } from "./naming.ts";
-import { type Tensor, WeightFileError, type Weights } from "../resnet/weights.ts";
+import { type Tensor, WeightFileError, type Weights } from "../resnet/mod.ts";
 
 export type { InputTransform, OnnxNote, OnnxNoteId } from "./_onnx_values.ts";
 
@@ -77,7 +77,7 @@ export function isOnnx(bytes: Uint8Array): boolean {
  * @example A text is no ONNX file.
  * ```ts
  * import { decodeOnnx } from "./onnx.ts";
- * import { WeightFileError } from "../resnet/weights.ts";
+ * import { WeightFileError } from "../resnet/mod.ts";
  * import { assertThrows } from "@std/assert";
  *
  * assertThrows(() => decodeOnnx(new TextEncoder().encode("a text")), WeightFileError);

@@ -1,9 +1,8 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import { MODEL_NAMES, modelFile, type ModelName } from "../testing/foreign_models.ts";
-import { countParameters, type Node } from "../resnet/graph.ts";
+import { MODEL_NAMES, modelFile, type ModelName } from "../testing/files/mod.ts";
+import { countParameters, type Node, WeightFileError } from "../resnet/mod.ts";
 import { decodeOnnx, isOnnx, OnnxOperatorError } from "./onnx.ts";
-import { WeightFileError } from "../resnet/weights.ts";
 
 /** One message by its field numbers, as onnx.proto has them. */
 function message(fields: readonly (readonly [number, unknown])[]): Uint8Array<ArrayBuffer> {

@@ -1,6 +1,6 @@
 /** Arrays in another order of their axes. */
 import { rowMajorStrides } from "./_elements.ts";
-import type { Tensor } from "../resnet/weights.ts";
+import type { Tensor } from "../resnet/mod.ts";
 
 /**
  * A dense copy of an array with its axes in another order.

@@ -13,10 +13,9 @@ import {
   readElements,
 } from "./_elements.ts";
 import { type PickleEnvironment, PickleGlobal, unpickle } from "./_pickle.ts";
-import { quote } from "../files/quote.ts";
+import { quote } from "../text/mod.ts";
 import { ZipArchive } from "./_zip.ts";
-import { sizeOf } from "../resnet/graph.ts";
-import { type Tensor, WeightFileError, type Weights } from "../resnet/weights.ts";
+import { sizeOf, type Tensor, WeightFileError, type Weights } from "../resnet/mod.ts";
 
 /** The largest network here, ResNet-34 with 1,000 classes, has 87 MB of weights. */
 const MOST_TENSOR_BYTES = 160 * 1024 * 1024;
@@ -54,7 +53,7 @@ export function pytorchFormat(bytes: Uint8Array): "pytorch-zip" | "pytorch-legac
  * @example The bytes of a program are no weights.
  * ```ts
  * import { decodePyTorch } from "./pytorch.ts";
- * import { WeightFileError } from "../resnet/weights.ts";
+ * import { WeightFileError } from "../resnet/mod.ts";
  * import { assertThrows } from "@std/assert";
  *
  * assertThrows(() => decodePyTorch(new TextEncoder().encode("#!/bin/sh")), WeightFileError);

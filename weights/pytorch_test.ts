@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { EXPECTED, FILES } from "../testing/weight_file_fixtures.ts";
+import { EXPECTED, FILES } from "../testing/files/mod.ts";
 import { decodePyTorch } from "./pytorch.ts";
-import { WeightFileError } from "../resnet/weights.ts";
+import { WeightFileError } from "../resnet/mod.ts";
 
 const fixture = (name: keyof typeof FILES) => Uint8Array.fromBase64(FILES[name]);
 

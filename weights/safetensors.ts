@@ -4,9 +4,8 @@
  * huggingface/safetensors, whose reader refuses the same files.
  */
 import { ELEMENT_TYPES, MOST_AXES, readElements, rowMajorStrides } from "./_elements.ts";
-import { quote } from "../files/quote.ts";
-import { sizeOf } from "../resnet/graph.ts";
-import { type Tensor, WeightFileError, type Weights } from "../resnet/weights.ts";
+import { quote } from "../text/mod.ts";
+import { sizeOf, type Tensor, WeightFileError, type Weights } from "../resnet/mod.ts";
 
 /** Bytes of the header's length, a little-endian 64-bit number. */
 const PREFIX = 8;

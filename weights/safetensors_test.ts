@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { EXPECTED, FILES } from "../testing/weight_file_fixtures.ts";
+import { EXPECTED, FILES } from "../testing/files/mod.ts";
 import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
-import { type Tensor, WeightFileError } from "../resnet/weights.ts";
+import { type Tensor, WeightFileError } from "../resnet/mod.ts";
 
 /** A file with the given header text and data. */
 function fileOf(header: string, data: Uint8Array = new Uint8Array()): Uint8Array {

@@ -1,7 +1,7 @@
 /** Files of weights, whatever their form. */
 import { decodePyTorch, pytorchFormat } from "./pytorch.ts";
 import { decodeSafetensors } from "./safetensors.ts";
-import { WeightFileError, type Weights } from "../resnet/weights.ts";
+import { WeightFileError, type Weights } from "../resnet/mod.ts";
 
 /** The forms that are read; each is known by its first bytes. */
 export type WeightFormat = "safetensors" | "pytorch-zip" | "pytorch-legacy";

@@ -1,11 +1,14 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import { FILES } from "../testing/weight_file_fixtures.ts";
-import { architecture } from "../resnet/architectures.ts";
-import { countParameters } from "../resnet/graph.ts";
-import { initialise } from "../resnet/initialise.ts";
+import { FILES } from "../testing/files/mod.ts";
+import {
+  architecture,
+  countParameters,
+  fitWeights,
+  initialise,
+  WeightFileError,
+} from "../resnet/mod.ts";
 import { encodeSafetensors } from "./safetensors.ts";
 import { decodeWeights } from "./weight_files.ts";
-import { fitWeights, WeightFileError } from "../resnet/weights.ts";
 
 Deno.test("the form is told by the content, whatever the name", () => {
   const formatOf = (name: keyof typeof FILES) =>

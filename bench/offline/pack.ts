@@ -13,8 +13,16 @@
  * - `data`: CIFAR-10's files, with `--data`.
  */
 import { dirname, join, relative } from "node:path";
-import { COMMON, type FlagValues, integer, text, UsageError } from "../../cli/_flags.ts";
-import { CommandError, main, type Outcome } from "../../cli/_main.ts";
+import {
+  CommandError,
+  COMMON,
+  type FlagValues,
+  integer,
+  main,
+  type Outcome,
+  text,
+  UsageError,
+} from "../../cli/mod.ts";
 import { type ModuleInfo, neededPackages } from "./_packages.ts";
 import { MANIFEST, manifest, PART, type Part, writeParts } from "./_parts.ts";
 

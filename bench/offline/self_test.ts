@@ -3,8 +3,7 @@
  *
  * `deno run bench/offline/self_test.ts webgpu`
  */
-import { COMMON, type FlagValues } from "../../cli/_flags.ts";
-import { main, type Outcome } from "../../cli/_main.ts";
+import { COMMON, type FlagValues, main, type Outcome } from "../../cli/mod.ts";
 import { chooseEngine, engineFactories, selfTest } from "../../engine/mod.ts";
 import { architecture } from "../../resnet/mod.ts";
 

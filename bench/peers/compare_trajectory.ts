@@ -21,7 +21,8 @@ import {
   engineFactories,
   type TrainingState,
 } from "../../engine/mod.ts";
-import { architecture, decodeSafetensors, type Tensor, type Weights } from "../../resnet/mod.ts";
+import { architecture, type Tensor, type Weights } from "../../resnet/mod.ts";
+import { decodeSafetensors } from "../../weights/mod.ts";
 import {
   sequentialPlans,
   trajectory,

@@ -4,7 +4,8 @@
  *
  *     deno run --allow-write=FILE bench/peers/export_weights.ts resnet8 SEED FILE
  */
-import { architecture, encodeSafetensors, initialise } from "../../resnet/mod.ts";
+import { architecture, initialise } from "../../resnet/mod.ts";
+import { encodeSafetensors } from "../../weights/mod.ts";
 
 const [name, seed, file] = Deno.args;
 if (file === undefined) {

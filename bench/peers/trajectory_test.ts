@@ -2,9 +2,9 @@
 import { assertEquals } from "@std/assert";
 import { loadDataset } from "../../data/mod.ts";
 import { engineFactories, type EngineFactory, tfjsEngine } from "../../engine/mod.ts";
-import { testEveryEngine } from "../../testing/engines.ts";
+import { testEveryEngine } from "../../testing/engines/mod.ts";
 import { architecture, initialise } from "../../resnet/mod.ts";
-import { assertTensorClose } from "../../testing/compare.ts";
+import { assertTensorClose } from "../../testing/mod.ts";
 import { trajectory } from "./_trajectory.ts";
 import { PYTORCH_TRAJECTORIES, TRAIN_PIXELS_SHA256 } from "./_trajectory_values.ts";
 

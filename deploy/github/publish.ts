@@ -10,8 +10,15 @@
  * verdict changed.
  */
 import { join } from "node:path";
-import { COMMON, type FlagValues, list, text, UsageError } from "../../cli/_flags.ts";
-import { main, type Outcome } from "../../cli/_main.ts";
+import {
+  COMMON,
+  type FlagValues,
+  list,
+  main,
+  type Outcome,
+  text,
+  UsageError,
+} from "../../cli/mod.ts";
 import { changes, describe, type LastVerdicts, parseLastVerdicts, verdictsOf } from "./verdicts.ts";
 
 const FLAGS = {

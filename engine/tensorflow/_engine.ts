@@ -1,6 +1,10 @@
-import { parametersOf, shapeOf, sizeOf } from "../../resnet/graph.ts";
-import type { ParameterSpec } from "../../resnet/graph.ts";
-import type { Weights } from "../../resnet/weights.ts";
+import {
+  parametersOf,
+  type ParameterSpec,
+  shapeOf,
+  sizeOf,
+  type Weights,
+} from "../../resnet/mod.ts";
 import {
   checkData,
   checkIndices,

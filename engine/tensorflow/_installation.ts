@@ -1,5 +1,5 @@
 /** Where the native part of the backend is kept, and what is known of it. */
-import { cacheFolder } from "../../files/cache.ts";
+import { cacheFolder } from "../../files/mod.ts";
 
 /** What a library was built for. */
 export type DeviceKind = "cpu" | "gpu";

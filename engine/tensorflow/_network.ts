@@ -32,7 +32,7 @@ import {
   type Node,
   shapeOf,
   type ShortcutASpec,
-} from "../../resnet/graph.ts";
+} from "../../resnet/mod.ts";
 import type { BatchNormSettings, Probe } from "../engine.ts";
 import type { Attribute, Handle, Operations } from "./_operations.ts";
 

@@ -5,10 +5,15 @@
  * Within the vector a convolution's kernel is [height, width, in, out], as TensorFlow has it; all
  * others are as PyTorch has them.
  */
-import { parametersOf, type ParameterSpec, sizeOf } from "../../resnet/graph.ts";
-import type { Graph } from "../../resnet/graph.ts";
-import { permuteAxes } from "../../weights/permute.ts";
-import type { Tensor, Weights } from "../../resnet/weights.ts";
+import {
+  type Graph,
+  parametersOf,
+  type ParameterSpec,
+  sizeOf,
+  type Tensor,
+  type Weights,
+} from "../../resnet/mod.ts";
+import { permuteAxes } from "../../weights/mod.ts";
 
 /** [O, I, H, W] to [H, W, I, O]. */
 const TO_TENSORFLOW = [2, 3, 1, 0];

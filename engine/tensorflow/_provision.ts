@@ -7,7 +7,7 @@ import { createReadStream } from "node:fs";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
 import { unpackTar } from "modern-tar/fs";
-import { download, type DownloadProgress } from "../../files/download.ts";
+import { download, type DownloadProgress } from "../../files/mod.ts";
 import { EngineError } from "../engine.ts";
 import { buildAddon } from "./_addon.ts";
 import { openAddon } from "./_backend.ts";

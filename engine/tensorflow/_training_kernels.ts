@@ -14,7 +14,7 @@
  *
  * Update: v = momentum v + g, w = w - rate v; Nesterov's: w = w - rate (g + momentum v).
  */
-import { type BatchNormSpec, type Inferred, sizeOf } from "../../resnet/graph.ts";
+import { type BatchNormSpec, type Inferred, sizeOf } from "../../resnet/mod.ts";
 import type { BatchNormSettings } from "../engine.ts";
 import type { BatchNormLayer, Layer, NodeGradients } from "./_network.ts";
 import type { Handle, Operations } from "./_operations.ts";

@@ -3,6 +3,8 @@
  * `@tensorflow/tfjs-node-gpu`, and TensorFlow's own fused operations. The native part is installed
  * by `deno task backend:tensorflow`, for the CPU, or for an NVIDIA GPU with `--gpu`.
  */
+export { checkComputation, loadBackend } from "./_backend.ts";
+export { provision, TENSORFLOW_VERSION } from "./_provision.ts";
 import { checkOptions } from "../_arguments.ts";
 import { EngineError, type EngineFactory } from "../engine.ts";
 import { loadBackend, obstacleTo } from "./_backend.ts";

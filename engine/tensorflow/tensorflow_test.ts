@@ -2,8 +2,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import * as util from "node:util";
 import * as tf from "@tensorflow/tfjs";
-import { architecture } from "../../resnet/architectures.ts";
-import { assertTensorClose } from "../../testing/compare.ts";
+import { architecture } from "../../resnet/mod.ts";
+import { assertTensorClose } from "../../testing/mod.ts";
 import {
   optionsFor,
   planFor,
@@ -12,7 +12,7 @@ import {
   testEveryEngine,
   uniform,
   withEngine,
-} from "../../testing/engines.ts";
+} from "../../testing/engines/mod.ts";
 import { EngineError } from "../engine.ts";
 import { checkComputation, loadBackend, obstacleTo, registerTensorFlowJs } from "./_backend.ts";
 import { TensorFlowEngine } from "./_engine.ts";

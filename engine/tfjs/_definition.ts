@@ -9,7 +9,7 @@ import {
   type MaxPoolSpec,
   type Node,
   type ShortcutASpec,
-} from "../../resnet/graph.ts";
+} from "../../resnet/mod.ts";
 import type { Probe } from "../engine.ts";
 
 /** An array of doubles, [N, ...shape of one image]. */

@@ -1,6 +1,5 @@
 import type * as tfjs from "@tensorflow/tfjs";
-import { parametersOf, type ParameterSpec, sizeOf } from "../../resnet/graph.ts";
-import type { Weights } from "../../resnet/weights.ts";
+import { parametersOf, type ParameterSpec, sizeOf, type Weights } from "../../resnet/mod.ts";
 import {
   checkData,
   checkIndices,

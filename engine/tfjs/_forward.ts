@@ -1,6 +1,6 @@
 /** A graph as TensorFlow.js operations: what its autodiff differentiates. */
 import type * as tfjs from "@tensorflow/tfjs";
-import { type Graph, INPUT, type Node, type ShortcutASpec } from "../../resnet/graph.ts";
+import { type Graph, INPUT, type Node, type ShortcutASpec } from "../../resnet/mod.ts";
 import type { Probe } from "../engine.ts";
 
 /** The package, loaded only when the engine is used. */

@@ -1,10 +1,17 @@
 import { assert, assertEquals } from "@std/assert";
 import * as tf from "@tensorflow/tfjs";
-import { assertTensorClose } from "../../testing/compare.ts";
-import { architecture } from "../../resnet/architectures.ts";
-import { shapeOf } from "../../resnet/graph.ts";
-import { prepare, SMALL_CASES } from "../../testing/kernel_cases.ts";
-import { optionsFor, oracle, probeOnce, randomState, uniform, withEngine } from "../../testing/engines.ts";
+import { assertTensorClose } from "../../testing/mod.ts";
+import { architecture, shapeOf } from "../../resnet/mod.ts";
+import {
+  optionsFor,
+  oracle,
+  prepare,
+  probeOnce,
+  randomState,
+  SMALL_CASES,
+  uniform,
+  withEngine,
+} from "../../testing/engines/mod.ts";
 import { defined, type Doubles, type DoubleWeights } from "./_definition.ts";
 
 const EPSILON = 1e-5;

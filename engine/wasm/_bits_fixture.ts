@@ -2,9 +2,8 @@
  * A short training whose weights are compared bit for bit, here and in a process of its own whose
  * V8 was told to join vectors: `deno run --v8-flags=... engine/wasm/_bits_fixture.ts`.
  */
-import { RandomStream } from "../../random/philox.ts";
-import { architecture } from "../../resnet/architectures.ts";
-import { parametersOf, sizeOf } from "../../resnet/graph.ts";
+import { RandomStream } from "../../random/mod.ts";
+import { architecture, parametersOf, sizeOf } from "../../resnet/mod.ts";
 import type { Engine, EngineOptions, TrainingState } from "../engine.ts";
 import { wasmEngine } from "./mod.ts";
 

@@ -1,5 +1,4 @@
-import { type ParameterSpec, sizeOf } from "../../resnet/graph.ts";
-import type { Weights } from "../../resnet/weights.ts";
+import { type ParameterSpec, sizeOf, type Weights } from "../../resnet/mod.ts";
 import {
   checkData,
   checkIndices,

@@ -2,7 +2,7 @@
  * Where every array of a network lies in the engine's memory. All addresses are
  * bytes, fixed before the first step: nothing is allocated afterwards.
  */
-import { parametersOf, type ParameterSpec, sizeOf } from "../../resnet/graph.ts";
+import { parametersOf, type ParameterSpec, sizeOf } from "../../resnet/mod.ts";
 import type { EngineOptions } from "../engine.ts";
 import { type ConvolveOp, type Plan, planGraph } from "../plan.ts";
 import { roundUp, storedSize } from "../_stored.ts";

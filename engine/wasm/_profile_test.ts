@@ -1,6 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { architecture } from "../../resnet/architectures.ts";
-import { initialise, zeros } from "../../resnet/mod.ts";
+import { architecture, initialise, zeros } from "../../resnet/mod.ts";
 import type { ByteImages } from "../engine.ts";
 import { Clock } from "./_clock.ts";
 import { profileStep } from "./_profile.ts";

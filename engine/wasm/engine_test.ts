@@ -1,8 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { RandomStream } from "../../random/philox.ts";
-import { architecture } from "../../resnet/architectures.ts";
-import { buildGraph } from "../../resnet/graph.ts";
-import { initialise, zeros } from "../../resnet/initialise.ts";
+import { RandomStream } from "../../random/mod.ts";
+import { architecture, buildGraph, initialise, zeros } from "../../resnet/mod.ts";
 import { EngineError, type Probe } from "../engine.ts";
 import { bits, options, train } from "./_bits_fixture.ts";
 import { type Machine, WasmEngine } from "./_engine.ts";

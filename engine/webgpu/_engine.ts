@@ -1,4 +1,4 @@
-import { parametersOf, type ParameterSpec, sizeOf } from "../../resnet/graph.ts";
+import { parametersOf, type ParameterSpec, sizeOf } from "../../resnet/mod.ts";
 import {
   checkData,
   checkIndices,

@@ -1,5 +1,5 @@
 /** Image sets on the device: bytes, in as many buffers as the size of a binding asks for. */
-import { sizeOf } from "../../resnet/graph.ts";
+import { sizeOf } from "../../resnet/mod.ts";
 import type { ByteImages, Normalisation } from "../engine.ts";
 import { roundUp } from "../_stored.ts";
 import type { Launch } from "./_program.ts";

@@ -7,7 +7,7 @@
  * batch norm's gradient, which the two gradients of the convolution before it
  * then make where they read it.
  */
-import { shapeOf, sizeOf } from "../../resnet/graph.ts";
+import { shapeOf, sizeOf } from "../../resnet/mod.ts";
 import { roundUp, storedSize } from "../_stored.ts";
 import type { EngineOptions } from "../engine.ts";
 import {

@@ -2,7 +2,7 @@
  * What a network needs on the device, before any of it is there: buffers by
  * name and size, and where each tensor and parameter lies in them.
  */
-import type { Graph } from "../../resnet/graph.ts";
+import type { Graph } from "../../resnet/mod.ts";
 import { storedSize } from "../_stored.ts";
 import type { Plan, PlanTensor } from "../plan.ts";
 import { SLICE_ALIGNMENT } from "./_kernel.ts";

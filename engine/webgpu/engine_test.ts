@@ -5,10 +5,15 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
-import { architecture } from "../../resnet/architectures.ts";
-import { buildGraph } from "../../resnet/graph.ts";
-import { assertTensorClose } from "../../testing/compare.ts";
-import { optionsFor, planFor, randomData, randomState, withEngine } from "../../testing/engines.ts";
+import { architecture, buildGraph } from "../../resnet/mod.ts";
+import { assertTensorClose } from "../../testing/mod.ts";
+import {
+  optionsFor,
+  planFor,
+  randomData,
+  randomState,
+  withEngine,
+} from "../../testing/engines/mod.ts";
 import { type Engine, EngineError, type EngineFactory, type TrainingState } from "../engine.ts";
 import { wasmEngine } from "../wasm/mod.ts";
 import { type Gpu, openGpu } from "./_device.ts";

@@ -1,6 +1,6 @@
 /** What an audit's report says, in the order in which the text and the page say it. */
-import type { Judgement, Tier } from "../../spec/rule.ts";
-import type { AuditReport, CandidateSummary, FeatureMap } from "../../audit/audit.ts";
+import type { Judgement, Tier } from "../../spec/mod.ts";
+import type { AuditReport, CandidateSummary, FeatureMap } from "../../audit/mod.ts";
 
 /** The sections around the rules. */
 export const HEADINGS = {

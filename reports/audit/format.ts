@@ -1,5 +1,5 @@
 /** An audit's report as text for a terminal. */
-import type { Judgement } from "../../spec/rule.ts";
+import type { Judgement } from "../../spec/mod.ts";
 import {
   byOutcome,
   HEADINGS,
@@ -8,7 +8,7 @@ import {
   TIERS,
   trialTable,
 } from "./_content.ts";
-import type { AuditReport } from "../../audit/audit.ts";
+import type { AuditReport } from "../../audit/mod.ts";
 
 /**
  * The report: the verdict first, then what it rests on, then what to change.
@@ -20,7 +20,7 @@ import type { AuditReport } from "../../audit/audit.ts";
  * ```ts
  * import { assertStringIncludes } from "@std/assert";
  * import { architecture } from "../../resnet/mod.ts";
- * import { audit } from "../../audit/audit.ts";
+ * import { audit } from "../../audit/mod.ts";
  * import { formatAudit } from "./format.ts";
  *
  * const graph = architecture("resnet34");

@@ -3,7 +3,7 @@
 /** An audit's report as one HTML page; JSX escapes whatever the target's names say. */
 import type { ComponentChildren, VNode } from "preact";
 import { renderDocument, Table } from "../document.tsx";
-import type { Judgement } from "../../spec/rule.ts";
+import type { Judgement } from "../../spec/mod.ts";
 import {
   byOutcome,
   HEADINGS,
@@ -12,7 +12,8 @@ import {
   TIERS,
   trialTable,
 } from "./_content.ts";
-import type { AuditReport } from "../../audit/audit.ts";
+import type { AuditReport } from "../../audit/mod.ts";
+import { percent } from "../../text/mod.ts";
 
 /**
  * The report as a page: the same as `formatAudit`, in the same order.
@@ -24,7 +25,7 @@ import type { AuditReport } from "../../audit/audit.ts";
  * ```ts
  * import { assertStringIncludes } from "@std/assert";
  * import { architecture } from "../../resnet/mod.ts";
- * import { audit } from "../../audit/audit.ts";
+ * import { audit } from "../../audit/mod.ts";
  * import { auditPage } from "./page.tsx";
  *
  * const graph = architecture("resnet34");
@@ -70,7 +71,6 @@ interface Props {
 }
 
 const number = (value: number): string => value.toLocaleString("en-US");
-const percent = (share: number): string => `${(100 * share).toFixed(2)}%`;
 
 const STATUS: Readonly<Record<AuditReport["status"], string>> = {
   0: "Every rule kept",

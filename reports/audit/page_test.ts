@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { architecture } from "../../resnet/mod.ts";
-import { audit, type AuditReport, type TrialSummary } from "../../audit/audit.ts";
+import { audit, type AuditReport, type TrialSummary } from "../../audit/mod.ts";
 import { auditPage } from "./page.tsx";
 
 function auditOfResNet34(): Promise<AuditReport> {

@@ -4,8 +4,13 @@
  * its source; engine/kernels_test.ts has the same kernels at full size.
  * A software GPU would take longer than the rest together: it is not run here.
  */
-import { CONFORMANCE_CASES, runCases } from "../../testing/kernel_cases.ts";
-import { comparedEngines, testEveryEngine, withoutSlow } from "../../testing/engines.ts";
+import {
+  comparedEngines,
+  CONFORMANCE_CASES,
+  runCases,
+  testEveryEngine,
+  withoutSlow,
+} from "../../testing/engines/mod.ts";
 import { selfTest } from "../../engine/mod.ts";
 
 const engines = await withoutSlow(comparedEngines);

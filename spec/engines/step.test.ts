@@ -1,9 +1,7 @@
 /** What one training step does, derived by hand. */
 import { assertAlmostEquals, assertEquals } from "@std/assert";
-import { architecture } from "../../resnet/architectures.ts";
-import { buildGraph, parametersOf } from "../../resnet/graph.ts";
-import type { Tensor } from "../../resnet/weights.ts";
-import { assertTensorClose } from "../../testing/compare.ts";
+import { architecture, buildGraph, parametersOf, type Tensor } from "../../resnet/mod.ts";
+import { assertTensorClose } from "../../testing/mod.ts";
 import {
   optionsFor,
   planFor,
@@ -12,7 +10,7 @@ import {
   testEveryEngine,
   withEngine,
   withoutSlow,
-} from "../../testing/engines.ts";
+} from "../../testing/engines/mod.ts";
 import {
   type ByteImages,
   type EngineData,

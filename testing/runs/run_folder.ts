@@ -1,6 +1,6 @@
 /** A made-up but plausible run's folder in memory, for tests; no network made these numbers. */
-import type { FileReference, ImageSample, LayerStatistics, RunEvent } from "../../log/events.ts";
-import { forDataset, paper, withIterations } from "../../recipes/recipes.ts";
+import type { FileReference, ImageSample, LayerStatistics, RunEvent } from "../../log/mod.ts";
+import { forDataset, paper, withIterations } from "../../recipes/mod.ts";
 
 /** What a test can choose. */
 export interface FixtureOptions {

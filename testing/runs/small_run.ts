@@ -1,10 +1,10 @@
 /** A small run over the null engine, for tests. */
 import type { Dataset } from "../../data/mod.ts";
-import type { ByteImages } from "../../engine/engine.ts";
-import { nullEngineFactory } from "../null_engine.ts";
-import type { RunEvent } from "../../log/events.ts";
-import type { TrainOptions } from "../../train/options.ts";
-import { paper, type RecipeChanges, vary, withIterations } from "../../recipes/recipes.ts";
+import type { ByteImages } from "../../engine/mod.ts";
+import { nullEngineFactory } from "../mod.ts";
+import type { RunEvent } from "../../log/mod.ts";
+import type { TrainOptions } from "../../train/mod.ts";
+import { paper, type RecipeChanges, vary, withIterations } from "../../recipes/mod.ts";
 
 /** Images of 8 by 8 pixels whose bytes follow from their position. */
 export function tinyDataset(): Dataset {

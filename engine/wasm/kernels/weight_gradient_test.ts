@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { RandomStream } from "../../../random/philox.ts";
-import { assertTensorClose } from "../../../testing/compare.ts";
+import { RandomStream } from "../../../random/mod.ts";
+import { assertTensorClose } from "../../../testing/mod.ts";
 import { hasRelaxedSimd, Module, plainMultiplyAdd, relaxedMultiplyAdd } from "../assembler.ts";
 import { weightGradientKernel } from "./weight_gradient.ts";
 

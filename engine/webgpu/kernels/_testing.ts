@@ -1,7 +1,7 @@
 /** What the tests of the small kernels share: tensors as they lie in memory. */
 import { assert, assertEquals } from "@std/assert";
-import { RandomStream } from "../../../random/philox.ts";
-import { assertTensorClose, type Tolerance } from "../../../testing/compare.ts";
+import { RandomStream } from "../../../random/mod.ts";
+import { assertTensorClose, type Tolerance } from "../../../testing/mod.ts";
 import { type ImageShape, type Kernel, vectors } from "../_kernel.ts";
 import { runKernel, type TestStep } from "../_testing.ts";
 

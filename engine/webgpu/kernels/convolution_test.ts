@@ -6,7 +6,7 @@ import {
   assertThrows,
   equal,
 } from "@std/assert";
-import { assertTensorClose } from "../../../testing/compare.ts";
+import { assertTensorClose } from "../../../testing/mod.ts";
 import {
   type ImageShape,
   type KernelLimits,

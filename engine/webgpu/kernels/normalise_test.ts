@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { assertTensorClose } from "../../../testing/compare.ts";
+import { assertTensorClose } from "../../../testing/mod.ts";
 import { type ImageShape, SLOPES, type Source, STATISTICS, vectors } from "../_kernel.ts";
 import { testKernel } from "../_testing.ts";
 import { imageLabel } from "./_lanes.ts";

@@ -13,7 +13,7 @@
  * side by side. Only the global average adds over lanes: a workgroup an image
  * and up to 64 vectors of channels, whose pixels its rows of lanes share.
  */
-import type { MaxPoolSpec, ShortcutASpec } from "../../../resnet/graph.ts";
+import type { MaxPoolSpec, ShortcutASpec } from "../../../resnet/mod.ts";
 import { FLAT_GROUP, flatGrid, type ImageShape, type Kernel, STEP, vectors } from "../_kernel.ts";
 import {
   elementwise,

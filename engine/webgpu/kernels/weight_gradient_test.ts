@@ -6,7 +6,7 @@ import {
   assertNotEquals,
   assertThrows,
 } from "@std/assert";
-import { assertTensorClose } from "../../../testing/compare.ts";
+import { assertTensorClose } from "../../../testing/mod.ts";
 import { type ImageShape, type KernelLimits, type Source, vectors } from "../_kernel.ts";
 import { GUARANTEED, testKernel } from "../_testing.ts";
 import { randomOperand } from "./_operand_fixture.ts";

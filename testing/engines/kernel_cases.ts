@@ -1,10 +1,19 @@
 /** The small graphs on which engines are compared kernel by kernel. */
 import { assertGreater } from "@std/assert";
-import { architecture } from "../resnet/architectures.ts";
-import { buildGraph, type Graph, type NodeSpec } from "../resnet/graph.ts";
-import type { Tensor } from "../resnet/weights.ts";
-import { EngineError, type EngineFactory, type Probe, type TrainingState } from "../engine/engine.ts";
-import { assertTensorClose, type Tolerance } from "./compare.ts";
+import {
+  architecture,
+  buildGraph,
+  type Graph,
+  type NodeSpec,
+  type Tensor,
+} from "../../resnet/mod.ts";
+import {
+  EngineError,
+  type EngineFactory,
+  type Probe,
+  type TrainingState,
+} from "../../engine/mod.ts";
+import { assertTensorClose, type Tolerance } from "../mod.ts";
 import {
   keepFromZero,
   optionsFor,

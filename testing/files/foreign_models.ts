@@ -1,7 +1,6 @@
 /** The foreign models of the tests, unpacked. */
 import { MODELS, SHAPES } from "./_foreign_model_fixtures.ts";
-import { sizeOf } from "../resnet/graph.ts";
-import type { Weights } from "../resnet/weights.ts";
+import { sizeOf, type Weights } from "../../resnet/mod.ts";
 
 /** The names of the ONNX files. */
 export type ModelName = keyof typeof MODELS;

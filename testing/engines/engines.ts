@@ -1,5 +1,5 @@
 /** What the engine tests share: random values, states, and one test body for every engine. */
-import { RandomStream } from "../random/philox.ts";
+import { RandomStream } from "../../random/mod.ts";
 import {
   type Graph,
   INPUT,
@@ -9,21 +9,22 @@ import {
   type ParameterSpec,
   shapeOf,
   sizeOf,
+  type Tensor,
   truncate,
-} from "../resnet/graph.ts";
-import type { Tensor, Weights } from "../resnet/weights.ts";
-import type {
-  BatchPlan,
-  ByteImages,
-  Engine,
-  EngineData,
-  EngineFactory,
-  EngineOptions,
-  Probe,
-  TrainingState,
-} from "../engine/engine.ts";
-import { engineFactories } from "../engine/mod.ts";
-import { tfjsEngine } from "../engine/tfjs/mod.ts";
+  type Weights,
+} from "../../resnet/mod.ts";
+import {
+  type BatchPlan,
+  type ByteImages,
+  type Engine,
+  type EngineData,
+  engineFactories,
+  type EngineFactory,
+  type EngineOptions,
+  type Probe,
+  type TrainingState,
+} from "../../engine/mod.ts";
+import { tfjsEngine } from "../../engine/tfjs/mod.ts";
 
 /** The engine that the others are compared with. */
 export const oracle = tfjsEngine;

@@ -1,9 +1,8 @@
 /** What an engine does with its images: augmentation and evaluation. */
 import { assertAlmostEquals, assertEquals } from "@std/assert";
-import { normalisedBatch } from "../data/mod.ts";
-import { architecture } from "../resnet/architectures.ts";
-import { buildGraph } from "../resnet/graph.ts";
-import { assertTensorClose } from "../testing/compare.ts";
+import { normalisedBatch } from "./augment.ts";
+import { architecture, buildGraph } from "../resnet/mod.ts";
+import { assertTensorClose } from "../testing/mod.ts";
 import {
   optionsFor,
   planFor,
@@ -11,7 +10,7 @@ import {
   randomState,
   testEveryEngine,
   withEngine,
-} from "../testing/engines.ts";
+} from "../testing/engines/mod.ts";
 
 const RESNET = architecture("resnet8", { inputShape: [4, 4, 3] });
 

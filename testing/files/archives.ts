@@ -1,7 +1,7 @@
 /** What the tests of the readers share: a tiny set in CIFAR's format, folders, archives. */
 import { packTar, type TarHeader } from "modern-tar";
-import { sha256 } from "../files/sha256.ts";
-import type { CifarFormat } from "./cifar.ts";
+import { sha256 } from "../../files/mod.ts";
+import type { CifarFormat } from "../../data/mod.ts";
 
 const RECORD = 3073;
 

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { missingEngines } from "./engines.ts";
-import type { EngineFactory } from "../engine/engine.ts";
+import type { EngineFactory } from "../../engine/mod.ts";
 
 function factory(name: string, obstacle?: string): EngineFactory {
   return {

@@ -1,0 +1,9 @@
+/**
+ * Files as others write them: archives in CIFAR's format, files of weights, and
+ * models of other frameworks with what those compute.
+ *
+ * @module
+ */
+export * from "./archives.ts";
+export * from "./foreign_models.ts";
+export * from "./weight_file_fixtures.ts";

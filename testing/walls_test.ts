@@ -1,0 +1,84 @@
+import { assertEquals, assertGreater, assertMatch } from "@std/assert";
+import { faultsIn, ROOMS } from "./walls.ts";
+
+const ROOT = new URL("../", import.meta.url);
+
+/** Every source file of the project, by its path from the root. */
+async function sources(folder = ""): Promise<Map<string, string>> {
+  const files = new Map<string, string>();
+  for await (const { name, isDirectory } of Deno.readDir(new URL(folder, ROOT))) {
+    const path = folder + name;
+    if (isDirectory) {
+      if (/^(\.|node_modules$|runs$)/.test(name)) continue;
+      for (const [inner, text] of await sources(`${path}/`)) files.set(inner, text);
+    } else if (/\.tsx?$/.test(name)) {
+      files.set(path, await Deno.readTextFile(new URL(path, ROOT)));
+    }
+  }
+  return files;
+}
+
+Deno.test("every import goes down the house and through a door, and none in a circle", async () => {
+  const files = await sources();
+  assertGreater(files.size, 300);
+  assertEquals(faultsIn(files).map(({ where, problem }) => `${where}: ${problem}`), []);
+});
+
+Deno.test("every folder with code is a room", async () => {
+  const rooms = ROOMS.flat();
+  for (const path of (await sources()).keys()) {
+    if (!path.includes("/")) continue;
+    assertEquals(rooms.includes(path.split("/")[0]), true, `${path} lies in no room of ROOMS`);
+  }
+});
+
+/** Quoted here and not below: what looks like an import is taken for one in this file too. */
+const PRIVATE = JSON.stringify("../train/_session.ts");
+
+const faultOf = (path: string, line: string): string | undefined => {
+  const [fault, ...others] = faultsIn(new Map([[path, `/** Text. */\n${line}\n`]]));
+  assertEquals(others, []);
+  return fault && `${fault.where}: ${fault.problem}`;
+};
+
+Deno.test("an import against the table is named with its line and its way out", () => {
+  assertMatch(
+    faultOf("resnet/graph.ts", 'import { judge } from "../spec/mod.ts";')!,
+    /^resnet\/graph\.ts:2: resnet\/ stands below spec\/.*move what both need/,
+  );
+  assertMatch(
+    faultOf("cli/train.ts", `import type { X } from ${PRIVATE};`)!,
+    /^cli\/train\.ts:2: train\/_session\.ts is private to train\/.*a door/,
+  );
+  assertMatch(
+    faultOf("cli/train_test.ts", `const { x } = await import(${PRIVATE});`)!,
+    /private to train/,
+  );
+  assertMatch(
+    faultOf("cli/train.ts", 'export * from "../train/train.ts";')!,
+    /train\/train\.ts is no door; import from train\/mod\.ts/,
+  );
+  assertMatch(faultOf("random/philox.ts", 'import "../text/mod.ts";')!, /imports no other room/);
+  assertMatch(
+    faultOf("resnet/graph.ts", 'import {\n  x,\n} from "../testing/mod.ts";')!,
+    /stands below testing/,
+  );
+  for (
+    const [path, line] of [
+      ["cli/train.ts", 'import { train } from "../train/mod.ts";'],
+      ["resnet/graph_test.ts", 'import { x } from "../testing/mod.ts";'],
+      ["resnet/graph.ts", 'import { x } from "./_y.ts";'],
+      ["resnet/graph.ts", '// import { x } from "../spec/mod.ts";'],
+    ]
+  ) assertEquals(faultOf(path, line), undefined);
+});
+
+Deno.test("a circle of files is named", () => {
+  const faults = faultsIn(
+    new Map([
+      ["spec/a.ts", 'import { b } from "./b.ts";'],
+      ["spec/b.ts", 'import type { a } from "./a.ts";'],
+    ]),
+  );
+  assertMatch(faults[0].problem, /spec\/a\.ts imports spec\/b\.ts imports spec\/a\.ts/);
+});

@@ -1,0 +1,7 @@
+/**
+ * How numbers, shares, times and foreign names are written, once for every room.
+ *
+ * @module
+ */
+export * from "./numbers.ts";
+export * from "./quote.ts";

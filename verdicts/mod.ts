@@ -1,0 +1,41 @@
+/**
+ * What several runs say together: statistics, the plan that was fixed before
+ * them, and the verdict on a published figure.
+ *
+ * @module
+ */
+export {
+  canonicalJson,
+  parsePlan,
+  PlanError,
+  planHash,
+  type PlannedNet,
+  plannedNet,
+  type Reference,
+  type ReproductionPlan,
+  type Spread,
+} from "./plan.ts";
+export {
+  differenceInterval,
+  type Equivalence,
+  type Interval,
+  predictionInterval,
+  type Sample,
+  sampleOf,
+  type SpreadSample,
+  tInterval,
+  tost,
+  tostPower,
+  tTest,
+  wilsonInterval,
+} from "./statistics.ts";
+export {
+  decide,
+  type JudgedRun,
+  type ReproductionClaim,
+  singleRunInterval,
+  type Verdict,
+  verdict,
+  VerdictError,
+  type VerdictKind,
+} from "./verdict.ts";

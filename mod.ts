@@ -16,10 +16,17 @@
  *
  * @module
  */
+export * from "./audit/mod.ts";
 export * from "./data/mod.ts";
 export * from "./engine/mod.ts";
+export * from "./log/mod.ts";
+export * from "./paper/mod.ts";
+export * from "./recipes/mod.ts";
 export * from "./reports/mod.ts";
 export * from "./reproduce/mod.ts";
 export * from "./resnet/mod.ts";
 export * from "./spec/mod.ts";
 export * from "./train/mod.ts";
+export * from "./verdicts/mod.ts";
+export * from "./weights/mod.ts";
+export { auditPage, formatAudit } from "./reports/audit/mod.ts";

@@ -4,9 +4,9 @@
  */
 import type { ByteImages } from "../engine/mod.ts";
 import { wilsonInterval } from "../verdicts/mod.ts";
-import { countParameters, type Graph, type Shape, shapeOf } from "../resnet/mod.ts";
+import { countParameters, type Graph, shapeOf } from "../resnet/mod.ts";
 import { type EvaluationEvent, finalTestOf, loggedRun, type LogSubject } from "../log/mod.ts";
-import { type Choice, choicesOf, type Recipe } from "../recipes/mod.ts";
+import { choicesOf, type Recipe } from "../recipes/mod.ts";
 import {
   ARCHITECTURE_RULES,
   depthOf,
@@ -18,7 +18,6 @@ import {
   ofKind,
   probeEngine,
   STATIC_RULES,
-  type StaticSubject,
   TRAINING_RULES,
 } from "../spec/mod.ts";
 import { OPEN_POINTS } from "../paper/mod.ts";

@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { measureNormalisation, PUBLISHED } from "./normalisation.ts";
 import { CIFAR10, CIFAR100, type CifarFormat, loadCifar } from "./cifar.ts";
-import { DataError } from "./errors.ts";
+import { FileError } from "../files/mod.ts";
 import { sha256 } from "../files/mod.ts";
 import {
   archiveOf,
@@ -18,7 +18,7 @@ import {
 const FILES = ["read", "write"] as const;
 
 async function rejects(format: CifarFormat, path: string, ...parts: string[]): Promise<void> {
-  const error = await assertRejects(() => loadCifar(format, { path }), DataError);
+  const error = await assertRejects(() => loadCifar(format, { path }), FileError);
   for (const part of parts) assertStringIncludes(error.message, part);
 }
 

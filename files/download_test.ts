@@ -1,4 +1,4 @@
-import { type assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { download, type DownloadOptions } from "./download.ts";
 import { cacheFolder } from "./cache.ts";
 import { FileError } from "./errors.ts";

@@ -5,7 +5,8 @@
  */
 import { z } from "zod";
 import type { ImageSample, LayerStatistics, RunEvent } from "./events.ts";
-import { type Recipe, recipeSchema as recipe } from "../recipes/mod.ts";
+import type { Recipe } from "../recipes/mod.ts";
+import { recipeSchema as recipe } from "../recipes/schema/mod.ts";
 
 const count = z.int().nonnegative();
 const nonnegative = z.number().nonnegative();

@@ -18,7 +18,7 @@ import {
   type StepEvent,
   type StopEvent,
 } from "./events.ts";
-import { explain } from "../recipes/mod.ts";
+import { explain } from "../recipes/schema/mod.ts";
 import { identity, imageSample, layerStatistics, runEvent } from "./_schema.ts";
 
 /** A run as its folder tells it; a resumed run stands as if it had never been stopped. */

@@ -11,8 +11,24 @@ export interface Reading {
   readonly reading: string;
 }
 
+/** A field of a recipe that decides a point which the paper leaves open. */
+export type OpenField =
+  | "architecture.zeroChannels"
+  | "batchNorm.epsilon"
+  | "batchNorm.momentum"
+  | "batchNorm.runningVariance"
+  | "batchNormImages"
+  | "data.epochEnd"
+  | "data.meanSubtracted"
+  | "data.pixelScale"
+  | "data.split.training"
+  | "data.split.validation"
+  | "initialisation.fan"
+  | "optimiser.decayed"
+  | "optimiser.nesterov";
+
 /** A point that the paper leaves open. */
-export interface OpenPoint<Field extends string = string> {
+export interface OpenPoint {
   /** Short and stable, for example `weight-decay-on`. */
   readonly id: string;
   /** What the paper does not say. */
@@ -22,10 +38,11 @@ export interface OpenPoint<Field extends string = string> {
   /** Why the first reading is the default. */
   readonly reason: string;
   /** Dotted paths of the recipe's fields that decide the point. */
-  readonly fields: readonly Field[];
+  readonly fields: readonly OpenField[];
 }
 
-const POINTS = [
+/** Every point that the paper leaves open, with its readings. */
+export const OPEN_POINTS: readonly OpenPoint[] = [
   {
     id: "training-images",
     question: "On how many images were the nets of the final numbers trained?",
@@ -129,10 +146,4 @@ const POINTS = [
     reason: "as PyTorch takes them",
     fields: ["batchNorm.momentum", "batchNorm.runningVariance", "batchNorm.epsilon"],
   },
-] as const satisfies readonly OpenPoint[];
-
-/** A field of a recipe that decides a point which the paper leaves open. */
-export type OpenField = (typeof POINTS)[number]["fields"][number];
-
-/** Every point that the paper leaves open, with its readings. */
-export const OPEN_POINTS: readonly OpenPoint<OpenField>[] = POINTS;
+];

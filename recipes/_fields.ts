@@ -4,7 +4,9 @@
 export interface FieldDifference {
   /** Dotted path, for example `schedule.iterations`. */
   readonly field: string;
+  /** As text, in the first value. */
   readonly before: string;
+  /** As text, in the second value. */
   readonly after: string;
 }
 

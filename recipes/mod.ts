@@ -8,5 +8,4 @@ export { type Choice, choicesOf, isOpen } from "./choices.ts";
 export { differingFields, type FieldDifference } from "./_fields.ts";
 export * from "./recipe.ts";
 export * from "./recipes.ts";
-export { explain, recipeSchema } from "./schema.ts";
 export * from "./schedule.ts";

@@ -6,7 +6,7 @@
  */
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import { explain } from "../recipes/mod.ts";
+import { explain } from "../recipes/schema/mod.ts";
 import { isArchitecture } from "../resnet/mod.ts";
 
 /** How far results of equal trainings with different seeds lie apart, as somebody published it. */

@@ -1,7 +1,11 @@
-/** A recipe as a strict schema: an unknown field, or a value outside its range, is refused. */
+/**
+ * A recipe as a strict schema: an unknown field, or a value outside its range, is refused.
+ *
+ * @module
+ */
 import { z } from "zod";
-import { isArchitecture } from "../resnet/mod.ts";
-import type { Recipe } from "./recipe.ts";
+import { isArchitecture } from "../../resnet/mod.ts";
+import type { Recipe } from "../recipe.ts";
 
 const count = z.int().nonnegative();
 const positive = z.number().positive();

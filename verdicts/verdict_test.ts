@@ -85,7 +85,7 @@ Deno.test("beside the verdict stand the intervals, and the power that the plan h
   const { summary, meanInterval, differenceInterval, power, sentence } = judge(
     ...[8.81, 8.64, 8.92, 8.7, 8.75],
   );
-  // SciPy, as for reports/statistics_test.ts; the power by its quadrature.
+  // SciPy, as for verdicts/statistics_test.ts; the power by its quadrature.
   assertAlmostEquals(summary!.standardDeviation!, 0.0010737783756436892, 1e-14);
   assertAlmostEquals(meanInterval!.lower, 0.08630672804891352, 1e-11);
   assertAlmostEquals(meanInterval!.upper, 0.0889732719510865, 1e-11);

@@ -16,8 +16,8 @@ onnxruntime, and the names and shapes of torchvision's and timm's nets:
 
     pip install torchvision==0.29.2 timm==1.0.31
     python bench/peers/foreign_models_keras.py KERAS  # in an environment of its own
-    python bench/peers/foreign_models.py fixtures --keras KERAS > resnet/_foreign_model_fixtures.ts
-    deno fmt resnet/_foreign_model_fixtures.ts
+    python bench/peers/foreign_models.py fixtures --keras KERAS > testing/files/_foreign_model_fixtures.ts
+    deno fmt testing/files/_foreign_model_fixtures.ts
 """
 
 import argparse

@@ -1,8 +1,8 @@
-"""The statistics of reports/statistics.ts, recomputed by SciPy.
+"""The statistics of verdicts/statistics.ts, recomputed by SciPy.
 
     python3 bench/peers/scipy_statistics.py
 
-prints the values that reports/statistics_test.ts compares with, one table a
+prints the values that verdicts/statistics_test.ts compares with, one table a
 function. Needs SciPy (the committed values were made with SciPy 1.16.2 and
 NumPy 2.4.6).
 """

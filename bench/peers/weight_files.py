@@ -1,9 +1,9 @@
-"""Writes resnet/_weight_file_fixtures.ts: small weight files made by PyTorch and
+"""Writes testing/files/weight_file_fixtures.ts: small weight files made by PyTorch and
 by Python's safetensors, with the values that these libraries read back.
 
     pip install torch==2.13.0 safetensors numpy
-    python bench/peers/weight_files.py > resnet/_weight_file_fixtures.ts
-    deno fmt resnet/_weight_file_fixtures.ts
+    python bench/peers/weight_files.py > testing/files/weight_file_fixtures.ts
+    deno fmt testing/files/weight_file_fixtures.ts
 
 With file names as arguments, prints what safetensors reads from each instead:
 the check of the files that this project writes.

@@ -1,6 +1,6 @@
 /** Where a run stands to the paper: what differs, and what the paper leaves open. */
 import { departuresOf, isOpen } from "../recipes/mod.ts";
-import { PAPER_SPREAD, TABLE_6, TEST_IMAGES } from "../paper/mod.ts";
+import { PAPER_NETS, PAPER_SPREAD, TABLE_6, TEST_IMAGES } from "../paper/mod.ts";
 import { number, percent } from "../text/mod.ts";
 import { recipeValue } from "./_format.ts";
 import type { Run } from "../log/mod.ts";
@@ -37,4 +37,9 @@ export function differencesFromPaper({ start, outcome, finalTest }: Run): string
     }
   }
   return reasons;
+}
+
+/** Whether the paper has a figure for a network of that name, in Table 6 or Figure 6. */
+export function table6Name(name: string): boolean {
+  return PAPER_NETS.includes(name);
 }

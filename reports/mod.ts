@@ -11,7 +11,7 @@ export {
   type RunReport,
   type RunReportPaths,
   writeRunReport,
-} from "./run_report.ts";
+} from "./run/report.ts";
 export {
   type ClassError,
   type Completeness,
@@ -20,14 +20,14 @@ export {
   type RunResult,
   runResult,
   type TestError,
-} from "./run_result.ts";
+} from "./run/result.ts";
 export {
   holdsRuns,
   renderSetReport,
   type SetReport,
   type SetReportPaths,
   writeSetReport,
-} from "./set_report.ts";
+} from "./set/report.ts";
 export {
   type BrokenRun,
   type CurvePoint,
@@ -41,4 +41,4 @@ export {
   type SetResult,
   setResult,
   type SetRun,
-} from "./set_result.ts";
+} from "./set/result.ts";

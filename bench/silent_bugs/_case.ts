@@ -1,5 +1,5 @@
 /** A case of the bench: the files of one training script, with a mistake or without. */
-import { RandomStream } from "../../random/philox.ts";
+import { RandomStream } from "../../random/mod.ts";
 import type { CleanScript } from "./clean.ts";
 import { type Change, changed, type Mistake, type Net, type Style } from "./_mistake.ts";
 

@@ -1,70 +1,41 @@
 /** What the report of a set says, block by block: the page and the Markdown show the same. */
-import type { Judgement } from "../spec/mod.ts";
-import { figure6Axis } from "./_figure_6.ts";
-import { duration, moment, number, percent } from "../text/mod.ts";
-import { networkName, recipeValue, setName } from "./_format.ts";
-import type { Plot, Series } from "./_plot.ts";
-import type { Interval } from "../verdicts/mod.ts";
-import type { CurvePoint, SetGroup, SetNet, SetResult, SetRun } from "./set_result.ts";
-
-/** Text of a table's cell: plain, a value as it is typed, or a link. */
-export type Cell =
-  | string
-  | { readonly code: string }
-  | { readonly text: string; readonly href: string };
-
-/** A column of a table: of words, of numbers, which stand to the right, or of whole sentences. */
-export interface Column {
-  readonly title: string;
-  readonly of?: "numbers" | "sentences";
-}
-
-/** A part of the report. Text is plain: whoever shows it escapes it. */
-export type Block =
-  | { readonly kind: "heading"; readonly level: 2 | 3; readonly text: string }
-  | { readonly kind: "text"; readonly text: string; readonly muted?: boolean }
-  | { readonly kind: "notice"; readonly subject: string; readonly text: string }
-  | { readonly kind: "list"; readonly items: readonly string[] }
-  | {
-    readonly kind: "table";
-    /** Unique in the report. */
-    readonly id: string;
-    readonly caption: string;
-    readonly columns: readonly Column[];
-    readonly rows: readonly (readonly Cell[])[];
-  }
-  | {
-    readonly kind: "figure";
-    readonly title: string;
-    readonly plot: Plot;
-    readonly legend: readonly Pick<Series, "name" | "color" | "dashed">[];
-    /** What the drawing shows, in words. */
-    readonly summary: string;
-  };
-
-/** The whole report. */
-export interface SetDocument {
-  readonly title: string;
-  readonly blocks: readonly Block[];
-}
+import type { Judgement } from "../../spec/mod.ts";
+import { figure6Axis } from "../figure_6.ts";
+import { duration, moment, number, percent } from "../../text/mod.ts";
+import { networkName, recipeValue, setName } from "../_format.ts";
+import {
+  addressOf,
+  type Block,
+  type Cell,
+  type Column,
+  heading,
+  NONE,
+  notice,
+  numbers,
+  type Report,
+  sentences,
+  table,
+} from "../page/blocks.ts";
+import type { Plot, Series } from "../page/plot.tsx";
+import type { Interval } from "../../verdicts/mod.ts";
+import type { CurvePoint, SetGroup, SetNet, SetResult, SetRun } from "./result.ts";
 
 /** Colours of lines that the style sheet has. */
 const COLORS = 8;
 /** Digits of a hash that tell it from others; report.json has all of them. */
 const HASH_DIGITS = 16;
-/** A place in a table where nothing is known. */
-const NONE = "–";
 
 /** Everything that the report says, in order. */
-export function documentOf(result: SetResult): SetDocument {
+export function setContent(result: SetResult): Report {
   return {
+    eyebrow: "Report of a set of runs",
     title: titleOf(result),
-    blocks: [
-      ...summary(result),
-      ...claim(result),
+    head: summary(result),
+    body: [
       ...result.groups.flatMap(groupBlocks),
       ...rulesOnSet(result),
       ...brokenFolders(result),
+      ...claim(result),
     ],
   };
 }
@@ -542,21 +513,6 @@ function brokenFolders({ broken }: SetResult): Block[] {
   ];
 }
 
-const heading = (level: 2 | 3, text: string): Block => ({ kind: "heading", level, text });
-const notice = (subject: string, text: string): Block => ({ kind: "notice", subject, text });
-const numbers = (title: string): Column => ({ title, of: "numbers" });
-const sentences = (title: string): Column => ({ title, of: "sentences" });
-
-function table(
-  id: string,
-  caption: string,
-  columns: readonly (string | Column)[],
-  rows: readonly (readonly Cell[])[],
-): Block {
-  const named = columns.map((column) => typeof column === "string" ? { title: column } : column);
-  return { kind: "table", id, caption, columns: named, rows };
-}
-
 const runsOf = ({ nets }: SetGroup): readonly SetRun[] => nets.flatMap(({ runs }) => runs);
 const nameOf = ({ result }: Pick<SetRun, "result">): string =>
   `${networkName(result.architecture.name)}, seed ${result.seed}`;
@@ -582,9 +538,6 @@ const signed = (share: number): string =>
   `${share < 0 ? "−" : "+"}${(100 * Math.abs(share)).toFixed(2)}`;
 const range = ({ lower, upper }: Interval, show: (share: number) => string): string =>
   `${show(lower)} to ${show(upper)}`;
-
-/** A path as a relative address: a folder's name can hold anything. */
-const addressOf = (path: string): string => path.split("/").map(encodeURIComponent).join("/");
 
 /** "8.75%", or "8.75% (8.51% to 9.02%)" of several runs. */
 function spread({ runs, mean, lowest, highest }: CurvePoint): string {

@@ -1,7 +1,12 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { architecture } from "../../resnet/mod.ts";
-import { audit, type AuditReport, type TrialSummary } from "../../audit/mod.ts";
-import { auditPage } from "./page.tsx";
+import {
+  architectureSubject,
+  audit,
+  type AuditReport,
+  type TrialSummary,
+} from "../../audit/mod.ts";
+import { auditPage, formatAudit } from "./mod.ts";
 
 function auditOfResNet34(): Promise<AuditReport> {
   const graph = architecture("resnet34");
@@ -103,7 +108,14 @@ Deno.test("text from a target is escaped, and the page asks for nothing", async 
     choices: report.choices.map((choice) => ({ ...choice, choice: hostile })),
     changes: report.changes.map((change) => ({ ...change, change: hostile, cost: hostile })),
   });
-  assert(!/<script|<img|<link|<a |@import|url\(|https?:/.test(html));
+  assert(!/<script|<img|<link|<a (?!href="#)|@import|url\(|https?:/.test(html));
   assertEquals(html.split("</style>").length, 2);
   assertStringIncludes(html, "&lt;script>");
+});
+
+Deno.test("the text names every rule, with those that fail before those that pass", async () => {
+  const report = await audit(architectureSubject("resnet18-cifar"));
+  const text = formatAudit(report);
+  for (const { id } of report.judgements) assertStringIncludes(text, id);
+  assert(text.indexOf("FAILS stem") < text.indexOf("passes input"), text);
 });

@@ -1,6 +1,6 @@
 /** Sample images as they stand in a page. */
 import { encode } from "fast-png";
-import type { ImageSample } from "../log/mod.ts";
+import type { ImageSample } from "../../log/mod.ts";
 
 /** A `data:` URI of one image as PNG. */
 export function pngUri(

@@ -1,5 +1,5 @@
 import { assertAlmostEquals, assertEquals } from "@std/assert";
-import { readRun, type ResumeEvent } from "../log/mod.ts";
+import { readRun, type ResumeEvent } from "../../log/mod.ts";
 import {
   CLASSES,
   fixtureFolder,
@@ -7,8 +7,8 @@ import {
   readerOf,
   setText,
   textOf,
-} from "../testing/runs/mod.ts";
-import { confusionMatrix, type RunResult, runResult } from "./run_result.ts";
+} from "../../testing/runs/mod.ts";
+import { confusionMatrix, type RunResult, runResult } from "./result.ts";
 
 async function resultOf(options: FixtureOptions): Promise<RunResult> {
   return runResult(await readRun("run", readerOf(await fixtureFolder(options))));

@@ -6,10 +6,10 @@ import {
   STATIC_RULES,
   STATISTICAL_RULES,
   subjectOf,
-} from "../spec/mod.ts";
-import type { DataRecord, LayerStatistics, LogSubject, Run } from "../log/mod.ts";
-import { type Departure, departuresOf } from "../recipes/mod.ts";
-import { paperError } from "./_paper.ts";
+} from "../../spec/mod.ts";
+import type { DataRecord, LayerStatistics, LogSubject, Run } from "../../log/mod.ts";
+import { type Departure, departuresOf } from "../../recipes/mod.ts";
+import { paperError } from "../_paper.ts";
 import {
   canonicalJson,
   type Interval,
@@ -23,9 +23,9 @@ import {
   type Verdict,
   verdict,
   VerdictError,
-} from "../verdicts/mod.ts";
-import { type PublicResult, publicResults } from "../paper/mod.ts";
-import { type RunResult, runResult } from "./run_result.ts";
+} from "../../verdicts/mod.ts";
+import { type PublicResult, publicResults } from "../../paper/mod.ts";
+import { type RunResult, runResult } from "../run/result.ts";
 
 /** A run of a set, as its folder was read. */
 export interface RunOfSet {
@@ -182,7 +182,7 @@ const CURVE_POINTS = 150;
  *
  * @example
  * ```ts
- * import { setResult } from "./set_result.ts";
+ * import { setResult } from "./result.ts";
  * import { assertEquals } from "@std/assert";
  *
  * const broken = [{ folder: "runs/a", problem: "there is no events.jsonl" }];
@@ -215,8 +215,8 @@ export function setResult({ plan, runs, broken }: SetContent): SetResult {
  *
  * @example
  * ```ts
- * import { judgedRun } from "./mod.ts";
- * import { type Run } from "../log/mod.ts";
+ * import { judgedRun } from "../mod.ts";
+ * import { type Run } from "../../log/mod.ts";
  * import { assertEquals } from "@std/assert";
  *
  * const run = { start: { seed: 3 }, outcome: { type: "failure", reason: "no space left" } };

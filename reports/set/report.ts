@@ -1,19 +1,19 @@
 /** The report of a set of runs: a page, the same as Markdown, and the same as data. */
 import { createHash } from "node:crypto";
 import { relative, resolve } from "node:path";
-import { EVENTS_FILE, logSubjectOf, readRun, RunLogError } from "../log/mod.ts";
-import { foldersIn } from "../files/mod.ts";
-import { documentOf } from "./_set_content.ts";
-import { renderSetMarkdown } from "./_set_markdown.ts";
-import { renderSetPage } from "./_set_page.tsx";
-import { parsePlan, PlanError, planHash, type ReproductionPlan } from "../verdicts/mod.ts";
+import { EVENTS_FILE, logSubjectOf, readRun, RunLogError } from "../../log/mod.ts";
+import { foldersIn } from "../../files/mod.ts";
+import { renderHtml } from "../page/html.tsx";
+import { renderMarkdown } from "../page/markdown.ts";
+import { setContent } from "./content.ts";
+import { parsePlan, PlanError, planHash, type ReproductionPlan } from "../../verdicts/mod.ts";
 import {
   type BrokenRun,
   type RunOfSet,
   type SetContent,
   type SetResult,
   setResult,
-} from "./set_result.ts";
+} from "./result.ts";
 
 /** What a set's report consists of. */
 export interface SetReport {
@@ -43,8 +43,8 @@ export interface SetReportPaths {
  */
 export function renderSetReport(content: SetContent): SetReport {
   const result = setResult(content);
-  const document = documentOf(result);
-  return { html: renderSetPage(document), markdown: renderSetMarkdown(document), result };
+  const document = setContent(result);
+  return { html: renderHtml(document), markdown: renderMarkdown(document), result };
 }
 
 /**
@@ -63,8 +63,8 @@ export function renderSetReport(content: SetContent): SetReport {
  *
  * @example
  * ```ts
- * import { PlanError } from "../verdicts/mod.ts";
- * import { writeSetReport } from "./mod.ts";
+ * import { PlanError } from "../../verdicts/mod.ts";
+ * import { writeSetReport } from "../mod.ts";
  * import { assertRejects } from "@std/assert";
  *
  * const job = await Deno.makeTempDir();
@@ -124,7 +124,7 @@ async function readSet(folders: readonly string[], out: string): Promise<SetCont
  *
  * @example
  * ```ts
- * import { holdsRuns } from "./set_report.ts";
+ * import { holdsRuns } from "./report.ts";
  * import { assertEquals } from "@std/assert";
  *
  * assertEquals(await holdsRuns("no/run/is/here"), false);

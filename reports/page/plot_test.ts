@@ -1,5 +1,9 @@
 import { assert, assertEquals, assertFalse } from "@std/assert";
-import { drawPlot, type Plot, spanMeans } from "./_plot.ts";
+import { render } from "preact-render-to-string";
+import { Drawing, type Plot, spanMeans } from "./plot.tsx";
+
+const drawPlot = (plot: Plot, width: number, height: number): string =>
+  render(Drawing({ plot, width, height }));
 
 const PLOT: Plot = {
   id: "p",
@@ -27,7 +31,7 @@ Deno.test("a line lies where its values are", () => {
   const svg = drawPlot(PLOT, 400, 300);
   // The plot area: 48 from the left, 20 from the right, 28 from the top, 44 from the bottom.
   const [, x0, y0, x1, y1] = svg.match(
-    /d="M([\d.]+) ([\d.]+)L([\d.]+) ([\d.]+)"[^>]*stroke="var\(--one\)"/,
+    /stroke="var\(--one\)"><path d="M([\d.]+),([\d.]+)L([\d.]+),([\d.]+)"/,
   )!.map(Number);
   assertEquals([x0, x1], [48, 380]);
   assertEquals([y0, y1], [28 + 228 / 2, 256]);
@@ -39,7 +43,7 @@ Deno.test("a band reaches from its lower to its upper values, behind the lines",
   const [area, path] = svg.match(/<path d="([^"]*)"[^>]*fill="var\(--one\)"[^>]*>/)!;
   assert(area.includes('fill-opacity="0.18"'));
   // As above: x from 48 to 380, y from 256 for 0 up to 28 for 20.
-  const corners = [...path.matchAll(/([\d.]+) ([\d.]+)/g)].map(([, x, y]) => `${x} ${y}`);
+  const corners = [...path.matchAll(/([\d.]+),([\d.]+)/g)].map(([, x, y]) => `${x} ${y}`);
   assertEquals(new Set(corners), new Set(["48 142", "380 28", "380 256", "48 199"]));
   assert(svg.indexOf(area) < svg.indexOf('stroke="var(--one)"'));
 });

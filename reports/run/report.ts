@@ -1,8 +1,9 @@
 /** The report of one run: a page for people, and its result and curves as data. */
 import { stringify } from "@std/csv";
-import { renderPage } from "./_page.tsx";
-import { readRun, type Run } from "../log/mod.ts";
-import { type RunResult, runResult } from "./run_result.ts";
+import { renderHtml } from "../page/html.tsx";
+import { runContent } from "./content.ts";
+import { readRun, type Run } from "../../log/mod.ts";
+import { type RunResult, runResult } from "./result.ts";
 
 /** What a report consists of, as text and data. */
 export interface RunReport {
@@ -33,7 +34,7 @@ export interface RunReportPaths {
 export function renderRunReport(run: Run): RunReport {
   const result = runResult(run);
   return {
-    html: renderPage(run, result),
+    html: renderHtml(runContent({ run, result })),
     result,
     stepsCsv: stringify(run.steps.map((step) => ({ ...step })), {
       columns: ["iteration", "steps", "learningRate", "loss", "error", "imagesPerSecond", "time"],
@@ -53,8 +54,8 @@ export function renderRunReport(run: Run): RunReport {
  *
  * @example
  * ```ts
- * import { RunLogError } from "../log/mod.ts";
- * import { writeRunReport } from "./mod.ts";
+ * import { RunLogError } from "../../log/mod.ts";
+ * import { writeRunReport } from "../mod.ts";
  * import { assertRejects } from "@std/assert";
  *
  * await assertRejects(() => writeRunReport("no/run/is/here"), RunLogError, "events.jsonl");

@@ -1,9 +1,9 @@
 /** A run's result as data: what `result.json` holds. */
-import type { DeviceDescription } from "../engine/mod.ts";
-import type { DataRecord, Predictions, Run } from "../log/mod.ts";
-import { type Departure, departuresOf } from "../recipes/mod.ts";
-import { differencesFromPaper } from "./_paper.ts";
-import { type Interval, wilsonInterval } from "../verdicts/mod.ts";
+import type { DeviceDescription } from "../../engine/mod.ts";
+import type { DataRecord, Predictions, Run } from "../../log/mod.ts";
+import { type Departure, departuresOf } from "../../recipes/mod.ts";
+import { differencesFromPaper } from "../_paper.ts";
+import { type Interval, wilsonInterval } from "../../verdicts/mod.ts";
 
 /** What came out of a run, and what one must know to judge it. Errors are shares, 0 to 1. */
 export interface RunResult {
@@ -161,7 +161,7 @@ export function runResult(run: Run): RunResult {
  *
  * @example
  * ```ts
- * import { confusionMatrix } from "./run_result.ts";
+ * import { confusionMatrix } from "./result.ts";
  * import { assertEquals } from "@std/assert";
  *
  * const matrix = confusionMatrix({ labels: [0, 0, 1], predictions: [0, 1, 1] }, 2);

@@ -53,6 +53,8 @@ code { font: .875em/1.4 ui-monospace, "SF Mono", Menlo, Consolas, monospace; ove
   margin: 1.25rem 0; padding: .75rem 1rem; border-left: 4px solid var(--alert);
   background: var(--alert-tint); max-width: 48rem;
 }
+.notice.calm { border-left-color: var(--accent); background: var(--tint); }
+.notice.calm strong { color: inherit; }
 .notice > :first-child { margin-top: 0; }
 .notice > :last-child { margin-bottom: 0; }
 .notice strong { color: var(--alert); }
@@ -69,10 +71,16 @@ figcaption { margin-top: .25rem; }
 .legend { display: flex; flex-wrap: wrap; gap: .125rem 1.25rem; margin: 0; padding: 0; list-style: none; font-size: .875rem; }
 .legend li::before { content: ""; display: inline-block; width: 1.5rem; margin-right: .5rem; vertical-align: middle; border-top: 2px solid var(--color); }
 .legend .dashed::before { border-top-style: dashed; }
+.legend .dots::before { border: 0; width: .5rem; height: .5rem; margin-left: .5rem; border-radius: 50%; background: var(--color); print-color-adjust: exact; }
 .plot svg { display: block; width: 100%; height: auto; }
 .plot .narrow { display: none; }
 @media screen and (max-width: 30rem) { .plot .narrow { display: block; } .plot .wide { display: none; } }
-.scroll { overflow-x: auto; margin: .5rem 0 1rem; }
+.contents { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; margin: 1.5rem 0 0; padding: .75rem 0 0; border-top: 1px solid var(--rule); list-style: none; font-size: .875rem; max-width: none; }
+h2[id] { scroll-margin-top: 1rem; }
+details { margin: 1rem 0; }
+summary { cursor: pointer; color: var(--accent); }
+summary:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
+.scroll { overflow-x: auto; background: linear-gradient(to right, var(--paper) 30%, transparent) 0 0 / 2rem 100% no-repeat local, linear-gradient(to left, var(--paper) 30%, transparent) 100% 0 / 2rem 100% no-repeat local, linear-gradient(to right, var(--rule), transparent) 0 0 / .5rem 100% no-repeat, linear-gradient(to left, var(--rule), transparent) 100% 0 / .5rem 100% no-repeat; margin: .5rem 0 1rem; }
 .scroll:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; padding-bottom: .5rem; }
@@ -92,15 +100,15 @@ thead th { color: var(--muted); font-weight: 500; }
 .departures td:last-child, .trials td:last-child { min-width: 12rem; }
 .whole { white-space: nowrap; }
 .confusion th, .confusion td { padding: .3rem .4rem; border: 0; text-align: right; }
-.confusion tbody th, .confusion thead tr:last-child td { text-align: left; white-space: nowrap; padding-left: 0; }
+.confusion tbody th, .confusion thead td { text-align: left; white-space: nowrap; padding-left: 0; }
 .confusion thead th { vertical-align: bottom; height: 6.5rem; white-space: nowrap; }
 .confusion thead th span { writing-mode: vertical-rl; transform: rotate(180deg); }
 .confusion td { min-width: 2.4rem; print-color-adjust: exact; background: color-mix(in srgb, var(--color) var(--share), transparent); }
 .confusion .right { --color: var(--accent); font-weight: 600; }
 .confusion .wrong { --color: var(--validation); }
 .confusion .zero { color: var(--muted); }
-.bar { min-width: 7rem; width: 40%; }
-.bar span { display: block; height: .75rem; margin-top: .3rem; width: var(--share); min-width: 1px; background: var(--accent); print-color-adjust: exact; }
+td.bar { min-width: 7rem; width: 40%; }
+td.bar span { display: block; height: .75rem; margin-top: .3rem; width: var(--share); min-width: 1px; background: var(--accent); print-color-adjust: exact; }
 .images { display: grid; grid-template-columns: repeat(auto-fill, minmax(5rem, 1fr)); gap: 1rem .75rem; margin: 1rem 0 0; padding: 0; list-style: none; max-width: none; }
 .images img { display: block; width: 4rem; height: 4rem; image-rendering: pixelated; background: var(--tint); }
 .images li { font-size: .75rem; line-height: 1.35; break-inside: avoid; }
@@ -122,7 +130,7 @@ thead th { color: var(--muted); font-weight: 500; }
   .confusion { font-size: .75rem; }
   .confusion th, .confusion td { padding: .2rem; }
   .confusion td { min-width: 1.75rem; }
-  .bar { display: none; }
+  td.bar { display: none; }
 }
-@media print { body { padding: 0; max-width: none; font-size: 10pt; } .scroll { overflow: visible; } h2, h3, figcaption:first-child { break-after: avoid; } }
+@media print { body { padding: 0; max-width: none; font-size: 10pt; } .scroll { overflow: visible; background: none; } nav { display: none; } details > :not(summary) { display: block; } h2, h3, figcaption:first-child { break-after: avoid; } h2 + p, h3 + p { break-after: avoid; } }
 `;

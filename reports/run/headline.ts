@@ -1,0 +1,131 @@
+/** The first thing that a run's report says: its result, and what one must know to read it. */
+import { duration, number, percent } from "../../text/mod.ts";
+import { networkName, setName } from "../_format.ts";
+import { paperError, table6Name } from "../_paper.ts";
+import { type Block, type Line, notice, numbers, table } from "../page/blocks.ts";
+import type { Subject } from "./subject.ts";
+import type { RunResult } from "./result.ts";
+
+/** "ResNet-20 on CIFAR-10". */
+export function titleOf({ architecture, data }: RunResult): string {
+  return `${networkName(architecture.name)} on ${setName(data.set)}`;
+}
+
+/** Result, notices and facts. */
+export function headline({ run, result }: Subject): Block[] {
+  const { testError } = result;
+  return [
+    testError
+      ? {
+        kind: "result",
+        figure: percent(testError.error),
+        text: `test error, 95% interval ${percent(testError.interval.lower)} to ${
+          percent(testError.interval.upper)
+        }`,
+        note: `${number(testError.errors)} of ${
+          number(testError.images)
+        } test images wrong after the last step; Wilson interval for that number of images, not for the spread over seeds`,
+      }
+      : { kind: "result", figure: "No result", text: endingOf(result) },
+    ...builtInNotice(result),
+    ...verdict(result),
+    { kind: "facts", facts: facts({ run, result }) },
+  ];
+}
+
+function facts({ run, result }: Subject): [string, Line][] {
+  const { trainingSeconds, imagesPerSecond, bestValidation, architecture } = result;
+  const { schedule } = run.start.recipe;
+  const reference = paperError(run.start);
+  const all: [string, Line | undefined][] = [
+    ["The paper's test error (Table 6)", reference],
+    ["Seed", String(result.seed)],
+    ["Iterations", `${number(result.iterations)} of ${number(schedule.iterations)}`],
+    ["Engine", result.engines.length > 0 ? enginesLine(result) : undefined],
+    ["Training time", trainingSeconds === null ? undefined : duration(trainingSeconds)],
+    [
+      "Training speed (median)",
+      imagesPerSecond === null ? undefined : `${number(imagesPerSecond)} images/s`,
+    ],
+    ["Parameters", number(architecture.parameters)],
+    ["Multiply-adds per image", `${number(architecture.multiplyAdds / 1e6, 2)} million`],
+    [
+      "Best validation error (not the result)",
+      bestValidation
+        ? `${percent(bestValidation.error)} at iteration ${number(bestValidation.iteration)}`
+        : undefined,
+    ],
+    ["Files", filesLine(run.files.some(({ kind }) => kind === "weights"))],
+  ];
+  return all.filter((fact): fact is [string, Line] => fact[1] !== undefined);
+}
+
+function filesLine(weights: boolean): Line {
+  const files = [
+    ...(weights ? ["weights.safetensors"] : []),
+    "steps.csv",
+    "result.json",
+    "events.jsonl",
+  ];
+  return files.flatMap((name, i) => [...(i > 0 ? [", "] : []), { text: name, href: name }]);
+}
+
+function builtInNotice({ data, testError }: RunResult): Block[] {
+  const { notice: said, errorFloor, linearModelError } = data;
+  if (!said) return [];
+  const builtIn = errorFloor !== undefined;
+  const rows = ([
+    ["This network", testError?.error],
+    ["A linear model on the same images", linearModelError],
+    ["Error floor: share of wrong test labels", errorFloor],
+  ] as const).flatMap(([name, error]) => error === undefined ? [] : [[name, percent(error)]]);
+  return [
+    notice(builtIn ? `${sentenceCase(setName(data.set))}.` : "", said),
+    ...(rows.length > 0
+      ? [table("built-in", "Test error on these images", ["", numbers("")], rows, "plain")]
+      : []),
+  ];
+}
+
+/** "built-in images (not CIFAR-10)" to "Built-in images, not CIFAR-10". */
+function sentenceCase(name: string): string {
+  return (name[0].toUpperCase() + name.slice(1)).replace(/ \((.*)\)/, ", $1");
+}
+
+function verdict({ paperRun, architecture }: RunResult): Block[] {
+  const { differences } = paperRun;
+  if (differences.length === 0) {
+    return [{
+      kind: "text",
+      text: "The paper's run: nothing that the paper decides is different.",
+    }];
+  }
+  const net = table6Name(architecture.name)
+    ? []
+    : [`${networkName(architecture.name)}, not one of the paper's nets`];
+  const reasons = [
+    ...net,
+    ...differences.filter((reason) => !reason.startsWith("architecture.name")),
+  ];
+  return reasons.length === 1
+    ? [{ kind: "text", text: `Not the paper's run: ${reasons[0]}.` }]
+    : [{ kind: "text", text: "Not the paper's run:" }, { kind: "list", items: reasons }];
+}
+
+/** "wasm", or "wasm to iteration 1,000, tfjs-cpu to iteration 2,000". */
+function enginesLine({ engines }: RunResult): string {
+  if (engines.length === 1) return engines[0].name;
+  return engines.map(({ name, to }) => `${name} to iteration ${number(to)}`).join(", ");
+}
+
+function endingOf({ completeness, iterations, reason }: RunResult): string {
+  const at = `iteration ${number(iterations)}`;
+  switch (completeness) {
+    case "stopped":
+      return `The run was stopped at ${at}: ${reason}`;
+    case "failed":
+      return `The run failed at ${at}: ${reason}`;
+    default:
+      return `The log breaks off after ${at}: the run was killed, or is still going on`;
+  }
+}

@@ -1,0 +1,122 @@
+/** A run's curves: error, loss and learning rate by iteration. */
+import type { Run } from "../../log/mod.ts";
+import { number, significant } from "../../text/mod.ts";
+import { figure6Axis } from "../figure_6.ts";
+import { type Block, type FigureBlock, heading } from "../page/blocks.ts";
+import { type Mark, type Point, type Series, spanMeans } from "../page/plot.tsx";
+import type { Subject } from "./subject.ts";
+
+/** Most points of a training curve; more would be finer than a screen's pixels. */
+const CURVE_POINTS = 300;
+/** More changes of the rate than this are a curve, not events. */
+const MOST_MARKS = 4;
+
+/** The section, where the run has steps. */
+export function training({ run }: Subject): Block[] {
+  const { steps, evaluations, start } = run;
+  if (steps.length === 0) return [];
+  const trained = (value: "loss" | "error", scale: number) =>
+    spanMeans(steps.map((step) => [step.iteration, step[value] * scale]), CURVE_POINTS);
+  const evaluated = (set: "validation" | "test", value: "loss" | "error", scale: number) =>
+    evaluations.filter((event) => event.set === set)
+      .map((event): Point => [event.iteration, event[value] * scale]);
+  const series = (value: "loss" | "error", scale: number): Series[] => {
+    const all: Series[] = [
+      { name: "training", color: "--training", points: trained(value, scale).points },
+      {
+        name: "validation",
+        color: "--validation",
+        dashed: true,
+        points: evaluated("validation", value, scale),
+      },
+      { name: "test", color: "--test", points: evaluated("test", value, scale) },
+    ];
+    return all.filter(({ points }) => points.length > 0)
+      .map((line) => ({ ...line, dots: line.points.length <= 25 }));
+  };
+  const errors = series("error", 100), losses = series("loss", 1);
+  const axis = figure6Axis(errors);
+  const span = trained("loss", 1).span * start.logEvery;
+  const marks = rateMarks(run);
+  return [
+    heading(2, "Training"),
+    {
+      kind: "text",
+      muted: true,
+      text:
+        `Training curves are measured on augmented batches before each update; a point is the mean over ${
+          span === 1 ? "one iteration" : `up to ${number(span)} iterations`
+        }. Validation and test images are not augmented.`,
+    },
+    {
+      ...{ kind: "figure", title: "Error" },
+      plot: {
+        ...{ id: "error", x: "iteration", y: "error, %", series: errors, marks },
+        ...(axis.top === undefined ? {} : { top: axis.top }),
+      },
+      summary: `${describe(errors, (y) => `${y.toFixed(2)}%`)}${axis.said}`,
+    },
+    {
+      ...{ kind: "figure", title: "Loss" },
+      plot: {
+        ...{ id: "loss", x: "iteration", y: "cross entropy, logarithmic" },
+        ...{ logarithmic: true, series: losses, marks },
+      },
+      summary: describe(losses, significant),
+    },
+    learningRate(run),
+  ];
+}
+
+/** Where the rate falls: at the step that the recipe says, as far as the run came. */
+function rateMarks({ start: { recipe: { schedule } }, steps }: Run): Mark[] {
+  if (schedule.kind !== "steps" || schedule.boundaries.length > MOST_MARKS) return [];
+  const last = steps[steps.length - 1].iteration;
+  return schedule.boundaries.filter((boundary) => boundary < last).map((x, i) => ({
+    x,
+    text: `rate ${significant(schedule.rate * schedule.factor ** (i + 1))}`,
+  }));
+}
+
+function learningRate({ steps, start: { recipe: { schedule } } }: Run): FigureBlock {
+  const points: Point[] = [[0, steps[0].learningRate]];
+  const phrases = [`${significant(steps[0].learningRate)} at first`];
+  for (const [i, step] of steps.entries()) {
+    const before = steps[i - 1];
+    if (before && before.learningRate !== step.learningRate) {
+      const boundary = schedule.kind === "steps"
+        ? schedule.boundaries.find((at) => at >= before.iteration && at < step.iteration)
+        : undefined;
+      const at = boundary ?? before.iteration;
+      points.push([at, before.learningRate], [at, step.learningRate]);
+      // The log says no more of a change than the steps that an event averages.
+      phrases.push(
+        `${significant(step.learningRate)}, first logged for iterations ${
+          number(before.iteration + 1)
+        } to ${number(step.iteration)}`,
+      );
+    }
+  }
+  const last = steps[steps.length - 1];
+  points.push([last.iteration, last.learningRate]);
+  return {
+    ...{ kind: "figure", title: "Learning rate" },
+    plot: {
+      ...{ id: "rate", x: "iteration", y: "learning rate, logarithmic", logarithmic: true },
+      series: [{ name: "learning rate", color: "--training", points }],
+    },
+    summary: `${phrases.slice(0, 8).join("; ")}${phrases.length > 8 ? "; and so on" : ""}.`,
+  };
+}
+
+/** "Training: from 80% at iteration 20 to 1% at 2,000." for each line. */
+function describe(series: readonly Series[], show: (y: number) => string): string {
+  return series.map(({ name, points }) => {
+    const title = name[0].toUpperCase() + name.slice(1);
+    const [[x0, y0]] = points;
+    const [x1, y1] = points[points.length - 1];
+    return points.length === 1
+      ? `${title}: ${show(y0)} at iteration ${number(x0)}.`
+      : `${title}: from ${show(y0)} at iteration ${number(x0)} to ${show(y1)} at ${number(x1)}.`;
+  }).join(" ");
+}

@@ -18,6 +18,7 @@ import {
 } from "../page/blocks.ts";
 import type { Plot, Series } from "../page/plot.tsx";
 import type { Interval } from "../../verdicts/mod.ts";
+import { comparison } from "./compare.ts";
 import type { CurvePoint, SetGroup, SetNet, SetResult, SetRun } from "./result.ts";
 
 /** Colours of lines that the style sheet has. */
@@ -32,6 +33,7 @@ export function setContent(result: SetResult): Report {
     title: titleOf(result),
     head: summary(result),
     body: [
+      ...comparison(result.groups),
       ...result.groups.flatMap(groupBlocks),
       ...rulesOnSet(result),
       ...brokenFolders(result),

@@ -1,8 +1,28 @@
 /** The paper's checklist, tier by tier. */
-import { ARCHITECTURE_RULES } from "./architecture_rules.ts";
+import { DATA_RULES } from "./static/data_rules.ts";
+import { LAYER_RULES } from "./static/layer_rules.ts";
+import { NETWORK_RULES } from "./static/network_rules.ts";
+import { OPTIMISER_RULES } from "./static/optimiser_rules.ts";
+import { RECIPE_RULES } from "./static/recipe_rules.ts";
+import { SCHEDULE_RULES } from "./static/schedule_rules.ts";
+import { SHORTCUT_RULES } from "./static/shortcut_rules.ts";
 import { defineRules, type Rule } from "./rule.ts";
 import type { StaticSubject } from "./subject.ts";
-import { TRAINING_RULES } from "./training_rules.ts";
+
+/** The rules that a graph alone decides. */
+export const ARCHITECTURE_RULES: readonly Rule<StaticSubject>[] = defineRules([
+  ...NETWORK_RULES,
+  ...SHORTCUT_RULES,
+  ...LAYER_RULES,
+]);
+
+/** The rules that the recipe, the schedule and the batches decide. */
+export const TRAINING_RULES: readonly Rule<StaticSubject>[] = defineRules([
+  ...DATA_RULES,
+  ...OPTIMISER_RULES,
+  ...SCHEDULE_RULES,
+  ...RECIPE_RULES,
+]);
 
 /**
  * Every statement of the paper on architecture and training that the graph, the

@@ -4,13 +4,12 @@
  *
  * @module
  */
-export { ARCHITECTURE_RULES } from "./architecture_rules.ts";
 export * from "./checklist.ts";
 export { depthOf, find, ofKind } from "./_graphs.ts";
-export { LOG_RULES } from "./log_rules.ts";
-export { DATASET } from "./_loop_mutants.ts";
+export { LOG_RULES } from "./log/rules.ts";
+export { DATASET } from "./log/_loop_mutants.ts";
 export * from "./mutants.ts";
-export * from "./numeric_rules.ts";
+export * from "./numeric/rules.ts";
 export {
   type Claims,
   type Loaded,
@@ -18,9 +17,8 @@ export {
   type NumericRule,
   type NumericSubject,
   numericSubjectOf,
-} from "./numeric_subject.ts";
+} from "./numeric/subject.ts";
 export * from "./rule.ts";
-export * from "./statistical_rules.ts";
+export * from "./statistical/rules.ts";
 export { type StaticSubject, subjectOf } from "./subject.ts";
-export * from "./table_6.ts";
-export { TRAINING_RULES } from "./training_rules.ts";
+export * from "./statistical/table_6.ts";

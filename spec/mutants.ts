@@ -1,10 +1,10 @@
 /** The catalogue of mutants: every known-bad subject, with the rule that catches it. */
 import { STATIC_RULES } from "./checklist.ts";
-import { LOG_RULES } from "./log_rules.ts";
-import { NUMERIC_RULES } from "./numeric_rules.ts";
+import { LOG_RULES } from "./log/rules.ts";
+import { NUMERIC_RULES } from "./numeric/rules.ts";
 import type { Finding, KnownBad, Rule } from "./rule.ts";
-import { STATISTICAL_RULES } from "./statistical_rules.ts";
-import { TABLE_6_RULES } from "./table_6.ts";
+import { STATISTICAL_RULES } from "./statistical/rules.ts";
+import { TABLE_6_RULES } from "./statistical/table_6.ts";
 
 /** A way in which reproductions go wrong, and the rule that must reject it. */
 export interface Mutant

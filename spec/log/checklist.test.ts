@@ -3,7 +3,7 @@
 // all 64,000 steps over an engine without arithmetic.
 import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { fileURLToPath } from "node:url";
-import { loadDataset, measureNormalisation } from "../data/mod.ts";
+import { loadDataset, measureNormalisation } from "../../data/mod.ts";
 import {
   loggedRun,
   type LogSubject,
@@ -11,12 +11,12 @@ import {
   MemoryRun,
   readRun,
   type RunEvent,
-} from "../log/mod.ts";
-import { paper, vary } from "../recipes/mod.ts";
+} from "../../log/mod.ts";
+import { paper, vary } from "../../recipes/mod.ts";
 import { faultyRun, paperRun } from "./_loop_mutants.ts";
-import { LOG_RULES } from "./log_rules.ts";
-import { judge, type Judgement } from "./rule.ts";
-import { referenceRuns, TABLE_6_RULES } from "./table_6.ts";
+import { LOG_RULES } from "./rules.ts";
+import { judge, type Judgement } from "../rule.ts";
+import { referenceRuns, TABLE_6_RULES } from "../statistical/table_6.ts";
 
 const runs = await Promise.all(["resnet20", "resnet110"].map(paperRun));
 const [good] = runs.map(({ subject }) => complete(subject));
@@ -147,7 +147,7 @@ Deno.test("a file that does not parse is named, and makes its rules not observab
   assert(outcomesOf(judgements, "not-observable").includes("split-made"));
 });
 
-const CIFAR = fileURLToPath(new URL("../../shared/cifar-10-batches-bin", import.meta.url));
+const CIFAR = fileURLToPath(new URL("../../../shared/cifar-10-batches-bin", import.meta.url));
 const readable = await Deno.permissions.query({ name: "read", path: CIFAR });
 const hasCifar = readable.state === "granted" &&
   await Deno.stat(CIFAR).then(() => true, () => false);
@@ -190,7 +190,7 @@ const references = {
 };
 
 for (const { id, check, rejects } of TABLE_6_RULES) {
-  const folder = new URL("../reports/reference", import.meta.url);
+  const folder = new URL("../../reports/reference", import.meta.url);
   const { state } = await Deno.permissions.query({ name: "read", path: folder });
   const reference = state === "granted" ? await referenceRuns(fileURLToPath(folder)) : {};
   const { requirement } = TABLE_6_RULES[0];

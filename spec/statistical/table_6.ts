@@ -1,10 +1,10 @@
 /** The target itself: the reference runs' errors against Table 6. */
-import { foldersIn } from "../files/mod.ts";
-import { loggedRun, type LogSubject, logSubjectOf } from "../log/mod.ts";
-import { ITERATIONS, TABLE_6 } from "../paper/mod.ts";
-import { number, percent } from "../text/mod.ts";
-import { defineRules, type KnownBad, type Rule } from "./rule.ts";
-import { finding } from "./subject.ts";
+import { foldersIn } from "../../files/mod.ts";
+import { loggedRun, type LogSubject, logSubjectOf } from "../../log/mod.ts";
+import { ITERATIONS, TABLE_6 } from "../../paper/mod.ts";
+import { number, percent } from "../../text/mod.ts";
+import { defineRules, type KnownBad, type Rule } from "../rule.ts";
+import { finding } from "../subject.ts";
 
 /** How far the mean of a net's runs may lie from Table 6, to either side; fixed beforehand. */
 export const TABLE_6_MARGIN = 0.005;
@@ -113,7 +113,7 @@ export const TABLE_6_RULES: readonly Rule<ReferenceRuns>[] = defineRules([{
  * ```ts
  * import { assertEquals } from "@std/assert";
  * import { referenceRuns, TABLE_6_RULES } from "./table_6.ts";
- * import { judge } from "./rule.ts";
+ * import { judge } from "../rule.ts";
  *
  * const { runs } = await referenceRuns("reports/no-such-folder");
  * assertEquals(judge(TABLE_6_RULES, { runs })[0].outcome, "not-observable");

@@ -3,12 +3,12 @@
  * and with one fault each. Images are made up, one black pixel each; all
  * else is the paper's recipe on data that calls itself CIFAR-10.
  */
-import { CIFAR10, type Dataset } from "../data/mod.ts";
-import type { ByteImages, Engine, EngineFactory } from "../engine/mod.ts";
-import { type LogSubject, logSubjectOf, MemoryRun, type RunStore } from "../log/mod.ts";
-import { nullEngineFactory } from "../testing/mod.ts";
-import { paper, type Recipe } from "../recipes/mod.ts";
-import { train, TrainingError, type TrainOptions } from "../train/mod.ts";
+import { CIFAR10, type Dataset } from "../../data/mod.ts";
+import type { ByteImages, Engine, EngineFactory } from "../../engine/mod.ts";
+import { type LogSubject, logSubjectOf, MemoryRun, type RunStore } from "../../log/mod.ts";
+import { nullEngineFactory } from "../../testing/mod.ts";
+import { paper, type Recipe } from "../../recipes/mod.ts";
+import { train, TrainingError, type TrainOptions } from "../../train/mod.ts";
 
 /** A fault in a run of the loop. */
 export interface Fault extends Partial<Omit<TrainOptions, "engine" | "open">> {

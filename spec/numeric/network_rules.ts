@@ -1,68 +1,22 @@
 /** Section 4.2 on the network: the rules that its outputs decide. */
-import { normalisedBatch } from "../data/mod.ts";
-import {
-  type BatchNormSpec,
-  type Graph,
-  initialise,
-  INPUT,
-  type Node,
-  parametersOf,
-  sizeOf,
-  truncate,
-} from "../resnet/mod.ts";
+import { initialise, INPUT, parametersOf, sizeOf } from "../../resnet/mod.ts";
 import {
   activating,
-  averaging,
   badEngine,
   badNetwork,
   badShortcut,
   evaluating,
-  type Good,
-  measuringLoss,
   softmax,
   starting,
   unaugmented,
 } from "./_engine_mutants.ts";
-import { consumersOf, edit, find, insertAfter, ofKind, remove } from "./_graphs.ts";
-import {
-  centred,
-  crossEntropy,
-  first,
-  largestDistance,
-  mapWeights,
-  relativeDistance,
-  short,
-  shortened,
-} from "./_numbers.ts";
-import { begun, measure, type NumericRule, probing } from "./numeric_subject.ts";
-import { defineRules } from "./rule.ts";
-import { finding } from "./subject.ts";
-import { badKernels } from "./training_rules.ts";
-
-/** Two ways through the network in single precision differ by about 1e-6. */
-const SAME = 1e-4;
-/** Of a statistic: rounding stays below 1e-5; n / (n - 1) is 1.008 for 2 images of 8x8 pixels. */
-const STATISTIC_TOLERANCE = 1e-3;
-
-const NO_BATCH_NORM = {
-  outcome: "not-observable",
-  evidence: "the network has no batch normalisation, or had it folded into its kernels",
-} as const;
-
-/** Mean, variance and number of each channel's values. */
-function statistics(values: Float32Array, channels: number) {
-  const count = values.length / channels;
-  const mean = new Float64Array(channels), variance = new Float64Array(channels);
-  values.forEach((value, i) => mean[i % channels] += value / count);
-  values.forEach((value, i) => variance[i % channels] += (value - mean[i % channels]) ** 2 / count);
-  return { mean, variance, count };
-}
-
-/** The first and the last batch-norm node. */
-function outerBatchNorms(graph: Graph): readonly (Node & BatchNormSpec)[] {
-  const all = ofKind(graph, "batch-norm");
-  return all.length > 1 ? [all[0], all[all.length - 1]] : all;
-}
+import { consumersOf, edit, find, insertAfter, ofKind, remove } from "../_graphs.ts";
+import { first, largestDistance, mapWeights, relativeDistance, short } from "../_numbers.ts";
+import { layersOn, NO_BATCH_NORM, SAME, statistics } from "./_layers.ts";
+import { begun, type NumericRule, probing } from "./subject.ts";
+import { defineRules } from "../rule.ts";
+import { finding } from "../subject.ts";
+import { badKernels } from "../static/optimiser_rules.ts";
 
 /** What an engine's network computes, forward. */
 export const NUMERIC_NETWORK_RULES: readonly NumericRule[] = defineRules([
@@ -128,130 +82,6 @@ export const NUMERIC_NETWORK_RULES: readonly NumericRule[] = defineRules([
         "softmax within the network",
         "the loss applies it a second time",
         (good) => activating(good, softmax),
-      ),
-    ],
-  },
-  {
-    id: "batch-statistics",
-    section: "4.2, [16]",
-    requirement:
-      "Batch normalisation goes by the batch's own statistics in training, and by the running ones in testing.",
-    tier: "numeric",
-    check: probing(
-      ["engine", "data", "state", "batchPlan"],
-      async ({ engine, data, state, batchPlan }) => {
-        if (![...state.weights.keys()].some((name) => name.endsWith(".running_var"))) {
-          return NO_BATCH_NORM;
-        }
-        const other = mapWeights(state.weights, (values, name) => {
-          if (name.endsWith(".running_mean")) return values.map((mean) => mean + 0.5);
-          return name.endsWith(".running_var") ? values.map((variance) => 3 * variance) : values;
-        });
-        const indices = first(4, data.test.count);
-        const found: { training: number; logits: Float32Array }[] = [];
-        for (const weights of [state.weights, other]) {
-          const { loss } = await measure(engine, { ...state, weights }, batchPlan(1));
-          await engine.importState({ ...state, weights });
-          const { logits } = await engine.evaluate("test", indices);
-          found.push({ training: loss, logits });
-        }
-        const training = Math.abs(found[1].training / found[0].training - 1);
-        const testing = relativeDistance(found[1].logits, found[0].logits);
-        const problems = training <= SAME ? [] : [
-          `other running statistics change a training step's loss by ${short(100 * training)}%`,
-        ];
-        if (!(testing > SAME)) problems.push("other running statistics do not change test logits");
-        return finding(
-          problems,
-          `other running statistics change a training step's loss by ${
-            short(100 * training)
-          }% and test logits by ${short(100 * testing)}%`,
-        );
-      },
-    ),
-    rejects: [
-      badEngine(
-        "trained with running statistics",
-        "the network stays in test mode",
-        (good) => measuringLoss(good, "inference", crossEntropy),
-      ),
-      badEngine(
-        "tested with the batch's statistics",
-        "the network stays in training mode",
-        (good) => evaluating(good, unaugmented(good), "training"),
-      ),
-    ],
-  },
-  {
-    id: "running-statistics",
-    section: "4.2, [16]",
-    requirement:
-      "Each step moves the running statistics by the declared momentum towards the batch's mean and unbiased variance.",
-    tier: "numeric",
-    check: probing(
-      ["engine", "graph", "batchNorm", "data", "state", "cropPadding", "batchPlan", "outputOf"],
-      async (subject) => {
-        const { engine, graph, batchNorm, data, state, cropPadding, batchPlan, outputOf } = subject;
-        const nodes = outerBatchNorms(graph);
-        if (nodes.length === 0) return NO_BATCH_NORM;
-        // Few values, so that the correction n / (n - 1) shows.
-        const plan = shortened(batchPlan(1), 2);
-        await engine.importState(state);
-        engine.step(plan, 0);
-        const { weights } = await engine.exportState();
-        const input = normalisedBatch(data.train, plan, data.normalisation, cropPadding);
-        const problems: string[] = [], seen: string[] = [];
-        for (const node of nodes) {
-          const part = truncate(graph, node.input);
-          const values = await outputOf(part, {
-            input,
-            images: plan.indices.length,
-            mode: "training",
-          });
-          const { mean, variance, count } = statistics(values, node.shape[node.shape.length - 1]);
-          const batch = {
-            running_mean: mean,
-            running_var: variance.map((v) => v * count / (count - 1)),
-          };
-          for (const [suffix, statistic] of Object.entries(batch)) {
-            const name = `${node.name}.${suffix}`;
-            const old = state.weights.get(name)!.data, found = weights.get(name)!.data;
-            const moved = Array.from(found, (value, c) => value - old[c]);
-            const expected = Array.from(statistic, (s, c) => batchNorm.momentum * (s - old[c]));
-            const distance = relativeDistance(moved, expected);
-            seen.push(`${name} over ${count} values: ${short(distance)}`);
-            if (!(distance <= STATISTIC_TOLERANCE)) {
-              problems.push(
-                `${name} moves by ${short(moved[0])} in its first channel, not by ${
-                  short(expected[0])
-                }`,
-              );
-            }
-          }
-        }
-        return finding(problems, `relative differences from the formula, ${seen.join(", ")}`);
-      },
-    ),
-    rejects: [
-      badEngine(
-        "the biased variance",
-        "the variance that normalises is also kept",
-        (good) => averaging(good, (old, batch, bias) => 0.9 * old + 0.1 * batch * bias),
-      ),
-      badEngine(
-        "the share of the old and the new exchanged",
-        "another library's momentum of 0.9 means the opposite",
-        (good) => averaging(good, (old, batch) => 0.1 * old + 0.9 * batch),
-      ),
-      badEngine(
-        "the last batch's statistics",
-        "nothing is averaged",
-        (good) => averaging(good, (_, batch) => batch),
-      ),
-      badEngine(
-        "never moved",
-        "the statistics are not part of what a step updates",
-        (good) => averaging(good, (old) => old),
       ),
     ],
   },
@@ -456,18 +286,6 @@ export const NUMERIC_NETWORK_RULES: readonly NumericRule[] = defineRules([
     ],
   },
 ]);
-
-/** The outputs of a graph's nodes for the first images of the training set, unaugmented. */
-function layersOn(
-  { graph, data, outputOf }: Pick<Good, "graph" | "data" | "outputOf">,
-  count: number,
-) {
-  const indices = first(count, data.train.count);
-  const input = normalisedBatch(data.train, centred(indices, 0), data.normalisation, 0);
-  const valuesOf = (name: string) =>
-    outputOf(truncate(graph, name), { input, images: indices.length, mode: "training" });
-  return { input, valuesOf };
-}
 
 /** What keeps values from being normalised, channel by channel, with a scale and a shift. */
 function offNorm(

@@ -1,8 +1,8 @@
 // The numeric part of the paper's checklist, on the default engine: one test a
 // rule, and one for what the rule must reject.
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { initialise, zeros } from "../resnet/mod.ts";
-import type { Engine } from "../engine/mod.ts";
+import { initialise, zeros } from "../../resnet/mod.ts";
+import type { Engine } from "../../engine/mod.ts";
 import {
   averaging,
   badNetwork,
@@ -20,11 +20,11 @@ import {
   unaugmented,
   updating,
 } from "./_engine_mutants.ts";
-import { ofKind, remove } from "./_graphs.ts";
-import { crossEntropy } from "./_numbers.ts";
-import { oneThread, smallSubject } from "./_numeric_fixture.ts";
-import { NUMERIC_RULES, probeEngine } from "./numeric_rules.ts";
-import { loadSubject } from "./numeric_subject.ts";
+import { ofKind, remove } from "../_graphs.ts";
+import { crossEntropy } from "../_numbers.ts";
+import { oneThread, smallSubject } from "./_fixture.ts";
+import { NUMERIC_RULES, probeEngine } from "./rules.ts";
+import { loadSubject } from "./subject.ts";
 
 const good = await smallSubject();
 

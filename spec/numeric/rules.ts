@@ -1,9 +1,10 @@
 /** The rules that probe an engine. */
-import { NUMERIC_INPUT_RULES } from "./numeric_input_rules.ts";
-import { NUMERIC_NETWORK_RULES } from "./numeric_network_rules.ts";
-import type { NumericRule, NumericSubject } from "./numeric_subject.ts";
-import { NUMERIC_UPDATE_RULES } from "./numeric_update_rules.ts";
-import { defineRules, type Judgement } from "./rule.ts";
+import { BATCH_NORM_RULES } from "./batch_norm_rules.ts";
+import { NUMERIC_IMAGE_RULES } from "./image_rules.ts";
+import { NUMERIC_NETWORK_RULES } from "./network_rules.ts";
+import type { NumericRule, NumericSubject } from "./subject.ts";
+import { NUMERIC_UPDATE_RULES } from "./update_rules.ts";
+import { defineRules, type Judgement } from "../rule.ts";
 
 /**
  * What an engine shows when it is probed with a network, its state and images:
@@ -12,8 +13,9 @@ import { defineRules, type Judgement } from "./rule.ts";
  * Source: sections 3.2 to 3.4 and 4.2.
  */
 export const NUMERIC_RULES: readonly NumericRule[] = defineRules([
-  ...NUMERIC_INPUT_RULES,
+  ...NUMERIC_IMAGE_RULES,
   ...NUMERIC_NETWORK_RULES,
+  ...BATCH_NORM_RULES,
   ...NUMERIC_UPDATE_RULES,
 ]);
 
@@ -26,7 +28,7 @@ export const NUMERIC_RULES: readonly NumericRule[] = defineRules([
  * @example Of an engine alone, without images or a state, nothing can be told.
  * ```ts
  * import { assert } from "@std/assert";
- * import { probeEngine } from "./numeric_rules.ts";
+ * import { probeEngine } from "./rules.ts";
  *
  * const judgements = await probeEngine({});
  * assert(judgements.every(({ outcome }) => outcome === "not-observable"));

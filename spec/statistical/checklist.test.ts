@@ -8,15 +8,11 @@ import {
   plannedNet,
   type ReproductionPlan,
   verdict,
-} from "../verdicts/mod.ts";
-import { paper } from "../recipes/mod.ts";
-import type { LogSubject, RunEvent } from "../log/mod.ts";
-import { judge } from "./rule.ts";
-import {
-  type ReproductionSubject,
-  STATISTICAL_RULES,
-  table6Reference,
-} from "./statistical_rules.ts";
+} from "../../verdicts/mod.ts";
+import { paper } from "../../recipes/mod.ts";
+import type { LogSubject, RunEvent } from "../../log/mod.ts";
+import { judge } from "../rule.ts";
+import { type ReproductionSubject, STATISTICAL_RULES, table6Reference } from "./rules.ts";
 
 const SEEDS = [1, 2, 3, 4, 5];
 const HASHES = { "test_batch.bin": "0".repeat(64) };

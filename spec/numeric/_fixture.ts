@@ -1,8 +1,8 @@
 /** A small subject for tests of the numeric rules: real code, few and small images. */
-import { type ByteImages, type EngineFactory, wasmEngine } from "../engine/mod.ts";
-import { RandomStream } from "../random/mod.ts";
-import { paper, type RecipeChanges, vary } from "../recipes/mod.ts";
-import { type NumericSubject, numericSubjectOf } from "./numeric_subject.ts";
+import { type ByteImages, type EngineFactory, wasmEngine } from "../../engine/mod.ts";
+import { RandomStream } from "../../random/mod.ts";
+import { paper, type RecipeChanges, vary } from "../../recipes/mod.ts";
+import { type NumericSubject, numericSubjectOf } from "./subject.ts";
 
 const CLASSES = 10;
 

@@ -1,8 +1,8 @@
 // The paper's checklist: one test a rule, and one for what the rule must reject.
 import { assert, assertEquals } from "@std/assert";
-import { architecture } from "../resnet/mod.ts";
-import { paper } from "../recipes/mod.ts";
-import { STATIC_RULES, subjectOf } from "./mod.ts";
+import { architecture } from "../../resnet/mod.ts";
+import { paper } from "../../recipes/mod.ts";
+import { STATIC_RULES, subjectOf } from "../mod.ts";
 
 const NETS = [20, 32, 44, 56, 110].flatMap((depth) => [`resnet${depth}`, `plain${depth}`]);
 /** Nets of which everything is looked at: the shallowest, and the one with another schedule. */

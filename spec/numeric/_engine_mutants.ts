@@ -2,7 +2,7 @@
  * Real engines that do one thing wrong: each wraps the engine of a subject and
  * leaves all but one thing to it.
  */
-import { augmentedPixels, normalisedBatch } from "../data/mod.ts";
+import { augmentedPixels, normalisedBatch } from "../../data/mod.ts";
 import type {
   BatchPlan,
   ByteImages,
@@ -11,11 +11,11 @@ import type {
   Normalisation,
   StepMetrics,
   TrainingState,
-} from "../engine/mod.ts";
-import { type Graph, parametersOf, shapeOf, truncate, type Weights } from "../resnet/mod.ts";
-import { centred, crossEntropy, first, labelsOf, mapWeights, partsOf } from "./_numbers.ts";
-import type { NumericSubject } from "./numeric_subject.ts";
-import type { KnownBad } from "./rule.ts";
+} from "../../engine/mod.ts";
+import { type Graph, parametersOf, shapeOf, truncate, type Weights } from "../../resnet/mod.ts";
+import { centred, crossEntropy, first, labelsOf, mapWeights, partsOf } from "../_numbers.ts";
+import type { NumericSubject } from "./subject.ts";
+import type { KnownBad } from "../rule.ts";
 
 /** The subject that a mutant is made of. */
 export type Good = Required<NumericSubject>;

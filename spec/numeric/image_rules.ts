@@ -1,5 +1,5 @@
 /** Section 4.2 on the images: the rules that an engine's view of them decides. */
-import { measureNormalisation, normalisedBatch } from "../data/mod.ts";
+import { measureNormalisation, normalisedBatch } from "../../data/mod.ts";
 import {
   badEngine,
   bordered,
@@ -24,10 +24,10 @@ import {
   relativeDistance,
   short,
   shortened,
-} from "./_numbers.ts";
-import { measure, type NumericRule, probing } from "./numeric_subject.ts";
-import { defineRules } from "./rule.ts";
-import { finding } from "./subject.ts";
+} from "../_numbers.ts";
+import { measure, type NumericRule, probing } from "./subject.ts";
+import { defineRules } from "../rule.ts";
+import { finding } from "../subject.ts";
 
 /** Of the pixels' range: rounding stays below 1e-6; the mean of other images differs by 1e-3. */
 const MEAN_TOLERANCE = 1e-5;
@@ -56,7 +56,7 @@ function otherMean(
 }
 
 /** What an engine shows of the images that it was loaded with. */
-export const NUMERIC_INPUT_RULES: readonly NumericRule[] = defineRules([
+export const NUMERIC_IMAGE_RULES: readonly NumericRule[] = defineRules([
   {
     id: "preprocessed-mean",
     section: "4.2",

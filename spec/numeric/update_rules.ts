@@ -1,7 +1,7 @@
 /** Section 4.2 on the optimiser: the rules that one or two steps decide. */
-import { normalisedBatch } from "../data/mod.ts";
-import type { SgdSettings, TrainingState } from "../engine/mod.ts";
-import { type Graph, parametersOf, type ParameterSpec, type Weights } from "../resnet/mod.ts";
+import { normalisedBatch } from "../../data/mod.ts";
+import type { SgdSettings, TrainingState } from "../../engine/mod.ts";
+import { type Graph, parametersOf, type ParameterSpec, type Weights } from "../../resnet/mod.ts";
 import {
   badEngine,
   differentiating,
@@ -11,7 +11,7 @@ import {
   smoothedLoss,
   updating,
 } from "./_engine_mutants.ts";
-import { find } from "./_graphs.ts";
+import { find } from "../_graphs.ts";
 import {
   crossEntropy,
   labelsOf,
@@ -19,10 +19,10 @@ import {
   relativeDistance,
   short,
   shortened,
-} from "./_numbers.ts";
-import { begun, measure, type NumericRule, probing } from "./numeric_subject.ts";
-import { defineRules } from "./rule.ts";
-import { finding } from "./subject.ts";
+} from "../_numbers.ts";
+import { begun, measure, type NumericRule, probing } from "./subject.ts";
+import { defineRules } from "../rule.ts";
+import { finding } from "../subject.ts";
 
 /** The rate at which single steps are looked at: large, so that rounding stays far below. */
 const RATE = 0.1;

@@ -1,5 +1,5 @@
 /** What the numeric rules look at: an engine with a network, its state and its images. */
-import { BatchSource, measureNormalisation, splitImages } from "../data/mod.ts";
+import { BatchSource, measureNormalisation, splitImages } from "../../data/mod.ts";
 import type {
   BatchNormSettings,
   BatchPlan,
@@ -11,7 +11,7 @@ import type {
   SgdSettings,
   StepMetrics,
   TrainingState,
-} from "../engine/mod.ts";
+} from "../../engine/mod.ts";
 import {
   architecture,
   type Graph,
@@ -19,10 +19,10 @@ import {
   parametersOf,
   type Weights,
   zeros,
-} from "../resnet/mod.ts";
-import { type Recipe, RecipeError } from "../recipes/mod.ts";
-import type { Finding, Rule } from "./rule.ts";
-import { unknown } from "./subject.ts";
+} from "../../resnet/mod.ts";
+import { type Recipe, RecipeError } from "../../recipes/mod.ts";
+import type { Finding, Rule } from "../rule.ts";
+import { unknown } from "../subject.ts";
 
 /**
  * An engine that can be probed, and what is claimed of it. Whatever is missing,
@@ -78,10 +78,10 @@ export interface Loaded extends Required<Pick<NumericSubject, "engine" | "output
  * @example A network of which nothing is known but its weights.
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { wasmEngine } from "../engine/mod.ts";
- * import { architecture, initialise, zeros } from "../resnet/mod.ts";
- * import { probeEngine } from "./numeric_rules.ts";
- * import { loadSubject } from "./numeric_subject.ts";
+ * import { wasmEngine } from "../../engine/mod.ts";
+ * import { architecture, initialise, zeros } from "../../resnet/mod.ts";
+ * import { probeEngine } from "./rules.ts";
+ * import { loadSubject } from "./subject.ts";
  *
  * const graph = architecture("resnet8", { inputShape: [8, 8, 3] });
  * const images = {
@@ -157,9 +157,9 @@ export async function loadSubject<Known extends Claims>(
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { wasmEngine } from "../engine/mod.ts";
- * import { paper } from "../recipes/mod.ts";
- * import { numericSubjectOf } from "./numeric_subject.ts";
+ * import { wasmEngine } from "../../engine/mod.ts";
+ * import { paper } from "../../recipes/mod.ts";
+ * import { numericSubjectOf } from "./subject.ts";
  *
  * const images = {
  *   count: 4, height: 8, width: 8, channels: 3, classes: 10,

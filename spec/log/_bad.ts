@@ -1,0 +1,75 @@
+/** Known-bad logs: lines that are changed, or a run of the real loop with a fault. */
+import { paper, type Recipe } from "../../recipes/mod.ts";
+import {
+  type LogSubject,
+  type RunEvent,
+  type StartEvent,
+  type UntimedEvent,
+} from "../../log/mod.ts";
+import { type Fault, faultyEnd, faultyRun } from "./_loop_mutants.ts";
+import { type KnownBad } from "../rule.ts";
+
+/** A log whose lines are changed one by one, dropped or multiplied. */
+export function badLog(
+  name: string,
+  why: string,
+  edit: (event: RunEvent) => RunEvent | readonly RunEvent[],
+): KnownBad<LogSubject> {
+  return {
+    name,
+    why,
+    kind: "log",
+    spoil: (good) => ({ ...good, events: good.events.flatMap(edit) }),
+  };
+}
+
+/** Lines of one type that are changed. */
+export function badLines<Type extends RunEvent["type"]>(
+  type: Type,
+  name: string,
+  why: string,
+  change: (event: Extract<RunEvent, { type: Type }>) => object,
+): KnownBad<LogSubject> {
+  return badLog(
+    name,
+    why,
+    (event) =>
+      event.type === type
+        ? { ...event, ...change(event as Extract<RunEvent, { type: Type }>) }
+        : event,
+  );
+}
+
+/** Known-bad records of the data. */
+export const badData = (name: string, why: string, change: (data: StartEvent["data"]) => object) =>
+  badLines("start", name, why, ({ data }) => ({ data: { ...data, ...change(data) } }));
+
+/** A new run of the real loop with a fault. */
+export function badRun(
+  name: string,
+  why: string,
+  fault: Fault | (() => Fault),
+): KnownBad<LogSubject> {
+  const spoil = () => faultyRun(typeof fault === "function" ? fault() : fault);
+  return { name, why, kind: "loop", spoil };
+}
+
+/** The real loop that goes on with the paper's run after step 32,000 or 63,900, with a fault. */
+export function badEnd(
+  name: string,
+  why: string,
+  from: 32_000 | 63_900,
+  fault: Fault,
+): KnownBad<LogSubject> {
+  return { name, why, kind: "loop", spoil: () => faultyEnd(from, fault) };
+}
+
+/** A fault of the folder: events are changed on their way into the log. */
+export const logging = (change: (event: UntimedEvent) => object): Fault => ({
+  store: (right) => ({
+    append: (event) => right.append({ ...event, ...change(event) } as UntimedEvent),
+  }),
+});
+
+/** The recipe without a word of where it leaves the paper. */
+export const undeclared = (recipe: Recipe): Recipe => ({ ...recipe, departures: [] });

@@ -1,0 +1,296 @@
+/** What makes a run one that can be believed: its files, its recipe, its start and its end. */
+import { architecture, countParameters, initialise } from "../../resnet/mod.ts";
+import { paper, vary } from "../../recipes/mod.ts";
+import { finalTestOf, type LogSubject, type NamedFile } from "../../log/mod.ts";
+import { faultyResume } from "./_loop_mutants.ts";
+import { badEnd, badLines, badLog, badRun, undeclared } from "./_bad.ts";
+import { CLASSES, netOf, once, percent } from "./_facts.ts";
+import { number } from "../../text/mod.ts";
+import { defineRules, type Rule } from "../rule.ts";
+import { finding, reading } from "../subject.ts";
+import { judgeDepartures } from "../static/recipe_rules.ts";
+
+/** A test error below it is better than any net of this form without other data reaches. */
+const TOO_GOOD = 0.03;
+/** A residual net of the paper that ends above it has not learnt. */
+const TOO_BAD = 0.2;
+/** A net that is not trained yet errs nine times in ten; after this many steps it still does often. */
+const EARLY_STEPS = 1_000;
+const EARLY_ERROR = 0.2;
+
+/** The rules on the run as a whole. */
+export const LOG_RUN_RULES: readonly Rule<LogSubject>[] = defineRules([
+  {
+    id: "files-named",
+    section: "all",
+    requirement: "The run's files are those that its log names: split, predictions and weights.",
+    tier: "log",
+    check: reading(["files"], (run, { files }) => {
+      const problems = files.filter(({ problem }) => problem !== undefined)
+        .map(({ path, problem }) => `${path}: ${problem}`);
+      const named = (kind: string) => run.files.findLast((file) => file.kind === kind)?.file;
+      if (!named("split")) problems.push("the log names no split");
+      if (run.end) {
+        if (!finalTestOf(run)?.predictions) problems.push("the log names no predictions");
+        if (named("weights")?.sha256 !== run.end.weightsSha256) {
+          problems.push("the weights of the result are not those that the log names");
+        }
+      }
+      return finding(
+        problems,
+        `${files.length} files: ${files.map(({ path }) => path).join(", ")}`,
+      );
+    }),
+    rejects: [
+      badEnd("weights that changed on the disk", "a later run writes over them", 63_900, {
+        store: (right) => ({
+          write: async (name, content) => {
+            const file = await right.write(name, content);
+            if (name === "weights.safetensors") await right.write(name, "other weights");
+            return file;
+          },
+        }),
+      }),
+      badLines("end", "other weights", "the result is that of another file", () => ({
+        weightsSha256: "0".repeat(64),
+      })),
+      {
+        name: "no predictions",
+        why: "the folder was copied in part",
+        kind: "log",
+        spoil: (good) => ({
+          ...good,
+          files: good.files.map((file): NamedFile =>
+            file.path === "predictions.csv" ? { ...file, problem: "it is missing" } : file
+          ),
+        }),
+      },
+    ],
+  },
+  {
+    id: "departures-logged",
+    section: "all",
+    requirement: "Where the run's recipe leaves the paper its log says so, with a reason.",
+    tier: "log",
+    check: reading([], ({ start }) => judgeDepartures(start.recipe)),
+    rejects: [
+      badRun("an undeclared momentum", "a command-line flag", {
+        stopAfter: 1,
+        recipe: undeclared(paper("resnet20", { optimiser: { momentum: 0.95 } })),
+      }),
+      badLines(
+        "start",
+        "departures that are left out",
+        "the report looks better",
+        ({ recipe }) => ({
+          recipe: undeclared(vary(recipe, { batchSize: 256 }, "memory")),
+        }),
+      ),
+    ],
+  },
+  {
+    id: "parameters-logged",
+    section: "4.2, Table 6",
+    requirement: "The run trained the paper's net: its parameters, without batch-norm statistics.",
+    tier: "log",
+    check: reading([], ({ start }) => {
+      const { classes, parameters } = start;
+      const problems = classes.length === CLASSES ? [] : [`the net has ${classes.length} classes`];
+      const expected = expectedParameters(netOf(start));
+      if (expected === undefined) problems.push(`${netOf(start)} is no net of the paper`);
+      else if (parameters !== expected) {
+        problems.push(`${number(parameters)} parameters, not ${number(expected)}`);
+      }
+      return finding(problems, `${netOf(start)} with ${number(parameters)} parameters`);
+    }),
+    rejects: [
+      badRun("projection shortcuts", "option B is the library's default", {
+        recipe: paper("resnet20", { architecture: { shortcut: "B" } }),
+        stopAfter: 1,
+      }),
+      badLines("start", "batch-norm statistics counted", "all arrays are", ({ parameters }) => ({
+        parameters: parameters + 2 * (7 * 16 + 6 * 32 + 6 * 64),
+      })),
+    ],
+  },
+  {
+    id: "from-scratch",
+    section: "4.2",
+    requirement: "Training began from the initialisation, not from given weights.",
+    tier: "log",
+    check: reading([], ({ start: { startWeights } }) =>
+      finding(
+        startWeights ? [`it began from ${startWeights.path}`] : [],
+        "it began from the initialisation",
+      )),
+    rejects: [
+      badRun("weights of another run", "a pretrained net is refined", () => ({
+        stopAfter: 1,
+        startWeights: {
+          path: "pretrained.safetensors",
+          sha256: "0".repeat(64),
+          weights: initialise(architecture("resnet8"), 9, "in"),
+        },
+      })),
+      badLines("start", "a file of weights in the log", "the net was trained before", () => ({
+        startWeights: { path: "imagenet.safetensors", sha256: "0".repeat(64) },
+      })),
+    ],
+  },
+  {
+    id: "run-finished",
+    section: "4.2",
+    requirement: "The run came to its end: it was not broken off, and nothing follows its result.",
+    tier: "log",
+    check: reading([], ({ events, start: { recipe } }) => {
+      const last = events[events.length - 1];
+      const warnings = events.filter((event) => event.type === "warning");
+      if (last.type !== "end") {
+        const how = "reason" in last ? `${last.type}: ${last.reason}` : "the log breaks off";
+        return finding([how], "");
+      }
+      const problems = last.iteration === recipe.schedule.iterations ? [] : [
+        `it ended after ${number(last.iteration)} of ${number(recipe.schedule.iterations)} steps`,
+      ];
+      const warned = warnings.map(({ message }) => message).join("; ");
+      return finding(
+        problems,
+        `it ended after step ${number(last.iteration)}; ${
+          warned ? `warnings: ${warned}` : "no warnings"
+        }`,
+      );
+    }),
+    rejects: [
+      badEnd("a loss that is not a number", "the run diverged", 63_900, {
+        engine: (right) => ({
+          metrics: async () =>
+            (await right.metrics()).map((step) =>
+              step.iteration === 63_950 ? { ...step, loss: NaN } : step
+            ),
+        }),
+      }),
+      badEnd("stopped before its last step", "the time was up", 63_900, { stopAfter: 63_999 }),
+      badLog("no end", "the process was killed", (event) => event.type === "end" ? [] : event),
+      badLines("end", "an end before its time", "early stopping", () => ({ iteration: 51_200 })),
+    ],
+  },
+  {
+    id: "resumes",
+    section: "all",
+    requirement: "A run that was stopped went on from its own checkpoint, and no step was skipped.",
+    tier: "log",
+    check: reading([], ({ events, start: { logEvery } }) => {
+      const problems: string[] = [];
+      const from: number[] = [];
+      events.forEach((event, index) => {
+        if (event.type !== "resume" || event.iteration === 0) return;
+        const { iteration } = event;
+        from.push(iteration);
+        // One that was on the disk but not yet in the log is logged right after.
+        const known = events.slice(0, index + 2);
+        const before = events.slice(0, index);
+        if (!known.some((other) => other.type === "checkpoint" && other.iteration === iteration)) {
+          problems.push(`no checkpoint of step ${number(iteration)}, from which it went on`);
+        }
+        const reached = before.reduce(
+          (most, other) =>
+            other.type === "step" || other.type === "stop" ? Math.max(most, other.iteration) : most,
+          0,
+        );
+        if (reached + logEvery <= iteration) {
+          problems.push(
+            `it went on from step ${number(iteration)}, and had come to step ${number(reached)}`,
+          );
+        }
+      });
+      const after = from.map((value) => number(value)).join(" and ");
+      return finding(problems, after ? `it went on after step ${after}` : "it was never stopped");
+    }),
+    rejects: [
+      {
+        name: "a checkpoint that lies about its step",
+        why: "iterations are counted twice, on two devices",
+        kind: "loop",
+        spoil: () => faultyResume(),
+      },
+      badLines("resume", "from nowhere", "weights without momentum were loaded", () => ({
+        iteration: 40_000,
+      })),
+      badLog(
+        "no checkpoints",
+        "the state came from somewhere else",
+        (event) => event.type === "checkpoint" ? [] : event,
+      ),
+    ],
+  },
+  {
+    id: "plausible",
+    section: "4.2, Table 6",
+    requirement: "No figure is better, or worse, than it can be.",
+    tier: "log",
+    check: reading([], (run) => {
+      const { start, steps, evaluations } = run;
+      const problems: string[] = [];
+      // A wrong image has at most half of the probability on its label.
+      for (const { type, iteration, loss, error } of [...steps, ...evaluations]) {
+        if (!(loss >= error * Math.LN2 * (1 - 1e-6))) {
+          problems.push(
+            `${type} after step ${number(iteration)}: with ${
+              percent(error)
+            } wrong the loss is at least ${(error * Math.LN2).toFixed(3)}, and is said to be ${
+              loss.toFixed(3)
+            }`,
+          );
+        }
+      }
+      const [first] = steps;
+      if (first && first.iteration <= EARLY_STEPS && first.error < EARLY_ERROR) {
+        problems.push(`the training error was ${percent(first.error)} from the start`);
+      }
+      const [early, test] = [percent(first?.error ?? 1), finalTestOf(run)];
+      // The bounds are CIFAR-10's; other images may be easier.
+      if (!run.end || !test || start.data.set !== "cifar10") {
+        return once(run, problems, `training error ${early} at first, losses as the errors allow`);
+      }
+      if (test.error < TOO_GOOD) {
+        problems.push(`a test error of ${percent(test.error)} is below ${percent(TOO_GOOD)}`);
+      }
+      if (test.error > TOO_BAD && !netOf(start).startsWith("plain")) {
+        problems.push(`a test error of ${percent(test.error)} is above ${percent(TOO_BAD)}`);
+      }
+      return finding(
+        problems,
+        `training error ${early} at first; test error ${percent(test.error)}, between ${
+          percent(TOO_GOOD)
+        } and ${percent(TOO_BAD)}`,
+      );
+    }),
+    rejects: [
+      badRun("right from the start", "the label is among the inputs", {
+        stopAfter: 200,
+        engine: (right) => ({
+          metrics: async () => (await right.metrics()).map((step) => ({ ...step, errors: 0 })),
+        }),
+      }),
+      badEnd("a test error of 1%", "test images are among the training images", 63_900, {
+        engine: (right) => ({
+          evaluate: async (set, indices) => {
+            const evaluation = await right.evaluate(set, indices);
+            return { ...evaluation, errors: evaluation.images / 100 };
+          },
+        }),
+      }),
+      badLines("evaluation", "a loss below what the errors allow", "a sum over logits", () => ({
+        loss: 0,
+      })),
+      badLines("evaluation", "chance", "labels and images are out of step", ({ images }) => ({
+        ...{ errors: 0.9 * images, error: 0.9, loss: 2.3 },
+      })),
+    ],
+  },
+]);
+
+/** Trainable parameters of one of the paper's nets; undefined for other names. */
+function expectedParameters(name: string): number | undefined {
+  return paper(name).departures.length > 0 ? undefined : countParameters(architecture(name));
+}

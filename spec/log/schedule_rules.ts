@@ -1,0 +1,230 @@
+/** Section 4.2 on the steps that were taken: their rates, number and images. */
+import { paper, vary, WARM_UP_WINDOW, withIterations } from "../../recipes/mod.ts";
+import { type LogSubject, type StartEvent } from "../../log/mod.ts";
+import { badEnd, badLines, badLog, badRun } from "./_bad.ts";
+import { netOf, once, percent } from "./_facts.ts";
+import { BATCH_SIZE, ITERATIONS, paperRate } from "../../paper/mod.ts";
+import { close } from "../_numbers.ts";
+import { number } from "../../text/mod.ts";
+import { defineRules, type Rule } from "../rule.ts";
+import { reading } from "../subject.ts";
+
+const WARM_UP_RATE = 0.01;
+const WARM_UP_BOUND = 0.8;
+
+/** The rules on the steps that were taken. */
+export const LOG_SCHEDULE_RULES: readonly Rule<LogSubject>[] = defineRules([
+  {
+    id: "rates-used",
+    section: "4.2",
+    requirement: "The steps were taken at the rate 0.1, at 0.01 after 32,000 and at 0.001 after " +
+      "48,000 of them (ResNet-110's warm-up aside).",
+    tier: "log",
+    check: reading([], (run) => {
+      const { start, steps, warmUpEnd } = run;
+      const warmUpTo = netOf(start) === "resnet110" ? warmUpEnd?.iteration ?? Infinity : 0;
+      const segments: { rate: number; to: number }[] = [];
+      const problems: string[] = [];
+      for (const { iteration, learningRate } of steps) {
+        const rate = paperRate(iteration);
+        const expected = iteration <= warmUpTo ? Math.min(rate, WARM_UP_RATE) : rate;
+        if (!close(learningRate, expected)) {
+          problems.push(`step ${number(iteration)} had the rate ${learningRate}, not ${expected}`);
+        }
+        const last = segments.at(-1);
+        if (last?.rate === learningRate) last.to = iteration;
+        else segments.push({ rate: learningRate, to: iteration });
+      }
+      const trace = segments.map(({ rate, to }) => `${rate} to step ${number(to)}`).join(", ");
+      return once(run, problems, `${trace} (logged every ${start.logEvery} steps)`);
+    }),
+    rejects: [
+      badEnd("a rate that is never divided", "the scheduler is not called", 32_000, {
+        stopAfter: 32_200,
+        engine: (right) => ({ step: (plan) => right.step(plan, 0.1) }),
+      }),
+      badRun("epochs taken for iterations", "82 and 123 epochs are 32k and 48k of 391 batches", {
+        recipe: vary(paper("resnet20"), { schedule: { iterations: 164, boundaries: [82, 123] } }),
+      }),
+      badLines("step", "divided by 10 at 40,000", "half of a longer training", (step) => ({
+        learningRate: step.iteration > 32_000 && step.iteration <= 40_000 ? 0.1 : step.learningRate,
+      })),
+    ],
+  },
+  {
+    id: "steps-taken",
+    section: "4.2",
+    requirement: "64,000 steps were taken, each counted once: iterations, not epochs.",
+    tier: "log",
+    check: reading([], (run) => {
+      const { steps, end } = run;
+      const problems: string[] = [];
+      let before = 0;
+      for (const { iteration, steps: count } of steps) {
+        if (iteration - count !== before) {
+          problems.push(
+            `the ${count} steps up to step ${number(iteration)} do not follow step ${
+              number(before)
+            }`,
+          );
+        }
+        before = iteration;
+      }
+      const last = end?.iteration ?? ITERATIONS;
+      if (last !== ITERATIONS) {
+        problems.push(`the run ended after ${number(last)} steps, not ${number(ITERATIONS)}`);
+      } else if (end && before !== last) {
+        problems.push(`steps are logged up to ${number(before)}, not ${number(last)}`);
+      }
+      return once(run, problems, `${number(before)} steps, each once`);
+    }),
+    rejects: [
+      badRun("64,000 images taken for iterations", "500 batches of 128", {
+        recipe: withIterations(paper("resnet20"), 500),
+      }),
+      badEnd("a step that nobody measured", "metrics are read while steps are queued", 63_900, {
+        engine: (right) => ({
+          metrics: async () =>
+            (await right.metrics()).filter(({ iteration }) => iteration !== 63_950),
+        }),
+      }),
+      badLines("end", "one step less", "the loop ends before its last step", ({ iteration }) => ({
+        iteration: iteration - 1,
+      })),
+      badLog(
+        "a hole",
+        "lines are lost when a process is killed",
+        (event) => event.type === "step" && event.iteration === 12_300 ? [] : event,
+      ),
+    ],
+  },
+  {
+    id: "images-per-step",
+    section: "4.2",
+    requirement: "Every step saw 128 images.",
+    tier: "log",
+    check: reading([], (run) => {
+      const problems = run.steps.flatMap(({ iteration, steps, images }) => {
+        const expected = imagesIn(run.start, iteration - steps, iteration);
+        return images === expected ? [] : [
+          `the ${steps} steps up to step ${number(iteration)} saw ${number(images)} images, not ${
+            number(expected)
+          }`,
+        ];
+      });
+      const images = run.steps.reduce((sum, step) => sum + step.images, 0);
+      return once(run, problems, `${number(images)} images, ${BATCH_SIZE} a step`);
+    }),
+    rejects: [
+      badRun("batches of 64", "half of the memory", {
+        recipe: paper("resnet20", { batchSize: 64, batchNormImages: 64 }),
+        stopAfter: 200,
+      }),
+      badEnd("half of each batch", "the second of two devices does nothing", 63_900, {
+        engine: (right) => ({
+          step: (plan, rate) => right.step({ ...plan, indices: plan.indices.slice(0, 64) }, rate),
+        }),
+      }),
+      badLines(
+        "step",
+        "one image more in each window",
+        "a batch is counted by its end",
+        (step) => ({
+          images: step.images + 1,
+        }),
+      ),
+    ],
+  },
+  {
+    id: "warm-up-ended",
+    section: "4.2",
+    requirement: "ResNet-110 alone began at 0.01, and returned to 0.1 when its training error " +
+      "had fallen below 80%.",
+    tier: "log",
+    check: reading([], (run) => {
+      const { start, steps, warmUpEnd, end } = run;
+      if (netOf(start) !== "resnet110") {
+        const rise = steps.find(({ learningRate }, i) =>
+          i > 0 && learningRate > steps[i - 1].learningRate &&
+          !close(learningRate, steps[i - 1].learningRate)
+        );
+        const problems = [
+          ...rise
+            ? [`the rate rose to ${rise.learningRate} by step ${number(rise.iteration)}`]
+            : [],
+          ...warmUpEnd ? [`a warm-up ended after step ${number(warmUpEnd.iteration)}`] : [],
+        ];
+        return once(run, problems, `${netOf(start)} began without a warm-up`);
+      }
+      const problems: string[] = [];
+      if (steps.length > 0 && !close(steps[0].learningRate, WARM_UP_RATE)) {
+        problems.push(`it began at ${steps[0].learningRate}`);
+      }
+      const ended = warmUpEnd?.iteration ?? Infinity;
+      const low = steps.find((step) =>
+        step.error < WARM_UP_BOUND && step.steps >= WARM_UP_WINDOW &&
+        step.iteration + WARM_UP_WINDOW <= Math.min(ended, steps.at(-1)!.iteration)
+      );
+      if (low) {
+        problems.push(
+          `the training error was ${percent(low.error)} at step ${
+            number(low.iteration)
+          }, and the warm-up went on`,
+        );
+      }
+      const back = steps.find(({ iteration, steps }) => iteration - steps >= ended);
+      if (back && !close(back.learningRate, 0.1)) {
+        problems.push(
+          `after the warm-up step ${number(back.iteration)} had the rate ${back.learningRate}`,
+        );
+      }
+      if (warmUpEnd && !(warmUpEnd.trainingError < WARM_UP_BOUND)) {
+        problems.push(`it ended at a training error of ${percent(warmUpEnd.trainingError)}`);
+      }
+      if (end && !warmUpEnd) problems.push("the warm-up never ended");
+      return once(
+        run,
+        problems,
+        `${WARM_UP_RATE} up to step ${number(ended)}, where the training error was ${
+          percent(warmUpEnd?.trainingError ?? 1)
+        }`,
+      );
+    }),
+    rejects: [
+      badRun("a warm-up that never returns to 0.1", "the rate is set once, before the loop", {
+        recipe: paper("resnet110"),
+        stopAfter: 600,
+        engine: (right) => ({ step: (plan) => right.step(plan, 0.01) }),
+      }),
+      badRun("a warm-up until 20%", "80% error is taken for 80% accuracy", {
+        recipe: paper("resnet110", {
+          schedule: { warmUp: { rate: 0.01, untilTrainingErrorBelow: 0.2 } },
+        }),
+        stopAfter: 600,
+      }),
+      badRun("ResNet-110 without a warm-up", "one recipe for all depths", {
+        recipe: { ...paper("resnet110"), schedule: paper("resnet56").schedule },
+        stopAfter: 300,
+      }),
+      badLog(
+        "ResNet-20 with a warm-up",
+        "it is taken for a part of every recipe",
+        (event) =>
+          event.type === "step" && event.iteration === 400
+            ? [{ ...event, learningRate: 0.01 }, {
+              ...{ type: "warm-up-end", time: event.time, iteration: 400, trainingError: 0.79 },
+            }]
+            : event,
+      ),
+    ],
+  },
+]);
+
+/** Images in the steps after `from` up to `to`; an epoch's last batch may be a smaller one. */
+function imagesIn({ recipe, data }: StartEvent, from: number, to: number): number {
+  const whole = BATCH_SIZE * (to - from);
+  if (recipe.data.epochEnd !== "keep-partial") return whole;
+  const batches = Math.ceil(data.trainingImages / BATCH_SIZE);
+  const epochs = Math.floor(to / batches) - Math.floor(from / batches);
+  return whole - epochs * (batches * BATCH_SIZE - data.trainingImages);
+}

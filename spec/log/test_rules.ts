@@ -1,0 +1,255 @@
+/** Section 4.2 on the result: the test set, looked at once, whole, after the last step. */
+import { paper, withIterations } from "../../recipes/mod.ts";
+import { finalTestOf, type LogSubject, type RunStore } from "../../log/mod.ts";
+import { DATASET, type Fault } from "./_loop_mutants.ts";
+import { badEnd, badLines, badLog, badRun, logging } from "./_bad.ts";
+import { CLASSES, once, percent } from "./_facts.ts";
+import { TEST_IMAGES } from "../../paper/mod.ts";
+import { number } from "../../text/mod.ts";
+import { defineRules, type Rule } from "../rule.ts";
+import { finding, reading } from "../subject.ts";
+
+/** The rules on the test and the result. */
+export const LOG_TEST_RULES: readonly Rule<LogSubject>[] = defineRules([
+  {
+    id: "test-set-unseen",
+    section: "4.2",
+    requirement: "The test set was looked at once, after the last step: nothing was chosen by it.",
+    tier: "log",
+    check: reading([], (run) => {
+      const { events, evaluations, start: { recipe } } = run;
+      const { iterations } = recipe.schedule;
+      const early = events.flatMap((event) =>
+        event.type === "evaluation" && event.set === "test" && event.iteration !== iterations
+          ? [number(event.iteration)]
+          : []
+      );
+      const tests = evaluations.filter(({ set }) => set === "test");
+      const problems = early.length > 0 ? [`it was evaluated after step ${early.join(", ")}`] : [];
+      if (run.end && tests.length === 0) problems.push("it was never evaluated");
+      const borrowed = evaluations.find(({ set, images }) =>
+        set === "validation" && images === TEST_IMAGES
+      );
+      if (borrowed) {
+        problems.push(
+          `${
+            number(borrowed.images)
+          } images were evaluated as validation, the size of the test set`,
+        );
+      }
+      return once(run, problems, `one evaluation, after step ${number(iterations)}`);
+    }),
+    rejects: [
+      badRun("the test set evaluated again and again", "the best epoch is to be reported", {
+        evalEvery: 100,
+        stopAfter: 300,
+        ...tested(),
+      }),
+      badEnd("the test set in place of the validation set", "it is called validation", 63_900, {
+        engine: (right) => ({ evaluate: () => right.evaluate("test") }),
+      }),
+      badLog(
+        "a look at the test set after 32,000 steps",
+        "to see whether it is worth going on",
+        (event) =>
+          event.type === "evaluation" && event.iteration === 32_000
+            ? [event, { ...event, set: "test", images: TEST_IMAGES }]
+            : event,
+      ),
+    ],
+  },
+  {
+    id: "test-set-whole",
+    section: "4.2",
+    requirement: "All 10,000 test images were scored, each once.",
+    tier: "log",
+    check: reading(["predictions"], (run, { predictions: { labels } }) => {
+      const test = finalTestOf(run);
+      if (!test) return once(run, [], "no test is logged");
+      const problems = [
+        ["images were tested", test.images],
+        ["images are in the test set", run.start.data.testImages],
+        ["predictions were kept", labels.length],
+      ].filter(([, count]) => count !== TEST_IMAGES)
+        .map(([what, count]) => `${number(Number(count))} ${what}, not ${number(TEST_IMAGES)}`);
+      const counts = new Array<number>(CLASSES).fill(0);
+      for (const label of labels) counts[label]++;
+      const each = TEST_IMAGES / CLASSES;
+      if (counts.some((count) => count !== each)) {
+        problems.push(`the classes have ${counts.join(", ")} images, not ${each} each`);
+      }
+      return once(run, problems, `${number(labels.length)} images, ${each} of each class`);
+    }),
+    rejects: [
+      badRun("9,000 test images", "a file was not read to its end", {
+        recipe: withIterations(paper("resnet20"), 10),
+        dataset: () =>
+          Promise.resolve({
+            ...DATASET,
+            test: { ...DATASET.test, count: 9_000, labels: DATASET.test.labels.slice(0, 9_000) },
+          }),
+      }),
+      badEnd("nine tenths of the test set", "the last batches are dropped", 63_900, {
+        engine: (right) => ({
+          evaluate: async (set, indices) => {
+            const all = await right.evaluate(set, indices);
+            return set === "test" ? { ...all, images: 9_000 } : all;
+          },
+        }),
+      }),
+      {
+        name: "a tenth of the test set, ten times",
+        why: "the batch's index is not moved on",
+        kind: "log",
+        spoil: (good) => {
+          const { labels, predictions } = good.predictions;
+          const at = Array.from({ length: TEST_IMAGES }, (_, i) => i % 1_000);
+          return {
+            ...good,
+            predictions: {
+              labels: at.map((i) => labels[i]),
+              predictions: at.map((i) => predictions[i]),
+            },
+          };
+        },
+      },
+      badLines("evaluation", "9,984 images", "whole batches of 128 alone", ({ set, images }) => ({
+        images: set === "test" ? 9_984 : images,
+      })),
+    ],
+  },
+  {
+    id: "error-recomputed",
+    section: "4.2",
+    requirement: "The errors are those of the predictions.",
+    tier: "log",
+    check: reading(["predictions"], (run, { predictions: { labels, predictions } }) => {
+      const test = finalTestOf(run);
+      if (!test) return once(run, [], "no test is logged");
+      const wrong = labels.filter((label, i) => label !== predictions[i]).length;
+      const problems = wrong === test.errors
+        ? []
+        : [`${number(wrong)} predictions are wrong, the log says ${number(test.errors)}`];
+      for (const { set, iteration, error, errors, images } of run.evaluations) {
+        if (Math.abs(error - errors / images) > 1e-9) {
+          problems.push(
+            `${set} after step ${number(iteration)}: ${errors} of ${images} are not ${
+              percent(error)
+            }`,
+          );
+        }
+      }
+      return finding(problems, `${number(wrong)} of ${number(labels.length)} are wrong`);
+    }),
+    rejects: [
+      badEnd("a hundred errors less", "errors are counted before the last batch", 63_900, {
+        engine: (right) => ({
+          evaluate: async (set, indices) => {
+            const evaluation = await right.evaluate(set, indices);
+            return { ...evaluation, errors: evaluation.errors - 100 };
+          },
+        }),
+      }),
+      {
+        name: "other predictions",
+        why: "the file of another run is kept",
+        kind: "log",
+        spoil: (good) => ({
+          ...good,
+          predictions: {
+            ...good.predictions,
+            predictions: good.predictions.predictions.toReversed(),
+          },
+        }),
+      },
+      badLines("evaluation", "an error of its own", "it is a mean over batches", ({ error }) => ({
+        error: error * 0.99,
+      })),
+    ],
+  },
+  {
+    id: "final-step",
+    section: "4.2",
+    requirement: "The result is the test error after the last step; the best validation step is " +
+      "named and never the result.",
+    tier: "log",
+    check: reading([], (run) => {
+      const { end, evaluations } = run;
+      if (!end) return once(run, [], "there is no result");
+      const problems: string[] = [];
+      const test = finalTestOf(run);
+      if (!test) problems.push("no test is logged");
+      if (test && test.iteration !== end.iteration) {
+        problems.push(
+          `the test was after step ${number(test.iteration)} of ${number(end.iteration)}`,
+        );
+      }
+      if (test && end.testError !== test.error) {
+        problems.push(
+          `the result is ${percent(end.testError)}, the test gave ${percent(test.error)}`,
+        );
+      }
+      const validations = evaluations.filter(({ set }) => set === "validation");
+      const lowest = Math.min(...validations.map(({ error }) => error));
+      const best = validations.find(({ error }) => error === lowest);
+      if (
+        end.bestValidation?.iteration !== best?.iteration ||
+        end.bestValidation?.error !== best?.error
+      ) {
+        problems.push(
+          `the best validation is said to be after step ${
+            end.bestValidation?.iteration ?? "none"
+          }, and was after ${best?.iteration ?? "none"}`,
+        );
+      }
+      return finding(
+        problems,
+        `${percent(end.testError)} after step ${number(end.iteration)}${
+          best
+            ? `; best validation ${percent(best.error)} after step ${
+              number(best.iteration)
+            }, not the result`
+            : ""
+        }`,
+      );
+    }),
+    rejects: [
+      badEnd("the best validation step as the result", "the best weights are tested", 63_900, {
+        ...logging((event) =>
+          event.type === "end" ? { testError: event.bestValidation?.error } : {}
+        ),
+      }),
+      badEnd("a test before the last step", "the test belongs to the best step", 63_900, {
+        ...logging((event) =>
+          event.type === "evaluation" && event.set === "test" ? { iteration: 48_000 } : {}
+        ),
+      }),
+      badLines("end", "a better result", "the digits are swapped", ({ testError }) => ({
+        testError: testError - 0.01,
+      })),
+      badLines("end", "no word of the best step", "it is taken for the result", () => ({
+        bestValidation: undefined,
+      })),
+    ],
+  },
+]);
+
+/** A fault: with each validation the test set is evaluated too, and the log says so. */
+function tested(): Fault {
+  let test: () => Promise<void>;
+  let store: RunStore;
+  return {
+    store: (right) => (store = right, {}),
+    onStart: ({ engine }) => {
+      test = async () => {
+        const { images, errors, loss } = await engine.evaluate("test");
+        const { iteration } = await engine.exportState();
+        const error = errors / images;
+        store.append({ type: "evaluation", iteration, set: "test", images, errors, error, loss });
+      };
+    },
+    onProgress: ({ validationError }) => {
+      if (validationError !== undefined) test();
+    },
+  };
+}

@@ -1,0 +1,259 @@
+/** Section 4.2 on the network as a whole: what the graph says of its input, stages, depth and end. */
+import { architecture, buildGraph, type Graph, INPUT, shapeOf } from "../../resnet/mod.ts";
+import { consumersOf, depthOf, edit, find, insertAfter, layersOf, ofKind } from "../_graphs.ts";
+import { badGraph } from "./_bad.ts";
+import { CLASSES, nOf, STAGES, text } from "./_form.ts";
+import { defineRules, type Rule } from "../rule.ts";
+import { finding, needing, type StaticSubject } from "../subject.ts";
+
+const IMAGE = [32, 32, 3];
+
+/** The rules on the network as a whole. */
+export const NETWORK_RULES: readonly Rule<StaticSubject>[] = defineRules([
+  {
+    id: "input",
+    section: "4.2",
+    requirement: "The network takes images of 32x32 pixels with three channels.",
+    tier: "static",
+    check: needing(["graph"], ({ graph }) => {
+      const found = text(graph.inputShape);
+      return finding(
+        found === text(IMAGE) ? [] : [`the input is ${found}, not ${text(IMAGE)}`],
+        `the input is ${found}`,
+      );
+    }),
+    rejects: [
+      badGraph(
+        "24x24 pixels",
+        "earlier CIFAR nets were trained and tested on small crops",
+        (graph) => buildGraph(graph.name, [24, 24, 3], graph.nodes),
+      ),
+      badGraph(
+        "one channel",
+        "the images are turned grey when they are loaded",
+        (graph) => buildGraph(graph.name, [32, 32, 1], graph.nodes),
+      ),
+    ],
+  },
+  {
+    id: "stem",
+    section: "4.2",
+    requirement: "The first layer is a 3x3 convolution with 16 filters that keeps the size.",
+    tier: "static",
+    check: needing(["graph"], ({ graph }) => {
+      const first = consumersOf(graph, INPUT);
+      const [stem] = first;
+      if (first.length !== 1 || stem.kind !== "convolution") {
+        return finding(
+          [`the input goes to ${first.map((node) => `${node.name} (${node.kind})`).join(", ")}`],
+          "",
+        );
+      }
+      const found = `${stem.name} is ${stem.kernel}x${stem.kernel}, stride ${stem.stride}, to ${
+        text(stem.shape)
+      }`;
+      const { size, filters } = STAGES[0];
+      const right = stem.kernel === 3 && text(stem.shape) === text([size, size, filters]);
+      return finding(right ? [] : [found], found);
+    }),
+    rejects: [
+      badGraph(
+        "7x7 stem",
+        "ImageNet's first layer is carried over to small images",
+        (graph) =>
+          edit(
+            graph,
+            (node) =>
+              node.kind === "convolution" && node.input === INPUT
+                ? { ...node, kernel: 7, padding: 3 }
+                : node,
+          ),
+      ),
+      badGraph(
+        "64 filters",
+        "ImageNet's ResNet-18 is taken for the paper's CIFAR net",
+        () => architecture("resnet18-cifar"),
+      ),
+    ],
+  },
+  {
+    id: "stages",
+    section: "4.2",
+    requirement:
+      "Then 6n 3x3 convolutions: 2n each on maps of 32x32, 16x16 and 8x8, with 16, 32 and 64 filters.",
+    tier: "static",
+    check: needing(["graph"], ({ graph }) => {
+      const layers = layersOf(graph).slice(1);
+      const perStage = layers.length / STAGES.length;
+      const problems = layers.flatMap(({ name, kernel, shape }, i) => {
+        const { size, filters } = STAGES[Math.min(2, Math.floor(i / perStage))];
+        const right = kernel === 3 && text(shape) === text([size, size, filters]);
+        return right ? [] : [
+          `${name}, layer ${i + 1} of ${layers.length}, is ${kernel}x${kernel} to ${
+            text(shape)
+          }, not 3x3 to ${text([size, size, filters])}`,
+        ];
+      });
+      if (layers.length === 0 || layers.length % 6 !== 0) {
+        problems.unshift(`${layers.length} layers behind the stem are not 6n`);
+      }
+      return finding(problems, `3 stages of ${perStage} 3x3 layers`);
+    }),
+    rejects: [
+      badGraph(
+        "four stages of 64 to 512 filters",
+        "ImageNet's widths make a net of 11 million parameters",
+        () => architecture("resnet18-cifar"),
+      ),
+      badGraph(
+        "a shorter last stage",
+        "the blocks are counted over all stages and not for each",
+        (graph) => dropBlock(graph, lastBlock(graph)),
+      ),
+      badGraph(
+        "1x1 layers",
+        "a bottleneck net is published as a basic one",
+        (graph) =>
+          edit(
+            graph,
+            (node) =>
+              node.kind === "convolution" && node.name.endsWith("conv2")
+                ? { ...node, kernel: 1, padding: 0 }
+                : node,
+          ),
+      ),
+    ],
+  },
+  {
+    id: "depth",
+    section: "4.2",
+    requirement: "There are 6n+2 weighted layers, as many as the net's name says.",
+    tier: "static",
+    check: needing(["graph"], ({ graph }) => {
+      const depth = depthOf(graph);
+      const named = /\d+/.exec(graph.name)?.[0];
+      const problems = Number.isInteger(nOf(graph)) && nOf(graph) >= 1
+        ? []
+        : [`${depth} weighted layers are not 6n+2`];
+      if (named !== undefined && Number(named) !== depth) {
+        problems.push(`"${graph.name}" has ${depth} weighted layers`);
+      }
+      return finding(problems, `${depth} weighted layers: n = ${nOf(graph)}`);
+    }),
+    rejects: [
+      badGraph(
+        "two layers less",
+        "a block is lost at the end of a stage",
+        (graph) => dropBlock(graph, lastBlock(graph)),
+      ),
+      badGraph(
+        "another name",
+        "the depth of the name is computed by another formula than the depth of the net",
+        (graph) => ({ ...graph, name: "resnet32" }),
+      ),
+    ],
+  },
+  {
+    id: "subsampling",
+    section: "4.2",
+    requirement:
+      "Convolutions with stride 2 make the maps smaller, twice; nothing is pooled before the end.",
+    tier: "static",
+    check: needing(["graph"], ({ graph }) => {
+      const strided = layersOf(graph).filter((node) => node.stride !== 1);
+      const problems = ofKind(graph, "max-pool").map(({ name }) => `${name} pools`);
+      problems.push(
+        ...strided.filter((node) => node.stride !== 2 || node.input === INPUT)
+          .map((node) => `${node.name} has stride ${node.stride}`),
+      );
+      if (strided.length !== 2) {
+        problems.push(`${strided.length} of the convolutions are strided, not 2`);
+      }
+      return finding(
+        problems,
+        strided.map(({ name, shape }) => `${name}: stride 2 to ${text(shape)}`).join(", "),
+      );
+    }),
+    rejects: [
+      badGraph(
+        "max pooling behind the stem",
+        "ImageNet's stem is carried over",
+        (graph) =>
+          insertAfter(graph, "relu1", {
+            kind: "max-pool",
+            name: "maxpool",
+            input: "relu1",
+            kernel: 3,
+            stride: 2,
+            padding: 1,
+          }),
+      ),
+      badGraph(
+        "a strided stem",
+        "the maps are 16, 8 and 4 pixels wide",
+        (graph) =>
+          edit(
+            graph,
+            (node) =>
+              node.kind === "convolution" && node.input === INPUT ? { ...node, stride: 2 } : node,
+          ),
+      ),
+    ],
+  },
+  {
+    id: "head",
+    section: "4.2",
+    requirement:
+      "The net ends with global average pooling and a 10-way fully connected layer; its outputs go to the softmax as they are.",
+    tier: "static",
+    check: needing(["graph"], ({ graph }) => {
+      const last = find(graph, graph.output);
+      if (last?.kind !== "dense") {
+        return finding([`the last node, ${graph.output}, is of the kind ${last?.kind}`], "");
+      }
+      const before = find(graph, last.input);
+      const problems = last.units === CLASSES ? [] : [`${last.name} has ${last.units} outputs`];
+      if (before?.kind !== "global-average-pool") {
+        problems.push(`${last.name} takes ${last.input} (${before?.kind})`);
+      } else if (text(shapeOf(graph, before.input)) !== text([8, 8, 64])) {
+        problems.push(`${before.name} pools ${text(shapeOf(graph, before.input))}, not [8, 8, 64]`);
+      }
+      return finding(problems, `${last.input} to ${last.name} with ${last.units} outputs`);
+    }),
+    rejects: [
+      badGraph(
+        "ReLU behind the last layer",
+        "every layer gets an activation, and learning stops",
+        (graph) =>
+          insertAfter(graph, graph.output, { kind: "relu", name: "relu3", input: graph.output }),
+      ),
+      badGraph(
+        "100 outputs",
+        "the head of another data set is kept",
+        ({ name }) => architecture(name, { classes: 100 }),
+      ),
+      badGraph(
+        "a hidden layer",
+        "a classifier of several layers is put behind the pooling",
+        (graph) =>
+          insertAfter(graph, "pool", { kind: "dense", name: "hidden", input: "pool", units: 64 }),
+      ),
+    ],
+  },
+]);
+
+/** The name of the last block, for example `layer3.2`. */
+function lastBlock(graph: Graph): string {
+  return graph.nodes.findLast(({ name }) => name.endsWith(".conv1"))?.name.slice(0, -6) ?? "";
+}
+
+/** The graph without one block that keeps the shape. */
+function dropBlock(graph: Graph, block: string): Graph {
+  const last = `${block}.relu2`;
+  const source = find(graph, `${block}.conv1`);
+  const input = source?.kind === "convolution" ? source.input : "";
+  return edit(graph, (node) => {
+    if (node.name.startsWith(`${block}.`)) return [];
+    return node.kind !== "add" && node.input === last ? { ...node, input } : node;
+  });
+}

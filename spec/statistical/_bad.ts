@@ -1,0 +1,116 @@
+/** Known-bad reproductions: another plan, other runs, or another claim. */
+import chiSquareCdf from "@stdlib/stats-base-dists-chisquare-cdf";
+import {
+  planHash,
+  type Reference,
+  type ReproductionPlan,
+  sampleOf,
+  type Verdict,
+  verdict,
+} from "../../verdicts/mod.ts";
+import { type LogSubject, type RunEvent } from "../../log/mod.ts";
+import { number } from "../../text/mod.ts";
+import { claimed, type ReproductionSubject } from "./subject.ts";
+import { type KnownBad } from "../rule.ts";
+
+/** A claim whose verdicts are changed one by one. */
+export function badClaim(
+  name: string,
+  why: string,
+  change: (verdict: Verdict) => Partial<Verdict>,
+): KnownBad<ReproductionSubject> {
+  return {
+    ...{ name, why, kind: "claim" },
+    spoil: (good) => ({
+      ...good,
+      claim: {
+        ...good.claim,
+        verdicts: good.claim.verdicts.map((verdict) => ({ ...verdict, ...change(verdict) })),
+      },
+    }),
+  };
+}
+
+/** Other things in the plan; `hidden` where its hash was made anew everywhere. */
+export function badPlan(
+  name: string,
+  why: string,
+  change: (plan: ReproductionPlan) => Partial<ReproductionPlan>,
+  hidden = false,
+): KnownBad<ReproductionSubject> {
+  return {
+    ...{ name, why, kind: "claim" },
+    spoil: (good) => {
+      const plan = { ...good.plan, ...change(good.plan) };
+      if (!hidden) return { ...good, plan };
+      const planSha256 = planHash(plan);
+      return { ...good, plan, planSha256, claim: { ...good.claim, planSha256 } };
+    },
+  };
+}
+
+/** Other runs, of which the claim is made anew: what is wrong is in the runs alone. */
+export function badRuns(
+  name: string,
+  why: string,
+  spoil: (runs: readonly LogSubject[]) => readonly LogSubject[],
+): KnownBad<ReproductionSubject> {
+  return {
+    ...{ name, why, kind: "log" },
+    spoil: (good) => {
+      const runs = spoil(good.runs);
+      const verdicts = claimed(good.claim, runs).map(({ claim, ofNet }): Verdict => {
+        const errors = ofNet.flatMap(({ testError }) => testError ?? []);
+        return {
+          ...claim,
+          ...{ runs: ofNet, finished: errors.length, summary: sampleOf(errors) },
+        };
+      });
+      return { ...good, runs, claim: { ...good.claim, verdicts } };
+    },
+  };
+}
+
+/** References that are changed one by one in a plan that is otherwise in order. */
+export function badReferences(
+  name: string,
+  why: string,
+  change: (reference: Reference) => Partial<Reference>,
+): KnownBad<ReproductionSubject> {
+  return badPlan(
+    name,
+    why,
+    ({ references }) => ({
+      references: references.map((reference) => ({ ...reference, ...change(reference) })),
+    }),
+    true,
+  );
+}
+
+/** Runs with their lines of one type changed; `change` is given the run's position. */
+export const edited = <Type extends RunEvent["type"]>(
+  type: Type,
+  change: (event: Extract<RunEvent, { type: Type }>, index: number) => object,
+) =>
+(runs: readonly LogSubject[]): readonly LogSubject[] =>
+  runs.map(({ events = [], ...rest }, index) => ({
+    ...rest,
+    events: events.map((event) =>
+      event.type === type
+        ? { ...event, ...change(event as Extract<RunEvent, { type: Type }>, index) }
+        : event
+    ),
+  }));
+
+/** The first run broken off: its end is a failure. */
+export const brokenOff = ([first, ...others]: readonly LogSubject[]): readonly LogSubject[] => [
+  {
+    ...first,
+    events: first.events?.map(({ time, ...event }): RunEvent =>
+      event.type === "end"
+        ? { type: "failure", time, iteration: 20_000, reason: "the loss is NaN" }
+        : { time, ...event } as RunEvent
+    ),
+  },
+  ...others,
+];

@@ -1,0 +1,184 @@
+/** What is claimed of the runs: all of them, their mean, and the verdict that follows. */
+import chiSquareCdf from "@stdlib/stats-base-dists-chisquare-cdf";
+import { type JudgedRun, plannedNet, sampleOf, verdict, VerdictError } from "../../verdicts/mod.ts";
+import { close } from "../_numbers.ts";
+import { percent } from "../../text/mod.ts";
+import { badClaim, badRuns, brokenOff, edited } from "./_bad.ts";
+import {
+  claimed,
+  logged,
+  needing,
+  netOf,
+  points,
+  type ReproductionSubject,
+  same,
+} from "./subject.ts";
+import { defineRules, type Rule } from "../rule.ts";
+import { finding, unknown } from "../subject.ts";
+
+/** The rules on the claim. */
+export const CLAIM_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
+  {
+    id: "failures-counted",
+    section: "all",
+    requirement: "The claim counts every run that was begun, those that did not finish as failed.",
+    tier: "statistical",
+    check: needing(["runs", "claim"], ({ runs, claim }) => {
+      const problems: string[] = [];
+      const evidence: string[] = [];
+      const pairs = claimed(claim, runs);
+      const nets = new Set(logged(runs).map(netOf));
+      for (const { planned } of claim.verdicts) nets.delete(planned.architecture);
+      for (const net of nets) problems.push(`the claim leaves out ${net}`);
+      for (const { claim: { planned, runs, finished }, ofNet } of pairs) {
+        const seeds = (list: readonly JudgedRun[], outcome: boolean) =>
+          list.filter((run) => (run.outcome === "finished") === outcome)
+            .map(({ seed }) => seed).toSorted((a, b) => a - b);
+        const [ended, broken] = [seeds(ofNet, true), seeds(ofNet, false)];
+        const figure = `${planned.architecture}: ${ended.length} of ${ofNet.length} finished`;
+        evidence.push(figure);
+        if (
+          finished !== ended.length || !same(seeds(runs, true), ended) ||
+          !same(seeds(runs, false), broken)
+        ) {
+          problems.push(`${figure}; the claim has ${finished} of ${runs.length}`);
+        }
+      }
+      return finding(problems, evidence.join("; "));
+    }),
+    rejects: [
+      {
+        name: "a failed run left out of the claim",
+        why: "it would spoil the mean",
+        kind: "claim",
+        spoil: (good) => ({
+          ...good,
+          runs: brokenOff(good.runs),
+          claim: {
+            ...good.claim,
+            verdicts: good.claim.verdicts.map((verdict, i) =>
+              i > 0 ? verdict : { ...verdict, runs: verdict.runs.slice(1), finished: 4 }
+            ),
+          },
+        }),
+      },
+      {
+        name: "a failed run counted as finished",
+        why: "the error of its last validation stands for it",
+        kind: "log",
+        spoil: (good) => ({ ...good, runs: brokenOff(good.runs) }),
+      },
+      {
+        name: "a network left out of the claim",
+        why: "its runs went wrong",
+        kind: "claim",
+        spoil: (good) => ({
+          ...good,
+          claim: { ...good.claim, verdicts: good.claim.verdicts.slice(1) },
+        }),
+      },
+    ],
+  },
+  {
+    id: "mean-of-all",
+    section: "all",
+    requirement:
+      "The claimed mean and spread are those of the final-step test errors of all runs " +
+      "that finished.",
+    tier: "statistical",
+    check: needing(["runs", "claim"], ({ runs, claim }) => {
+      const problems: string[] = [];
+      const evidence: string[] = [];
+      for (const { claim: { planned: { architecture }, summary }, ofNet } of claimed(claim, runs)) {
+        const errors = ofNet.flatMap(({ testError }) => testError ?? []);
+        if (errors.length === 0) {
+          if (summary) problems.push(`${architecture}: a mean of no finished run`);
+          continue;
+        }
+        const found = sampleOf(errors);
+        const describe = ({ count, mean, standardDeviation }: typeof found) =>
+          `${percent(mean)} of ${count}, spread ${
+            standardDeviation === undefined ? "unknown" : points(standardDeviation)
+          }`;
+        evidence.push(
+          `${architecture}: ${describe(found)} (${
+            errors.map((share) => percent(share)).join(", ")
+          })`,
+        );
+        if (
+          !summary || summary.count !== found.count || !close(summary.mean, found.mean) ||
+          !close(summary.standardDeviation ?? 0, found.standardDeviation ?? 0)
+        ) {
+          const said = summary ? describe(summary) : "nothing";
+          problems.push(`${evidence.at(-1)}; claimed is ${said}`);
+        }
+      }
+      return finding(problems, evidence.join("; "));
+    }),
+    rejects: [
+      badClaim("the best of the runs as the mean", "as Table 6's 6.43%", ({ runs, summary }) => ({
+        summary: { ...summary!, mean: Math.min(...runs.map(({ testError }) => testError!)) },
+      })),
+      badClaim("the best three of five", "the others are taken for outliers", ({ runs }) => ({
+        summary: sampleOf(
+          runs.map(({ testError }) => testError!).toSorted((a, b) => a - b).slice(0, 3),
+        ),
+      })),
+      badClaim("the error of the mean as the spread", "it is smaller", ({ summary }) => ({
+        summary: {
+          ...summary!,
+          standardDeviation: summary!.standardDeviation! / Math.sqrt(summary!.count),
+        },
+      })),
+      badClaim("the best step of each run", "the test set chooses the epoch", ({ summary }) => ({
+        summary: { ...summary!, mean: summary!.mean - 0.0012 },
+      })),
+    ],
+  },
+  {
+    id: "verdict-recomputed",
+    section: "Table 6",
+    requirement: "The claimed verdicts are those that the plan and the runs give: equivalence by " +
+      "two one-sided t tests, to both sides, and never with a run that did not finish.",
+    tier: "statistical",
+    check: needing(["plan", "runs", "claim"], ({ plan, runs, claim }) => {
+      const problems: string[] = [];
+      const evidence: string[] = [];
+      for (const { claim: { planned: { architecture }, kind }, ofNet } of claimed(claim, runs)) {
+        if (!plan.architectures.includes(architecture)) {
+          problems.push(`${architecture} is not in the plan`);
+          continue;
+        }
+        try {
+          const right = verdict(ofNet, plannedNet(plan, architecture));
+          evidence.push(`${architecture}: ${right.kind}`);
+          if (kind !== right.kind) {
+            problems.push(`${architecture} is claimed to be "${kind}". ${right.sentence}`);
+          }
+        } catch (error) {
+          if (!(error instanceof VerdictError)) throw error;
+          problems.push(error.message);
+        }
+      }
+      return finding(problems, evidence.join("; "));
+    }),
+    rejects: [
+      badRuns(
+        "equivalent, since it is better",
+        "a test of one side",
+        edited("end", ({ testError }) => ({ testError: testError - 0.02 })),
+      ),
+      badRuns("equivalent with a diverged run", "the others are near enough", brokenOff),
+      badRuns(
+        "equivalent, since no difference was shown",
+        "the runs spread too far to tell",
+        edited("end", ({ testError }, index) => ({
+          testError: testError + (index % 2 === 0 ? 0.01 : -0.01),
+        })),
+      ),
+      badClaim("another word than the tests'", "it is written by hand", () => ({
+        kind: "inconclusive",
+      })),
+    ],
+  },
+]);

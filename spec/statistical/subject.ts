@@ -1,0 +1,68 @@
+/** What the statistical rules look at: a plan, its runs and what is claimed of them. */
+import chiSquareCdf from "@stdlib/stats-base-dists-chisquare-cdf";
+import {
+  canonicalJson,
+  type JudgedRun,
+  type ReproductionClaim,
+  type ReproductionPlan,
+  type Verdict,
+} from "../../verdicts/mod.ts";
+import { finalTestOf, type LoggedRun, loggedRun, type LogSubject } from "../../log/mod.ts";
+import { number } from "../../text/mod.ts";
+import { type Finding } from "../rule.ts";
+import { unknown } from "../subject.ts";
+
+/** A reproduction. What it lacks makes the rules that need it "not observable". */
+export interface ReproductionSubject {
+  /** The plan, as it stands now. */
+  readonly plan?: ReproductionPlan;
+  /** The plan's hash, as it was recorded before the first step. */
+  readonly planSha256?: string;
+  /** Every run that was begun, each from its log; failed ones too. */
+  readonly runs?: readonly LogSubject[];
+  /** What is said of the runs. */
+  readonly claim?: ReproductionClaim;
+}
+
+/** A share in points. */
+export const points = (share: number): string => `${(100 * share).toFixed(3)} points`;
+/** Whether two values are the same JSON. */
+export const same = (a: unknown, b: unknown): boolean => canonicalJson(a) === canonicalJson(b);
+
+/** The logs, sorted by what their lines say; a run without a log is none. */
+export const logged = (runs: readonly LogSubject[]): LoggedRun[] =>
+  runs.flatMap(({ events }) => events ? [loggedRun(events)] : []);
+
+/** The name of the net that was trained. */
+export const netOf = ({ start }: LoggedRun): string => start.recipe.architecture.name;
+/** A run for people. */
+export const nameOf = (run: LoggedRun): string => `${netOf(run)}, seed ${run.start.seed}`;
+
+/** What a log tells of its run, for a verdict. */
+export function judged(run: LoggedRun): JudgedRun {
+  const { start: { seed }, end } = run;
+  if (!end) return { seed, outcome: "failed" };
+  const testImages = finalTestOf(run)?.images;
+  return { seed, outcome: "finished", testError: end.testError, testImages };
+}
+
+/** Each claimed verdict with the runs of its network. */
+export function claimed(
+  { verdicts }: ReproductionClaim,
+  runs: readonly LogSubject[],
+): { readonly claim: Verdict; readonly ofNet: readonly JudgedRun[] }[] {
+  const all = logged(runs);
+  return verdicts.map((claim) => ({
+    claim,
+    ofNet: all.filter((run) => netOf(run) === claim.planned.architecture).map(judged),
+  }));
+}
+
+/** A check that runs where all the parts that it needs are there. */
+export function needing<Part extends keyof ReproductionSubject>(
+  parts: readonly Part[],
+  check: (subject: Required<Pick<ReproductionSubject, Part>>) => Finding,
+): (subject: ReproductionSubject) => Finding {
+  return (subject) =>
+    unknown(subject, parts) ?? check(subject as Required<Pick<ReproductionSubject, Part>>);
+}

@@ -19,6 +19,8 @@ export {
   numericSubjectOf,
 } from "./numeric/subject.ts";
 export * from "./rule.ts";
+export { table6Reference } from "./statistical/reference.ts";
 export * from "./statistical/rules.ts";
+export type { ReproductionSubject } from "./statistical/subject.ts";
 export { type StaticSubject, subjectOf } from "./subject.ts";
 export * from "./statistical/table_6.ts";

@@ -1,13 +1,8 @@
 /** Known-bad logs: lines that are changed, or a run of the real loop with a fault. */
-import { paper, type Recipe } from "../../recipes/mod.ts";
-import {
-  type LogSubject,
-  type RunEvent,
-  type StartEvent,
-  type UntimedEvent,
-} from "../../log/mod.ts";
+import type { Recipe } from "../../recipes/mod.ts";
+import type { LogSubject, RunEvent, StartEvent, UntimedEvent } from "../../log/mod.ts";
 import { type Fault, faultyEnd, faultyRun } from "./_loop_mutants.ts";
-import { type KnownBad } from "../rule.ts";
+import type { KnownBad } from "../rule.ts";
 
 /** A log whose lines are changed one by one, dropped or multiplied. */
 export function badLog(

@@ -1,9 +1,7 @@
 /** What the log rules share. */
-import { architecture } from "../../resnet/mod.ts";
-import { paper } from "../../recipes/mod.ts";
-import { type LoggedRun, type StartEvent } from "../../log/mod.ts";
+import type { LoggedRun, StartEvent } from "../../log/mod.ts";
 import { number } from "../../text/mod.ts";
-import { type Finding } from "../rule.ts";
+import type { Finding } from "../rule.ts";
 import { finding } from "../subject.ts";
 
 /** Classes of CIFAR-10. */

@@ -7,7 +7,7 @@ import {
   splitManifest,
 } from "../../data/mod.ts";
 import { paper } from "../../recipes/mod.ts";
-import { type LogSubject, type StartEvent } from "../../log/mod.ts";
+import type { LogSubject, StartEvent } from "../../log/mod.ts";
 import { DATASET } from "./_loop_mutants.ts";
 import { badData, badEnd, badLines, badRun, logging } from "./_bad.ts";
 import { TRAINING_IMAGES } from "../../paper/mod.ts";

@@ -1,6 +1,6 @@
 /** Section 4.2 on the steps that were taken: their rates, number and images. */
 import { paper, vary, WARM_UP_WINDOW, withIterations } from "../../recipes/mod.ts";
-import { type LogSubject, type StartEvent } from "../../log/mod.ts";
+import type { LogSubject, StartEvent } from "../../log/mod.ts";
 import { badEnd, badLines, badLog, badRun } from "./_bad.ts";
 import { netOf, once, percent } from "./_facts.ts";
 import { BATCH_SIZE, ITERATIONS, paperRate } from "../../paper/mod.ts";

@@ -1,7 +1,7 @@
 /** What the rules on the network share: layers' values and their statistics. */
 import { normalisedBatch } from "../../data/mod.ts";
 import { truncate } from "../../resnet/mod.ts";
-import { type Good } from "./_engine_mutants.ts";
+import type { Good } from "./_engine_mutants.ts";
 import { centred, first } from "../_numbers.ts";
 
 /** Two ways through the network in single precision differ by about 1e-6. */

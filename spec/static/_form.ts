@@ -1,5 +1,5 @@
 /** The paper's form of a CIFAR net, and which form a graph has. */
-import { type AddSpec, type Graph } from "../../resnet/mod.ts";
+import type { AddSpec, Graph } from "../../resnet/mod.ts";
 import { depthOf, walkBack } from "../_graphs.ts";
 
 /** The three stages, in order. */

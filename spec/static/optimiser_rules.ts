@@ -1,7 +1,6 @@
 /** Section 4.2 on the start and the steps: initialisation, batch size, momentum and decay. */
 import { type Graph, parametersOf, sizeOf, type Weights } from "../../resnet/mod.ts";
 import { BATCH_SIZE } from "../../paper/mod.ts";
-import { number } from "../../text/mod.ts";
 import { badBatches, badRecipe, badWeights, field } from "./_bad.ts";
 import { defineRules, type Rule } from "../rule.ts";
 import { finding, needing, type StaticSubject } from "../subject.ts";

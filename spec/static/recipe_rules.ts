@@ -1,6 +1,6 @@
 /** What a recipe says of itself: where it leaves the paper. */
 import { departuresOf, type Recipe } from "../../recipes/mod.ts";
-import { badRecipe, field } from "./_bad.ts";
+import { badRecipe } from "./_bad.ts";
 import { defineRules, type Finding, type Rule } from "../rule.ts";
 import { finding, needing, type StaticSubject } from "../subject.ts";
 

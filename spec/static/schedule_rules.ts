@@ -1,6 +1,6 @@
 /** Section 4.2 on the learning rate, the length of the training and the warm-up. */
 import { architecture } from "../../resnet/mod.ts";
-import { type Recipe } from "../../recipes/mod.ts";
+import type { Recipe } from "../../recipes/mod.ts";
 import { depthOf } from "../_graphs.ts";
 import { ITERATIONS, paperRate } from "../../paper/mod.ts";
 import { close } from "../_numbers.ts";

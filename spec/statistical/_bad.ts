@@ -1,17 +1,14 @@
 /** Known-bad reproductions: another plan, other runs, or another claim. */
-import chiSquareCdf from "@stdlib/stats-base-dists-chisquare-cdf";
 import {
   planHash,
   type Reference,
   type ReproductionPlan,
   sampleOf,
   type Verdict,
-  verdict,
 } from "../../verdicts/mod.ts";
-import { type LogSubject, type RunEvent } from "../../log/mod.ts";
-import { number } from "../../text/mod.ts";
+import type { LogSubject, RunEvent } from "../../log/mod.ts";
 import { claimed, type ReproductionSubject } from "./subject.ts";
-import { type KnownBad } from "../rule.ts";
+import type { KnownBad } from "../rule.ts";
 
 /** A claim whose verdicts are changed one by one. */
 export function badClaim(

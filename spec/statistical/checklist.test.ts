@@ -12,7 +12,9 @@ import {
 import { paper } from "../../recipes/mod.ts";
 import type { LogSubject, RunEvent } from "../../log/mod.ts";
 import { judge } from "../rule.ts";
-import { type ReproductionSubject, STATISTICAL_RULES, table6Reference } from "./rules.ts";
+import { table6Reference } from "./reference.ts";
+import { STATISTICAL_RULES } from "./rules.ts";
+import type { ReproductionSubject } from "./subject.ts";
 
 const SEEDS = [1, 2, 3, 4, 5];
 const HASHES = { "test_batch.bin": "0".repeat(64) };

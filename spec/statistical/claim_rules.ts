@@ -1,5 +1,4 @@
 /** What is claimed of the runs: all of them, their mean, and the verdict that follows. */
-import chiSquareCdf from "@stdlib/stats-base-dists-chisquare-cdf";
 import { type JudgedRun, plannedNet, sampleOf, verdict, VerdictError } from "../../verdicts/mod.ts";
 import { close } from "../_numbers.ts";
 import { percent } from "../../text/mod.ts";
@@ -14,7 +13,7 @@ import {
   same,
 } from "./subject.ts";
 import { defineRules, type Rule } from "../rule.ts";
-import { finding, unknown } from "../subject.ts";
+import { finding } from "../subject.ts";
 
 /** The rules on the claim. */
 export const CLAIM_RULES: readonly Rule<ReproductionSubject>[] = defineRules([

@@ -1,5 +1,4 @@
 /** What was fixed beforehand: the plan, and what it compares with. */
-import chiSquareCdf from "@stdlib/stats-base-dists-chisquare-cdf";
 import { planHash, type PlannedNet, plannedNet, type Reference } from "../../verdicts/mod.ts";
 import { TABLE_6 } from "../../paper/mod.ts";
 import { number, percent } from "../../text/mod.ts";

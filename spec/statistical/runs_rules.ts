@@ -1,20 +1,10 @@
 /** The runs of a reproduction: as planned, each its own, neither too good nor too regular. */
 import chiSquareCdf from "@stdlib/stats-base-dists-chisquare-cdf";
-import { type Reference, sampleOf, tInterval } from "../../verdicts/mod.ts";
-import { type LoggedRun } from "../../log/mod.ts";
-import { ITERATIONS, PAPER_SPREAD, TABLE_6, TEST_IMAGES } from "../../paper/mod.ts";
+import { sampleOf, tInterval } from "../../verdicts/mod.ts";
+import type { LoggedRun } from "../../log/mod.ts";
 import { number, percent } from "../../text/mod.ts";
 import { badRuns, edited } from "./_bad.ts";
-import {
-  logged,
-  nameOf,
-  needing,
-  netOf,
-  points,
-  type ReproductionSubject,
-  same,
-} from "./subject.ts";
-import { PAPER_SOURCE, table6Reference } from "./reference.ts";
+import { logged, nameOf, needing, netOf, points, type ReproductionSubject } from "./subject.ts";
 import { defineRules, type Rule } from "../rule.ts";
 import { finding } from "../subject.ts";
 
@@ -22,36 +12,6 @@ import { finding } from "../subject.ts";
 const FEWEST_RUNS = 3;
 /** A spread that is as small as this by chance once in a thousand times is no chance. */
 const TOO_REGULAR = 0.001;
-
-/**
- * What Table 6 says of a network, and under which conditions it was measured.
- *
- * @param net For example `resnet20`.
- * @returns The reference for a plan; ResNet-110's is the mean of its five runs,
- *   6.61 +- 0.16%, and not the best of them. Undefined for nets that are not there.
- *
- * @example
- * ```ts
- *  * import { table6Reference } from "./statistical_rules.ts";
- *
- * const { error, runs } = table6Reference("resnet110")!;
- * assertEquals([error, runs], [0.0661, 5]);
- * assertEquals(table6Reference("plain20"), undefined);
- * ```
- */
-export function table6Reference(net: string): Reference | undefined {
-  if (!Object.hasOwn(TABLE_6, net)) return undefined;
-  return {
-    source: PAPER_SOURCE,
-    architecture: net,
-    dataset: "cifar10",
-    iterations: ITERATIONS,
-    testImages: TEST_IMAGES,
-    error: TABLE_6[net].error,
-    runs: TABLE_6[net].runs,
-    spread: PAPER_SPREAD,
-  };
-}
 
 /** The rules on the set of runs. */
 export const RUNS_RULES: readonly Rule<ReproductionSubject>[] = defineRules([

@@ -1,5 +1,4 @@
 /** What the statistical rules look at: a plan, its runs and what is claimed of them. */
-import chiSquareCdf from "@stdlib/stats-base-dists-chisquare-cdf";
 import {
   canonicalJson,
   type JudgedRun,
@@ -8,8 +7,7 @@ import {
   type Verdict,
 } from "../../verdicts/mod.ts";
 import { finalTestOf, type LoggedRun, loggedRun, type LogSubject } from "../../log/mod.ts";
-import { number } from "../../text/mod.ts";
-import { type Finding } from "../rule.ts";
+import type { Finding } from "../rule.ts";
 import { unknown } from "../subject.ts";
 
 /** A reproduction. What it lacks makes the rules that need it "not observable". */

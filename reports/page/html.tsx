@@ -74,7 +74,7 @@ function anchorOf(text: string): string {
 }
 
 /** Blocks in order; figures that follow each other share a row where there is room. */
-function Parts({ blocks }: { blocks: readonly Block[] }): VNode {
+export function Parts({ blocks }: { blocks: readonly Block[] }): VNode {
   const parts: VNode[] = [];
   for (let i = 0; i < blocks.length;) {
     const others = blocks.slice(i).findIndex(({ kind }) => kind !== "figure");

@@ -1,0 +1,67 @@
+// What the page of `deno task watch` does in the browser: filter, choose, and show what changed.
+// @ts-nocheck: plain JavaScript, so that no build step is needed.
+const list = document.getElementById("runs");
+const compared = document.getElementById("compared");
+const filter = document.getElementById("filter");
+const state = document.getElementById("state");
+const live = document.getElementById("live");
+const chosen = new Set(new URLSearchParams(location.search).getAll("run"));
+
+async function fragment(path) {
+  const answer = await fetch(path);
+  if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
+  return await answer.text();
+}
+
+function query() {
+  const words = new URLSearchParams();
+  if (filter.value) words.set("filter", filter.value);
+  if (state.value) words.set("state", state.value);
+  for (const run of chosen) words.append("run", run);
+  return words;
+}
+
+let asked = 0;
+async function refresh() {
+  const mine = ++asked;
+  const words = query();
+  history.replaceState(null, "", words.size > 0 ? `?${words}` : location.pathname);
+  try {
+    const [rows, figures] = await Promise.all([
+      fragment(`/runs?${words}`),
+      fragment(`/compare?${words}`),
+    ]);
+    // An answer that a later question has overtaken is not shown.
+    if (mine !== asked) return;
+    const focused = document.activeElement?.getAttribute?.("value");
+    list.innerHTML = rows;
+    compared.innerHTML = figures;
+    if (focused) list.querySelector(`input[value="${CSS.escape(focused)}"]`)?.focus();
+    live.textContent = "";
+  } catch (error) {
+    live.textContent = `not connected: ${error.message}`;
+  }
+}
+
+list.addEventListener("change", ({ target }) => {
+  if (target.checked) chosen.add(target.value);
+  else chosen.delete(target.value);
+  refresh();
+});
+let waiting;
+filter.addEventListener("input", () => {
+  clearTimeout(waiting);
+  waiting = setTimeout(refresh, 150);
+});
+state.addEventListener("change", refresh);
+
+const start = new URLSearchParams(location.search);
+filter.value = start.get("filter") ?? "";
+state.value = start.get("state") ?? "";
+
+const changes = new EventSource("/changes");
+changes.addEventListener("message", refresh);
+changes.addEventListener("error", () => {
+  live.textContent = "not connected; the page goes on by itself when the server is back";
+});
+changes.addEventListener("open", refresh);

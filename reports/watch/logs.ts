@@ -1,0 +1,331 @@
+/**
+ * Logs of runs and recordings as they grow: found under a folder, read from
+ * where the last look ended, and never written to.
+ */
+import type { Point } from "../page/plot.tsx";
+
+/** How far a run is, as far as its log tells. */
+export type State = "running" | "finished" | "stopped" | "failed" | "broken off";
+
+/** A run or a recording, as one look at its folder tells it. */
+export interface Watched {
+  /** Path from the watched folder, with `/`; "." where it is the run itself. */
+  readonly id: string;
+  /** What left the log. */
+  readonly kind: "run" | "recording";
+  /** How far it is. */
+  readonly state: State;
+  /** By the recipe's name; of a recording the class of its network, once it is known. */
+  readonly network: string;
+  /** The data set's name; empty where the log does not say. */
+  readonly dataset: string;
+  /** The recipe's name; empty of a recording. */
+  readonly recipe: string;
+  /** Steps taken. */
+  readonly iteration: number;
+  /** Steps that the schedule has; 0 where the log does not say. */
+  readonly iterations: number;
+  /** The last errors, shares from 0 to 1, as far as they are known. */
+  readonly training?: number;
+  readonly validation?: number;
+  readonly test?: number;
+  /** Seconds until the last step at the pace of the last ones; while it runs. */
+  readonly secondsLeft?: number;
+  /** When the log last grew: milliseconds since 1970. */
+  readonly changed: number;
+  /** Bytes of the log. */
+  readonly size: number;
+  /** Files of the folder that a page may link to. */
+  readonly files: readonly string[];
+}
+
+/** Curves of one log. Errors in percent. */
+export interface Curves {
+  readonly training: readonly Point[];
+  readonly validation: readonly Point[];
+  readonly test: readonly Point[];
+  readonly loss: readonly Point[];
+}
+
+/** Fields of a recipe with their values, as text. */
+export type Fields = ReadonlyMap<string, string>;
+
+const LOGS = { "events.jsonl": "run", "recording.jsonl": "recording" } as const;
+/** Files that may be linked to; all else in a folder stays in it. */
+export const LINKED = [
+  "report.html",
+  "result.json",
+  "steps.csv",
+  "events.jsonl",
+  "recording.jsonl",
+] as const;
+/** A folder deeper than this is no run that somebody keeps. */
+const DEEPEST = 5;
+/** More folders than this are not a folder of runs. */
+const MOST_FOLDERS = 20_000;
+/** A first line is longer only if it is no log of ours. */
+const HEAD_BYTES = 256 << 10;
+/** Enough for the last steps and what follows them. */
+const TAIL_BYTES = 16 << 10;
+/** A longer log is drawn by its last part alone. */
+const LARGEST_LOG = 64 << 20;
+/** A log that did not grow for so long, and has no end, broke off: milliseconds. */
+const SILENCE = 90_000;
+
+type Event = Readonly<Record<string, unknown>>;
+
+/** What is kept of a log between two looks. */
+interface Known {
+  readonly watched: Watched;
+  readonly head?: Event;
+  parsed?: { offset: number; steps: Event[]; evaluations: Event[]; rest: string };
+}
+
+/** The runs and recordings under a folder. */
+export class Logs {
+  readonly #root: string;
+  readonly #known = new Map<string, Known>();
+
+  /** @param root The folder that is watched; nothing outside of it is read. */
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  /**
+   * Looks at every log again that has grown.
+   *
+   * @returns All of them, the one that changed last first.
+   */
+  async look(): Promise<readonly Watched[]> {
+    const found = new Set<string>();
+    for await (const [id, name] of logsUnder(this.#root)) {
+      found.add(id);
+      const folder = `${this.#root}/${id}`;
+      const info = await Deno.stat(`${folder}/${name}`).catch(() => undefined);
+      if (!info?.isFile) continue;
+      const known = this.#known.get(id);
+      const changed = info.mtime?.getTime() ?? 0;
+      const over = known && known.watched.state !== "running";
+      if (known && known.watched.size === info.size && (over || Date.now() - changed < SILENCE)) {
+        continue;
+      }
+      const head = known?.head ?? await firstEvent(`${folder}/${name}`);
+      const tail = await lastEvents(`${folder}/${name}`, info.size);
+      const files = await filesOf(folder);
+      this.#known.set(id, {
+        head,
+        watched: watchedOf({ id, kind: LOGS[name], head, tail, changed, size: info.size, files }),
+        ...(known?.parsed && known.watched.size <= info.size ? { parsed: known.parsed } : {}),
+      });
+    }
+    for (const id of this.#known.keys()) if (!found.has(id)) this.#known.delete(id);
+    return [...this.#known.values()].map(({ watched }) => watched)
+      .sort((a, b) => b.changed - a.changed || (a.id < b.id ? -1 : 1));
+  }
+
+  /** The last look at a log; undefined where there is none of that name. */
+  get(id: string): Watched | undefined {
+    return this.#known.get(id)?.watched;
+  }
+
+  /** The folder of a log that was found; undefined for any other name, so that no path gets out. */
+  folderOf(id: string): string | undefined {
+    return this.#known.has(id) ? `${this.#root}/${id}` : undefined;
+  }
+
+  /** The recipe of a run, field by field; empty of a recording. */
+  fieldsOf(id: string): Fields {
+    const recipe = this.#known.get(id)?.head?.recipe;
+    return new Map(typeof recipe === "object" && recipe ? leaves(recipe) : []);
+  }
+
+  /** The curves of a log; only what it grew by since the last call is read. */
+  async curvesOf(id: string): Promise<Curves> {
+    const known = this.#known.get(id);
+    if (!known) return { training: [], validation: [], test: [], loss: [] };
+    const name = known.watched.kind === "run" ? "events.jsonl" : "recording.jsonl";
+    const parsed = known.parsed ??= {
+      offset: Math.max(0, known.watched.size - LARGEST_LOG),
+      ...{ steps: [], evaluations: [], rest: "" },
+    };
+    using file = await Deno.open(`${this.#root}/${id}/${name}`, { read: true });
+    await file.seek(parsed.offset, Deno.SeekMode.Start);
+    const bytes = new Uint8Array(Math.max(0, known.watched.size - parsed.offset));
+    let read = 0;
+    while (read < bytes.length) {
+      const count = await file.read(bytes.subarray(read));
+      if (count === null) break;
+      read += count;
+    }
+    parsed.offset += read;
+    const lines = (parsed.rest + new TextDecoder().decode(bytes.subarray(0, read))).split("\n");
+    parsed.rest = lines.pop() ?? "";
+    for (const line of lines) {
+      if (line.includes('"type":"step"')) parsed.steps.push(...eventOf(line));
+      else if (line.includes('"type":"evaluation"')) parsed.evaluations.push(...eventOf(line));
+    }
+    // A run that went on from a checkpoint takes back what came after it.
+    const steps = withoutTakenBack(parsed.steps);
+    const points = (events: readonly Event[], field: string, scale: number): Point[] =>
+      events.flatMap((event) =>
+        number(event.iteration) !== undefined && number(event[field]) !== undefined
+          ? [[number(event.iteration)!, scale * number(event[field])!] as const]
+          : []
+      );
+    const evaluated = (set: string) =>
+      points(
+        withoutTakenBack(parsed.evaluations.filter((event) => event.set === set)),
+        "error",
+        100,
+      );
+    return {
+      training: points(steps, "error", 100),
+      loss: points(steps, "loss", 1),
+      validation: evaluated("validation"),
+      test: evaluated("test"),
+    };
+  }
+}
+
+async function* logsUnder(
+  root: string,
+  id = ".",
+  depth = 0,
+  seen = { count: 0 },
+): AsyncGenerator<readonly [id: string, name: keyof typeof LOGS]> {
+  const folders: string[] = [];
+  let log: keyof typeof LOGS | undefined;
+  try {
+    for await (const { name, isDirectory, isFile } of Deno.readDir(`${root}/${id}`)) {
+      // A link may lead anywhere: it is neither a folder nor a file here.
+      if (isFile && Object.hasOwn(LOGS, name)) log = name as keyof typeof LOGS;
+      if (isDirectory && !/^(\.|node_modules$)/.test(name)) folders.push(name);
+    }
+  } catch (error) {
+    if (depth === 0) throw error;
+    return;
+  }
+  if (log) yield [id, log];
+  if (depth >= DEEPEST) return;
+  for (const name of folders.sort()) {
+    if (++seen.count > MOST_FOLDERS) return;
+    yield* logsUnder(root, id === "." ? name : `${id}/${name}`, depth + 1, seen);
+  }
+}
+
+async function part(path: string, from: number, length: number): Promise<string> {
+  using file = await Deno.open(path, { read: true });
+  await file.seek(from, Deno.SeekMode.Start);
+  const bytes = new Uint8Array(length);
+  let read = 0;
+  while (read < length) {
+    const count = await file.read(bytes.subarray(read));
+    if (count === null) break;
+    read += count;
+  }
+  return new TextDecoder().decode(bytes.subarray(0, read));
+}
+
+async function firstEvent(path: string): Promise<Event | undefined> {
+  const text = await part(path, 0, HEAD_BYTES).catch(() => "");
+  const end = text.indexOf("\n");
+  return end < 0 ? undefined : eventOf(text.slice(0, end))[0];
+}
+
+async function lastEvents(path: string, size: number): Promise<readonly Event[]> {
+  const from = Math.max(0, size - TAIL_BYTES);
+  const lines = (await part(path, from, size - from).catch(() => "")).split("\n");
+  // The first may be the end of a line, the last the beginning of one.
+  return lines.slice(from === 0 ? 0 : 1, -1).flatMap(eventOf);
+}
+
+function eventOf(line: string): Event[] {
+  try {
+    const event = JSON.parse(line);
+    return typeof event === "object" && event !== null && !Array.isArray(event) ? [event] : [];
+  } catch {
+    return [];
+  }
+}
+
+async function filesOf(folder: string): Promise<string[]> {
+  const files: string[] = [];
+  for (const name of LINKED) {
+    const info = await Deno.lstat(`${folder}/${name}`).catch(() => undefined);
+    if (info?.isFile) files.push(name);
+  }
+  return files;
+}
+
+function watchedOf(
+  { id, kind, head, tail, changed, size, files }: {
+    readonly id: string;
+    readonly kind: Watched["kind"];
+    readonly head: Event | undefined;
+    readonly tail: readonly Event[];
+    readonly changed: number;
+    readonly size: number;
+    readonly files: readonly string[];
+  },
+): Watched {
+  const last = tail.at(-1);
+  const lastOf = (type: string, set?: string) =>
+    tail.findLast((event) => event.type === type && (set === undefined || event.set === set));
+  const recipe = record(head?.recipe);
+  const schedule = record(recipe?.schedule);
+  const iterations = number(schedule?.iterations) ?? number(head?.stopAfter) ?? 0;
+  const step = lastOf("step");
+  const iteration = Math.max(0, ...tail.flatMap((event) => number(event.iteration) ?? []));
+  const ended = { end: "finished", stop: "stopped", failure: "failed" } as const;
+  const type = String(last?.type);
+  const state: State = Object.hasOwn(ended, type)
+    ? ended[type as keyof typeof ended]
+    : Date.now() - changed < SILENCE
+    ? "running"
+    : "broken off";
+  const images = number(recipe?.batchSize);
+  const pace = number(step?.imagesPerSecond);
+  const secondsLeft = state === "running" && images && pace && iterations > iteration
+    ? (iterations - iteration) * images / pace
+    : undefined;
+  return {
+    ...{ id, kind, state, iteration, iterations, changed, size, files },
+    network: text(record(recipe?.architecture)?.name) ??
+      (kind === "recording" ? text(record(head?.script)?.name) ?? "recording" : "?"),
+    dataset: text(record(recipe?.data)?.set) ?? "",
+    recipe: text(recipe?.name) ?? "",
+    ...optional("training", number(step?.error)),
+    ...optional("validation", number(lastOf("evaluation", "validation")?.error)),
+    ...optional("test", number(last?.testError) ?? number(lastOf("evaluation", "test")?.error)),
+    ...optional("secondsLeft", secondsLeft),
+  };
+}
+
+/** Of lines that go back in iterations, the later ones count. */
+function withoutTakenBack(events: readonly Event[]): Event[] {
+  let least = Infinity;
+  return events.toReversed().filter((event) => {
+    const iteration = number(event.iteration) ?? Infinity;
+    if (iteration >= least) return false;
+    least = iteration;
+    return true;
+  }).reverse();
+}
+
+const record = (value: unknown): Event | undefined =>
+  typeof value === "object" && value !== null ? value as Event : undefined;
+const number = (value: unknown): number | undefined =>
+  typeof value === "number" && Number.isFinite(value) ? value : undefined;
+const text = (value: unknown): string | undefined =>
+  typeof value === "string" && value !== "" ? value.slice(0, 200) : undefined;
+const optional = <K extends string, V>(key: K, value: V | undefined) =>
+  (value === undefined ? {} : { [key]: value }) as { readonly [key in K]?: V };
+
+function* leaves(value: object, prefix = ""): Generator<[string, string]> {
+  for (const [key, child] of Object.entries(value)) {
+    if (prefix === "" && key === "departures") continue;
+    if (typeof child === "object" && child !== null && !Array.isArray(child)) {
+      yield* leaves(child, `${prefix}${key}.`);
+    } else yield [prefix + key, Array.isArray(child) ? JSON.stringify(child) : String(child)];
+  }
+}

@@ -1,0 +1,141 @@
+import { assert, assertEquals, assertFalse, assertMatch, assertStringIncludes } from "@std/assert";
+import { fixtureFolder, textOf } from "../../testing/runs/mod.ts";
+import { watchHandler } from "./mod.ts";
+import { Logs } from "./logs.ts";
+
+const files = await Promise.all(
+  (["read", "write"] as const).map((name) => Deno.permissions.query({ name })),
+);
+
+/** A test in a folder with a finished run, one under way and a recording. */
+function testWatching(
+  name: string,
+  body: (folder: string, get: (path: string) => Promise<Response>) => Promise<void>,
+): void {
+  Deno.test({
+    name: `${name} (needs --allow-read --allow-write)`,
+    ignore: files.some(({ state }) => state !== "granted"),
+    async fn() {
+      const folder = await Deno.makeTempDir();
+      try {
+        const write = async (run: string, name: string, text: string) => {
+          await Deno.mkdir(`${folder}/${run}`, { recursive: true });
+          await Deno.writeTextFile(`${folder}/${run}/${name}`, text);
+        };
+        const short = { iterations: 400, logEvery: 20, samples: false } as const;
+        const over = textOf(await fixtureFolder({ ...short, seed: 1 }), "events.jsonl");
+        await write("job/runs/over", "events.jsonl", over);
+        await write("job/runs/over", "secret.txt", "not for the page");
+        const under = textOf(
+          await fixtureFolder({ ...short, seed: 2, architecture: "resnet20", ending: "none" }),
+          "events.jsonl",
+        );
+        // As a writer leaves it: the last line may not be whole.
+        await write("under-way", "events.jsonl", under + '{"type":"st');
+        await write(
+          "theirs",
+          "recording.jsonl",
+          '{"type":"start","version":1,"script":{"name":"train.py"},"stopAfter":60}\n' +
+            '{"type":"step","iteration":10,"loss":2.3,"error":0.9,"imagesPerSecond":50}\n',
+        );
+        const handler = watchHandler(folder, ["localhost:1"]);
+        await body(folder, (path) => handler(new Request(`http://localhost:1${path}`)));
+      } finally {
+        await Deno.remove(folder, { recursive: true });
+      }
+    },
+  });
+}
+
+testWatching("runs and recordings are listed with their state, and filtered", async (_, get) => {
+  const list = async (words: string) => await (await get(`/runs?${words}`)).text();
+  const all = await list("");
+  for (const name of ["job/runs/over", "under-way", "theirs"]) assertStringIncludes(all, name);
+  assertMatch(all, /over<\/th><td>finished<\/td><td>ResNet-32/);
+  assertMatch(all, /under-way<\/th><td>running<\/td><td>ResNet-20/);
+  assertMatch(all, /theirs<\/th><td>running<\/td><td>train\.py/);
+  assertStringIncludes(await list("filter=resnet20"), "1 of 3");
+  assertStringIncludes(await list("state=finished"), "1 of 3");
+  assertStringIncludes(await list("filter=resnet20%20recording"), "0 of 3");
+});
+
+testWatching("a log that grows is read on from where it ended", async (folder, get) => {
+  const compare = async () => await (await get("/compare?run=theirs")).text();
+  assertStringIncludes(await compare(), "90 at 10");
+  const log = `${folder}/theirs/recording.jsonl`;
+  const add = (text: string) => Deno.writeTextFile(log, text, { append: true });
+  await add('{"type":"step","iteration":20,"loss":2.1,"er');
+  await new Promise((resolve) => setTimeout(resolve, 600));
+  assertStringIncludes(await compare(), "90 at 10");
+  await add('ror":0.5,"imagesPerSecond":50}\n');
+  await new Promise((resolve) => setTimeout(resolve, 600));
+  assertStringIncludes(await compare(), "50 at 20");
+});
+
+testWatching("runs on one axis, with what differs between their recipes", async (_, get) => {
+  const html = await (await get("/compare?run=job/runs/over&run=under-way")).text();
+  assertStringIncludes(html, "2 runs on one axis");
+  assertMatch(
+    html,
+    /architecture\.name<\/code><\/th><td>resnet32<\/td><td>resnet20|architecture\.name<\/code><\/th><td>resnet20<\/td><td>resnet32/,
+  );
+  assertFalse(html.includes("data.set</code>"), "an equal field is named");
+});
+
+testWatching("nothing but the listed files of found folders is served", async (folder, get) => {
+  const served = await get("/file/job/runs/over/events.jsonl");
+  assertEquals(served.status, 200);
+  await served.body?.cancel();
+  await Deno.symlink("/etc/passwd", `${folder}/theirs/report.html`);
+  for (
+    const path of [
+      "/file/job/runs/over/secret.txt",
+      "/file/job/events.jsonl",
+      "/file/..%2f..%2fetc/passwd",
+      "/file/%2e%2e/events.jsonl",
+      "/file/theirs/report.html",
+      "/file/%/events.jsonl",
+      "/elsewhere",
+    ]
+  ) {
+    const answer = await get(path);
+    assert(answer.status >= 400, `${path}: ${answer.status}`);
+    await answer.body?.cancel();
+  }
+});
+
+testWatching(
+  "the page is for its own host, is read alone, and requests nothing from outside",
+  async (folder, get) => {
+    const handler = watchHandler(folder, ["localhost:1"]);
+    assertEquals((await handler(new Request("http://evil.example/runs"))).status, 403);
+    const post = new Request("http://localhost:1/runs", { method: "POST" });
+    assertEquals((await handler(post)).status, 405);
+    const answer = await get("/");
+    assertMatch(answer.headers.get("Content-Security-Policy")!, /^default-src 'none'/);
+    const html = await answer.text();
+    for (const [, address] of html.matchAll(/(?:src|href)="([^"]*)"/g)) {
+      assertEquals(address, "/client.js");
+    }
+  },
+);
+
+testWatching("names from logs become no markup", async (folder, get) => {
+  const hostile = `<img src=x onerror="a()">`;
+  await Deno.writeTextFile(
+    `${folder}/theirs/recording.jsonl`,
+    JSON.stringify({ type: "start", script: { name: hostile }, recipe: { name: hostile } }) + "\n",
+  );
+  for (const path of ["/runs", "/compare?run=theirs"]) {
+    assertFalse((await (await get(path)).text()).includes("<img"), path);
+  }
+});
+
+testWatching("what is no log, or a broken one, is passed over", async (folder) => {
+  await Deno.mkdir(`${folder}/broken`);
+  await Deno.writeTextFile(`${folder}/broken/events.jsonl`, "null\n[1]\nnot json\n{}\n");
+  const logs = new Logs(folder);
+  const broken = (await logs.look()).find(({ id }) => id === "broken");
+  assertEquals([broken?.network, broken?.iteration], ["?", 0]);
+  assertEquals((await logs.curvesOf("broken")).training, []);
+});

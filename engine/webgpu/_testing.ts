@@ -1,5 +1,7 @@
 /** Runs single kernels on given values, for their tests. */
+import { obstacleTo } from "../../testing/engines/mod.ts";
 import { type Kernel, type Slice, STEP_BYTES } from "./_kernel.ts";
+import { webgpuEngine } from "./mod.ts";
 
 /** What a step uniform holds in a test. */
 export interface TestStep {
@@ -10,10 +12,8 @@ export interface TestStep {
   readonly learningRate?: number;
 }
 
-const adapter = await navigator.gpu?.requestAdapter();
-
-/** Why kernels can't be run here, for the names of tests that are not run. */
-export const noAdapter: string | undefined = adapter ? undefined : "no WebGPU adapter";
+/** Why kernels are not run here, for the names of tests that are not run. */
+export const noAdapter: string | undefined = await obstacleTo(webgpuEngine);
 
 /** Registers a kernel's test; without an adapter it is reported by name as not run. */
 export function testKernel(name: string, fn: () => Promise<void>): void {
@@ -42,7 +42,7 @@ export async function runKernel(
   step: TestStep,
   arrays: readonly (Float32Array | Uint32Array)[],
 ): Promise<Float32Array[]> {
-  const device = await adapter!.requestDevice({
+  const device = await (await navigator.gpu.requestAdapter())!.requestDevice({
     requiredLimits: { maxStorageBuffersPerShaderStage: 10 },
   });
   device.pushErrorScope("validation");

@@ -9,20 +9,17 @@ import {
   CONFORMANCE_CASES,
   runCases,
   testEveryEngine,
-  withoutSlow,
 } from "../../testing/engines/mod.ts";
 import { selfTest } from "../../engine/mod.ts";
-
-const engines = await withoutSlow(comparedEngines);
 
 await testEveryEngine(
   "each kernel agrees with the oracle: output, input gradient, parameter gradients",
   (factory, t) => runCases(t, factory, CONFORMANCE_CASES, { relativeNorm: 1e-5 }),
-  engines,
+  comparedEngines,
 );
 
 await testEveryEngine(
   "a whole ResNet-8 passes the self-test: PyTorch's outputs, gradients and steps",
   (factory) => selfTest(factory),
-  engines,
+  comparedEngines,
 );

@@ -9,14 +9,8 @@ import {
   randomState,
   testEveryEngine,
   withEngine,
-  withoutSlow,
 } from "../../testing/engines/mod.ts";
-import {
-  type ByteImages,
-  type EngineData,
-  engineFactories,
-  type SgdSettings,
-} from "../../engine/mod.ts";
+import type { ByteImages, EngineData, SgdSettings } from "../../engine/mod.ts";
 
 /** Single precision on numbers of about 1. */
 const ROUNDING = { absolute: 2e-7, relative: 2e-7 };
@@ -111,8 +105,6 @@ const SGD_CASES: readonly {
   },
 ];
 
-const engines = await withoutSlow(engineFactories);
-
 await testEveryEngine("two steps of SGD come out as derived by hand", async (factory, t) => {
   for (const expected of SGD_CASES) {
     await t.step(expected.name, async () => {
@@ -161,7 +153,7 @@ await testEveryEngine("two steps of SGD come out as derived by hand", async (fac
       close(momentum.get("linear.bias"), expected.biasMomentum, "momentum of the bias");
     });
   }
-}, engines);
+});
 
 await testEveryEngine(
   "a step with a zero gradient leaves w (1 - rate * decay) of what decays, and the rest alone",
@@ -193,7 +185,6 @@ await testEveryEngine(
       });
     }
   },
-  engines,
 );
 
 await testEveryEngine(
@@ -232,5 +223,4 @@ await testEveryEngine(
       );
     }
   },
-  engines,
 );

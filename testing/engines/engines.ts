@@ -66,6 +66,20 @@ function isRequired({ name }: EngineFactory): boolean {
 }
 
 /**
+ * Why an engine is not tested here: it can't run, or it is one that nobody
+ * would choose, such as a GPU's interface without a GPU, and the environment
+ * does not ask for it. Its tests would take minutes without a word.
+ *
+ * @returns The reason, with the way to ask for it; undefined where it is tested.
+ */
+export async function obstacleTo(factory: EngineFactory): Promise<string | undefined> {
+  const obstacle = await factory.unavailable();
+  if (obstacle !== undefined || isRequired(factory) || factory === oracle) return obstacle;
+  const objection = await factory.discouraged?.();
+  return objection && `${objection}; ${REQUIRED}=${factory.name} asks for it`;
+}
+
+/**
  * Registers one test for every engine. Those that can't run here are reported
  * by name, and fail where the environment requires them.
  */
@@ -82,7 +96,7 @@ export async function testEveryEngine(
     });
   }
   for (const factory of factories.filter(({ name }) => !missing.has(name))) {
-    const obstacle = await factory.unavailable();
+    const obstacle = await obstacleTo(factory);
     Deno.test({
       name: `${factory.name}: ${name}${obstacle ? ` (not run: ${obstacle})` : ""}`,
       ignore: obstacle !== undefined,
@@ -95,17 +109,6 @@ export async function testEveryEngine(
 export const comparedEngines: readonly EngineFactory[] = engineFactories.filter(
   (factory) => factory !== oracle,
 );
-
-/** The same engines; a slow one is reported as not run, unless the environment requires it. */
-export async function withoutSlow(
-  factories: readonly EngineFactory[],
-): Promise<readonly EngineFactory[]> {
-  return await Promise.all(factories.map(async (factory) => {
-    const obstacle = await factory.unavailable() ??
-      (isRequired(factory) || factory === oracle ? undefined : await factory.discouraged?.());
-    return { ...factory, unavailable: () => Promise.resolve(obstacle) };
-  }));
-}
 
 /** The paper's settings for a graph, with departures. */
 export function optionsFor(graph: Graph, departures: Partial<EngineOptions> = {}): EngineOptions {

@@ -128,7 +128,7 @@ export function parseFlags<F extends FlagTable>(
   const names = Object.keys(command.flags);
   const takesValue = (name: string) => command.flags[name].placeholder !== undefined;
   const unknown: string[] = [];
-  const parsed = parseArgs([...args], {
+  const parsed = parseArgs(prepared(args, names.filter(takesValue)), {
     string: names.filter(takesValue),
     boolean: names.filter((name) => !takesValue(name)),
     unknown: (arg: string) => {
@@ -145,7 +145,9 @@ export function parseFlags<F extends FlagTable>(
     throw new UsageError(
       `${command.usage} takes ${
         allowed === 0 ? "flags alone" : `one ${command.positional}`
-      }, found "${positionals[allowed]}". See ${command.usage} --help`,
+      }, found "${positionals[allowed]}"${
+        hint(command, positionals[allowed])
+      }. See ${command.usage} --help`,
     );
   }
   const values: Record<string, unknown> = {};
@@ -163,11 +165,29 @@ export function parseFlags<F extends FlagTable>(
   return { flags: values as FlagValues<F>, positionals };
 }
 
+/** `-h` is `--help`, and a value may begin with a minus: `--seed -1` is refused for its value. */
+function prepared(args: readonly string[], valued: readonly string[]): string[] {
+  const words: string[] = [];
+  for (const arg of args) {
+    const before = words.at(-1);
+    const isValue = /^-[\d.]/.test(arg) && before?.startsWith("--") &&
+      valued.includes(before.slice(2));
+    if (isValue) words[words.length - 1] = `${before}=${arg}`;
+    else words.push(arg === "-h" ? "--help" : arg);
+  }
+  return words;
+}
+
 function unknownFlag<F extends FlagTable>(command: Command<F>, flag: string): string {
   const legal = Object.keys(command.flags).map((name) => `--${name}`);
   const nearest = closest(flag, legal);
   const hint = distance(flag, nearest) <= 3 ? `; did you mean ${nearest}?` : ".";
   return `${command.usage} has no flag ${flag}${hint} Its flags are ${legal.join(", ")}`;
+}
+
+/** What somebody meant who wrote a value without its flag. */
+function hint<F extends FlagTable>({ flags }: Command<F>, word: string): string {
+  return "arch" in flags && /^(resnet|plain)\d/.test(word) ? `; did you mean --arch ${word}?` : "";
 }
 
 /** The help that belongs to a table. */

@@ -2,7 +2,8 @@
 import type { PlannedRun, QueuedRun } from "../reproduce/mod.ts";
 import { architecture, countMultiplyAdds } from "../resnet/mod.ts";
 import type { Started, TrainProgress } from "../train/mod.ts";
-import { duration, type ProgressOutput, ProgressPrinter, standardError } from "./_progress.ts";
+import { duration } from "../text/mod.ts";
+import { type ProgressOutput, ProgressPrinter, standardError } from "./_progress.ts";
 
 /** Prints a job's progress: its runs, the time that is left for them, and each run's own line. */
 export class JobProgress {

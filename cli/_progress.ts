@@ -1,4 +1,5 @@
 /** How a run shows where it stands: one line on a terminal, plain lines elsewhere. */
+import { duration, number as count, percent } from "../text/mod.ts";
 import type { Started, TrainProgress } from "../train/mod.ts";
 
 /** Where progress goes: standard error, or a test's list. */
@@ -57,7 +58,7 @@ export class ProgressPrinter {
     this.#output.write(`${text}\n`);
   }
 
-  /** What a run begins with. */
+  /** What a run begins with; the engine's reason is said where it is not empty. */
   started({ iteration, iterations, engine, dataset, graph }: Started, reason: string): void {
     const { train, test } = dataset;
     this.line(
@@ -66,7 +67,9 @@ export class ProgressPrinter {
       } to test on`,
     );
     if (dataset.notice) this.line(dataset.notice);
-    this.line(`engine ${engine.name} (${engine.device.summary}), ${reason}`);
+    this.line(
+      `engine ${engine.name}: ${engine.device.summary}${reason === "" ? "" : `; ${reason}`}`,
+    );
     this.line(
       iteration === 0
         ? `${count(iterations)} iterations`
@@ -128,33 +131,16 @@ function statusLine(
   { iteration, iterations, loss, error, learningRate, images, seconds }: TrainProgress,
   left: number | undefined,
 ): string {
+  // What one looks for first stands first: a narrow terminal cuts the end off.
   return [
+    percent(iteration / iterations, 1).padStart(6),
+    ...(left === undefined ? [] : [`${duration(left)} left`]),
     `iteration ${count(iteration)}/${count(iterations)}`,
+    `error ${percent(error)}`,
     `loss ${loss.toFixed(3)}`,
-    `training error ${percent(error)}`,
     `rate ${learningRate}`,
     `${count(Math.round(images / seconds))} images/s`,
-    ...(left === undefined ? [] : [`${duration(left)} to go`]),
   ].join("  ");
-}
-
-/** 12345 as 12,345. */
-export function count(value: number): string {
-  return value.toLocaleString("en-US");
-}
-
-/** A share as a percentage with two digits, as in the paper's tables. */
-export function percent(share: number): string {
-  return `${(share * 100).toFixed(2)}%`;
-}
-
-/** Seconds in words: `3 h 12 min`, `4 min 5 s`, `12 s`. */
-export function duration(seconds: number): string {
-  const whole = Math.round(seconds);
-  const hours = Math.floor(whole / 3600);
-  const minutes = Math.floor(whole / 60) % 60;
-  if (hours > 0) return `${count(hours)} h ${minutes} min`;
-  return minutes > 0 ? `${minutes} min ${whole % 60} s` : `${whole} s`;
 }
 
 function milliseconds(seconds: number): string {

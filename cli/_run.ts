@@ -12,9 +12,15 @@ import {
 import type { Recipe } from "../recipes/mod.ts";
 import type { FlagValues } from "./_flags.ts";
 import type { Outcome } from "./_main.ts";
-import { count, duration, percent, ProgressPrinter } from "./_progress.ts";
+import { duration, number as count, percent } from "../text/mod.ts";
+import { ProgressPrinter } from "./_progress.ts";
 import { revision, versions } from "./_provenance.ts";
-import type { DATA_FLAGS, ENGINE_FLAGS, RUN_FLAGS } from "./_training_flags.ts";
+import {
+  type DATA_FLAGS,
+  type ENGINE_FLAGS,
+  intervalsFor,
+  type RUN_FLAGS,
+} from "./_training_flags.ts";
 
 /** Exit status of a process that a signal ended: 128 and the signal's number. */
 export const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
@@ -36,6 +42,7 @@ export async function runTraining(
   using signals = listen((name) =>
     printer.line(`${name}: finishing the step and saving; once more ends at once, without saving`)
   );
+  const intervals = intervalsFor(recipe.schedule.iterations);
   let started: Started | undefined;
   const result = await train({
     recipe,
@@ -50,8 +57,8 @@ export async function runTraining(
     ...(flags.threads === undefined ? {} : { threads: flags.threads }),
     ...(flags.convolution === undefined ? {} : { convolution: flags.convolution }),
     out,
-    logEvery: flags["log-every"] ?? 100,
-    evalEvery: flags["eval-every"] ?? 1000,
+    logEvery: flags["log-every"] ?? intervals.log,
+    evalEvery: flags["eval-every"] ?? intervals.eval,
     checkpointEvery: flags["checkpoint-every"] ?? 1000,
     ...(flags["stop-after"] === undefined ? {} : { stopAfter: flags["stop-after"] }),
     ...(startWeights ? { startWeights } : {}),
@@ -61,7 +68,7 @@ export async function runTraining(
     command: [...command.split(" "), ...Deno.args],
     onStart: (start) => {
       started = start;
-      printer.started(start, reason);
+      printer.started(start, flags.verbose ? reason : "");
     },
     onProgress: (progress) => printer.progress(progress),
     onWarning: (message) => printer.line(`warning: ${message}`),

@@ -1,11 +1,21 @@
 /** The flags of the commands that train, and the recipe that they ask for. */
 import { architecture } from "../resnet/mod.ts";
 import { forDataset, type Recipe, RECIPES, vary, withIterations } from "../recipes/mod.ts";
-import { choice, COMMON, type Flag, type FlagValues, integer, positive, text } from "./_flags.ts";
+import {
+  choice,
+  COMMON,
+  type Flag,
+  type FlagValues,
+  integer,
+  positive,
+  text,
+  toggle,
+} from "./_flags.ts";
 
 /** `--engine`, `--threads` and `--convolution`. */
 export const ENGINE_FLAGS = {
   engine: text("NAME", "what computes: auto (the default) takes the fastest that runs here"),
+  verbose: toggle("say why that engine was chosen"),
   threads: integer("worker threads; all cores by default", 1, 1024),
   convolution: choice(
     ["winograd", "direct"],
@@ -33,10 +43,25 @@ export const RUN_FLAGS = {
   out: text("FOLDER", "the run's folder; runs/ARCH-DATASET-seedN by default"),
   iterations: integer("length of the training; the schedule keeps its proportions", 1),
   "stop-after": integer("stop after this iteration, to go on later", 1),
-  "log-every": integer("steps that one line of the log averages; 100 by default", 1),
-  "eval-every": integer("steps between validations; 1,000 by default", 1),
+  "log-every": integer(
+    "steps that one line of the log averages; 100 by default, fewer in short runs",
+    1,
+  ),
+  "eval-every": integer("steps between validations; 1,000 by default, fewer in short runs", 1),
   "checkpoint-every": integer("steps between checkpoints; 1,000 by default", 1),
 } as const;
+
+/**
+ * How often a run of a length is logged and validated, unless somebody says
+ * otherwise: as for the paper's 64,000 steps, and in short runs often enough
+ * for curves, of 50 points and of 10.
+ */
+export function intervalsFor(iterations: number): { readonly log: number; readonly eval: number } {
+  return {
+    log: Math.max(1, Math.min(100, Math.floor(iterations / 50))),
+    eval: Math.max(1, Math.min(1000, Math.floor(iterations / 10))),
+  };
+}
 
 const SPLITS: Readonly<Record<string, Recipe["data"]["split"]>> = {
   "45k": { training: 45_000, validation: 5_000 },

@@ -12,7 +12,8 @@ import { paper } from "../recipes/mod.ts";
 import { choice, COMMON, type FlagValues, text, UsageError } from "./_flags.ts";
 import { CommandError, main, type Outcome } from "./_main.ts";
 import { normalisationFor, PREPROCESS } from "./_preprocess.ts";
-import { count, percent, ProgressPrinter } from "./_progress.ts";
+import { number as count, percent } from "../text/mod.ts";
+import { ProgressPrinter } from "./_progress.ts";
 import { DATA_FLAGS, ENGINE_FLAGS, PADDING_FLAG } from "./_training_flags.ts";
 import { inferArchitecture, readWeights } from "./_weights.ts";
 

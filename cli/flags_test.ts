@@ -33,6 +33,10 @@ Deno.test("parseFlags: values by type, undefined where none was given", () => {
   assertEquals(parseFlags(COMMAND, ["--seed", "0"]).flags.seed, 0);
 });
 
+Deno.test("parseFlags: -h is --help", () => {
+  assertEquals(parseFlags(COMMAND, ["-h"]).flags, { help: true });
+});
+
 Deno.test("parseFlags: refusals name the flag, the rule and the value", () => {
   const table: [string[], string][] = [
     [["--seeed", "1"], "has no flag --seeed; did you mean --seed? Its flags are --arch, --seed"],
@@ -46,7 +50,9 @@ Deno.test("parseFlags: refusals name the flag, the rule and the value", () => {
     [["--learning-rate", "fast"], `found "fast"`],
     [["--order", "random"], `--order must be one of shuffled, sequential, found "random"`],
     [["--arch", ""], "--arch must be not empty"],
-    [["resnet20"], `deno task example takes flags alone, found "resnet20"`],
+    [["--seed", "-1"], `--seed must be a whole number from 0 to 99, found "-1"`],
+    [["resnet20"], `takes flags alone, found "resnet20"; did you mean --arch resnet20?`],
+    [["runs/a"], `deno task example takes flags alone, found "runs/a". See`],
   ];
   for (const [args, message] of table) {
     assertThrows(() => parseFlags(COMMAND, args), UsageError, message);

@@ -34,7 +34,7 @@ import {
 } from "./_flags.ts";
 import { JobProgress } from "./_job_progress.ts";
 import { CommandError, main, type Outcome } from "./_main.ts";
-import { percent } from "./_progress.ts";
+import { percent } from "../text/mod.ts";
 import { revision, versions } from "./_provenance.ts";
 import { listen, quote, repositoryRoot, SIGNALS } from "./_run.ts";
 import { DATA_FLAGS, ENGINE_FLAGS, RUN_FLAGS } from "./_training_flags.ts";

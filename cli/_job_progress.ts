@@ -56,7 +56,7 @@ export class JobProgress {
     this.#printer = new ProgressPrinter(this.#output, undefined, (line) => {
       const left = this.secondsLeft();
       const job = left === undefined ? "" : `, ${duration(left)} to go for all`;
-      return `run ${run.index + 1}/${this.#queue.length}${job}  ${line}`;
+      return `run ${run.index + 1}/${this.#queue.length}${job}  ${line.trimStart()}`;
     });
     this.line(`run ${run.index + 1} of ${this.#queue.length}: ${run.name}`);
     this.#printer.started(started, reason);

@@ -43,7 +43,7 @@ Deno.test("JobProgress: what is left is what was measured, a new network's by it
   progress.progress(queue[1], { ...STEP, iteration: 5, steps: 5, seconds: 99 });
   progress.progress(queue[1], { ...STEP, iteration: 100, steps: 5, seconds: 10 });
   assertEquals(progress.secondsLeft(), 900 * 2);
-  assertStringIncludes(written.at(-1)!, "run 2/4, 30 min 0 s to go for all  iteration 100/1,000");
+  assertStringIncludes(written.at(-1)!, "run 2/4, 30 min 00 s to go for all  10.0%");
 });
 
 Deno.test("JobProgress: counts the runs when one begins or nothing is left", () => {

@@ -34,5 +34,5 @@ Deno.test("ProgressPrinter: on a terminal one line is overwritten and never wrap
   now = 100; // too soon for another
   printer.progress({ ...STEP, steps: 1, iteration: 2, logged: true });
   printer.line("a line");
-  assertEquals(written, ["\r\x1b[K  0.1%  iteration 1/", "\r\x1b[K", "a line\n"]);
+  assertEquals(written, ["\r\x1b[K  0.1%  iteration 1", "\r\x1b[K", "a line\n"]);
 });

@@ -1,9 +1,12 @@
-/** Engines: how a graph is executed and differentiated. The only door of this room. */
+/**
+ * Engines: how a graph is executed and differentiated. The only door of this room, and a light one:
+ * it has the contract and the engines' factories, and loads an engine's code when one is made.
+ */
 import type { EngineFactory } from "./engine.ts";
 import { tensorflowEngine, tensorflowGpuEngine } from "./tensorflow/mod.ts";
 import { tfjsEngine } from "./tfjs/mod.ts";
-import { wasmEngine } from "./wasm/mod.ts";
-import { webgpuEngine } from "./webgpu/mod.ts";
+import { wasmEngine } from "./wasm/factory.ts";
+import { webgpuEngine } from "./webgpu/factory.ts";
 
 export * from "./engine.ts";
 export { chooseEngine, type EngineChoice } from "./choose.ts";

@@ -1,14 +1,19 @@
 /**
  * From a graph to what a kernel engine executes: a list of forward and backward
  * operations with batch norm, addition and ReLU fused, and a static memory plan.
+ * What is fused, what is made anew where it is read, and what reads it, is
+ * decided here alone; engines carry it out.
  *
  * Fusion. `normalise` computes y = relu(a * z + b + addend), each part optional.
  * Its gradient needs y (for ReLU's mask), z, and the gradient dy, which it masks
  * in place; the masked dy then is the addend's gradient too, without a copy.
- * The gradient dz that it passes to a convolution is `transient`: an engine may
- * produce it inside the convolution's backward operation, image by image. An
- * engine that asks for `recompute` also makes y itself where a convolution reads
- * it, from z and the coefficients a and b, where that takes no other tensor.
+ * Batch norm's sums are taken of what an operation has just written (`feeds`),
+ * and a convolution's input gradient may mask what it writes (`masks`).
+ *
+ * Tensors without storage. The gradient dz that `normalise` passes to a
+ * convolution is made inside the convolution's backward operation. An engine
+ * that asks for `recompute` also makes y itself where a convolution reads it,
+ * from z and the coefficients a and b, where that takes no other tensor.
  */
 import {
   type BatchNormSpec,
@@ -24,7 +29,9 @@ import {
   type Shape,
   shapeOf,
   type ShortcutASpec,
+  type SingleInput,
   sizeOf,
+  unhandledKind,
 } from "../resnet/mod.ts";
 
 /** An activation or gradient of one image, and where it lives. */
@@ -39,8 +46,11 @@ export interface PlanTensor {
   offset: number;
   /** Floats of storage for one image, channels rounded up. */
   readonly size: number;
-  /** Has no storage: made anew by each operation that reads it. */
-  transient: boolean;
+  /**
+   * Makes the tensor anew wherever it is read, since it has no storage: an activation by batch
+   * norm (and ReLU) of this operation's input, a gradient as the input gradient of this one.
+   */
+  maker?: NormaliseOp | NormaliseBackward;
   /**
    * The first and the last operation that needs its storage: forward ones from 0, the loss,
    * backward ones, the reader of results. Undefined where it has none.
@@ -48,35 +58,38 @@ export interface PlanTensor {
   life?: { first: number; last: number };
 }
 
+/** What every forward operation has. */
+interface Forward {
+  readonly input: PlanTensor;
+  readonly output: PlanTensor;
+  /** Batch norms whose statistics are those of the output. */
+  readonly feeds: readonly NormaliseOp[];
+}
+
 /** A convolution, or a dense layer as the 1x1 convolution that it is. */
-export interface ConvolveOp {
+export interface ConvolveOp extends Forward {
   readonly kind: "convolve";
   readonly node: (ConvolutionSpec | DenseSpec) & Inferred;
   readonly kernel: number;
   readonly stride: number;
   readonly padding: number;
   readonly bias: boolean;
-  readonly input: PlanTensor;
-  readonly output: PlanTensor;
 }
 
 /** y = relu(batchNorm(input) + addend). */
-export interface NormaliseOp {
+export interface NormaliseOp extends Forward {
   readonly kind: "normalise";
   readonly name: string;
   readonly batchNorm?: BatchNormSpec & Inferred;
   readonly addend?: PlanTensor;
-  readonly relu: boolean;
-  readonly input: PlanTensor;
-  readonly output: PlanTensor;
+  /** What tells where ReLU lets a gradient pass: nothing masks, the stored output, or one made anew. */
+  readonly relu: "none" | "stored" | "recomputed";
 }
 
 /** Option A's shortcut, maximum and average pooling. */
-export interface PoolOp {
+export interface PoolOp extends Forward {
   readonly kind: "pool";
   readonly node: (ShortcutASpec | MaxPoolSpec | GlobalAveragePoolSpec) & Inferred;
-  readonly input: PlanTensor;
-  readonly output: PlanTensor;
 }
 
 export type ForwardOp = ConvolveOp | NormaliseOp | PoolOp;
@@ -87,21 +100,51 @@ export interface GradientTarget {
   readonly accumulate: boolean;
 }
 
-/** The gradient of one forward operation. */
-export interface BackwardOp {
-  readonly forward: ForwardOp;
+/** What the gradient of every operation has. */
+interface Backward {
   readonly outputGradient: PlanTensor;
-  /** Undefined where the masked output gradient itself is the input's. */
-  readonly inputGradient?: GradientTarget;
   /** The input is the network's: only probes ask for this gradient. */
   readonly onlyForProbes: boolean;
+}
+
+/** The gradients of a convolution or dense layer. */
+export interface ConvolveBackward extends Backward {
+  readonly kind: "convolve-gradient";
+  readonly forward: ConvolveOp;
+  readonly inputGradient: GradientTarget;
+  /** The next operation's output gradient is what this one writes: it masks it and takes its sums. */
+  readonly masks?: NormaliseBackward;
+}
+
+/** The gradient of batch norm, addition and ReLU. */
+export interface NormaliseBackward extends Backward {
+  readonly kind: "normalise-gradient";
+  readonly forward: NormaliseOp;
+  /** Undefined where the masked output gradient itself is the input's. */
+  readonly inputGradient?: GradientTarget;
   /** Undefined where the masked output gradient itself is the addend's. */
   readonly addendGradient?: GradientTarget;
+  /** Its output gradient comes masked, and its sums are taken: see `masks`. */
+  readonly masked: boolean;
 }
+
+/** The gradient of a shortcut or pooling. */
+export interface PoolBackward extends Backward {
+  readonly kind: "pool-gradient";
+  readonly forward: PoolOp;
+  readonly inputGradient: GradientTarget;
+  /** What the gradient follows from beside the output's. */
+  readonly reads: readonly PlanTensor[];
+}
+
+/** The gradient of one forward operation. */
+export type BackwardOp = ConvolveBackward | NormaliseBackward | PoolBackward;
 
 /** What an engine executes, in order. */
 export interface Plan {
   readonly input: PlanTensor;
+  /** Batch norms whose statistics are those of the input. */
+  readonly feeds: readonly NormaliseOp[];
   readonly output: PlanTensor;
   readonly forward: readonly ForwardOp[];
   /** Empty for a plan without training. */
@@ -113,28 +156,35 @@ export interface Plan {
   readonly storage: number;
 }
 
+/** What an engine can do, by which its plan is made. */
+export interface PlanOptions {
+  /** With backward operations; without, storage is reused at once. */
+  readonly training: boolean;
+  /** Channels are rounded up to this many in storage. */
+  readonly channelMultiple: number;
+  /**
+   * For an engine that makes tensors without storage wherever they are read, over the whole
+   * batch: outputs of batch norm and ReLU that only convolutions read have none.
+   */
+  readonly recompute?: boolean;
+  /** Whether a convolution's input gradient can mask what it writes; false by default. */
+  readonly masks?: (op: ConvolveOp) => boolean;
+}
+
 /**
  * Plans a graph.
  *
  * @param graph The network.
- * @param training With backward operations; without, storage is reused at once.
- * @param channelMultiple Channels are rounded up to this many in storage.
- * @param recompute For an engine that makes transient tensors wherever they are read, over the
- *   whole batch: outputs of batch norm and ReLU that only convolutions read are transient too.
+ * @param options What the engine can do.
  */
-export function planGraph(
-  graph: Graph,
-  training: boolean,
-  channelMultiple: number,
-  recompute = false,
-): Plan {
+export function planGraph(graph: Graph, options: PlanOptions): Plan {
+  const { training, channelMultiple, recompute = false, masks = () => false } = options;
   const tensor = (name: string, shape: Shape): PlanTensor => {
     const channels = Math.ceil(shape[shape.length - 1] / channelMultiple) * channelMultiple;
-    const size = sizeOf(shape.slice(0, -1)) * channels;
-    return { name, shape, offset: -1, size, transient: false };
+    return { name, shape, offset: -1, size: sizeOf(shape.slice(0, -1)) * channels };
   };
   const activations = new Map([[INPUT, tensor(INPUT, graph.inputShape)]]);
-  const forward: ForwardOp[] = [];
+  const forward: Building<ForwardOp>[] = [];
   for (const node of graph.nodes) {
     const op = forwardOp(graph, node, (name) => {
       const known = activations.get(name) ?? tensor(name, shapeOf(graph, name));
@@ -145,9 +195,10 @@ export function planGraph(
   }
   const input = activations.get(INPUT)!;
   const output = activations.get(graph.output)!;
+  for (const op of forward) op.feeds = batchNormsOf(forward, op.output);
   if (recompute) markRecomputed(forward, output);
   const gradients = new Map<PlanTensor, PlanTensor>();
-  const backward: BackwardOp[] = [];
+  const backward: Building<BackwardOp>[] = [];
   let outputGradient: PlanTensor | undefined;
   if (training) {
     outputGradient = tensor(`d ${output.name}`, output.shape);
@@ -161,79 +212,108 @@ export function planGraph(
         );
       }
     }
-    markTransients(backward, recompute);
+    markMadeGradients(backward, recompute);
+    markMasks(backward, masks);
   }
   const storage = allocate(forward, backward, input, output, outputGradient);
   const inputGradient = gradients.get(input);
-  return { input, output, forward, backward, outputGradient, inputGradient, storage };
+  const feeds = batchNormsOf(forward, input);
+  return { input, feeds, output, forward, backward, outputGradient, inputGradient, storage };
 }
+
+/** An operation while the plan is made. */
+type Building<T> = T extends unknown ? { -readonly [K in keyof T]: T[K] } : never;
 
 type TensorOf = (name: string) => PlanTensor;
 
-function forwardOp(graph: Graph, node: Node, tensorOf: TensorOf): ForwardOp | undefined {
+/** The operation that computes a node; undefined where the node after it does. */
+function forwardOp(graph: Graph, node: Node, tensorOf: TensorOf): Building<ForwardOp> | undefined {
   switch (node.kind) {
-    case "convolution":
+    case "convolution": {
+      const { kernel, stride, padding, bias } = node;
+      return { kind: "convolve", node, kernel, stride, padding, bias, ...around(node) };
+    }
     case "dense": {
-      const [kernel, stride, padding, bias] = node.kind === "dense"
-        ? [1, 1, 0, true]
-        : [node.kernel, node.stride, node.padding, node.bias];
-      const input = tensorOf(node.input);
-      const output = tensorOf(node.name);
-      return { kind: "convolve", node, kernel, stride, padding, bias, input, output };
+      const window = { kernel: 1, stride: 1, padding: 0, bias: true };
+      return { kind: "convolve", node, ...window, ...around(node) };
     }
     case "shortcut-a":
     case "max-pool":
     case "global-average-pool":
-      return { kind: "pool", node, input: tensorOf(node.input), output: tensorOf(node.name) };
-    default:
+      return { kind: "pool", node, ...around(node) };
+    case "batch-norm":
+    case "relu":
+    case "add":
       return isFusedIntoNext(graph, node) ? undefined : normaliseOp(graph, node, tensorOf);
+    default:
+      return unhandledKind(node);
+  }
+
+  function around({ input, name }: SingleInput) {
+    return { input: tensorOf(input), output: tensorOf(name), feeds: [] };
   }
 }
 
-function normaliseOp(graph: Graph, last: Node, tensorOf: TensorOf): NormaliseOp {
-  const nodeOf = (name: string) => graph.nodes.find((node) => node.name === name);
-  let node = last;
-  const relu = last.kind === "relu";
-  if (relu) {
-    const previous = nodeOf(last.input);
-    if (!previous || !isFusedIntoNext(graph, previous)) {
-      return op(tensorOf(last.input));
-    }
-    node = previous;
+/** The kinds of node that `normalise` computes, together or alone. */
+type Normalised = Extract<Node, { kind: "batch-norm" | "relu" | "add" }>;
+
+function normaliseOp(
+  graph: Graph,
+  last: Normalised,
+  tensorOf: TensorOf,
+): Building<NormaliseOp> {
+  if (last.kind !== "relu") return computing(last, "none");
+  const previous = graph.nodes.find(({ name }) => name === last.input);
+  return previous && isFusedIntoNext(graph, previous)
+    ? computing(previous, "stored")
+    : op(last.input, "stored");
+
+  function computing(
+    node: Exclude<Normalised, { kind: "relu" }>,
+    relu: NormaliseOp["relu"],
+  ): Building<NormaliseOp> {
+    if (node.kind === "batch-norm") return op(node.input, relu, node);
+    const branch = fusedBranch(graph, node);
+    if (!branch) return op(node.inputs[1], relu, undefined, node.inputs[0]);
+    const other = node.inputs[branch.name === node.inputs[0] ? 1 : 0];
+    return op(branch.input, relu, branch, other);
   }
-  if (node.kind === "batch-norm") return op(tensorOf(node.input), node);
-  const sum = node as Extract<Node, { kind: "add" }>;
-  const branch = fusedBranch(graph, sum);
-  const addend = tensorOf(sum.inputs[branch === sum.inputs[0] ? 1 : 0]);
-  const batchNorm = branch === undefined ? undefined : nodeOf(branch);
-  if (batchNorm?.kind !== "batch-norm") return op(tensorOf(sum.inputs[1]), undefined, addend);
-  return op(tensorOf(batchNorm.input), batchNorm, addend);
 
   function op(
-    input: PlanTensor,
+    input: string,
+    relu: NormaliseOp["relu"],
     batchNorm?: BatchNormSpec & Inferred,
-    addend?: PlanTensor,
-  ): NormaliseOp {
-    const output = tensorOf(last.name);
-    return { kind: "normalise", name: last.name, batchNorm, addend, relu, input, output };
+    addend?: string,
+  ): Building<NormaliseOp> {
+    return {
+      ...{ kind: "normalise", name: last.name, relu, batchNorm },
+      addend: addend === undefined ? undefined : tensorOf(addend),
+      ...{ input: tensorOf(input), output: tensorOf(last.name), feeds: [] },
+    };
   }
 }
 
 /** Whether a batch norm or an addition is computed by the node that follows it. */
-function isFusedIntoNext(graph: Graph, node: Node): boolean {
+function isFusedIntoNext(
+  graph: Graph,
+  node: Node,
+): node is Extract<Node, { kind: "batch-norm" | "add" }> {
   if (node.kind !== "batch-norm" && node.kind !== "add") return false;
   const next = onlyConsumer(graph, node.name);
   return next?.kind === "relu" ||
-    (node.kind === "batch-norm" && next?.kind === "add" && fusedBranch(graph, next) === node.name);
+    (node.kind === "batch-norm" && next?.kind === "add" && fusedBranch(graph, next) === node);
 }
 
 /** The input of an addition that is a batch norm of no other use: the first such. */
-function fusedBranch(graph: Graph, sum: Extract<Node, { kind: "add" }>): string | undefined {
+function fusedBranch(
+  graph: Graph,
+  sum: Extract<Node, { kind: "add" }>,
+): Extract<Node, { kind: "batch-norm" }> | undefined {
   if (sum.inputs[0] === sum.inputs[1]) return undefined;
-  return sum.inputs.find((input) =>
-    graph.nodes.find((node) => node.name === input)?.kind === "batch-norm" &&
-    onlyConsumer(graph, input) === sum
-  );
+  for (const input of sum.inputs) {
+    const node = graph.nodes.find(({ name }) => name === input);
+    if (node?.kind === "batch-norm" && onlyConsumer(graph, input) === sum) return node;
+  }
 }
 
 function onlyConsumer(graph: Graph, name: string): Node | undefined {
@@ -247,7 +327,7 @@ function backwardOp(
   outputGradient: PlanTensor,
   gradients: Map<PlanTensor, PlanTensor>,
   create: (of: PlanTensor) => PlanTensor,
-): BackwardOp {
+): Building<BackwardOp> {
   const target = (of: PlanTensor): GradientTarget => {
     const known = gradients.get(of);
     const tensor = known ?? create(of);
@@ -255,32 +335,68 @@ function backwardOp(
     return { tensor, accumulate: known !== undefined };
   };
   const onlyForProbes = forward.input.name === INPUT;
-  if (forward.kind !== "normalise") {
-    return { forward, outputGradient, inputGradient: target(forward.input), onlyForProbes };
+  switch (forward.kind) {
+    case "convolve":
+      return {
+        ...{ kind: "convolve-gradient", forward, outputGradient, onlyForProbes },
+        inputGradient: target(forward.input),
+      };
+    case "pool":
+      return {
+        ...{ kind: "pool-gradient", forward, outputGradient, onlyForProbes },
+        inputGradient: target(forward.input),
+        reads: readByGradient(forward),
+      };
+    case "normalise": {
+      const { addend, batchNorm, input } = forward;
+      // The masked output gradient may stand for one tensor's gradient only.
+      let aliased = false;
+      const aliasOrAdd = (of: PlanTensor): GradientTarget | undefined => {
+        if (gradients.has(of) || aliased) return target(of);
+        gradients.set(of, outputGradient);
+        aliased = true;
+      };
+      return {
+        ...{ kind: "normalise-gradient", forward, outputGradient, onlyForProbes, masked: false },
+        inputGradient: batchNorm ? target(input) : aliasOrAdd(input),
+        addendGradient: addend && aliasOrAdd(addend),
+      };
+    }
   }
-  const { addend, batchNorm, input } = forward;
-  // The masked output gradient may stand for one tensor's gradient only.
-  let aliased = false;
-  const aliasOrAdd = (of: PlanTensor): GradientTarget | undefined => {
-    if (gradients.has(of) || aliased) return target(of);
-    gradients.set(of, outputGradient);
-    aliased = true;
-  };
-  const inputGradient = batchNorm ? target(input) : aliasOrAdd(input);
-  const addendGradient = addend && aliasOrAdd(addend);
-  return { forward, outputGradient, inputGradient, onlyForProbes, addendGradient };
+}
+
+function readByGradient({ node, input, output }: PoolOp): readonly PlanTensor[] {
+  switch (node.kind) {
+    case "max-pool":
+      return [input, output];
+    case "shortcut-a":
+    case "global-average-pool":
+      return [];
+    default:
+      return unhandledKind(node);
+  }
+}
+
+/** The batch norms that read a tensor. */
+function batchNormsOf(forward: readonly ForwardOp[], tensor: PlanTensor): readonly NormaliseOp[] {
+  return forward.filter((op): op is NormaliseOp =>
+    op.kind === "normalise" && op.batchNorm !== undefined && op.input === tensor
+  );
 }
 
 /** An activation that follows from one stored tensor alone, read by convolutions alone. */
-function markRecomputed(forward: readonly ForwardOp[], output: PlanTensor): void {
+function markRecomputed(forward: readonly Building<ForwardOp>[], output: PlanTensor): void {
   for (const op of forward) {
     if (op.kind !== "normalise" || !op.batchNorm || op.addend || op.output === output) continue;
-    op.output.transient = forward.every((reader) =>
+    const isRecomputed = forward.every((reader) =>
       reader.kind === "convolve" && reader.node.kind === "convolution"
         ? true
         : reader.input !== op.output &&
           (reader.kind !== "normalise" || reader.addend !== op.output)
     );
+    if (!isRecomputed) continue;
+    op.output.maker = op;
+    if (op.relu === "stored") op.relu = "recomputed";
   }
 }
 
@@ -289,11 +405,11 @@ function markRecomputed(forward: readonly ForwardOp[], output: PlanTensor): void
  * writes to the masked gradient that it is computed from in between; nor the
  * convolution itself, where it makes the gradient anew for each thing it reads.
  */
-function markTransients(backward: readonly BackwardOp[], recompute: boolean): void {
+function markMadeGradients(backward: readonly BackwardOp[], recompute: boolean): void {
   backward.forEach((op, i) => {
-    const { inputGradient, forward, outputGradient } = op;
-    if (forward.kind !== "normalise" || !forward.batchNorm || !inputGradient) return;
-    if (inputGradient.accumulate) return;
+    if (op.kind !== "normalise-gradient" || !op.forward.batchNorm) return;
+    const { inputGradient, outputGradient } = op;
+    if (!inputGradient || inputGradient.accumulate) return;
     const { tensor } = inputGradient;
     const uses = backward.flatMap((other, j) =>
       j !== i && (other.outputGradient === tensor || other.inputGradient?.tensor === tensor)
@@ -301,13 +417,30 @@ function markTransients(backward: readonly BackwardOp[], recompute: boolean): vo
         : []
     );
     const reader = backward[uses[0]];
-    if (uses.length !== 1 || reader.forward.kind !== "convolve") return;
-    if (recompute && reader.inputGradient?.tensor === outputGradient) return;
+    if (uses.length !== 1 || reader.kind !== "convolve-gradient") return;
+    if (recompute && reader.inputGradient.tensor === outputGradient) return;
     const between = backward.slice(i + 1, uses[0]);
-    tensor.transient = !between.some((other) =>
+    const isOverwritten = between.some((other) =>
       other.inputGradient?.tensor === outputGradient ||
-      other.addendGradient?.tensor === outputGradient
+      (other.kind === "normalise-gradient" && other.addendGradient?.tensor === outputGradient)
     );
+    if (!isOverwritten) tensor.maker = op;
+  });
+}
+
+/** Lets convolutions mask what they write as the output gradient of the batch norm before them. */
+function markMasks(
+  backward: readonly Building<BackwardOp>[],
+  canMask: (op: ConvolveOp) => boolean,
+): void {
+  backward.forEach((op, i) => {
+    const next = backward[i + 1];
+    if (op.kind !== "convolve-gradient" || next?.kind !== "normalise-gradient") return;
+    if (!next.forward.batchNorm) return;
+    if (op.onlyForProbes || op.inputGradient.tensor !== next.outputGradient) return;
+    if (!canMask(op.forward)) return;
+    op.masks = next;
+    next.masked = true;
   });
 }
 
@@ -320,14 +453,17 @@ function allocate(
   outputGradient: PlanTensor | undefined,
 ): number {
   const stored = new Set<PlanTensor>();
-  const madeFrom = new Map(
-    forward.map((op) => [op.output, op.output.transient ? op.input : undefined]),
-  );
   const use = (tensor: PlanTensor | undefined, time: number): void => {
     if (!tensor) return;
-    if (tensor.transient) return use(madeFrom.get(tensor), time);
-    stored.add(tensor);
-    tensor.life = { first: tensor.life?.first ?? time, last: time };
+    const { maker } = tensor;
+    if (!maker) {
+      stored.add(tensor);
+      tensor.life = { first: tensor.life?.first ?? time, last: time };
+    } else if (maker.kind === "normalise-gradient") {
+      // What a gradient is made from must last until it is used.
+      use(maker.outputGradient, time);
+      use(maker.forward.input, time);
+    } else use(maker.input, time);
   };
   use(input, 0);
   forward.forEach((op, i) => {
@@ -340,24 +476,20 @@ function allocate(
   use(outputGradient, loss);
   backward.forEach((op, i) => {
     const time = loss + 1 + i;
-    const { forward } = op;
-    const producer = backward.find((other) =>
-      other.inputGradient?.tensor === op.outputGradient && op.outputGradient.transient
-    );
-    // What a transient gradient is computed from must last until it is used.
-    if (producer) {
-      use(producer.outputGradient, time);
-      use(producer.forward.input, time);
-    }
     use(op.outputGradient, time);
     use(op.inputGradient?.tensor, time);
-    use(op.addendGradient?.tensor, time);
-    if (forward.kind === "convolve") use(forward.input, time);
-    if (forward.kind === "normalise" && forward.batchNorm) use(forward.input, time);
-    if (forward.kind === "normalise" && forward.relu) use(forward.output, time);
-    if (forward.kind === "pool" && forward.node.kind === "max-pool") {
-      use(forward.input, time);
-      use(forward.output, time);
+    switch (op.kind) {
+      case "convolve-gradient":
+        use(op.forward.input, time);
+        break;
+      case "normalise-gradient":
+        use(op.addendGradient?.tensor, time);
+        if (op.forward.batchNorm) use(op.forward.input, time);
+        if (op.forward.relu !== "none") use(op.forward.output, time);
+        break;
+      case "pool-gradient":
+        for (const tensor of op.reads) use(tensor, time);
+        break;
     }
   });
   // A probe reads the output and the input's gradient after everything has run.

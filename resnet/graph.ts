@@ -207,6 +207,34 @@ export function inputsOf(spec: NodeSpec): readonly string[] {
   return spec.kind === "add" ? spec.inputs : [spec.input];
 }
 
+/**
+ * The `default` of a switch over kinds of node: a kind that no case handles is a type error there.
+ *
+ * @param node What no case is left for.
+ * @throws {GraphError} Always: the node came from where types are not checked.
+ *
+ * @example
+ * ```ts
+ * import { type Node, unhandledKind } from "./graph.ts";
+ *
+ * function change(node: Extract<Node, { kind: "relu" | "add" }>): string {
+ *   switch (node.kind) {
+ *     case "relu":
+ *       return "max(x, 0)";
+ *     case "add":
+ *       return "x + y";
+ *     default:
+ *       return unhandledKind(node);
+ *   }
+ * }
+ * console.log(change);
+ * ```
+ */
+export function unhandledKind(node: never): never {
+  const { kind, name } = node as Node;
+  throw new GraphError(`node "${name}" is of the kind "${kind}", which is not handled here`);
+}
+
 /** The part of a graph that computes `output`, for looking at one layer's response. */
 export function truncate(graph: Graph, output: string): Graph {
   const last = graph.nodes.findIndex((node) => node.name === output);

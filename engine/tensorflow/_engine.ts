@@ -5,27 +5,16 @@ import {
   sizeOf,
   type Weights,
 } from "../../resnet/mod.ts";
-import {
-  checkData,
-  checkIndices,
-  checkPlan,
-  checkProbe,
-  checkState,
-  checkStep,
-} from "../_arguments.ts";
+import { Lifecycle, type Measured, type SetName } from "../_lifecycle.ts";
 import { score } from "../_stored.ts";
-import {
-  type BatchPlan,
-  type DeviceDescription,
-  type Engine,
-  type EngineData,
-  EngineError,
-  type EngineOptions,
-  type Evaluation,
-  type Probe,
-  type ProbeResult,
-  type StepMetrics,
-  type TrainingState,
+import type {
+  BatchPlan,
+  DeviceDescription,
+  EngineData,
+  EngineOptions,
+  Probe,
+  ProbeResult,
+  TrainingState,
 } from "../engine.ts";
 import type { Backend } from "./_backend.ts";
 import { FUSED, type TrainingKernels } from "./_training_kernels.ts";
@@ -37,28 +26,17 @@ import { Variable } from "./_variable.ts";
 
 /** A step whose logits still are on the device. */
 interface QueuedStep {
-  readonly iteration: number;
-  readonly learningRate: number;
   readonly labels: Uint8Array;
   /** [N, classes]. */
   readonly logits: Handle;
-}
-
-/** The images of both sets. */
-interface DeviceData {
-  readonly train: DeviceImages;
-  readonly test: DeviceImages;
 }
 
 /**
  * A training on libtensorflow. The data set, the state and a step's every operation are on its
  * device; from the host come a batch's indices, crops and labels, and back go its logits.
  */
-export class TensorFlowEngine implements Engine {
-  readonly name: string;
-  readonly device: DeviceDescription;
+export class TensorFlowEngine extends Lifecycle {
   readonly #tf: Operations;
-  readonly #options: EngineOptions;
   readonly #network: Network;
   readonly #kernels: TrainingKernels;
   /** All parameters and running statistics, in the graph's order. */
@@ -72,10 +50,8 @@ export class TensorFlowEngine implements Engine {
   /** The weight decay of each parameter, or of all; undefined where nothing decays. */
   readonly #decay: Handle | undefined;
   readonly #attributes: Readonly<Record<string, readonly Attribute[]>>;
-  #iteration = 0;
   #queue: QueuedStep[] = [];
-  #data: DeviceData | undefined;
-  #disposed = false;
+  #sets: Readonly<Record<SetName, DeviceImages>> | undefined;
 
   constructor(
     name: string,
@@ -84,9 +60,7 @@ export class TensorFlowEngine implements Engine {
     kernels: TrainingKernels = FUSED,
   ) {
     const { graph, sgd, batchNorm } = options;
-    this.name = name;
-    this.device = describe(backend);
-    this.#options = options;
+    super(name, describe(backend), options);
     const tf = this.#tf = new Operations(backend.binding);
     this.#network = new Network(tf, graph, batchNorm, kernels.batchNorm);
     this.#kernels = kernels;
@@ -110,44 +84,30 @@ export class TensorFlowEngine implements Engine {
   }
 
   get memoryBytes(): number {
-    const { train, test } = this.#data ?? {};
     const statistics = this.#statistics.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
     const floats = this.#weights.size + this.#momentum.size + statistics;
+    const { train, test } = this.#sets ?? {};
     return floats * Float32Array.BYTES_PER_ELEMENT + (train?.bytes ?? 0) + (test?.bytes ?? 0);
   }
 
-  // deno-lint-ignore require-await -- errors must reject, not throw
-  async load(data: EngineData): Promise<void> {
-    this.#requireUsable("loading data");
-    if (this.#data) {
-      throw new EngineError("loading data: an engine takes its data once; make another engine");
-    }
-    checkData(this.#options.graph, data);
-    const { train, test, normalisation } = data;
-    this.#data = {
+  protected hold({ train, test, normalisation }: EngineData): void {
+    this.#sets = {
       train: new DeviceImages(this.#tf, train, normalisation),
       test: new DeviceImages(this.#tf, test, normalisation),
     };
   }
 
-  // deno-lint-ignore require-await -- errors must reject, not throw
-  async importState(state: TrainingState): Promise<void> {
-    this.#requireUsable("importing a state");
-    checkState(this.#options.graph, state);
-    this.#iteration = state.iteration;
-    this.#weights.assign(gather(this.#places, state.weights));
-    this.#momentum.assign(gather(this.#places, state.momentum));
+  protected write({ weights, momentum }: Omit<TrainingState, "iteration">): void {
+    this.#weights.assign(gather(this.#places, weights));
+    this.#momentum.assign(gather(this.#places, momentum));
     for (const { name, shape } of this.#statistics) {
-      this.#setRunning(name, this.#tf.floats(shape, state.weights.get(name)!.data.slice()));
+      this.#setRunning(name, this.#tf.floats(shape, weights.get(name)!.data.slice()));
     }
   }
 
-  // deno-lint-ignore require-await -- errors must reject, not throw
-  async exportState(): Promise<TrainingState> {
-    this.#requireUsable("exporting the state");
+  protected read(): Omit<TrainingState, "iteration"> {
     const trained = scatter(this.#places, this.#weights.read());
     return {
-      iteration: this.#iteration,
       weights: new Map(this.#parameters.map(({ name, shape }) => [
         name,
         trained.get(name) ?? { shape, data: this.#tf.read(this.#running.get(name)!) },
@@ -156,86 +116,66 @@ export class TensorFlowEngine implements Engine {
     };
   }
 
-  step(plan: BatchPlan, learningRate: number): void {
-    const { train } = this.#requireData("a training step");
-    checkStep(this.#options, train.set, plan, learningRate);
+  protected train(plan: BatchPlan, learningRate: number): void {
     const tf = this.#tf;
-    const labels = train.labelsOf(plan.indices);
+    const labels = this.#labelsOf("train", plan.indices);
     const averages = new Map<string, Handle>();
     tf.scoped(() => {
       const weights = this.#weights.value();
       const pass = this.#pass(weights, labels.length, "training", averages);
       const { output, gradients } = this.#network.differentiate(
-        train.batch(plan, this.#options.cropPadding),
+        this.#sets!.train.batch(plan, this.options.cropPadding),
         pass,
         (logits) => this.#network.lossGradient(logits, labels),
         false,
       );
       this.#update(weights, gradients.parameters, learningRate);
       for (const [name, average] of averages) this.#setRunning(name, average);
-      this.#iteration++;
-      this.#queue.push({
-        iteration: this.#iteration,
-        learningRate,
-        labels,
-        logits: tf.keep(output),
-      });
+      this.#queue.push({ labels, logits: tf.keep(output) });
     });
   }
 
-  // deno-lint-ignore require-await -- errors must reject, not throw
-  async metrics(): Promise<StepMetrics[]> {
-    this.#requireUsable("reading metrics");
-    return this.#queue.splice(0).map(({ iteration, learningRate, labels, logits }) => {
+  protected measured(): readonly Measured[] {
+    return this.#queue.splice(0).map(({ labels, logits }) => {
       const values = this.#tf.read(logits);
       this.#tf.release(logits);
-      const { images, loss, errors } = score(values, labels, values.length / labels.length);
-      return { iteration, learningRate, images, loss, errors };
+      const { loss, errors } = score(values, labels, values.length / labels.length);
+      return { loss, errors };
     });
   }
 
-  // deno-lint-ignore require-await -- errors must reject, not throw
-  async evaluate(set: "train" | "test", indices?: Uint32Array): Promise<Evaluation> {
-    const { [set]: images } = this.#requireData("evaluating");
-    const { count, classes } = images.set;
-    const chosen = indices ?? Uint32Array.from({ length: count }, (_, index) => index);
-    checkIndices(`evaluating the ${set} images`, images.set, chosen);
-
+  protected logits(set: SetName, indices: Uint32Array): Float32Array {
     const tf = this.#tf;
-    const { batchSize } = this.#options;
-    const logits = new Float32Array(chosen.length * classes);
+    const { batchSize } = this.options;
+    const logits = new Float32Array(indices.length * this.images(set).classes);
     tf.scoped(() => {
       const weights = this.#weights.value();
       const parameters = this.#pass(weights, batchSize, "inference");
-      for (let start = 0; start < chosen.length; start += batchSize) {
+      for (let start = 0; start < indices.length; start += batchSize) {
         tf.scoped(() => {
-          const part = chosen.subarray(start, start + batchSize);
+          const part = indices.subarray(start, start + batchSize);
           const pass = { ...parameters, images: part.length };
-          const output = this.#network.forward(images.plain(part), pass);
-          logits.set(tf.read(output), start * classes);
+          const found = tf.read(this.#network.forward(this.#sets![set].plain(part), pass));
+          logits.set(found, start * found.length / part.length);
         });
       }
     });
-    return score(logits, images.labelsOf(chosen), classes);
+    return logits;
   }
 
-  // deno-lint-ignore require-await -- errors must reject, not throw
-  async probe(probe: Probe): Promise<ProbeResult> {
-    this.#requireUsable("probing");
-    checkProbe(this.#options, probe);
-    const { images, mode, upstream, labels } = probe;
-    const { graph } = this.#options;
+  protected pass({ input, images, mode, upstream, labels }: Probe): ProbeResult {
+    const { graph } = this.options;
     const tf = this.#tf;
     return tf.scoped(() => {
       const pass = this.#pass(this.#weights.value(), images, mode, new Map());
-      const input = tf.floats([images, ...graph.inputShape], probe.input.slice());
-      if (!upstream && !labels) return { output: tf.read(this.#network.forward(input, pass)) };
+      const batch = tf.floats([images, ...graph.inputShape], input.slice());
+      if (!upstream && !labels) return { output: tf.read(this.#network.forward(batch, pass)) };
 
       const gradientOf = (output: Handle) =>
         labels
           ? this.#network.lossGradient(output, labels)
           : tf.floats([images, ...shapeOf(graph, graph.output)], upstream!.slice());
-      const { output, gradients } = this.#network.differentiate(input, pass, gradientOf, true);
+      const { output, gradients } = this.#network.differentiate(batch, pass, gradientOf, true);
       const values = tf.read(output);
       return {
         output: values,
@@ -246,22 +186,17 @@ export class TensorFlowEngine implements Engine {
     });
   }
 
-  // deno-lint-ignore require-await -- errors must reject, not throw
-  async augmented(plan: BatchPlan): Promise<Float32Array> {
-    const { train } = this.#requireData("augmenting");
-    checkPlan("augmenting", this.#options, train.set, plan);
+  protected batch(plan: BatchPlan): Float32Array {
     const tf = this.#tf;
-    return tf.scoped(() => tf.read(train.batch(plan, this.#options.cropPadding)));
+    return tf.scoped(() => tf.read(this.#sets!.train.batch(plan, this.options.cropPadding)));
   }
 
-  dispose(): void {
-    if (this.#disposed) return;
-    this.#disposed = true;
+  protected free(): void {
     this.#weights.dispose();
     this.#momentum.dispose();
     this.#tf.dispose();
     this.#queue = [];
-    this.#data = undefined;
+    this.#sets = undefined;
   }
 
   /** The running statistics. */
@@ -269,16 +204,9 @@ export class TensorFlowEngine implements Engine {
     return this.#parameters.filter(({ trainable }) => !trainable);
   }
 
-  #requireUsable(what: string): void {
-    if (this.#disposed) {
-      throw new EngineError(`${what}: the engine was disposed of; make another one`);
-    }
-  }
-
-  #requireData(what: string): DeviceData {
-    this.#requireUsable(what);
-    if (!this.#data) throw new EngineError(`${what}: needs the data set; call load first`);
-    return this.#data;
+  #labelsOf(set: SetName, indices: Uint32Array): Uint8Array {
+    const { labels } = this.images(set);
+    return Uint8Array.from(indices, (index) => labels[index]);
   }
 
   #setRunning(name: string, value: Handle): void {
@@ -331,7 +259,7 @@ export class TensorFlowEngine implements Engine {
     const gradient = this.#decay === undefined
       ? plain
       : tf.run("AddV2", [plain, tf.run("Mul", [this.#decay, weights], float)], float);
-    const { momentum, nesterov } = this.#options.sgd;
+    const { momentum, nesterov } = this.options.sgd;
     this.#kernels.update(tf, this.#weights, this.#momentum, gradient, {
       rate: tf.floats([], Float32Array.of(learningRate)),
       momentum: tf.float(momentum),
@@ -341,7 +269,7 @@ export class TensorFlowEngine implements Engine {
 
   /** A number for all parameters, or a vector with one for each. */
   #decayOf(decayed: "all" | "kernels"): Handle {
-    const { weightDecay } = this.#options.sgd;
+    const { weightDecay } = this.options.sgd;
     if (decayed === "all") return this.#tf.floats([], Float32Array.of(weightDecay));
     const values = this.#places.flatMap(({ spec, size }) =>
       new Array<number>(size).fill(spec.role === "kernel" ? weightDecay : 0)

@@ -16,8 +16,7 @@ const BYTES_PER_FLOAT = 4;
 
 /** A set of images on the device. */
 export class DeviceImages {
-  /** What a check of arguments needs: all of the set but its pixels, which are on the device. */
-  readonly set: ByteImages;
+  readonly #count: number;
   readonly #tf: Operations;
   readonly #shape: readonly [number, number, number];
   /** [N, ceil(H W C / 4)]: each row an image's bytes. */
@@ -27,9 +26,9 @@ export class DeviceImages {
   readonly #attributes: Readonly<Record<string, readonly Attribute[]>>;
 
   constructor(tf: Operations, images: ByteImages, normalisation: Normalisation) {
-    const { count, height, width, channels, pixels, labels } = images;
+    const { count, height, width, channels, pixels } = images;
     this.#tf = tf;
-    this.set = { ...images, pixels: new Uint8Array(), labels: labels.slice() };
+    this.#count = count;
     this.#shape = [height, width, channels];
     const imageBytes = height * width * channels;
     const rowFloats = Math.ceil(imageBytes / BYTES_PER_FLOAT);
@@ -70,7 +69,7 @@ export class DeviceImages {
 
   /** Bytes on the device. */
   get bytes(): number {
-    return this.set.count * this.#rowBytes;
+    return this.#count * this.#rowBytes;
   }
 
   /** The images of a plan as the network sees them, [N, H, W, C]. */
@@ -85,11 +84,6 @@ export class DeviceImages {
   /** Images without augmentation, [N, H, W, C]. */
   plain(indices: Uint32Array): Handle {
     return this.#normalised(this.#floats(indices));
-  }
-
-  /** The labels of images. */
-  labelsOf(indices: Uint32Array): Uint8Array {
-    return Uint8Array.from(indices, (index) => this.set.labels[index]);
   }
 
   /** The bytes of images as floats, [N, H, W, C]. */

@@ -7,11 +7,8 @@ export { checkComputation, loadBackend } from "./_backend.ts";
 export { provision, TENSORFLOW_VERSION } from "./_provision.ts";
 import { checkOptions } from "../_arguments.ts";
 import { EngineError, type EngineFactory } from "../engine.ts";
-import { loadBackend, obstacleTo } from "./_backend.ts";
 import { NATIVE_VARIABLES } from "./_environment.ts";
-import { TensorFlowEngine } from "./_engine.ts";
 import type { DeviceKind } from "./_installation.ts";
-import { COMPOSED, type TrainingKernels } from "./_training_kernels.ts";
 
 /**
  * TensorFlow on the CPU, named `tensorflow`.
@@ -61,19 +58,20 @@ export const composedTensorflowEngine: EngineFactory = factory(
   "tensorflow-composed",
   "cpu",
   "TensorFlow on the CPU without fused operations, for comparison",
-  COMPOSED,
+  "COMPOSED",
 );
 
 function factory(
   name: string,
   kind: DeviceKind,
   description: string,
-  kernels?: TrainingKernels,
+  kernels: "FUSED" | "COMPOSED" = "FUSED",
 ): EngineFactory {
   return {
     name,
     description,
     async unavailable() {
+      const { loadBackend, obstacleTo } = await import("./_backend.ts");
       const obstacle = await obstacleTo(kind);
       if (obstacle !== undefined || kind === "cpu") return obstacle;
       try {
@@ -85,6 +83,9 @@ function factory(
     },
     async create(options) {
       checkOptions(options);
+      const { loadBackend } = await import("./_backend.ts");
+      const { TensorFlowEngine } = await import("./_engine.ts");
+      const { [kernels]: chosen } = await import("./_training_kernels.ts");
       const backend = await loadBackend(kind);
       const { threads = backend.threads } = options;
       if (kind === "cpu" && threads !== backend.threads) {
@@ -94,7 +95,7 @@ function factory(
             `start with ${NATIVE_VARIABLES.threads}=${threads}`,
         );
       }
-      return new TensorFlowEngine(name, backend, options, kernels);
+      return new TensorFlowEngine(name, backend, options, chosen);
     },
   };
 }

@@ -33,9 +33,3 @@ export function networkInput(
   });
   return input;
 }
-
-/** The plan of images as they are: uncropped, not mirrored. */
-export function unaugmented(indices: Uint32Array, padding: number): BatchPlan {
-  const offsets = new Uint8Array(indices.length).fill(padding);
-  return { indices, cropY: offsets, cropX: offsets, flip: new Uint8Array(indices.length) };
-}

@@ -5,7 +5,6 @@
  */
 import { checkOptions } from "../_arguments.ts";
 import type { EngineFactory } from "../engine.ts";
-import { TfjsEngine } from "./_engine.ts";
 import type { TensorFlow } from "./_forward.ts";
 
 const NAME = "tfjs-cpu";
@@ -18,7 +17,7 @@ const NAME = "tfjs-cpu";
  * @example The gradient of a dense layer's weight is upstream times input.
  * ```ts
  * import { tfjsEngine } from "./mod.ts";
- * import { buildGraph } from "../../resnet/graph.ts";
+ * import { buildGraph } from "../../resnet/mod.ts";
  * import { assertEquals } from "@std/assert";
  *
  * const graph = buildGraph("one weight", [1, 1, 1], [
@@ -55,6 +54,7 @@ export const tfjsEngine: EngineFactory = {
   discouraged: () => Promise.resolve("far slower than the other engines, for checks"),
   async create(options) {
     checkOptions(options);
+    const { TfjsEngine } = await import("./_engine.ts");
     return new TfjsEngine(NAME, await loadTensorFlow(), options);
   },
 };

@@ -1,5 +1,6 @@
 /** Emits the backward operations of a plan. */
-import type { BackwardOp, ConvolveOp, NormaliseOp, PoolOp } from "../plan.ts";
+import { unhandledKind } from "../../resnet/mod.ts";
+import type { ConvolveBackward, GradientTarget, NormaliseBackward, PoolBackward } from "../plan.ts";
 import { CONTROL } from "./_control.ts";
 import {
   type Emitter,
@@ -65,12 +66,6 @@ interface PaddedGradient {
   readonly first: ImageCode;
 }
 
-/** A layer whose gradient the kernel that makes it masks. */
-interface MaskedLayer {
-  readonly op: BackwardOp;
-  readonly forward: NormaliseOp;
-}
-
 /** The backward operations. */
 export class Backward {
   constructor(readonly emitter: Emitter, readonly forward: Forward) {}
@@ -79,47 +74,34 @@ export class Backward {
   training(barrier: FunctionReference): FunctionReference[] {
     const segments = new Segments(this.emitter, "backward", barrier);
     const { backward } = this.emitter.layout.training;
-    for (const [i, op] of backward.entries()) {
-      switch (op.forward.kind) {
-        case "convolve":
-          this.#convolveBackward(segments, op, op.forward, this.#masks(op, backward[i + 1]));
+    for (const op of backward) {
+      switch (op.kind) {
+        case "convolve-gradient":
+          this.#convolve(segments, op);
           break;
-        case "normalise":
-          if (!this.#masks(backward[i - 1], op)) this.#mask(segments, op, op.forward);
-          this.#normaliseBackward(segments, op, op.forward);
+        case "normalise-gradient":
+          if (!op.masked) this.#mask(segments, op);
+          this.#normalise(segments, op);
           break;
-        case "pool":
-          this.#poolBackward(segments, op, op.forward);
+        case "pool-gradient":
+          this.#pool(segments, op);
           break;
       }
     }
     return segments.finish();
   }
 
-  /** The layer that a convolution's input gradient goes to next, if one kernel does both. */
-  #masks(
-    op: BackwardOp | undefined,
-    next: BackwardOp | undefined,
-  ): MaskedLayer | undefined {
-    const forward = next?.forward;
-    if (op?.forward.kind !== "convolve" || forward?.kind !== "normalise") return undefined;
-    if (!forward.batchNorm || op.inputGradient?.tensor !== next!.outputGradient) return undefined;
-    const { winograd } = this.emitter.layout.convolutions.get(op.forward.node.name)!;
-    return winograd && !op.onlyForProbes ? { op: next!, forward } : undefined;
-  }
-
   /** What masks a layer's gradient: the operands of the kernel, and its images among them. */
   #maskParts(
-    op: BackwardOp,
-    { batchNorm, relu, input, output }: NormaliseOp,
+    { forward: { batchNorm, relu, input, output }, outputGradient }: NormaliseBackward,
   ): { parts: MaskParts; operands: ImageCode[]; images: ImageCode[] } {
     const affine = batchNorm !== undefined;
-    const [dy, z] = [this.emitter.at(op.outputGradient), this.emitter.at(input)];
-    const y = output.transient ? z : this.emitter.at(output);
+    const [dy, z] = [this.emitter.at(outputGradient), this.emitter.at(input)];
+    const y = output.maker ? z : this.emitter.at(output);
     const none: ImageCode = () => int(0);
     return {
-      parts: { affine, relu: !relu ? "none" : output.transient ? "recomputed" : "stored" },
-      images: output.transient ? [dy, z] : [dy, y, z],
+      parts: { affine, relu },
+      images: output.maker ? [dy, z] : [dy, y, z],
       operands: [
         ...[dy, y, z],
         affine ? this.emitter.partials(batchNorm.name, storedImage(output.shape).channels) : none,
@@ -128,10 +110,10 @@ export class Backward {
     };
   }
 
-  #mask(segments: Segments, op: BackwardOp, forward: NormaliseOp): void {
-    const { parts, operands } = this.#maskParts(op, forward);
+  #mask(segments: Segments, op: NormaliseBackward): void {
+    const { parts, operands } = this.#maskParts(op);
     if (!parts.affine && parts.relu === "none") return;
-    const shape = storedImage(forward.output.shape);
+    const shape = storedImage(op.forward.output.shape);
     const kernel = maskKernel(this.emitter.module, this.emitter.multiplyAdd, shape, parts);
     segments.add((frame) =>
       this.emitter.timed(
@@ -141,12 +123,12 @@ export class Backward {
     );
   }
 
-  #normaliseBackward(segments: Segments, op: BackwardOp, forward: NormaliseOp): void {
+  #normalise(segments: Segments, op: NormaliseBackward): void {
     const { module } = this.emitter;
-    const { batchNorm } = forward;
-    const shape = storedImage(forward.output.shape);
+    const { batchNorm, output } = op.forward;
+    const shape = storedImage(output.shape);
     const dy = this.emitter.at(op.outputGradient);
-    const pass = ({ tensor, accumulate }: NonNullable<BackwardOp["inputGradient"]>) => {
+    const pass = ({ tensor, accumulate }: GradientTarget) => {
       const kernel = addImageKernel(module, tensor.size, accumulate);
       const to = this.emitter.at(tensor);
       segments.add((frame) => this.emitter.timed("normalise", call(kernel, dy(frame), to(frame))));
@@ -174,17 +156,16 @@ export class Backward {
         ),
       ));
     const target = op.inputGradient!;
-    if (target.tensor.transient) return;
+    if (target.tensor.maker) return;
     segments.needs(name);
     const row = shape.width * shape.channels * 4;
     segments.add(
-      this.#normaliseGradient(op, forward, row, target.accumulate, this.emitter.at(target.tensor)),
+      this.#normaliseGradient(op, row, target.accumulate, this.emitter.at(target.tensor)),
     );
   }
 
   #normaliseGradient(
-    op: BackwardOp,
-    forward: NormaliseOp,
+    { forward, outputGradient }: NormaliseBackward,
     row: number,
     accumulate: boolean,
     to: ImageCode,
@@ -196,7 +177,7 @@ export class Backward {
       row,
       accumulate,
     );
-    const [g, z] = [this.emitter.at(op.outputGradient), this.emitter.at(forward.input)];
+    const [g, z] = [this.emitter.at(outputGradient), this.emitter.at(forward.input)];
     const coefficients = this.emitter.coefficients(forward.batchNorm!.name);
     return (frame) =>
       this.emitter.timed(
@@ -205,26 +186,13 @@ export class Backward {
       );
   }
 
-  /** `next` is a layer that the input gradient goes to at once, if there is one. */
-  #convolveBackward(
-    segments: Segments,
-    op: BackwardOp,
-    forward: ConvolveOp,
-    next: MaskedLayer | undefined,
-  ): void {
+  #convolve(segments: Segments, op: ConvolveBackward): void {
     const { module, multiplyAdd, layout } = this.emitter;
+    const { forward } = op;
     const stored = layout.convolutions.get(forward.node.name)!;
-    const gradient = this.#paddedGradient(segments, op, forward, stored);
+    const gradient = this.#paddedGradient(segments, op, stored);
     if (stored.winograd) {
-      this.#convolveBackwardWinograd(
-        segments,
-        op,
-        forward,
-        stored,
-        stored.winograd,
-        gradient,
-        next,
-      );
+      this.#convolveWinograd(segments, op, stored, stored.winograd, gradient);
       return;
     }
     const { input, output, images } = stored;
@@ -262,12 +230,10 @@ export class Backward {
       const db = this.emitter.gradient(stored.bias);
       rest.push((frame) => call(kernel, inner(frame), db(frame)));
     }
-    if (op.inputGradient) {
-      const code = this.#inputGradient(op.inputGradient, forward, stored, row, outer);
-      const timed: ImageCode = (frame) =>
-        this.emitter.timed(group("input gradient"), code(frame), operations);
-      rest.push(op.onlyForProbes ? onlyForProbes(timed) : timed);
-    }
+    const code = this.#inputGradient(op, stored, row, outer);
+    const timed: ImageCode = (frame) =>
+      this.emitter.timed(group("input gradient"), code(frame), operations);
+    rest.push(op.onlyForProbes ? onlyForProbes(timed) : timed);
     if (images === 1) {
       [gradient.prepare, prepare, (frame: Frame) => weights(frame, []), ...rest].forEach((code) =>
         segments.add(code)
@@ -284,21 +250,20 @@ export class Backward {
     });
   }
 
-  #convolveBackwardWinograd(
+  #convolveWinograd(
     segments: Segments,
-    op: BackwardOp,
-    forward: ConvolveOp,
-    { input, output, master, paddedInput, ...stored }: StoredConvolution,
+    op: ConvolveBackward,
+    stored: StoredConvolution,
     { images, tiles, backward }: StoredWinograd,
     gradient: PaddedGradient,
-    next: MaskedLayer | undefined,
   ): void {
+    const { input, output, master } = stored;
     const { module, multiplyAdd, layout } = this.emitter;
     const [channels, filters] = [input.channels, output.channels];
     const operations = 2 * PLACES * tiles * channels * filters;
     const { row: inputRow, prepare, pointer } = this.forward.paddedInput(
-      forward,
-      { input, output, master, paddedInput, ...stored },
+      op.forward,
+      stored,
       (tensor) => this.emitter.at(tensor),
     );
     const toV = inputTransformKernel(module, multiplyAdd, input, inputRow, tiles);
@@ -308,11 +273,9 @@ export class Backward {
     const products = productsKernel(module, multiplyAdd, tiles, filters, channels);
     const [v, gradientM, gradientV] = this.emitter.tileScratch();
     const du: ImageCode = ({ scratch }) => iadd(scratch, int(layout.weightGradientScratch));
-    const target = op.inputGradient;
     const inputGradient = (frame: Frame, each: Parameters<GroupCode>[1]): Code => {
-      if (!target) return [];
-      const { tensor, accumulate } = target;
-      const masked = next && this.#maskParts(next.op, next.forward);
+      const { tensor, accumulate } = op.inputGradient;
+      const masked = op.masks && this.#maskParts(op.masks);
       const to = this.emitter.at(tensor);
       const { operands, images } = masked ?? { operands: [to], images: [to] };
       const fetch = fetchKernel(module, input);
@@ -393,43 +356,36 @@ export class Backward {
   /** The output's gradient, in scratch inside its zeros where those are needed. */
   #paddedGradient(
     segments: Segments,
-    op: BackwardOp,
-    { node }: ConvolveOp,
+    { outputGradient }: ConvolveBackward,
     { output, paddedGradient: padded, gradientPadding, images }: StoredConvolution,
   ): PaddedGradient {
-    const { module, layout } = this.emitter;
+    const { module } = this.emitter;
     const { before, after } = gradientPadding;
     const pixel = output.channels * 4;
     const row = (output.width + (padded === undefined ? 0 : before + after)) * pixel;
     if (padded === undefined) {
-      const at = this.emitter.at(op.outputGradient);
+      const at = this.emitter.at(outputGradient);
       return { row, bytes: 0, prepare: () => [], inner: at, outer: at, first: at };
     }
     const bytes = images === 1 ? 0 : (output.height + before + after) * row;
     const first = inScratch(padded + before * (row + pixel));
     const inner = inScratch(padded + before * (row + pixel), bytes);
     const outer = inScratch(padded, bytes);
-    if (!op.outputGradient.transient) {
-      const copy = padKernel(module, output.height, output.width * pixel, row);
-      const from = this.emitter.at(op.outputGradient);
-      const prepare: ImageCode = (frame) =>
-        this.emitter.timed("padding", call(copy, from(frame), inner(frame)));
+    const { maker } = outputGradient;
+    if (maker?.kind === "normalise-gradient") {
+      segments.needs(maker.forward.batchNorm!.name);
+      const prepare = this.#normaliseGradient(maker, row, false, inner);
       return { row, bytes, prepare, inner, outer, first };
     }
-    const producer = layout.training.backward.find((other) =>
-      other.inputGradient?.tensor === op.outputGradient
-    );
-    if (producer?.forward.kind !== "normalise" || !producer.forward.batchNorm) {
-      throw new Error(`the gradient of ${node.name} is transient, but no batch norm makes it`);
-    }
-    segments.needs(producer.forward.batchNorm.name);
-    const prepare = this.#normaliseGradient(producer, producer.forward, row, false, inner);
+    const copy = padKernel(module, output.height, output.width * pixel, row);
+    const from = this.emitter.at(outputGradient);
+    const prepare: ImageCode = (frame) =>
+      this.emitter.timed("padding", call(copy, from(frame), inner(frame)));
     return { row, bytes, prepare, inner, outer, first };
   }
 
   #inputGradient(
-    { tensor, accumulate }: NonNullable<BackwardOp["inputGradient"]>,
-    { stride }: ConvolveOp,
+    { inputGradient: { tensor, accumulate }, forward: { stride } }: ConvolveBackward,
     { input, output, classes }: StoredConvolution,
     gradientRow: number,
     gradient: ImageCode,
@@ -467,10 +423,10 @@ export class Backward {
     ];
   }
 
-  #poolBackward(segments: Segments, op: BackwardOp, forward: PoolOp): void {
+  #pool(segments: Segments, op: PoolBackward): void {
     const { module } = this.emitter;
+    const { forward, inputGradient: { tensor, accumulate } } = op;
     const { node } = forward;
-    const { tensor, accumulate } = op.inputGradient!;
     const [x, y, dy, dx] = [forward.input, forward.output, op.outputGradient, tensor].map((t) =>
       this.emitter.at(t)
     );
@@ -500,6 +456,8 @@ export class Backward {
           );
           return (frame) => call(kernel, dy(frame), dx(frame));
         }
+        default:
+          return unhandledKind(node);
       }
     })();
     const timed: ImageCode = (frame) => this.emitter.timed("pool", code(frame));

@@ -1,26 +1,15 @@
 import { type ParameterSpec, sizeOf, type Weights } from "../../resnet/mod.ts";
-import {
-  checkData,
-  checkIndices,
-  checkOptions,
-  checkPlan,
-  checkProbe,
-  checkState,
-  checkStep,
-} from "../_arguments.ts";
-import { copyPixels, fromStored, roundUp, score, toStored } from "../_stored.ts";
+import { checkOptions } from "../_arguments.ts";
+import { Lifecycle, type Measured, type SetName, unaugmented } from "../_lifecycle.ts";
+import { copyPixels, fromStored, roundUp, toStored } from "../_stored.ts";
 import {
   type BatchPlan,
-  type ByteImages,
   type DeviceDescription,
-  type Engine,
   type EngineData,
   EngineError,
   type EngineOptions,
-  type Evaluation,
   type Probe,
   type ProbeResult,
-  type StepMetrics,
   type TrainingState,
 } from "../engine.ts";
 import type { PlanTensor } from "../plan.ts";
@@ -43,12 +32,6 @@ import { LOSS_BYTES } from "./kernels/loss.ts";
 const PAGE = 65536;
 /** A 32-bit memory ends at 4 GiB; CIFAR-10's bytes and some room must fit too. */
 const LARGEST_NETWORK = 2 ** 32 - 200 * 2 ** 20;
-
-/** An image set in memory. */
-interface StoredImages {
-  readonly address: number;
-  readonly images: ByteImages;
-}
 
 /** What a machine offers; tests take parts of it away. */
 export interface Machine {
@@ -101,17 +84,13 @@ async function start(
 }
 
 /** One network's state in a WebAssembly memory that all threads share. */
-export class WasmEngine implements Engine {
-  readonly name: string;
-  readonly device: DeviceDescription;
-  #options: EngineOptions;
+export class WasmEngine extends Lifecycle {
   #layout: Layout;
   #memory: WebAssembly.Memory;
   #threads: Threads;
-  #iteration = 0;
-  #metrics: StepMetrics[] = [];
-  #sets: Readonly<Record<"train" | "test", StoredImages>> | undefined;
-  #unusable: string | undefined;
+  #measured: Measured[] = [];
+  /** Addresses of the sets' pixels. */
+  #pixels: Readonly<Record<SetName, number>> = { train: 0, test: 0 };
 
   private constructor(
     name: string,
@@ -119,9 +98,7 @@ export class WasmEngine implements Engine {
     options: EngineOptions,
     { layout, memory, threads }: Started,
   ) {
-    this.name = name;
-    this.device = device;
-    this.#options = options;
+    super(name, device, options);
     this.#layout = layout;
     this.#memory = memory;
     this.#threads = threads;
@@ -171,14 +148,7 @@ export class WasmEngine implements Engine {
     return this.#memory.buffer.byteLength;
   }
 
-  // deno-lint-ignore require-await -- errors must reject, not throw
-  async load(data: EngineData): Promise<void> {
-    this.#requireUsable("loading data");
-    if (this.#sets) {
-      throw new EngineError("loading data: an engine takes its data once; make another engine");
-    }
-    checkData(this.#options.graph, data);
-    const { train, test, normalisation } = data;
+  protected hold({ train, test, normalisation }: EngineData): void {
     const trainAddress = Math.ceil(this.#layout.end / 64) * 64;
     const testAddress = Math.ceil((trainAddress + train.pixels.length) / 64) * 64;
     const end = testAddress + test.pixels.length;
@@ -200,150 +170,98 @@ export class WasmEngine implements Engine {
     const means = this.#floats(mean, normalisation.mean.length + normalisation.std.length);
     means.set(normalisation.mean);
     means.set(normalisation.std, normalisation.mean.length);
-    const stored = (address: number, images: ByteImages): StoredImages => ({
-      address,
-      images: { ...images, labels: images.labels.slice(), pixels: new Uint8Array() },
-    });
-    this.#sets = { train: stored(trainAddress, train), test: stored(testAddress, test) };
+    this.#pixels = { train: trainAddress, test: testAddress };
   }
 
-  // deno-lint-ignore require-await -- errors must reject, not throw
-  async importState(state: TrainingState): Promise<void> {
-    this.#requireUsable("importing a state");
-    checkState(this.#options.graph, state);
-    this.#iteration = state.iteration;
+  protected write({ weights, momentum }: Omit<TrainingState, "iteration">): void {
     for (const [name, parameter] of this.#layout.parameters) {
       const { spec, address, size } = parameter;
-      toStored(spec, state.weights.get(name)!.data, this.#floats(address, size));
+      toStored(spec, weights.get(name)!.data, this.#floats(address, size));
       if (spec.trainable) {
-        const momentum = this.#floats(address + this.#layout.momentumOffset, size);
-        toStored(spec, state.momentum.get(name)!.data, momentum);
+        const velocity = this.#floats(address + this.#layout.momentumOffset, size);
+        toStored(spec, momentum.get(name)!.data, velocity);
       }
     }
-    this.#run(COMMANDS.pack);
+    this.#command(COMMANDS.pack);
   }
 
-  // deno-lint-ignore require-await -- errors must reject, not throw
-  async exportState(): Promise<TrainingState> {
-    this.#requireUsable("exporting the state");
+  protected read(): Omit<TrainingState, "iteration"> {
     const { momentumOffset } = this.#layout;
     return {
-      iteration: this.#iteration,
       weights: this.#readAll(() => true, 0),
       momentum: this.#readAll(({ trainable }) => trainable, momentumOffset),
     };
   }
 
-  step(plan: BatchPlan, learningRate: number): void {
-    const { train } = this.#requireData("a training step");
-    checkStep(this.#options, train.images, plan, learningRate);
+  protected train(plan: BatchPlan, learningRate: number): void {
     const images = plan.indices.length;
-    this.#setBatch(train, plan);
+    this.#setBatch("train", plan);
     this.#control({ images, inference: 0, updateRunning: 1, inputGradient: 0 });
     this.#floats(CONTROL.learningRate, 1)[0] = learningRate;
-    this.#run(COMMANDS.step);
-    this.#iteration++;
-    const { loss, errors } = this.#losses(images);
-    this.#metrics.push({ iteration: this.#iteration, learningRate, images, loss, errors });
+    this.#command(COMMANDS.step);
+    this.#measured.push(this.#losses(images));
   }
 
-  // deno-lint-ignore require-await -- errors must reject, not throw
-  async metrics(): Promise<StepMetrics[]> {
-    this.#requireUsable("reading metrics");
-    return this.#metrics.splice(0);
+  protected measured(): readonly Measured[] {
+    return this.#measured.splice(0);
   }
 
-  // deno-lint-ignore require-await -- errors must reject, not throw
-  async evaluate(set: "train" | "test", indices?: Uint32Array): Promise<Evaluation> {
-    const { [set]: stored } = this.#requireData("evaluating");
-    const { images } = stored;
-    const chosen = indices ?? Uint32Array.from({ length: images.count }, (_, index) => index);
-    checkIndices(`evaluating the ${set} images`, images, chosen);
-    const { classes } = images;
-    const { logits: logitsAddress, inference: { output } } = this.#layout;
-    const logits = new Float32Array(chosen.length * classes);
-    for (let first = 0; first < chosen.length; first += EVALUATION_IMAGES) {
-      const part = chosen.subarray(first, first + EVALUATION_IMAGES);
-      const centre = new Uint8Array(part.length).fill(this.#options.cropPadding);
-      const flip = new Uint8Array(part.length);
-      this.#setBatch(stored, { indices: part, cropY: centre, cropX: centre, flip });
-      this.#control({ images: part.length, inference: 1, updateRunning: 0, inputGradient: 0 });
-      this.#run(COMMANDS.evaluate);
-      logits.set(
-        this.#readImages(logitsAddress, 4 * output.size, output, part.length),
-        first * classes,
-      );
+  protected logits(set: SetName, indices: Uint32Array): Float32Array {
+    const { classes } = this.images(set);
+    const { logits: address, inference: { output } } = this.#layout;
+    const logits = new Float32Array(indices.length * classes);
+    for (let first = 0; first < indices.length; first += EVALUATION_IMAGES) {
+      const part = indices.subarray(first, first + EVALUATION_IMAGES);
+      const images = part.length;
+      this.#setBatch(set, unaugmented(part, this.options.cropPadding));
+      this.#control({ images, inference: 1, updateRunning: 0, inputGradient: 0 });
+      this.#command(COMMANDS.evaluate);
+      logits.set(this.#readImages(address, 4 * output.size, output, images), first * classes);
     }
-    return score(logits, Uint8Array.from(chosen, (index) => images.labels[index]), classes);
+    return logits;
   }
 
-  // deno-lint-ignore require-await -- errors must reject, not throw
-  async probe(probe: Probe): Promise<ProbeResult> {
-    this.#requireUsable("probing");
-    checkProbe(this.#options, probe);
+  protected pass(probe: Probe): ProbeResult {
     const { images, upstream, labels } = probe;
     const { training, gradientOffset } = this.#layout;
     const inference = probe.mode === "inference" ? 1 : 0;
     this.#control({ images, inference, updateRunning: 0, inputGradient: 1 });
     this.#writeValues(training.input, probe.input);
-    this.#run(COMMANDS.forward);
-    const output = this.#read(training.output, images);
+    this.#command(COMMANDS.forward);
+    const output = this.#readTensor(training.output, images);
     if (!upstream && !labels) return { output };
 
     let loss: number | undefined;
     if (labels) {
       const words = this.#words(this.#layout.planWords, PLAN_WORDS * images);
       labels.forEach((label, i) => words.set([0, 0, 0, 0, label], PLAN_WORDS * i));
-      this.#run(COMMANDS.loss);
+      this.#command(COMMANDS.loss);
       loss = this.#losses(images).loss;
     } else {
       this.#writeValues(training.outputGradient!, upstream!);
     }
-    this.#run(COMMANDS.backward);
+    this.#command(COMMANDS.backward);
     const gradients = this.#readAll(({ trainable }) => trainable, gradientOffset, this.#threadSum);
-    const inputGradient = this.#read(training.inputGradient!, images);
+    const inputGradient = this.#readTensor(training.inputGradient!, images);
     this.#clearGradients();
     return { output, ...(loss !== undefined && { loss }), inputGradient, gradients };
   }
 
-  // deno-lint-ignore require-await -- errors must reject, not throw
-  async augmented(plan: BatchPlan): Promise<Float32Array> {
-    const { train } = this.#requireData("augmenting");
-    checkPlan("augmenting", this.#options, train.images, plan);
+  protected batch(plan: BatchPlan): Float32Array {
     const images = plan.indices.length;
-    this.#setBatch(train, plan);
+    this.#setBatch("train", plan);
     this.#control({ images, inference: 0, updateRunning: 0, inputGradient: 0 });
-    this.#run(COMMANDS.input);
-    return this.#read(this.#layout.training.input, images);
+    this.#command(COMMANDS.input);
+    return this.#readTensor(this.#layout.training.input, images);
   }
 
-  dispose(): void {
-    if (this.#unusable === undefined) this.#threads.command(COMMANDS.stop);
-    this.#unusable = "it was disposed of";
+  protected free(healthy: boolean): void {
+    if (healthy) this.#command(COMMANDS.stop);
     this.#threads.stop();
-    this.#sets = undefined;
-    this.#metrics = [];
   }
 
-  #requireUsable(what: string): void {
-    if (this.#unusable !== undefined) {
-      throw new EngineError(`${what}: this engine can't be used any more: ${this.#unusable}`);
-    }
-  }
-
-  #requireData(what: string): Readonly<Record<"train" | "test", StoredImages>> {
-    this.#requireUsable(what);
-    if (!this.#sets) throw new EngineError(`${what}: the engine has no data yet; call load first`);
-    return this.#sets;
-  }
-
-  #run(command: number): void {
-    try {
-      this.#threads.command(command);
-    } catch (error) {
-      this.#unusable = `a kernel failed (${error})`;
-      throw new EngineError(`running the network: ${this.#unusable}`);
-    }
+  #command(command: number): void {
+    this.#threads.command(command);
   }
 
   // Memory. Views are made anew each time: growing the memory detaches old ones.
@@ -366,7 +284,8 @@ export class WasmEngine implements Engine {
     }
   }
 
-  #setBatch({ address, images }: StoredImages, plan: BatchPlan): void {
+  #setBatch(set: SetName, plan: BatchPlan): void {
+    const { labels } = this.images(set);
     const words = this.#words(this.#layout.planWords, PLAN_WORDS * plan.indices.length);
     plan.indices.forEach((index, i) => {
       let word = PLAN_WORDS * i;
@@ -374,12 +293,12 @@ export class WasmEngine implements Engine {
       words[word++] = plan.cropY[i];
       words[word++] = plan.cropX[i];
       words[word++] = plan.flip[i];
-      words[word] = images.labels[index];
+      words[word] = labels[index];
     });
-    this.#control({ setAddress: address });
+    this.#control({ setAddress: this.#pixels[set] });
   }
 
-  #losses(images: number): { loss: number; errors: number } {
+  #losses(images: number): Measured {
     const view = new DataView(this.#memory.buffer, this.#layout.losses, LOSS_BYTES * images);
     let loss = 0, errors = 0;
     for (let i = 0; i < images; i++) {
@@ -390,7 +309,7 @@ export class WasmEngine implements Engine {
   }
 
   /** [N, ...shape] of a tensor of the training plan, without the rounded-up channels. */
-  #read(tensor: PlanTensor, images: number): Float32Array {
+  #readTensor(tensor: PlanTensor, images: number): Float32Array {
     const { storage, storageStride } = this.#layout;
     return this.#readImages(storage + 4 * tensor.offset, storageStride, tensor, images);
   }
@@ -429,7 +348,7 @@ export class WasmEngine implements Engine {
     offset: number,
     read = (address: number, size: number): Float32Array => this.#floats(address, size),
   ): Weights {
-    return fromStored(this.#options.graph, wanted, ({ name }) => {
+    return fromStored(this.options.graph, wanted, ({ name }) => {
       const { address, size } = this.#layout.parameters.get(name)!;
       return read(address + offset, size);
     });

@@ -1,5 +1,6 @@
 /** Emits the forward operations of a plan: for training with batch statistics, or for inference. */
-import type { ConvolveOp, ForwardOp, NormaliseOp, Plan, PlanTensor, PoolOp } from "../plan.ts";
+import { unhandledKind } from "../../resnet/mod.ts";
+import type { ConvolveOp, ForwardOp, NormaliseOp, PlanTensor, PoolOp } from "../plan.ts";
 import {
   type Emitter,
   fetchKernel,
@@ -51,29 +52,19 @@ export function inScratch(offset: number, bytes = 0): ImageCode {
 
 /** The forward operations. */
 export class Forward {
-  /** What makes each tensor that has no storage, of both plans. */
-  readonly #makers: ReadonlyMap<PlanTensor, NormaliseOp>;
-
-  constructor(readonly emitter: Emitter) {
-    const { training, inference } = emitter.layout;
-    this.#makers = new Map(
-      [...training.forward, ...inference.forward].flatMap((op) =>
-        op.kind === "normalise" && op.output.transient ? [[op.output, op]] : []
-      ),
-    );
-  }
+  constructor(readonly emitter: Emitter) {}
 
   /** The training plan, as functions (thread). */
   training(barrier: FunctionReference): FunctionReference[] {
     const segments = new Segments(this.emitter, "forward", barrier);
     const { training } = this.emitter.layout;
-    for (const layer of layersThatRead(training, training.input)) this.#statistics(segments, layer);
+    for (const layer of training.feeds) this.#statistics(segments, layer);
     for (const op of training.forward) {
-      if (op.output.transient) continue; // its readers make it
-      const normalise = op.kind === "normalise" ? op : this.#makers.get(op.input);
+      if (op.output.maker) continue; // its readers make it
+      const normalise = op.kind === "normalise" ? op : makerOf(op.input);
       if (normalise?.batchNorm) segments.needs(normalise.batchNorm.name);
       segments.add(this.operation(op, (tensor) => this.emitter.at(tensor)));
-      for (const layer of layersThatRead(training, op.output)) this.#statistics(segments, layer);
+      for (const layer of op.feeds) this.#statistics(segments, layer);
     }
     return segments.finish();
   }
@@ -216,7 +207,7 @@ export class Forward {
     const bytes = (input.height + 2 * op.padding) * row;
     const image = inScratch(paddedInput + op.padding * (row + pixel), ofGroup ? bytes : 0);
     const pointer = inScratch(paddedInput);
-    const maker = this.#makers.get(op.input);
+    const maker = makerOf(op.input);
     if (maker) return { row, prepare: this.#normalise(maker, at, image, row), pointer, bytes };
     const from = at(op.input);
     const copy = padKernel(this.emitter.module, input.height, input.width * pixel, row);
@@ -232,7 +223,11 @@ export class Forward {
       this.emitter.multiplyAdd,
       storedImage(op.output.shape),
       row,
-      { affine: op.batchNorm !== undefined, addend: op.addend !== undefined, relu: op.relu },
+      {
+        affine: op.batchNorm !== undefined,
+        addend: op.addend !== undefined,
+        relu: op.relu !== "none",
+      },
     );
     const z = at(op.input);
     const addend = op.addend ? at(op.addend) : z;
@@ -258,6 +253,8 @@ export class Forward {
         return maxPoolKernel(this.emitter.module, windowShape(node, input));
       case "global-average-pool":
         return averageKernel(this.emitter.module, storedImage(input.shape));
+      default:
+        return unhandledKind(node);
     }
   }
 }
@@ -268,11 +265,9 @@ function rowBytes(tensor: PlanTensor): number {
   return width * channels * 4;
 }
 
-/** Batch-norm layers whose input is the given tensor. */
-function layersThatRead(plan: Plan, tensor: PlanTensor): NormaliseOp[] {
-  return plan.forward.filter((op): op is NormaliseOp =>
-    op.kind === "normalise" && op.batchNorm !== undefined && op.input === tensor
-  );
+/** The operation that makes an activation where it is read; undefined where it is stored. */
+function makerOf({ maker }: PlanTensor): NormaliseOp | undefined {
+  return maker?.kind === "normalise" ? maker : undefined;
 }
 
 /** The geometry of option A's shortcut in memory. */

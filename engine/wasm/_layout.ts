@@ -121,8 +121,12 @@ export function storedImage(shape: readonly number[]): ImageShape {
 /** Lays a network out. */
 export function layOut(options: EngineOptions, threads: number): Layout {
   const { graph, batchSize } = options;
-  const training = planGraph(graph, true, 4, true);
-  const inference = planGraph(graph, false, 4, true);
+  const usesWinograd = (op: ConvolveOp) => options.convolution !== "direct" && suitsWinograd(op);
+  const training = planGraph(graph, {
+    ...{ training: true, channelMultiple: 4, recompute: true },
+    masks: usesWinograd, // the transforms back mask what they write
+  });
+  const inference = planGraph(graph, { training: false, channelMultiple: 4, recompute: true });
   let end = CONTROL_BYTES;
   const reserve = (bytes: number): number => {
     const start = end;
@@ -168,18 +172,14 @@ export function layOut(options: EngineOptions, threads: number): Layout {
     scratchOffsets.set(key, offset);
     return offset;
   };
-  const transient = new Set(
-    training.backward.flatMap((op) => op.outputGradient.transient ? [op.outputGradient] : []),
-  );
   const convolutions = new Map<string, StoredConvolution>();
   for (const op of training.forward) {
     if (op.kind !== "convolve") continue;
     const gradient = training.backward.find((other) => other.forward === op)?.outputGradient;
-    const isTransient = gradient !== undefined && transient.has(gradient);
-    const useWinograd = options.convolution !== "direct" && suitsWinograd(op);
+    const isMade = gradient?.maker !== undefined;
     convolutions.set(
       op.node.name,
-      layOutConvolution(op, isTransient, useWinograd, parameters, reserve, scratchFor),
+      layOutConvolution(op, isMade, usesWinograd(op), parameters, reserve, scratchFor),
     );
   }
   const scratchBytes = (bytes: number): number => {
@@ -275,7 +275,7 @@ function imagesOfWeightGradient({ height, width }: ImageShape, weightBytes: numb
 
 function layOutConvolution(
   op: ConvolveOp,
-  transientGradient: boolean,
+  isGradientMade: boolean,
   useWinograd: boolean,
   parameters: ReadonlyMap<string, StoredParameter>,
   reserve: (bytes: number) => number,
@@ -337,7 +337,7 @@ function layOutConvolution(
   const groupImages = Math.max(1, Math.ceil(PRODUCT_TILES / tiles));
   const transformedBytes = PLACES * weightPlaneBytes(input.channels, output.channels);
   const images = useWinograd ? 1 : imagesOfWeightGradient(output, weightBytes);
-  const needsGradientScratch = transientGradient || before + after > 0 || images > 1;
+  const needsGradientScratch = isGradientMade || before + after > 0 || images > 1;
   return {
     input,
     output,
@@ -352,7 +352,7 @@ function layOutConvolution(
     packed: useWinograd ? 0 : reserve(weightBytes),
     taps: kernel * kernel,
     classes,
-    paddedInput: padding === 0 && !op.input.transient && images === 1
+    paddedInput: padding === 0 && !op.input.maker && images === 1
       ? undefined
       : scratchFor(`input ${padding}`, padded(input, padding, padding), images),
     paddedGradient: needsGradientScratch

@@ -302,7 +302,7 @@ function evaluate(emitter: Emitter, forward: Forward): FunctionReference {
     layers.map((op) => forward.coefficients(op)),
     [
       readInput(emitter, at(inference.input)),
-      ...inference.forward.filter(({ output }) => !output.transient)
+      ...inference.forward.filter(({ output }) => !output.maker)
         .map((op) => forward.operation(op, at)),
       (frame) =>
         copyBytes(

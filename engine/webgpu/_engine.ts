@@ -1,25 +1,14 @@
 import { parametersOf, type ParameterSpec, sizeOf } from "../../resnet/mod.ts";
-import {
-  checkData,
-  checkIndices,
-  checkOptions,
-  checkPlan,
-  checkProbe,
-  checkState,
-  checkStep,
-} from "../_arguments.ts";
-import { copyPixels, fromStored, roundUp, score, storedSize, toStored } from "../_stored.ts";
+import { checkOptions } from "../_arguments.ts";
+import { Lifecycle, type Measured, type SetName, unaugmented } from "../_lifecycle.ts";
+import { copyPixels, fromStored, roundUp, storedSize, toStored } from "../_stored.ts";
 import {
   type BatchPlan,
-  type DeviceDescription,
-  type Engine,
   type EngineData,
   EngineError,
   type EngineOptions,
-  type Evaluation,
   type Probe,
   type ProbeResult,
-  type StepMetrics,
   type TrainingState,
 } from "../engine.ts";
 import { AllocationError, type Gpu, openGpu, outOfMemory, watchDevice } from "./_device.ts";
@@ -40,9 +29,6 @@ import {
   writeProgram,
 } from "./_program.ts";
 import { type Storage, type StorageSlice, whole } from "./_storage.ts";
-
-/** A step whose metrics are still on the device. */
-type QueuedStep = Pick<StepMetrics, "iteration" | "learningRate" | "images">;
 
 /** What a step costs on the host, in milliseconds. */
 export interface HostTime {
@@ -76,23 +62,20 @@ interface LoadedSet extends StoredSet {
 }
 
 /** One network's state on a GPU. */
-export class WebGpuEngine implements Engine {
-  readonly name: string;
-  readonly device: DeviceDescription;
+export class WebGpuEngine extends Lifecycle {
   #memoryBytes: number;
-  readonly #options: EngineOptions;
   readonly #gpu: Gpu;
   readonly #program: Program;
   readonly #executor: Executor;
   readonly #passes: Passes;
   readonly #planWords: Uint32Array;
-  #iteration = 0;
-  #sets: Readonly<Record<"train" | "test", LoadedSet>> | undefined;
-  /** Steps whose metrics are in the slots, from slot 0 on. */
-  #queued: QueuedStep[] = [];
+  #sets: Readonly<Record<SetName, LoadedSet>> | undefined;
+  /** Images of the steps whose metrics are in the slots, from slot 0 on. */
+  #slots: number[] = [];
   /** Metrics of earlier steps, on their way. */
-  #onTheWay: Promise<StepMetrics[]>[] = [];
-  #unusable: string | undefined;
+  #onTheWay: Promise<Measured[]>[] = [];
+  /** Hands a step's launches to the device; a profile has its own way. */
+  #submit: (bound: readonly Bound[], images: number) => void;
 
   private constructor(
     name: string,
@@ -101,13 +84,12 @@ export class WebGpuEngine implements Engine {
     program: Program,
     executor: Executor,
   ) {
-    this.name = name;
     const { summary, details } = gpu.description;
-    this.device = { summary, details: { ...details, convolution: "direct" } };
-    this.#options = options;
+    super(name, { summary, details: { ...details, convolution: "direct" } }, options);
     this.#gpu = gpu;
     this.#program = program;
     this.#executor = executor;
+    this.#submit = (bound, images) => executor.submit(bound, images);
     this.#planWords = new Uint32Array(PLAN_WORDS * options.batchSize);
     const bind = (pass: keyof Passes) => executor.bind(program[pass]);
     this.#passes = {
@@ -120,7 +102,7 @@ export class WebGpuEngine implements Engine {
       update: bind("update"),
     };
     this.#memoryBytes = bytesOf(program.storages);
-    watchDevice(gpu.device, (reason) => this.#unusable ??= reason);
+    watchDevice(gpu.device, (reason) => this.fail(reason));
   }
 
   static async create(
@@ -173,13 +155,8 @@ export class WebGpuEngine implements Engine {
     return this.#memoryBytes;
   }
 
-  async load(data: EngineData): Promise<void> {
-    this.#requireUsable("loading data");
-    if (this.#sets) {
-      throw new EngineError("loading data: an engine takes its data once; make another engine");
-    }
-    const { graph, cropPadding } = this.#options;
-    checkData(graph, data);
+  protected async hold(data: EngineData): Promise<void> {
+    const { graph, cropPadding } = this.options;
     const normalisation = whole({
       label: "normalisation",
       bytes: 4 * normalisationSize(graph.inputShape),
@@ -213,44 +190,37 @@ export class WebGpuEngine implements Engine {
     this.#memoryBytes += bytesOf(storages);
   }
 
-  // deno-lint-ignore require-await -- errors must reject, not throw
-  async importState(state: TrainingState): Promise<void> {
-    this.#requireUsable("importing a state");
-    const { graph } = this.#options;
-    checkState(graph, state);
-    this.#iteration = state.iteration;
+  protected write({ weights, momentum }: Omit<TrainingState, "iteration">): void {
+    const { graph } = this.options;
     const { parameters } = this.#program;
     for (const spec of parametersOf(graph)) {
       const slice = parameters.slice(spec.name);
       const stored = new Float32Array(storedSize(spec));
       if (spec.trainable) {
-        toStored(spec, state.momentum.get(spec.name)!.data, stored);
+        toStored(spec, momentum.get(spec.name)!.data, stored);
         this.#executor.write({ ...slice, storage: parameters.momentum }, stored);
       }
-      toStored(spec, state.weights.get(spec.name)!.data, stored);
+      toStored(spec, weights.get(spec.name)!.data, stored);
       this.#executor.write(slice, stored);
       const flipped = parameters.flippedSlice(spec.name);
       if (flipped) this.#executor.write(flipped, flip(spec, stored));
     }
   }
 
-  async exportState(): Promise<TrainingState> {
-    this.#requireUsable("exporting the state");
-    const { graph } = this.#options;
+  protected async read(): Promise<Omit<TrainingState, "iteration">> {
+    const { graph } = this.options;
     const { parameters } = this.#program;
-    const iteration = this.#iteration;
     const specs = parametersOf(graph);
     const trainable = specs.filter((spec) => spec.trainable);
     const sized = (spec: ParameterSpec): StorageSlice => ({
       ...parameters.slice(spec.name),
       size: 4 * storedSize(spec),
     });
-    const values = await this.#read("exporting the state", [
+    const values = await this.#slices([
       ...specs.map(sized),
       ...trainable.map((spec) => ({ ...sized(spec), storage: parameters.momentum })),
     ]);
     return {
-      iteration,
       weights: fromStored(graph, () => true, (spec) => values[specs.indexOf(spec)]),
       momentum: fromStored(
         graph,
@@ -260,73 +230,53 @@ export class WebGpuEngine implements Engine {
     };
   }
 
-  step(plan: BatchPlan, learningRate: number): void {
-    const { train } = this.#requireData("a training step");
-    this.#executor.submit(train.step, this.#queueStep(train, plan, learningRate));
-  }
-
-  /** Uploads what a step needs and counts it; the number of its images. */
-  #queueStep(train: LoadedSet, plan: BatchPlan, learningRate: number): number {
-    checkStep(this.#options, train.images, plan, learningRate);
-    if (this.#queued.length === METRIC_SLOTS) this.#collectMetrics();
+  protected train(plan: BatchPlan, learningRate: number): void {
+    if (this.#slots.length === METRIC_SLOTS) this.#collectMetrics();
+    const { train } = this.#sets!;
     const images = plan.indices.length;
-    this.#setBatch(train, plan);
-    this.#executor.setStep({
-      ...{ images, learningRate, updateRunning: true },
-      slot: this.#queued.length,
-    });
-    this.#iteration++;
-    this.#queued.push({ iteration: this.#iteration, learningRate, images });
-    return images;
+    this.#setBatch("train", plan);
+    const slot = this.#slots.length;
+    this.#executor.setStep({ images, learningRate, updateRunning: true, slot });
+    this.#slots.push(images);
+    this.#submit(train.step, images);
   }
 
-  async metrics(): Promise<StepMetrics[]> {
-    this.#requireUsable("reading metrics");
+  protected async measured(): Promise<readonly Measured[]> {
     this.#collectMetrics();
-    const arrived = await this.#guard("reading metrics", Promise.all(this.#onTheWay.splice(0)));
-    return arrived.flat();
+    return (await this.#arrived(Promise.all(this.#onTheWay.splice(0)))).flat();
   }
 
-  async evaluate(set: "train" | "test", indices?: Uint32Array): Promise<Evaluation> {
-    const { [set]: loaded } = this.#requireData("evaluating");
-    const { images } = loaded;
-    const chosen = indices ?? Uint32Array.from({ length: images.count }, (_, index) => index);
-    checkIndices(`evaluating the ${set} images`, images, chosen);
-    const { batchSize, cropPadding } = this.#options;
+  protected async logits(set: SetName, indices: Uint32Array): Promise<Float32Array> {
+    const { batchSize, cropPadding } = this.options;
     const { output } = this.#program;
+    const { evaluation } = this.#sets![set];
     const row = output.size / batchSize;
-    const results = this.#executor.readable(row * chosen.length);
+    const results = this.#executor.readable(row * indices.length);
     let stored: Float32Array;
     try {
       this.#executor.setStep({ images: 1, inference: true });
       this.#executor.submit(this.#passes.runningStatistics, 1);
-      for (let first = 0; first < chosen.length; first += batchSize) {
-        const part = chosen.subarray(first, first + batchSize);
-        const centre = new Uint8Array(part.length).fill(cropPadding);
-        const flip = new Uint8Array(part.length);
-        this.#setBatch(loaded, { indices: part, cropY: centre, cropX: centre, flip });
+      for (let first = 0; first < indices.length; first += batchSize) {
+        const part = indices.subarray(first, first + batchSize);
+        this.#setBatch(set, unaugmented(part, cropPadding));
         this.#executor.setStep({ images: part.length, inference: true });
         const from = { ...output, size: row * part.length };
-        this.#executor.submit(loaded.evaluation, part.length, [
-          { from, to: results, at: row * first },
-        ]);
+        this.#executor.submit(evaluation, part.length, [{ from, to: results, at: row * first }]);
       }
-      await this.#guard("evaluating", results.mapAsync(GPUMapMode.READ));
+      await this.#arrived(results.mapAsync(GPUMapMode.READ));
       stored = new Float32Array(results.getMappedRange().slice(0));
     } finally {
       results.destroy();
     }
-    const { classes } = images;
-    const logits = new Float32Array(chosen.length * classes);
+    const { classes } = this.images(set);
+    const logits = new Float32Array(indices.length * classes);
     copyPixels(stored, row / 4, logits, classes);
-    return score(logits, Uint8Array.from(chosen, (index) => images.labels[index]), classes);
+    return logits;
   }
 
-  async probe(probe: Probe): Promise<ProbeResult> {
-    this.#requireUsable("probing");
-    checkProbe(this.#options, probe);
+  protected async pass(probe: Probe): Promise<ProbeResult> {
     const { images, upstream, labels } = probe;
-    const { graph } = this.#options;
+    const { graph } = this.options;
     const { input, output, outputGradient, inputGradient, metrics, gradients } = this.#program;
     const { training, runningStatistics, inference, loss, backwardToInput } = this.#passes;
     // The slots hold metrics of steps that nobody has read.
@@ -336,7 +286,7 @@ export class WebGpuEngine implements Engine {
     const forward = probe.mode === "training" ? training : [...runningStatistics, ...inference];
     this.#executor.submit(forward, images);
     const outputShape = graph.nodes.find(({ name }) => name === graph.output)!.shape;
-    const [stored] = await this.#read("probing", [output]);
+    const [stored] = await this.#slices([output]);
     const result = { output: unpack(stored, outputShape, images) };
     if (!upstream && !labels) return result;
 
@@ -350,7 +300,7 @@ export class WebGpuEngine implements Engine {
     }
     this.#executor.submit(backwardToInput, images);
     const entries = [...gradients];
-    const [measured, dx, ...sums] = await this.#read("probing", [
+    const [measured, dx, ...sums] = await this.#slices([
       { ...metrics, size: METRIC_BYTES },
       inputGradient,
       ...entries.map(([, { slice }]) => slice),
@@ -374,33 +324,38 @@ export class WebGpuEngine implements Engine {
     };
   }
 
-  async augmented(plan: BatchPlan): Promise<Float32Array> {
-    const { train } = this.#requireData("augmenting");
-    checkPlan("augmenting", this.#options, train.images, plan);
+  protected async batch(plan: BatchPlan): Promise<Float32Array> {
     const images = plan.indices.length;
-    this.#setBatch(train, plan);
+    this.#setBatch("train", plan);
     this.#executor.setStep({ images });
-    this.#executor.submit(train.bound, images);
-    const [stored] = await this.#read("augmenting", [this.#program.input]);
-    return unpack(stored, this.#options.graph.inputShape, images);
+    this.#executor.submit(this.#sets!.train.bound, images);
+    const [stored] = await this.#slices([this.#program.input]);
+    return unpack(stored, this.options.graph.inputShape, images);
   }
 
-  /** What a step launches. */
+  /** What a step launches; only when there are data. */
   get launches(): readonly Bound[] {
-    return this.#requireData("profiling").train.step;
+    return this.#sets!.train.step;
   }
 
   /** Takes a step for each batch and measures what it costs on the host, without waiting. */
   profileHost(plans: readonly BatchPlan[], learningRate: number): HostTime[] {
-    const { train } = this.#requireData("profiling");
-    return plans.map((plan) => {
-      const begun = performance.now();
-      const images = this.#queueStep(train, plan, learningRate);
-      const commands = this.#executor.encode(train.step, images);
-      const encoded = performance.now();
+    const submit = this.#submit;
+    let encoded = 0;
+    this.#submit = (bound, images) => {
+      const commands = this.#executor.encode(bound, images);
+      encoded = performance.now();
       this.#executor.device.queue.submit([commands]);
-      return { encode: encoded - begun, submit: performance.now() - encoded };
-    });
+    };
+    try {
+      return plans.map((plan) => {
+        const begun = performance.now();
+        this.step(plan, learningRate);
+        return { encode: encoded - begun, submit: performance.now() - encoded };
+      });
+    } finally {
+      this.#submit = submit;
+    }
   }
 
   /** Takes a step for each batch; nanoseconds of each launch, or undefined without timestamps. */
@@ -408,57 +363,41 @@ export class WebGpuEngine implements Engine {
     plans: readonly BatchPlan[],
     learningRate: number,
   ): Promise<number[][] | undefined> {
-    const { train } = this.#requireData("profiling");
     if (!this.#gpu.hasTimestamps) return undefined;
-    const times: number[][] = [];
-    for (const plan of plans) {
-      const images = this.#queueStep(train, plan, learningRate);
-      const timed = this.#executor.submitTimed(train.step, images);
-      times.push(await this.#guard("profiling", timed));
+    const submit = this.#submit;
+    const times: Promise<number[]>[] = [];
+    this.#submit = (bound, images) => times.push(this.#executor.submitTimed(bound, images));
+    try {
+      for (const plan of plans) {
+        this.step(plan, learningRate);
+        await times.at(-1);
+      }
+    } finally {
+      this.#submit = submit;
     }
-    return times;
+    return await Promise.all(times);
   }
 
-  dispose(): void {
-    this.#unusable ??= "it was disposed of";
+  protected free(): void {
     this.#executor.free();
     this.#gpu.device.destroy();
     this.#sets = undefined;
-    this.#queued = [];
+    this.#slots = [];
     this.#onTheWay = [];
   }
 
-  #requireUsable(what: string): void {
-    if (this.#unusable !== undefined) throw this.#failure(what);
-  }
-
-  #requireData(what: string): Readonly<Record<"train" | "test", LoadedSet>> {
-    this.#requireUsable(what);
-    if (!this.#sets) throw new EngineError(`${what}: the engine has no data yet; call load first`);
-    return this.#sets;
-  }
-
-  /** Awaits results; where the device failed meanwhile, that is the error to tell. */
-  async #guard<T>(what: string, results: Promise<T>): Promise<T> {
-    let found: T;
+  /** Awaits results. What the device itself reports of a failure comes a task later. */
+  async #arrived<T>(results: Promise<T>): Promise<T> {
     try {
-      found = await results;
+      return await results;
     } catch (error) {
-      // What the device itself reports comes a task later, and says more.
       await new Promise((resolve) => setTimeout(resolve));
-      this.#unusable ??= `the device failed (${(error as Error).message})`;
-      throw this.#failure(what);
+      throw error;
     }
-    this.#requireUsable(what);
-    return found;
   }
 
-  #failure(what: string): EngineError {
-    return new EngineError(`${what}: this engine can't be used any more: ${this.#unusable}`);
-  }
-
-  #read(what: string, slices: readonly StorageSlice[]): Promise<Float32Array[]> {
-    return this.#guard(what, this.#executor.read(slices));
+  #slices(slices: readonly StorageSlice[]): Promise<Float32Array[]> {
+    return this.#arrived(this.#executor.read(slices));
   }
 
   #bindSet(set: StoredSet): LoadedSet {
@@ -472,7 +411,8 @@ export class WebGpuEngine implements Engine {
     };
   }
 
-  #setBatch({ images }: StoredSet, plan: BatchPlan): void {
+  #setBatch(set: SetName, plan: BatchPlan): void {
+    const { labels } = this.images(set);
     const words = this.#planWords;
     plan.indices.forEach((index, i) => {
       const word = PLAN_WORDS * i;
@@ -480,7 +420,7 @@ export class WebGpuEngine implements Engine {
       words[word + PLAN.cropY] = plan.cropY[i];
       words[word + PLAN.cropX] = plan.cropX[i];
       words[word + PLAN.flip] = plan.flip[i];
-      words[word + PLAN.label] = images.labels[index];
+      words[word + PLAN.label] = labels[index];
     });
     const used = words.subarray(0, PLAN_WORDS * plan.indices.length);
     this.#executor.write(this.#program.batchPlan, used);
@@ -495,17 +435,13 @@ export class WebGpuEngine implements Engine {
 
   /** Starts reading the metrics of the steps in the slots, which are free for others then. */
   #collectMetrics(): void {
-    const steps = this.#queued;
+    const steps = this.#slots;
     if (steps.length === 0) return;
-    this.#queued = [];
+    this.#slots = [];
     const slice = { ...this.#program.metrics, size: METRIC_BYTES * steps.length };
-    const metrics = this.#executor.read([slice]).then(([values]) => {
-      return steps.map((step, i): StepMetrics => ({
-        ...step,
-        loss: values[2 * i] / step.images,
-        errors: values[2 * i + 1],
-      }));
-    });
+    const metrics = this.#executor.read([slice]).then(([values]) =>
+      steps.map((images, i) => ({ loss: values[2 * i] / images, errors: values[2 * i + 1] }))
+    );
     metrics.catch(() => {}); // told by whoever awaits it
     this.#onTheWay.push(metrics);
   }

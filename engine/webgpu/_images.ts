@@ -14,10 +14,8 @@ export interface SetPart {
   readonly count: number;
 }
 
-/** An image set: what stays on the host, and what reads it on the device. */
+/** An image set on the device. */
 export interface StoredSet {
-  /** Without the pixels. */
-  readonly images: ByteImages;
   readonly parts: readonly SetPart[];
   /** Writes the batch that the batch plan names to the network's input. */
   readonly launches: readonly Launch[];
@@ -59,8 +57,7 @@ export function storeSet(
     }),
     slices: [slice, batchPlan, normalisation, input],
   }));
-  const host = { ...images, labels: images.labels.slice(), pixels: new Uint8Array() };
-  return { images: host, parts, launches };
+  return { parts, launches };
 }
 
 /** The words of a part's pixels. */

@@ -7,17 +7,19 @@
  * batch norm's gradient, which the two gradients of the convolution before it
  * then make where they read it.
  */
-import { shapeOf, sizeOf } from "../../resnet/mod.ts";
+import { shapeOf, sizeOf, unhandledKind } from "../../resnet/mod.ts";
 import { roundUp, storedSize } from "../_stored.ts";
 import type { EngineOptions } from "../engine.ts";
 import {
-  type BackwardOp,
+  type ConvolveBackward,
   type ConvolveOp,
   type GradientTarget,
+  type NormaliseBackward,
   type NormaliseOp,
   type Plan,
   planGraph,
   type PlanTensor,
+  type PoolBackward,
   type PoolOp,
 } from "../plan.ts";
 import type { Gpu } from "./_device.ts";
@@ -172,7 +174,10 @@ class Writer {
   constructor(options: EngineOptions, limits: ProgramLimits) {
     this.#options = options;
     this.#limits = limits;
-    this.#plan = planGraph(options.graph, true, 4, true);
+    this.#plan = planGraph(options.graph, {
+      ...{ training: true, channelMultiple: 4, recompute: true },
+      masks: ({ node }) => node.kind === "convolution",
+    });
     this.#parameters = new ParameterStorage(options.graph);
     this.#tensors = placeTensors(this.#plan, options.batchSize);
     for (const op of this.#plan.forward) {
@@ -237,25 +242,21 @@ class Writer {
     return this.#tensors.get(tensor)!;
   }
 
-  #activation(tensor: PlanTensor): Operand {
-    if (!tensor.transient) return { source: "stored", slices: [this.#slice(tensor)] };
-    const maker = this.#plan.forward.find((op): op is NormaliseOp => op.output === tensor)!;
+  #operand(tensor: PlanTensor): Operand {
+    const { maker } = tensor;
+    if (!maker) return { source: "stored", slices: [this.#slice(tensor)] };
+    if (maker.kind === "normalise-gradient") return this.#batchNormGradient(maker);
     return {
-      source: maker.relu ? "normalised-relu" : "normalised",
+      source: maker.relu === "none" ? "normalised" : "normalised-relu",
       slices: [this.#slice(maker.input), this.#statisticsOf.get(maker)!],
     };
   }
 
-  #gradient(tensor: PlanTensor): Operand {
-    if (!tensor.transient) return { source: "stored", slices: [this.#slice(tensor)] };
-    const maker = this.#plan.backward.find((op) => op.inputGradient?.tensor === tensor)!;
-    return this.#batchNormGradient(maker.forward as NormaliseOp, maker.outputGradient);
-  }
-
-  #batchNormGradient(op: NormaliseOp, outputGradient: PlanTensor): Operand {
+  #batchNormGradient({ forward, outputGradient }: NormaliseBackward): Operand {
+    const slopes = this.#slopesOf.get(forward)!;
     return {
       source: "gradient",
-      slices: [this.#slice(outputGradient), this.#slice(op.input), this.#slopesOf.get(op)!],
+      slices: [this.#slice(outputGradient), this.#slice(forward.input), slopes],
     };
   }
 
@@ -288,30 +289,30 @@ class Writer {
   // Forward.
 
   #forward(mode: "training" | "inference"): void {
-    const finished = new Set<NormaliseOp>();
+    const feeds = (layers: readonly NormaliseOp[]) => mode === "training" ? layers : [];
+    for (const next of feeds(this.#plan.feeds)) this.#measure(next);
     for (const op of this.#plan.forward) {
-      if (op.kind === "pool") this.#pool(op);
-      else if (op.kind === "normalise") {
-        if (op.batchNorm && mode === "training" && !finished.has(op)) this.#measure(op);
-        if (!op.output.transient) this.#normalise(op);
-      } else if (op.node.kind === "dense") this.#dense(op);
-      else {
-        const next = mode === "training" ? this.#batchNormOf(op) : undefined;
-        this.#convolve(op, next);
-        if (next) finished.add(next);
+      const [first, ...others] = feeds(op.feeds);
+      const fused = op.kind === "convolve" && op.node.kind === "convolution";
+      switch (op.kind) {
+        case "convolve":
+          if (op.node.kind === "dense") this.#dense(op);
+          else this.#convolve(op, first);
+          break;
+        case "normalise":
+          if (!op.output.maker) this.#normalise(op);
+          break;
+        case "pool":
+          this.#pool(op);
+          break;
       }
+      // A convolution leaves one layer's sums itself.
+      for (const next of fused || !first ? others : [first, ...others]) this.#measure(next);
     }
   }
 
-  /** The batch norm that reads what a convolution writes. */
-  #batchNormOf({ output }: ConvolveOp): NormaliseOp | undefined {
-    return this.#plan.forward.find((op): op is NormaliseOp =>
-      op.kind === "normalise" && op.batchNorm !== undefined && op.input === output
-    );
-  }
-
   #convolve(op: ConvolveOp, next: NormaliseOp | undefined): void {
-    const { source, slices } = this.#activation(op.input);
+    const { source, slices } = this.#operand(op.input);
     const epilogue: Epilogue = { kind: next ? "statistics" : "none" };
     const kernel = convolutionKernel(
       convolutionShape(op),
@@ -369,7 +370,7 @@ class Writer {
     const kernel = normaliseKernel(imageOf(op.output), {
       batchNorm: batchNorm !== undefined,
       addend: addend !== undefined,
-      relu,
+      relu: relu !== "none",
     });
     this.#launch(kernel, [
       this.#slice(op.input),
@@ -380,7 +381,7 @@ class Writer {
   }
 
   #dense(op: ConvolveOp): void {
-    const { source, slices } = this.#activation(op.input);
+    const { source, slices } = this.#operand(op.input);
     this.#launch(denseKernel(denseShape(op), source), [
       ...slices,
       this.#parameter(op.node.name, "weight"),
@@ -391,51 +392,50 @@ class Writer {
 
   #pool({ node, input, output }: PoolOp): void {
     const [x, y] = [imageOf(input), imageOf(output)];
-    const kernel = node.kind === "shortcut-a"
-      ? shortcutKernel(x, y, node)
-      : node.kind === "max-pool"
-      ? maxPoolKernel(x, y, node)
-      : averagePoolKernel(x);
-    this.#launch(kernel, [this.#slice(input), this.#slice(output)]);
+    const kernel = () => {
+      switch (node.kind) {
+        case "shortcut-a":
+          return shortcutKernel(x, y, node);
+        case "max-pool":
+          return maxPoolKernel(x, y, node);
+        case "global-average-pool":
+          return averagePoolKernel(x);
+        default:
+          return unhandledKind(node);
+      }
+    };
+    this.#launch(kernel(), [this.#slice(input), this.#slice(output)]);
   }
 
   // Backward.
 
   #backward(toInput: boolean): void {
-    const masked = new Set<BackwardOp>();
-    const { backward } = this.#plan;
-    backward.forEach((op, i) => {
-      const { forward } = op;
+    for (const op of this.#plan.backward) {
       const target = op.onlyForProbes && !toInput ? undefined : op.inputGradient;
-      if (forward.kind === "pool") {
-        if (target) this.#poolGradient(forward, op.outputGradient, target);
-      } else if (forward.kind === "normalise") {
-        if (!masked.has(op)) this.#normaliseGradient(op, forward);
-        this.#passGradients(op, forward, target);
-      } else if (forward.node.kind === "dense") {
-        this.#denseGradients(forward, op.outputGradient, target);
-      } else {
-        this.#weightGradient(forward, op.outputGradient);
-        const next = backward[i + 1];
-        const fused = target && next?.forward.kind === "normalise" && next.forward.batchNorm &&
-          next.outputGradient === target.tensor;
-        if (target) {
-          this.#inputGradient(forward, op.outputGradient, target, fused ? next : undefined);
-        }
-        if (fused) masked.add(next);
+      switch (op.kind) {
+        case "convolve-gradient":
+          if (op.forward.node.kind === "dense") this.#denseGradients(op, target);
+          else {
+            this.#weightGradient(op);
+            if (target) this.#inputGradient(op, target);
+          }
+          break;
+        case "normalise-gradient":
+          if (!op.masked) this.#normaliseGradient(op);
+          this.#passGradients(op, target);
+          break;
+        case "pool-gradient":
+          if (target) this.#poolGradient(op, target);
+          break;
       }
-    });
+    }
   }
 
-  #inputGradient(
-    forward: ConvolveOp,
-    outputGradient: PlanTensor,
-    target: GradientTarget,
-    next: BackwardOp | undefined,
-  ): void {
-    const { source, slices } = this.#gradient(outputGradient);
-    const normalise = next?.forward as NormaliseOp | undefined;
-    const mask = normalise ? maskOf(normalise) : "none";
+  #inputGradient(op: ConvolveBackward, target: GradientTarget): void {
+    const { forward, outputGradient, masks } = op;
+    const { source, slices } = this.#operand(outputGradient);
+    const normalise = masks?.forward;
+    const mask = normalise?.relu ?? "none";
     const epilogue: Epilogue = normalise ? { kind: "gradient", mask } : { kind: "none" };
     const image = imageOf(forward.input);
     const kernel = convolutionKernel(
@@ -455,9 +455,9 @@ class Writer {
     if (normalise) this.#finishGradient(normalise, kernel.tiling, sums!);
   }
 
-  #weightGradient(op: ConvolveOp, outputGradient: PlanTensor): void {
-    const activation = this.#activation(op.input);
-    const gradient = this.#gradient(outputGradient);
+  #weightGradient({ forward: op, outputGradient }: ConvolveBackward): void {
+    const activation = this.#operand(op.input);
+    const gradient = this.#operand(outputGradient);
     const { name } = op.node;
     const kernel = weightGradientKernel(
       convolutionShape(op),
@@ -478,8 +478,8 @@ class Writer {
   }
 
   /** Masks an output's gradient in place and finishes batch norm's sums of it. */
-  #normaliseGradient({ outputGradient }: BackwardOp, op: NormaliseOp): void {
-    const mask = maskOf(op);
+  #normaliseGradient({ forward: op, outputGradient }: NormaliseBackward): void {
+    const mask = op.relu;
     const withSums = op.batchNorm !== undefined;
     if (mask === "none" && !withSums) return;
     const image = imageOf(op.output);
@@ -507,8 +507,8 @@ class Writer {
   }
 
   /** Gradients of a normalisation that are not made where they are read. */
-  #passGradients(op: BackwardOp, forward: NormaliseOp, target: GradientTarget | undefined): void {
-    const { outputGradient, addendGradient } = op;
+  #passGradients(op: NormaliseBackward, target: GradientTarget | undefined): void {
+    const { forward, outputGradient, addendGradient } = op;
     const masked: Operand = { source: "stored", slices: [this.#slice(outputGradient)] };
     const image = imageOf(forward.output);
     const pass = ({ source, slices }: Operand, { tensor, accumulate }: GradientTarget) =>
@@ -516,18 +516,17 @@ class Writer {
         ...slices,
         this.#slice(tensor),
       ]);
-    if (target && !target.tensor.transient) {
-      pass(forward.batchNorm ? this.#batchNormGradient(forward, outputGradient) : masked, target);
+    if (target && !target.tensor.maker) {
+      pass(forward.batchNorm ? this.#batchNormGradient(op) : masked, target);
     }
     if (addendGradient) pass(masked, addendGradient);
   }
 
   #denseGradients(
-    op: ConvolveOp,
-    outputGradient: PlanTensor,
+    { forward: op, outputGradient }: ConvolveBackward,
     target: GradientTarget | undefined,
   ): void {
-    const { source, slices } = this.#activation(op.input);
+    const { source, slices } = this.#operand(op.input);
     const { name } = op.node;
     const shape = denseShape(op);
     const dy = this.#slice(outputGradient);
@@ -546,20 +545,24 @@ class Writer {
   }
 
   #poolGradient(
-    { node, input, output }: PoolOp,
-    outputGradient: PlanTensor,
+    { forward: { node, input, output }, outputGradient, reads }: PoolBackward,
     { tensor, accumulate }: GradientTarget,
   ): void {
     const [x, y] = [imageOf(input), imageOf(output)];
-    const [dy, dx] = [this.#slice(outputGradient), this.#slice(tensor)];
-    if (node.kind === "shortcut-a") {
-      this.#launch(shortcutGradientKernel(x, y, node, accumulate), [dy, dx]);
-    } else if (node.kind === "global-average-pool") {
-      this.#launch(averagePoolGradientKernel(x, accumulate), [dy, dx]);
-    } else {
-      const operands = [this.#slice(input), this.#slice(output)];
-      this.#launch(maxPoolGradientKernel(x, y, node, accumulate), [...operands, dy, dx]);
-    }
+    const kernel = () => {
+      switch (node.kind) {
+        case "shortcut-a":
+          return shortcutGradientKernel(x, y, node, accumulate);
+        case "max-pool":
+          return maxPoolGradientKernel(x, y, node, accumulate);
+        case "global-average-pool":
+          return averagePoolGradientKernel(x, accumulate);
+        default:
+          return unhandledKind(node);
+      }
+    };
+    const operands = [...reads, outputGradient, tensor];
+    this.#launch(kernel(), operands.map((operand) => this.#slice(operand)));
   }
 
   // Update.
@@ -622,10 +625,4 @@ function convolutionShape(
 
 function denseShape({ input, output }: ConvolveOp): { channels: number; units: number } {
   return { channels: imageOf(input).channels, units: imageOf(output).channels };
-}
-
-/** What tells where ReLU let a gradient pass. */
-function maskOf({ relu, output }: NormaliseOp): "none" | "stored" | "normalised" {
-  if (!relu) return "none";
-  return output.transient ? "normalised" : "stored";
 }

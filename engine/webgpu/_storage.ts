@@ -48,9 +48,10 @@ export function placeTensors(plan: Plan, batchSize: number): Map<PlanTensor, Sto
     plan.input,
     ...plan.forward.map(({ output }) => output),
     ...plan.outputGradient ? [plan.outputGradient] : [],
-    ...plan.backward.flatMap(({ inputGradient, addendGradient }) =>
-      [inputGradient, addendGradient].flatMap((target) => target ? [target.tensor] : [])
-    ),
+    ...plan.backward.flatMap((op) => {
+      const addendGradient = op.kind === "normalise-gradient" ? op.addendGradient : undefined;
+      return [op.inputGradient, addendGradient].flatMap((target) => target ? [target.tensor] : []);
+    }),
   ].filter((tensor, i, all) => tensor.life && all.indexOf(tensor) === i)
     .sort((a, b) => a.life!.first - b.life!.first);
   const placed = new Map<PlanTensor, StorageSlice>();

@@ -52,6 +52,7 @@
  *
  * 1,024 warps each; smaller register tiles on smaller maps are what that costs.
  */
+import type { NormaliseOp } from "../../plan.ts";
 import {
   FLAT_GROUP,
   flatGrid,
@@ -90,9 +91,9 @@ export type Epilogue =
   | { readonly kind: "statistics" }
   /**
    * The result is the gradient of y = [relu](a z + b [+ addend]) and is masked:
-   * where y > 0 (`stored`), where a z + b > 0 (`normalised`), or not (`none`).
+   * where y > 0 (`stored`), where a z + b > 0 (`recomputed`), or not (`none`).
    */
-  | { readonly kind: "gradient"; readonly mask: "none" | "stored" | "normalised" };
+  | { readonly kind: "gradient"; readonly mask: NormaliseOp["relu"] };
 
 /** What a convolution is made from and what it does besides. */
 export interface ConvolutionVariant {

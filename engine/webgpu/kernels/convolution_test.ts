@@ -216,7 +216,7 @@ async function check(
     const kept = {
       none: 1,
       stored: y[i],
-      normalised: at(STATISTICS.a, i) * z[i] + at(STATISTICS.b, i),
+      recomputed: at(STATISTICS.a, i) * z[i] + at(STATISTICS.b, i),
     }[epilogue.mask] > 0;
     return kept ? value : 0;
   });
@@ -294,7 +294,7 @@ for (const sizes of SIZES) {
     const gradient = inputGradientShape(shape);
     const forward = { epilogue: { kind: "statistics" } } as const;
     const backward = {
-      epilogue: { kind: "gradient", mask: "normalised" },
+      epilogue: { kind: "gradient", mask: "recomputed" },
       group: "input gradient",
     } as const;
     for (const [of, variant] of [[shape, forward], [gradient, backward]] as const) {
@@ -314,7 +314,7 @@ for (const source of ["normalised", "normalised-relu", "gradient"] as const) {
   });
 }
 
-for (const mask of ["none", "stored", "normalised"] as const) {
+for (const mask of ["none", "stored", "recomputed"] as const) {
   testKernel(`convolution: bias, accumulation, and a gradient masked by "${mask}"`, async () => {
     const epilogue = { kind: "gradient", mask } as const;
     await check({ shape: ODD, variant: { bias: true, accumulate: true, epilogue } });

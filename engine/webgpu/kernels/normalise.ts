@@ -18,6 +18,7 @@
  * The squares are taken about the tile's own mean in a second pass over a tile
  * that is in cache by then: no digits are lost where the mean is large.
  */
+import type { NormaliseOp } from "../../plan.ts";
 import {
   FLAT_GROUP,
   flatGrid,
@@ -52,7 +53,7 @@ export interface NormaliseParts {
 }
 
 /** How ReLU's mask is known: by the stored y, by z and the statistics, or there is no ReLU. */
-export type Mask = "none" | "stored" | "normalised";
+export type Mask = NormaliseOp["relu"];
 
 /** What the gradient of `normalise` does besides passing through. */
 export interface NormaliseGradientParts {
@@ -91,7 +92,7 @@ export function normaliseKernel(image: ImageShape, parts: NormaliseParts): Kerne
 
 /**
  * Kernel: dy (masked in place), z and statistics (if sums or the mask is
- * normalised), y (if the mask is stored), partials (if sums).
+ * recomputed), y (if the mask is stored), partials (if sums).
  *
  * @throws {RangeError} If there is nothing to do: neither a mask nor sums.
  */
@@ -106,7 +107,7 @@ export function normaliseGradientKernel(
     );
   }
   const names = [
-    ...sums || mask === "normalised" ? ["z", "statistics"] : [],
+    ...sums || mask === "recomputed" ? ["z", "statistics"] : [],
     ...mask === "stored" ? ["y"] : [],
   ];
   const row = vectors(image.channels);
@@ -115,7 +116,7 @@ export function normaliseGradientKernel(
   const masked: Record<Mask, string> = {
     none: "dy[i]",
     stored: "select(vec4f(), dy[i], y[i] > vec4f())",
-    normalised: `select(vec4f(), dy[i], fma(${statistic(a)}, z[i], ${statistic(b)}) > vec4f())`,
+    recomputed: `select(vec4f(), dy[i], fma(${statistic(a)}, z[i], ${statistic(b)}) > vec4f())`,
   };
   const normalised = `(z[i] - ${statistic(mean)}) * ${statistic(inverseDeviation)}`;
   const perPixel = [

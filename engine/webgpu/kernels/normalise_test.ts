@@ -70,9 +70,9 @@ for (const image of [...IMAGES, WIDE, UNEVEN]) {
     const holds: Record<Mask, (i: number, c: number) => boolean> = {
       none: () => true,
       stored: (i) => y[i] > 0,
-      normalised: (i, c) => statistic(STATISTICS.a, c) * z[i] + statistic(STATISTICS.b, c) > 0,
+      recomputed: (i, c) => statistic(STATISTICS.a, c) * z[i] + statistic(STATISTICS.b, c) > 0,
     };
-    for (const mask of ["none", "stored", "normalised"] as const) {
+    for (const mask of ["none", "stored", "recomputed"] as const) {
       const expected = new Float64Array(2 * stored);
       const g = tensor(image, (i, c) => {
         const gradient = holds[mask](i, c) ? dy[i] : 0;
@@ -86,7 +86,7 @@ for (const image of [...IMAGES, WIDE, UNEVEN]) {
         const partials = room(kernel.tiling, 2 * stored);
         const found = await checkKernel(kernel, [
           [dy, mask === "none" ? "unchanged" : g],
-          ...sums || mask === "normalised"
+          ...sums || mask === "recomputed"
             ? [[z, "unchanged"] as const, [statistics, "unchanged"] as const]
             : [],
           ...mask === "stored" ? [[y, "unchanged"] as const] : [],

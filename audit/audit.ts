@@ -4,7 +4,7 @@
  */
 import type { ByteImages } from "../engine/mod.ts";
 import { wilsonInterval } from "../verdicts/mod.ts";
-import { countParameters, type Graph, shapeOf } from "../resnet/mod.ts";
+import { countParameters, type Graph, shapeOf, unhandledKind } from "../resnet/mod.ts";
 import { type EvaluationEvent, finalTestOf, loggedRun, type LogSubject } from "../log/mod.ts";
 import { choicesOf, type Recipe } from "../recipes/mod.ts";
 import {
@@ -373,8 +373,13 @@ function featureMaps(graph: Graph): FeatureMap[] {
         return [{ layer, shape, what: "global average pooling" }];
       case "dense":
         return [{ layer, shape, what: "fully connected" }];
-      default:
+      case "batch-norm":
+      case "relu":
+      case "add":
+      case "shortcut-a":
         return [];
+      default:
+        return unhandledKind(node);
     }
   });
 }

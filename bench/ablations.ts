@@ -28,6 +28,7 @@ import {
   countParameters,
   type Graph,
   initialise,
+  withInputs,
   zeros,
 } from "../resnet/mod.ts";
 import { forDataset, learningRate, paper, type Recipe, withIterations } from "../recipes/mod.ts";
@@ -116,9 +117,7 @@ function variantsOf(question: Question, net: string): readonly (readonly [string
 function withoutProjectionNorm(graph: Graph): Graph {
   const bare = (name: string) => name.replace(/\.shortcut\.1$/, ".shortcut.0");
   const specs = graph.nodes.filter(({ name }) => !name.endsWith(".shortcut.1")).map((node) =>
-    node.kind === "add"
-      ? { ...node, inputs: [node.inputs[0], bare(node.inputs[1])] as const }
-      : node
+    withInputs(node, bare)
   );
   return buildGraph(graph.name, graph.inputShape, specs);
 }

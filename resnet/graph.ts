@@ -204,7 +204,68 @@ export function buildGraph(name: string, inputShape: Shape, specs: readonly Node
 
 /** Names of a node's inputs, in order. */
 export function inputsOf(spec: NodeSpec): readonly string[] {
-  return spec.kind === "add" ? spec.inputs : [spec.input];
+  switch (spec.kind) {
+    case "add":
+      return spec.inputs;
+    case "convolution":
+    case "batch-norm":
+    case "relu":
+    case "shortcut-a":
+    case "max-pool":
+    case "global-average-pool":
+    case "dense":
+      return [spec.input];
+    default:
+      // Rules judge graphs with nodes of foreign kinds too, and must be able to walk them.
+      return [(spec satisfies never as SingleInput).input];
+  }
+}
+
+/**
+ * A node that takes other inputs.
+ *
+ * @param spec The node, inferred or not.
+ * @param rename The new name for each input's.
+ * @returns A copy; what was inferred of it holds as long as the inputs' shapes are the same.
+ */
+export function withInputs<T extends NodeSpec>(spec: T, rename: (input: string) => string): T {
+  if (spec.kind !== "add") return { ...spec, input: rename(inputsOf(spec)[0]) };
+  const [branch, shortcut] = spec.inputs;
+  return { ...spec, inputs: [rename(branch), rename(shortcut)] };
+}
+
+/** The kinds of layer that the paper counts as depth. */
+const WEIGHTED: Readonly<Record<NodeSpec["kind"], boolean>> = {
+  "convolution": true,
+  "batch-norm": false,
+  "relu": false,
+  "add": false,
+  "shortcut-a": false,
+  "max-pool": false,
+  "global-average-pool": false,
+  "dense": true,
+};
+
+/** Whether a node is a weighted layer, which the paper counts as depth. */
+export function isWeighted({ kind }: Pick<NodeSpec, "kind">): boolean {
+  return WEIGHTED[kind];
+}
+
+/**
+ * Weighted layers on the longest way from the input to each node.
+ *
+ * @param graph The network.
+ * @returns By the node's name; the output's is the paper's depth.
+ *
+ * Source: section 4.2.
+ */
+export function depthsOf(graph: Graph): ReadonlyMap<string, number> {
+  const depths = new Map([[INPUT, 0]]);
+  for (const node of graph.nodes) {
+    const before = Math.max(...inputsOf(node).map((input) => depths.get(input) ?? 0));
+    depths.set(node.name, before + (isWeighted(node) ? 1 : 0));
+  }
+  return depths;
 }
 
 /**

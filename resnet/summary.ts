@@ -2,9 +2,8 @@
 import {
   countMultiplyAdds,
   countParameters,
+  depthsOf,
   type Graph,
-  INPUT,
-  inputsOf,
   type Node,
   type Shape,
   sizeOf,
@@ -65,12 +64,6 @@ export interface Summary {
  * ```
  */
 export function summarise(graph: Graph): Summary {
-  const depths = new Map<string, number>([[INPUT, 0]]);
-  for (const node of graph.nodes) {
-    const weighted = node.kind === "convolution" || node.kind === "dense";
-    const before = Math.max(...inputsOf(node).map((input) => depths.get(input)!));
-    depths.set(node.name, before + (weighted ? 1 : 0));
-  }
   return {
     name: graph.name,
     inputShape: graph.inputShape,
@@ -83,7 +76,7 @@ export function summarise(graph: Graph): Summary {
         .reduce((sum, { shape }) => sum + sizeOf(shape), 0),
       multiplyAdds,
     })),
-    weightedLayers: depths.get(graph.output)!,
+    weightedLayers: depthsOf(graph).get(graph.output)!,
     parameters: countParameters(graph),
     multiplyAdds: countMultiplyAdds(graph),
   };

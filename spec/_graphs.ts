@@ -2,11 +2,12 @@
 import {
   buildGraph,
   type ConvolutionSpec,
+  depthsOf,
   type Graph,
-  INPUT,
   inputsOf,
   type Node,
   type NodeSpec,
+  withInputs,
 } from "../resnet/mod.ts";
 
 /** A graph's convolution with what was inferred for it. */
@@ -58,13 +59,7 @@ export function ofKind<Kind extends Node["kind"]>(
 
 /** Weighted layers on the longest way from the input to the output: the paper's depth. */
 export function depthOf(graph: Graph): number {
-  const depths = new Map([[INPUT, 0]]);
-  for (const node of graph.nodes) {
-    const before = Math.max(...inputsOf(node).map((input) => depths.get(input) ?? 0));
-    const weighted = node.kind === "convolution" || node.kind === "dense";
-    depths.set(node.name, before + (weighted ? 1 : 0));
-  }
-  return depths.get(graph.output) ?? 0;
+  return depthsOf(graph).get(graph.output) ?? 0;
 }
 
 /** The convolutions that take part in the longest way: all but a shortcut's 1x1 projections. */
@@ -105,7 +100,7 @@ export function edit(
 export function insertAfter(graph: Graph, name: string, inserted: NodeSpec): Graph {
   return edit(graph, (node) => {
     if (node.name === name) return [node, inserted];
-    return renameInput(node, name, inserted.name);
+    return withInputs(node, (input) => input === name ? inserted.name : input);
   });
 }
 
@@ -114,12 +109,8 @@ export function remove(graph: Graph, name: string): Graph {
   const removed = find(graph, name);
   if (!removed) throw new Error(`${graph.name}: no node "${name}" to remove`);
   const [input] = inputsOf(removed);
-  return edit(graph, (node) => node === removed ? [] : renameInput(node, name, input));
-}
-
-function renameInput(node: NodeSpec, from: string, to: string): NodeSpec {
-  const renamed = (input: string) => input === from ? to : input;
-  if (node.kind !== "add") return { ...node, input: renamed(node.input) };
-  const [branch, shortcut] = node.inputs;
-  return { ...node, inputs: [renamed(branch), renamed(shortcut)] };
+  return edit(
+    graph,
+    (node) => node === removed ? [] : withInputs(node, (other) => other === name ? input : other),
+  );
 }

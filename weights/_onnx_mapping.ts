@@ -34,6 +34,8 @@ import {
   type Graph,
   GraphError,
   INPUT,
+  inputsOf,
+  isWeighted,
   type NodeSpec,
   parametersOf,
   type Shape,
@@ -41,6 +43,7 @@ import {
   type Tensor,
   truncate,
   WeightFileError,
+  withInputs,
 } from "../resnet/mod.ts";
 import type { NamedNetwork } from "./naming.ts";
 
@@ -379,19 +382,15 @@ class Mapper {
   #emit(spec: WithoutName<NodeSpec>, arrays: Readonly<Record<string, Tensor>>): Activation {
     const name = `${spec.kind}${this.#specs.size}`;
     const named = { ...spec, name } as NodeSpec;
-    const inputs = named.kind === "add" ? named.inputs : [named.input];
+    const inputs = inputsOf(named);
     const input = this.#shapeOf(inputs[0]);
     // The addition's shapes were compared where it was met.
-    const shape = named.kind === "add"
-      ? input
-      : buildGraph(name, input, [{ ...named, input: INPUT }]).nodes[0].shape;
+    const alone = withInputs(named, () => INPUT);
+    const [{ shape }] = buildGraph(name, input, [alone]).nodes;
     this.#specs.set(name, named);
     this.#shapes.set(name, shape);
-    const weighted = named.kind === "convolution" || named.kind === "dense" ? 1 : 0;
-    this.#depths.set(
-      name,
-      Math.max(...inputs.map((input) => this.#depths.get(input)!)) + weighted,
-    );
+    const before = Math.max(...inputs.map((input) => this.#depths.get(input)!));
+    this.#depths.set(name, before + (isWeighted(named) ? 1 : 0));
     for (const [suffix, tensor] of Object.entries(arrays)) {
       // Where the file's own array is taken as it is, nothing is added to it.
       if (!this.#fileData.has(tensor.data)) this.#charge(4 * tensor.data.length);

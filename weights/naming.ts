@@ -6,6 +6,7 @@
 import {
   architecture,
   buildGraph,
+  depthsOf,
   type Graph,
   INPUT,
   inputsOf,
@@ -13,6 +14,7 @@ import {
   type NodeSpec,
   parametersOf,
   type Weights,
+  withInputs,
 } from "../resnet/mod.ts";
 
 /** A network with its weights, under one set of names. */
@@ -55,13 +57,7 @@ export function nameByPlace(graph: Graph, weights: Weights): NamedNetwork {
   const rename = (name: string) => names.get(name) ?? name;
   const specs = graph.nodes.map((node): NodeSpec => {
     const { shape: _shape, parameters: _parameters, multiplyAdds: _multiplyAdds, ...spec } = node;
-    return spec.kind === "add"
-      ? {
-        ...spec,
-        name: rename(spec.name),
-        inputs: [rename(spec.inputs[0]), rename(spec.inputs[1])],
-      }
-      : { ...spec, name: rename(spec.name), input: rename(spec.input) };
+    return withInputs({ ...spec, name: rename(spec.name) }, rename);
   });
   const renamed = buildGraph(graph.name, graph.inputShape, specs);
   const before = parametersOf(graph);
@@ -73,20 +69,9 @@ export function nameByPlace(graph: Graph, weights: Weights): NamedNetwork {
   };
 }
 
-/** Weighted layers on the longest way from the input to each node. */
-function depths(graph: Graph): ReadonlyMap<string, number> {
-  const depths = new Map([[INPUT, 0]]);
-  for (const node of graph.nodes) {
-    const before = Math.max(...inputsOf(node).map((input) => depths.get(input)!));
-    const weighted = node.kind === "convolution" || node.kind === "dense";
-    depths.set(node.name, before + (weighted ? 1 : 0));
-  }
-  return depths;
-}
-
 /** The name of the architecture that a graph with our names is, or a description. */
 function architectureName(graph: Graph): string {
-  const depth = depths(graph).get(graph.output)!;
+  const depth = depthsOf(graph).get(graph.output)!;
   const last = graph.nodes.find((node) => node.kind === "dense");
   const plain = !graph.nodes.some((node) => node.kind === "add");
   const forms = (depth - 2) % 6 === 0 && depth >= 8
@@ -118,10 +103,8 @@ function withoutBatchNorm(graph: Graph): Graph {
   const source = (name: string) => before.get(name) ?? name;
   const specs = graph.nodes.flatMap((node): NodeSpec[] => {
     if (node.kind === "batch-norm") return [];
-    if (node.kind === "convolution") return [{ ...node, input: source(node.input), bias: true }];
-    return node.kind === "add"
-      ? [{ ...node, inputs: [source(node.inputs[0]), source(node.inputs[1])] }]
-      : [{ ...node, input: source(node.input) }];
+    const bare = withInputs(node, source);
+    return [bare.kind === "convolution" ? { ...bare, bias: true } : bare];
   });
   return buildGraph(graph.name, graph.inputShape, specs);
 }
@@ -145,7 +128,7 @@ function placeNames(graph: Graph): ReadonlyMap<string, string> {
   const byName = new Map(graph.nodes.map((node) => [node.name, node]));
   const names = new Map<string, string>();
   const taken = new Set<string>([INPUT]);
-  const give = (node: Node, wanted: string) => {
+  const give = (node: Pick<Node, "name">, wanted: string) => {
     if (names.has(node.name)) return;
     let name = wanted;
     for (let i = 2; taken.has(name); i++) name = `${wanted}_${i}`;
@@ -198,27 +181,34 @@ function placeNames(graph: Graph): ReadonlyMap<string, string> {
   return names;
 }
 
+/** How nodes are called within a block or a stem; what a block has several of is numbered. */
+const NAMES_IN_RUN: Readonly<
+  Record<Node["kind"], { readonly name: string; readonly numbered: boolean }>
+> = {
+  "convolution": { name: "conv", numbered: true },
+  "batch-norm": { name: "bn", numbered: true },
+  "relu": { name: "relu", numbered: true },
+  "add": { name: "add", numbered: false },
+  "shortcut-a": { name: "shortcuta", numbered: false },
+  "max-pool": { name: "maxpool", numbered: false },
+  "global-average-pool": { name: "globalaveragepool", numbered: false },
+  "dense": { name: "dense", numbered: false },
+};
+
 /** Numbers the nodes of each kind; returns the number of the next ReLU. */
 function nameRun(
   nodes: readonly Node[],
   prefix: string,
   start: number,
-  give: (node: Node, name: string) => void,
+  give: (node: Pick<Node, "name">, name: string) => void,
 ): number {
-  const counts: Record<string, number> = {};
-  const short: Partial<Record<Node["kind"], string>> = {
-    "convolution": "conv",
-    "batch-norm": "bn",
-    "relu": "relu",
-  };
-  for (const node of nodes) {
-    const kind = short[node.kind];
-    if (kind) {
-      counts[kind] = (counts[kind] ?? start - 1) + 1;
-      give(node, `${prefix}${kind}${counts[kind]}`);
-    } else give(node, `${prefix}${node.kind.replaceAll("-", "")}`);
+  const counts: Partial<Record<Node["kind"], number>> = {};
+  for (const { kind, ...node } of nodes) {
+    const count = counts[kind] = (counts[kind] ?? start - 1) + 1;
+    const { name, numbered } = NAMES_IN_RUN[kind];
+    give(node, `${prefix}${name}${numbered ? count : ""}`);
   }
-  return (counts["relu"] ?? start - 1) + 1;
+  return (counts.relu ?? start - 1) + 1;
 }
 
 /** One section for each addition: both ways back to where they part. */

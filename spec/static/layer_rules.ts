@@ -5,17 +5,17 @@ import { badGraph } from "./_bad.ts";
 import { defineRules, type Rule } from "../rule.ts";
 import { finding, needing, type StaticSubject } from "../subject.ts";
 
-/** Max pooling is left to the rule on subsampling. */
-const KINDS: readonly Node["kind"][] = [
-  "convolution",
-  "batch-norm",
-  "relu",
-  "add",
-  "shortcut-a",
-  "max-pool",
-  "global-average-pool",
-  "dense",
-];
+/** Which kinds of node the nets have; max pooling is left to the rule on subsampling. */
+const HAS_KIND: Readonly<Record<Node["kind"], boolean>> = {
+  "convolution": true,
+  "batch-norm": true,
+  "relu": true,
+  "add": true,
+  "shortcut-a": true,
+  "max-pool": true,
+  "global-average-pool": true,
+  "dense": true,
+};
 
 /** The rules on single layers. */
 export const LAYER_RULES: readonly Rule<StaticSubject>[] = defineRules([
@@ -136,7 +136,7 @@ export const LAYER_RULES: readonly Rule<StaticSubject>[] = defineRules([
     tier: "static",
     check: needing(["graph"], ({ graph }) =>
       finding(
-        graph.nodes.filter(({ kind }) => !KINDS.includes(kind))
+        graph.nodes.filter(({ kind }) => !HAS_KIND[kind])
           .map(({ name, kind }) => `${name} is of the kind ${kind}`),
         [...new Set(graph.nodes.map(({ kind }) => kind))].join(", "),
       )),

@@ -1,5 +1,12 @@
 /** Section 4.2 on the network as a whole: what the graph says of its input, stages, depth and end. */
-import { architecture, buildGraph, type Graph, INPUT, shapeOf } from "../../resnet/mod.ts";
+import {
+  architecture,
+  buildGraph,
+  type Graph,
+  INPUT,
+  shapeOf,
+  withInputs,
+} from "../../resnet/mod.ts";
 import { consumersOf, depthOf, edit, find, insertAfter, layersOf, ofKind } from "../_graphs.ts";
 import { badGraph } from "./_bad.ts";
 import { CLASSES, nOf, STAGES, text } from "./_form.ts";
@@ -254,6 +261,6 @@ function dropBlock(graph: Graph, block: string): Graph {
   const input = source?.kind === "convolution" ? source.input : "";
   return edit(graph, (node) => {
     if (node.name.startsWith(`${block}.`)) return [];
-    return node.kind !== "add" && node.input === last ? { ...node, input } : node;
+    return withInputs(node, (other) => other === last ? input : other);
   });
 }

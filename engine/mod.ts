@@ -3,7 +3,7 @@
  * it has the contract and the engines' factories, and loads an engine's code when one is made.
  */
 import type { EngineFactory } from "./engine.ts";
-import { tensorflowEngine, tensorflowGpuEngine } from "./tensorflow/mod.ts";
+import { tensorflowEngine, tensorflowGpuEngine } from "./tensorflow/factory.ts";
 import { tfjsEngine } from "./tfjs/mod.ts";
 import { wasmEngine } from "./wasm/factory.ts";
 import { webgpuEngine } from "./webgpu/factory.ts";

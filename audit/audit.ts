@@ -20,7 +20,7 @@ import {
   STATIC_RULES,
   TRAINING_RULES,
 } from "../spec/mod.ts";
-import { OPEN_POINTS } from "../paper/mod.ts";
+import { OPEN_POINTS, PAPER_DATASET } from "../paper/mod.ts";
 import { percent } from "../text/mod.ts";
 import { changesFor } from "./advice.ts";
 import { expectedError, PAPER_DEPTHS } from "./expected.ts";
@@ -106,7 +106,7 @@ export async function audit(
       ofForm: failed.every(({ id }) => !ARCHITECTURE_IDS.has(id)),
       tried: trials !== undefined,
       trainingKnown: subject.claims?.recipe !== undefined,
-      otherImages: (subject.claims?.recipe?.data.set ?? "cifar10") !== "cifar10",
+      otherImages: (subject.claims?.recipe?.data.set ?? PAPER_DATASET) !== PAPER_DATASET,
     }),
     status: failed.length > 0 ? 1 : open ? 3 : 0,
     candidates: candidates.map((candidate) => ({

@@ -1,10 +1,12 @@
 /** What people do to images before a network: the ways that a sweep tries. */
 import {
   type ChannelStatistics,
+  datasetNamed,
+  IMAGENET,
   measureNormalisation,
-  PUBLISHED,
   splitImages,
 } from "../data/mod.ts";
+import { PAPER_DATASET } from "../paper/mod.ts";
 import type { ByteImages, Normalisation } from "../engine/mod.ts";
 import type { InputTransform } from "../weights/mod.ts";
 
@@ -34,10 +36,10 @@ const SPLIT = { training: 45_000, validation: 5_000 };
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { shapes10 } from "../data/mod.ts";
+ * import { loadDataset } from "../data/mod.ts";
  * import { preprocessings } from "./preprocessings.ts";
  *
- * const { train } = shapes10(0);
+ * const { train } = await loadDataset("shapes10");
  * const [first, second] = preprocessings(train);
  * assertEquals([first.perPixelMean, first.channels, second.channels], [true, "RGB", "BGR"]);
  * ```
@@ -58,8 +60,8 @@ export function preprocessings(train: ByteImages): readonly Preprocessing[] {
     }).normalisation;
   const part = measured("per-pixel", splitImages(count, split, 0).training);
   const whole = measured("per-pixel", all);
-  const cifar10 = constants(PUBLISHED.cifar10, size);
-  const imagenet = constants(PUBLISHED.imagenet, size);
+  const cifar10 = constants(datasetNamed(PAPER_DATASET).channels!, size);
+  const imagenet = constants(IMAGENET, size);
   const unit = constants({ mean: [0, 0, 0], std: [1, 1, 1] }, size);
   const grouped = (value: number) => value.toLocaleString("en-US");
 

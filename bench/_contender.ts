@@ -1,5 +1,5 @@
 /** Who is timed by `step.ts`: our engines, and what they have in common with peers. */
-import { BatchSource, measureNormalisation, shapes10 } from "../data/mod.ts";
+import { BatchSource, loadDataset, measureNormalisation } from "../data/mod.ts";
 import { chooseEngine, type ConvolutionAlgorithm, engineFactories } from "../engine/mod.ts";
 import * as wasm from "../engine/wasm/mod.ts";
 import { composedTensorflowEngine } from "../engine/tensorflow/mod.ts";
@@ -64,7 +64,7 @@ export async function engineContender(
     convolution,
   } as const;
   const engine = await factory.create(options);
-  const { train, test } = shapes10(0);
+  const { train, test } = await loadDataset("shapes10");
   const indices = Uint32Array.from({ length: train.count }, (_, i) => i);
   const { normalisation } = measureNormalisation(train, indices, {
     pixelScale: "0..1",

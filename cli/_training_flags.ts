@@ -1,4 +1,5 @@
 /** The flags of the commands that train, and the recipe that they ask for. */
+import { DATASET_NAMES, datasetNamed } from "../data/mod.ts";
 import { architecture } from "../resnet/mod.ts";
 import { forDataset, type Recipe, RECIPES, vary, withIterations } from "../recipes/mod.ts";
 import {
@@ -25,7 +26,12 @@ export const ENGINE_FLAGS = {
 
 /** `--dataset` and `--data`. */
 export const DATA_FLAGS = {
-  dataset: choice(["cifar10", "cifar100", "shapes10"], "the images; shapes10 is built in"),
+  dataset: choice(
+    DATASET_NAMES,
+    `the images; ${
+      DATASET_NAMES.filter((set) => datasetNamed(set).builtIn).join(", ")
+    } is built in`,
+  ),
   data: text("PATH", "folder or .tar.gz archive of the binary version; downloaded by default"),
 } as const;
 

@@ -4,6 +4,7 @@
  *
  * `deno task audit resnet32.th --data cifar-10-batches-bin`
  */
+import { PAPER_DATASET } from "../paper/mod.ts";
 import { loadDataset } from "../data/mod.ts";
 import { chooseEngine, engineFactories, selfTest } from "../engine/mod.ts";
 import { ArchitectureError } from "../resnet/mod.ts";
@@ -107,7 +108,7 @@ async function tryOnImages(
   flags: FlagValues<typeof FLAGS>,
 ): Promise<Sweep | undefined> {
   if (flags.data === undefined) return undefined;
-  const data = await loadDataset("cifar10", { path: flags.data });
+  const data = await loadDataset(PAPER_DATASET, { path: flags.data });
   const candidates = triable(subject, data.test);
   if (candidates.length === 0) {
     console.error("--data: nothing of the target can be run on these images");

@@ -3,6 +3,7 @@
  *
  * `deno task evaluate --weights resnet20.th --preprocess imagenet --shortcut-padding split`
  */
+import { PAPER_DATASET } from "../paper/mod.ts";
 import { createHash } from "node:crypto";
 import { loadDataset } from "../data/mod.ts";
 import { chooseEngine, engineFactories, selfTest } from "../engine/mod.ts";
@@ -48,7 +49,7 @@ async function evaluate(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
     (identity?.recipe ?? paper(name)).architecture.zeroChannels;
 
   const printer = new ProgressPrinter();
-  const set = flags.dataset ?? identity?.recipe.data.set ?? "cifar10";
+  const set = flags.dataset ?? identity?.recipe.data.set ?? PAPER_DATASET;
   const dataset = await loadDataset(set, {
     ...(flags.data === undefined ? {} : { path: flags.data }),
     onProgress: (progress) => printer.download(progress),

@@ -11,15 +11,8 @@
  */
 import type { ByteImages } from "../engine/mod.ts";
 import { archiveEntries } from "./_archive.ts";
-import {
-  attempt,
-  cacheFolder,
-  download,
-  type DownloadProgress,
-  FileError,
-  sha256,
-} from "../files/mod.ts";
-import { CIFAR100_CLASSES } from "./_cifar100_classes.ts";
+import { attempt, cacheFolder, download, FileError, sha256 } from "../files/mod.ts";
+import type { DatasetDefinition, LoadedImages, LoadOptions } from "./definition.ts";
 import { DataError } from "./errors.ts";
 
 /** One file of a CIFAR set. */
@@ -50,82 +43,8 @@ export interface CifarFormat {
   readonly classNames: readonly string[];
 }
 
-/**
- * CIFAR-10. File hashes: computed from the published files; archive's: as
- * TensorFlow Datasets and MLDatasets.jl verify it.
- */
-export const CIFAR10: CifarFormat = {
-  title: "CIFAR-10",
-  folder: "cifar-10-batches-bin",
-  archive: {
-    url: "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
-    bytes: 170_052_171,
-    sha256: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
-  },
-  labelBytes: 1,
-  train: [
-    "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5",
-    "a591ca11fa1708a91ee40f54b3da4784ccd871ecf2137de63f51ada8b3fa57ed",
-    "bbe8596564c0f86427f876058170b84dac6670ddf06d79402899d93ceea26f67",
-    "014e562d6e23c72197cc727519169a60359f5eccd8945ad5a09d710285ff4e48",
-    "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add",
-  ].map((sha256, i) => ({ name: `data_batch_${i + 1}.bin`, images: 10_000, sha256 })),
-  test: [{
-    name: "test_batch.bin",
-    images: 10_000,
-    sha256: "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b",
-  }],
-  classNames: [
-    "airplane",
-    "automobile",
-    "bird",
-    "cat",
-    "deer",
-    "dog",
-    "frog",
-    "horse",
-    "ship",
-    "truck",
-  ],
-};
-
-/**
- * CIFAR-100 with its fine labels. Hashes: as torchvision-ruby verifies the files
- * and as it and MLDatasets.jl verify the archive.
- */
-export const CIFAR100: CifarFormat = {
-  title: "CIFAR-100",
-  folder: "cifar-100-binary",
-  archive: {
-    url: "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
-    bytes: 168_513_733,
-    sha256: "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
-  },
-  labelBytes: 2,
-  train: [{
-    name: "train.bin",
-    images: 50_000,
-    sha256: "f31298fc616915fa142368359df1c4ca2ae984d6915ca468b998a5ec6aeebf29",
-  }],
-  test: [{
-    name: "test.bin",
-    images: 10_000,
-    sha256: "d8b1e6b7b3bee4020055f0699b111f60b1af1e262aeb93a0b659061746f8224a",
-  }],
-  classNames: CIFAR100_CLASSES,
-};
-
 /** Where CIFAR comes from. */
-export interface CifarOptions {
-  /**
-   * A folder with the files, a folder with the set's folder in it, or the
-   * `.tar.gz` archive. When undefined: the cache, filled by a download first.
-   */
-  readonly path?: string;
-  /** Folder for downloads, in place of `RESNET_CACHE` or the user's cache folder. */
-  readonly cache?: string;
-  /** Called as bytes of a download arrive. */
-  readonly onProgress?: (progress: DownloadProgress) => void;
+export interface CifarOptions extends LoadOptions {
   /** In place of the global `fetch`. */
   readonly fetch?: typeof fetch;
   /** In place of the published address, for a mirror of the same archive. */
@@ -134,24 +53,39 @@ export interface CifarOptions {
   readonly stallTimeout?: number;
 }
 
-/** What {@linkcode loadCifar} read. */
-export interface CifarImages {
-  /** The training part, its files one after the other. */
-  readonly train: ByteImages;
-  /** The test part. */
-  readonly test: ByteImages;
-  /** SHA-256 of each file, by name. */
-  readonly hashes: Readonly<Record<string, string>>;
-}
-
 const HEIGHT = 32, WIDTH = 32, CHANNELS = 3;
 const PLANE = HEIGHT * WIDTH;
 const IMAGE_BYTES = PLANE * CHANNELS;
 
 /**
+ * The registry's entry for a set in CIFAR's binary version.
+ *
+ * @param format How the set is stored.
+ * @param rest What the files do not tell.
+ */
+export function cifarSet(
+  format: CifarFormat,
+  rest: Pick<DatasetDefinition, "split" | "channels">,
+): DatasetDefinition {
+  const imagesOf = (files: readonly CifarFile[]) =>
+    files.reduce((sum, { images }) => sum + images, 0);
+  return {
+    ...rest,
+    title: format.title,
+    classNames: format.classNames,
+    trainingImages: imagesOf(format.train),
+    testImages: imagesOf(format.test),
+    hashes: Object.fromEntries(
+      [...format.train, ...format.test].map(({ name, sha256 }) => [name, sha256]),
+    ),
+    load: (options) => loadCifar(format, options),
+  };
+}
+
+/**
  * Reads a CIFAR set.
  *
- * @param format {@linkcode CIFAR10} or {@linkcode CIFAR100}.
+ * @param format How the set is stored.
  * @param options Where from.
  * @returns Both parts, interleaved ([N, 32, 32, 3]), each in one buffer.
  * @throws {DataError} If a file is missing, truncated, too long, altered, or may not be read; if a
@@ -161,14 +95,14 @@ const IMAGE_BYTES = PLANE * CHANNELS;
 export async function loadCifar(
   format: CifarFormat,
   options: CifarOptions = {},
-): Promise<CifarImages> {
+): Promise<LoadedImages> {
   const { path } = options;
   if (path === undefined) return await loadCached(format, options);
   const info = await attempt("read", path, () => Deno.stat(path));
   return await (info.isDirectory ? loadFolder(format, path) : loadArchive(format, path));
 }
 
-async function loadCached(format: CifarFormat, options: CifarOptions): Promise<CifarImages> {
+async function loadCached(format: CifarFormat, options: CifarOptions): Promise<LoadedImages> {
   const { archive } = format;
   const folder = options.cache ?? cacheFolder();
   const path = `${folder}/${archive.url.slice(archive.url.lastIndexOf("/") + 1)}`;
@@ -192,7 +126,7 @@ function waysOn({ title, folder, archive }: CifarFormat): string {
   return `${title} can also be had without this download:
   --data FOLDER           a folder with the files of ${folder}
   --data ARCHIVE.tar.gz   the archive, fetched by other means from ${archive.url}
-  --dataset shapes10      built-in images that need no download, as in: deno task demo`;
+  deno task demo          trains on built-in images, which need no download`;
 }
 
 async function exists(path: string): Promise<boolean> {
@@ -205,7 +139,7 @@ async function exists(path: string): Promise<boolean> {
   }
 }
 
-async function loadFolder(format: CifarFormat, path: string): Promise<CifarImages> {
+async function loadFolder(format: CifarFormat, path: string): Promise<LoadedImages> {
   const files = [...format.train, ...format.test];
   const holdsFiles = async (folder: string) => {
     for (const { name } of files) if (await exists(`${folder}/${name}`)) return true;
@@ -229,7 +163,7 @@ async function loadFolder(format: CifarFormat, path: string): Promise<CifarImage
   return reader.finish(folder);
 }
 
-async function loadArchive(format: CifarFormat, path: string): Promise<CifarImages> {
+async function loadArchive(format: CifarFormat, path: string): Promise<LoadedImages> {
   const reader = new Reader(format);
   const files = new Map([...format.train, ...format.test].map((file) => [file.name, file]));
   const largest = Math.max(...[...files.values()].map((file) => reader.bytesOf(file)));
@@ -324,7 +258,7 @@ class Reader {
     }
   }
 
-  finish(source: string): CifarImages {
+  finish(source: string): LoadedImages {
     const expected = [...this.#format.train, ...this.#format.test].map(({ name }) => name);
     const missing = expected.filter((name) => !this.#hashes.has(name));
     if (missing.length > 0) {

@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { measureNormalisation, PUBLISHED } from "./normalisation.ts";
-import { CIFAR10, CIFAR100, type CifarFormat, loadCifar } from "./cifar.ts";
+import { measureNormalisation } from "./normalisation.ts";
+import { type CifarFormat, loadCifar } from "./cifar.ts";
+import { datasetNamed } from "./dataset.ts";
 import { FileError } from "../files/mod.ts";
 import { sha256 } from "../files/mod.ts";
 import {
@@ -51,10 +52,14 @@ testWithPermissions(
       const files = { "one.bin": bytes, "two.bin": bytes };
       await writeFiles(folder, files);
       const file = (name: keyof typeof files) => ({ name, images: 1, sha256: sha256(bytes) });
-      const format = { ...CIFAR100, train: [file("one.bin")], test: [file("two.bin")] };
+      const { classNames } = datasetNamed("cifar100");
+      const format = {
+        ...{ ...tinyFormat(), labelBytes: 2, classNames },
+        ...{ train: [file("one.bin")], test: [file("two.bin")] },
+      };
       const { train } = await loadCifar(format, { path: folder });
       assertEquals([train.labels[0], train.pixels[0], train.classes], [99, 7, 100]);
-      assertEquals(CIFAR100.classNames[99], "worm");
+      assertEquals(classNames[99], "worm");
     }),
 );
 
@@ -190,14 +195,16 @@ testWithPermissions(FILES, "damaged archives are refused", () =>
 Deno.test({
   name: "without permission the error says which flag grants it",
   permissions: { read: false },
-  fn: () => rejects(CIFAR10, "/data/cifar", "--allow-read=/data/cifar"),
+  fn: () => rejects(tinyFormat(), "/data/cifar", "--allow-read=/data/cifar"),
 });
 
 testOnCifar10("CIFAR-10 has the published files, counts and classes", async (folder) => {
-  const { train, test, hashes } = await loadCifar(CIFAR10, { path: folder });
-  assertEquals(hashes["test_batch.bin"], CIFAR10.test[0].sha256);
+  const { classNames, hashes: published, load, ...counted } = datasetNamed("cifar10");
+  const { train, test, hashes } = await load({ path: folder });
+  assertEquals(hashes, published);
+  assertEquals([counted.trainingImages, counted.testImages], [train.count, test.count]);
   const counts = (labels: Uint8Array) =>
-    CIFAR10.classNames.map((_, label) => labels.filter((found) => found === label).length);
+    classNames.map((_, label) => labels.filter((found) => found === label).length);
   assertEquals(counts(train.labels), Array(10).fill(5000));
   assertEquals(counts(test.labels), Array(10).fill(1000));
 
@@ -222,7 +229,8 @@ testOnCifar10("CIFAR-10 has the published files, counts and classes", async (fol
 });
 
 testOnCifar10("CIFAR-10's means are NumPy's and the published ones", async (folder) => {
-  const { train } = await loadCifar(CIFAR10, { path: folder });
+  const { load, channels } = datasetNamed("cifar10");
+  const { train } = await load({ path: folder });
   const indices = Uint32Array.from({ length: 50_000 }, (_, i) => i);
   const scaled = { pixelScale: "0..1", meanSubtracted: "before-padding" } as const;
   const perPixel = measureNormalisation(train, indices.subarray(0, 45_000), {
@@ -241,6 +249,6 @@ testOnCifar10("CIFAR-10's means are NumPy's and the published ones", async (fold
     std: "per-channel",
   });
   const rounded = (values: Float32Array) => [...values].map((value) => Number(value.toFixed(4)));
-  assertEquals(rounded(normalisation.mean.subarray(0, 3)), [...PUBLISHED.cifar10.mean]);
-  assertEquals(rounded(normalisation.std), [...PUBLISHED.cifar10.std]);
+  assertEquals(rounded(normalisation.mean.subarray(0, 3)), channels?.mean);
+  assertEquals(rounded(normalisation.std), channels?.std);
 });

@@ -1,6 +1,6 @@
 /**
- * Where images come from and what happens before the network: CIFAR-10 and
- * CIFAR-100, the built-in set, splits, means, and the plan of every batch.
+ * Where images come from and what happens before the network: the registry of
+ * data sets (a file each in `sets/`), splits, means, and the plan of every batch.
  *
  * @module
  */
@@ -8,8 +8,8 @@ export * from "./augment.ts";
 export * from "./batches.ts";
 export * from "./cifar.ts";
 export * from "./dataset.ts";
+export * from "./definition.ts";
 export * from "./errors.ts";
 export { type DownloadProgress, FileError } from "../files/mod.ts";
 export * from "./normalisation.ts";
-export * from "./shapes10.ts";
 export * from "./split.ts";

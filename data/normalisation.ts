@@ -32,15 +32,10 @@ export interface ChannelStatistics {
   readonly std: readonly number[];
 }
 
-/**
- * Published constants. `imagenet` is torchvision's, used with its pretrained
- * models. `cifar10` is the mean and the standard deviation over all pixels of
- * the 50,000 training images; code that divides by 0.2023, 0.1994, 0.2010
- * instead took the mean of each image's own deviation.
- */
-export const PUBLISHED: Readonly<Record<"imagenet" | "cifar10", ChannelStatistics>> = {
-  imagenet: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
-  cifar10: { mean: [0.4914, 0.4822, 0.4465], std: [0.2470, 0.2435, 0.2616] },
+/** ImageNet's published constants: torchvision's, used with its pretrained models. */
+export const IMAGENET: ChannelStatistics = {
+  mean: [0.485, 0.456, 0.406],
+  std: [0.229, 0.224, 0.225],
 };
 
 /**
@@ -164,7 +159,7 @@ function measure(images: ByteImages, indices: Uint32Array): {
 }
 
 function constant(name: keyof ChannelStatistics, channel: number, channels: number): number {
-  const values = PUBLISHED.imagenet[name];
+  const values = IMAGENET[name];
   if (channels !== values.length) {
     throw new RangeError(
       `ImageNet's constants are for ${values.length} channels, the images have ${channels}`,

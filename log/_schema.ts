@@ -6,14 +6,13 @@
 import { z } from "zod";
 import type { ImageSample, LayerStatistics, RunEvent } from "./events.ts";
 import type { Recipe } from "../recipes/mod.ts";
-import { recipeSchema as recipe } from "../recipes/schema/mod.ts";
+import { datasetName, recipeSchema as recipe } from "../recipes/schema/mod.ts";
 
 const count = z.int().nonnegative();
 const nonnegative = z.number().nonnegative();
 const share = z.number().min(0).max(1);
 const time = z.iso.datetime({ offset: true });
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "expected 64 hexadecimal digits");
-const dataSet = z.enum(["cifar10", "cifar100", "shapes10"]);
 const seed = z.int().min(0).max(0xffffffff);
 
 const file = z.strictObject({
@@ -64,7 +63,7 @@ export const runEvent: z.ZodType<RunEvent> = z.discriminatedUnion("type", [
     parameters: count,
     multiplyAdds: count,
     data: z.strictObject({
-      set: dataSet,
+      set: datasetName,
       notice: z.string().optional(),
       hashes: z.record(z.string(), sha256),
       trainingImages: count,

@@ -1,5 +1,7 @@
 /** Figures that section 4.2 states. */
 
+/** The name of the data set, as recipes have it. */
+export const PAPER_DATASET = "cifar10" as const;
 /** Images in a batch. */
 export const BATCH_SIZE = 128;
 /** Length of the training. */

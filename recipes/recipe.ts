@@ -4,6 +4,8 @@
  * recipe states its differences with a reason and a source.
  */
 
+import type { DatasetName } from "../data/mod.ts";
+
 /** Everything that decides a result but the seed, the engine and the machine. */
 export interface Recipe {
   /** As `--recipe` takes it. */
@@ -17,7 +19,7 @@ export interface Recipe {
   };
   /** What it is trained on, and what happens to the images before the network. */
   readonly data: {
-    readonly set: "cifar10" | "cifar100" | "shapes10";
+    readonly set: DatasetName;
     /** Training and validation images; together at most the set's training part. */
     readonly split: { readonly training: number; readonly validation: number };
     readonly pixelScale: "0..1" | "0..255";

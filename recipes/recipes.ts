@@ -2,7 +2,8 @@
  * The recipes by name. `paper` is section 4.2 with each point that the paper
  * leaves open decided and named; every other recipe states its differences.
  */
-import { PAPER_NETS } from "../paper/mod.ts";
+import { type DatasetName, datasetNamed } from "../data/mod.ts";
+import { PAPER_DATASET, PAPER_NETS } from "../paper/mod.ts";
 import { differingFields } from "./_fields.ts";
 import type { Departure, Recipe } from "./recipe.ts";
 import { checkSchedule, RecipeError } from "./schedule.ts";
@@ -64,7 +65,7 @@ function paperOf(architectureName: string): Recipe {
     name: "paper",
     architecture: { name: architectureName, shortcut: "A", zeroChannels: "append" },
     data: {
-      set: "cifar10",
+      set: PAPER_DATASET,
       split: { training: 45_000, validation: 5_000 },
       pixelScale: "0..1",
       mean: "per-pixel",
@@ -262,8 +263,8 @@ export function withIterations(recipe: Recipe, iterations: number, reason?: stri
 }
 
 /**
- * A recipe on another data set, with a split that the set allows: the built-in
- * shapes have 10,000 training images, of which 9,000 are trained on, the same
+ * A recipe on another data set, with the split that the registry has for it: of
+ * the built-in shapes' 10,000 training images 9,000 are trained on, the same
  * nine tenths as in the paper.
  *
  * @param recipe The recipe to start from.
@@ -281,14 +282,11 @@ export function withIterations(recipe: Recipe, iterations: number, reason?: stri
  */
 export function forDataset(
   recipe: Recipe,
-  set: Recipe["data"]["set"],
+  set: DatasetName,
   reason?: string,
 ): Recipe {
   if (recipe.data.set === set) return recipe;
-  const split = set === "shapes10"
-    ? { training: 9_000, validation: 1_000 }
-    : paperOf(recipe.architecture.name).data.split;
-  return vary(recipe, { data: { set, split } }, reason);
+  return vary(recipe, { data: { set, split: datasetNamed(set).split } }, reason);
 }
 
 /**

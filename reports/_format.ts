@@ -1,5 +1,5 @@
 /** Names as a report prints them. */
-import type { DataRecord } from "../log/mod.ts";
+import { type DatasetName, datasetNamed } from "../data/mod.ts";
 import { number } from "../text/mod.ts";
 
 /** A recipe's value with its long numbers grouped: "[32000,48000]" to "[32,000; 48,000]". */
@@ -16,10 +16,7 @@ export function networkName(name: string): string {
 }
 
 /** A data set, so that built-in images are never taken for CIFAR. */
-export function setName(set: DataRecord["set"]): string {
-  return {
-    cifar10: "CIFAR-10",
-    cifar100: "CIFAR-100",
-    shapes10: "built-in images (not CIFAR-10)",
-  }[set];
+export function setName(set: DatasetName): string {
+  const { builtIn, title } = datasetNamed(set);
+  return builtIn ? "built-in images (not CIFAR-10)" : title;
 }

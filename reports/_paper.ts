@@ -1,13 +1,13 @@
 /** Where a run stands to the paper: what differs, and what the paper leaves open. */
 import { departuresOf, isOpen } from "../recipes/mod.ts";
-import { PAPER_NETS, PAPER_SPREAD, TABLE_6, TEST_IMAGES } from "../paper/mod.ts";
+import { PAPER_DATASET, PAPER_NETS, PAPER_SPREAD, TABLE_6, TEST_IMAGES } from "../paper/mod.ts";
 import { number, percent } from "../text/mod.ts";
 import { recipeValue } from "./_format.ts";
 import type { Run } from "../log/mod.ts";
 
 /** The paper's test error of a run's network, where Table 6 has it. */
 export function paperError({ recipe }: Run["start"]): string | undefined {
-  const net = recipe.data.set === "cifar10" ? TABLE_6[recipe.architecture.name] : undefined;
+  const net = recipe.data.set === PAPER_DATASET ? TABLE_6[recipe.architecture.name] : undefined;
   if (!net) return undefined;
   const spread = (100 * PAPER_SPREAD.standardDeviation).toFixed(2);
   return net.runs === 1
@@ -27,7 +27,7 @@ export function differencesFromPaper({ start, outcome, finalTest }: Run): string
       } iterations`,
     );
   }
-  if (finalTest && start.recipe.data.set === "cifar10" && finalTest.images !== TEST_IMAGES) {
+  if (finalTest && start.recipe.data.set === PAPER_DATASET && finalTest.images !== TEST_IMAGES) {
     reasons.push(`tested on ${number(finalTest.images)} of ${number(TEST_IMAGES)} test images`);
   }
   if (start.startWeights) reasons.push("it started from given weights");

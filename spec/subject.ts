@@ -1,5 +1,5 @@
 /** What the static rules look at: all that decides a run before its first step. */
-import { BatchSource, splitImages } from "../data/mod.ts";
+import { BatchSource, datasetNamed, splitImages } from "../data/mod.ts";
 import type { BatchPlan } from "../engine/mod.ts";
 import { architecture, type Graph, initialise, type Weights } from "../resnet/mod.ts";
 import { learningRate, type Recipe } from "../recipes/mod.ts";
@@ -26,9 +26,6 @@ export interface StaticSubject {
   readonly batchPlan?: (iteration: number) => BatchPlan;
 }
 
-/** Images in the training part of each data set. */
-const TRAINING_IMAGES = { cifar10: 50_000, cifar100: 50_000, shapes10: 10_000 } as const;
-
 /**
  * The subject that a recipe of ours makes, with the very functions that the
  * training loop calls.
@@ -51,7 +48,7 @@ const TRAINING_IMAGES = { cifar10: 50_000, cifar100: 50_000, shapes10: 10_000 } 
 export function subjectOf(recipe: Recipe, seed = 0): Required<StaticSubject> {
   const { name, ...options } = recipe.architecture;
   const graph = architecture(name, options);
-  const split = splitImages(TRAINING_IMAGES[recipe.data.set], recipe.data.split, seed);
+  const split = splitImages(datasetNamed(recipe.data.set).trainingImages, recipe.data.split, seed);
   const batches = new BatchSource({
     ...recipe.data,
     seed,

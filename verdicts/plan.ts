@@ -6,7 +6,8 @@
  */
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import { explain } from "../recipes/schema/mod.ts";
+import type { DatasetName } from "../data/mod.ts";
+import { datasetName, explain } from "../recipes/schema/mod.ts";
 import { isArchitecture } from "../resnet/mod.ts";
 
 /** How far results of equal trainings with different seeds lie apart, as somebody published it. */
@@ -26,7 +27,7 @@ export interface Reference {
   /** The network, as `architecture()` takes it. */
   readonly architecture: string;
   /** What it was trained and tested on. */
-  readonly dataset: ReproductionPlan["dataset"];
+  readonly dataset: DatasetName;
   /** Steps of the training. */
   readonly iterations: number;
   /** Images that were tested. */
@@ -54,7 +55,7 @@ export interface ReproductionPlan {
   /** Steps of each run. */
   readonly iterations: number;
   /** What is trained and tested on. */
-  readonly dataset: "cifar10" | "cifar100" | "shapes10";
+  readonly dataset: DatasetName;
   /** SHA-256 of each source file of the data set, by name. */
   readonly dataHashes: Readonly<Record<string, string>>;
   /** The tests of three or more runs: two one-sided t tests, and a two-sided one. */
@@ -82,7 +83,6 @@ export class PlanError extends Error {
   override name = "PlanError";
 }
 
-const dataset = z.enum(["cifar10", "cifar100", "shapes10"]);
 const seed = z.int().min(0).max(0xffffffff);
 const whole = z.int().positive();
 const name = z.string().min(1).refine(isArchitecture, "expected an architecture of the module");
@@ -91,7 +91,7 @@ const distinct = (values: readonly unknown[]) => new Set(values).size === values
 const reference: z.ZodType<Reference> = z.strictObject({
   source: z.string().min(1),
   architecture: name,
-  dataset,
+  dataset: datasetName,
   iterations: whole,
   testImages: whole,
   error: z.number().gt(0).lt(1),
@@ -113,7 +113,7 @@ const reproductionPlan: z.ZodType<ReproductionPlan> = z.strictObject({
   seeds: z.array(seed).min(1).refine(distinct, "expected each seed once"),
   recipe: z.string().min(1),
   iterations: whole,
-  dataset,
+  dataset: datasetName,
   dataHashes: z.record(
     z.string(),
     z.string().regex(/^[0-9a-f]{64}$/, "expected 64 hexadecimal digits"),

@@ -4,6 +4,7 @@
  * @module
  */
 import { z } from "zod";
+import { DATASET_NAMES, type DatasetName, datasetNamed } from "../../data/mod.ts";
 import { isArchitecture } from "../../resnet/mod.ts";
 import type { Recipe } from "../recipe.ts";
 
@@ -11,10 +12,9 @@ const count = z.int().nonnegative();
 const positive = z.number().positive();
 const nonnegative = z.number().nonnegative();
 const share = z.number().min(0).max(1);
-const dataSet = z.enum(["cifar10", "cifar100", "shapes10"]);
+/** The name of a data set of the registry. */
+export const datasetName: z.ZodType<DatasetName> = z.enum(DATASET_NAMES);
 
-/** What a recipe can draw from. */
-const TRAINING_IMAGES = { cifar10: 50_000, cifar100: 50_000, shapes10: 10_000 } as const;
 /** The plan of a batch is made at once. */
 const LARGEST_BATCH = 50_000;
 /** Crops are counted in a byte, to both sides. */
@@ -65,7 +65,7 @@ export const recipeSchema: z.ZodType<Recipe> = z.strictObject({
     zeroChannels: z.enum(["append", "split"]),
   }),
   data: z.strictObject({
-    set: dataSet,
+    set: datasetName,
     split: z.strictObject({ training: z.int().positive(), validation: count }),
     pixelScale: z.enum(["0..1", "0..255"]),
     mean: z.enum(["per-pixel", "per-channel", "imagenet", "none"]),
@@ -76,7 +76,7 @@ export const recipeSchema: z.ZodType<Recipe> = z.strictObject({
     order: z.enum(["shuffled", "sequential"]),
     epochEnd: z.enum(["run-on", "keep-partial", "drop-partial"]),
   }).refine(
-    ({ set, split }) => split.training + split.validation <= TRAINING_IMAGES[set],
+    ({ set, split }) => split.training + split.validation <= datasetNamed(set).trainingImages,
     "expected no more images in the split than the set has",
   ),
   batchSize: z.int().positive().max(LARGEST_BATCH),

@@ -1,4 +1,6 @@
 /** What the report of a set says, block by block: the page and the Markdown show the same. */
+import { datasetNamed } from "../../data/mod.ts";
+import { PAPER_DATASET } from "../../paper/mod.ts";
 import type { Judgement } from "../../spec/mod.ts";
 import { figure6Axis } from "../figure_6.ts";
 import { duration, moment, number, percent } from "../../text/mod.ts";
@@ -97,8 +99,10 @@ function summary(result: SetResult): Block[] {
 /** What keeps a group from being compared with the paper. */
 function noticesOf({ data, iterations, comparable, nets }: SetGroup): Block[] {
   if (comparable) return [];
-  if (data.set !== "cifar10") {
-    const what = data.set === "shapes10" ? "Built-in images, not CIFAR-10." : "Not CIFAR-10.";
+  if (data.set !== PAPER_DATASET) {
+    const what = datasetNamed(data.set).builtIn
+      ? "Built-in images, not CIFAR-10."
+      : "Not CIFAR-10.";
     return [notice(what, `${data.notice ?? ""} Nothing here is compared with Table 6.`.trim())];
   }
   const steps = `${number(iterations)} iterations instead of 64,000`;

@@ -1,4 +1,5 @@
 /** What a set of runs comes to, as data: what the set's `report.json` holds. */
+import { DATASET_NAMES } from "../../data/mod.ts";
 import {
   judge,
   type Judgement,
@@ -24,7 +25,7 @@ import {
   verdict,
   VerdictError,
 } from "../../verdicts/mod.ts";
-import { type PublicResult, publicResults } from "../../paper/mod.ts";
+import { PAPER_DATASET, type PublicResult, publicResults } from "../../paper/mod.ts";
 import { type RunResult, runResult } from "../run/result.ts";
 
 /** A run of a set, as its folder was read. */
@@ -246,7 +247,7 @@ function conditionsOf({ run: { start } }: RunOfSet): string {
 function groupResult(runs: readonly RunOfSet[], plan?: ReproductionPlan): SetGroup {
   const { recipe, data } = runs[0].run.start;
   const { iterations } = recipe.schedule;
-  const comparable = recipe.data.set === "cifar10" && iterations === PAPER_ITERATIONS;
+  const comparable = recipe.data.set === PAPER_DATASET && iterations === PAPER_ITERATIONS;
   const nets = [...Map.groupBy(runs, ({ run }) => netOf(run))]
     .sort(([a], [b]) => depthOf(a) - depthOf(b) || (a < b ? -1 : 1));
   return {
@@ -418,10 +419,9 @@ function layersOf(runs: readonly Run[]): SetNet["layers"] {
 const netOf = ({ start }: Run): string => start.recipe.architecture.name;
 const depthOf = (net: string): number => Number(/\d+/.exec(net)?.[0] ?? 0);
 
-const SETS = ["cifar10", "cifar100", "shapes10"] as const;
-
 /** CIFAR before built-in data, long schedules before short ones. */
 function byImportance(a: SetGroup, b: SetGroup): number {
-  return SETS.indexOf(a.data.set) - SETS.indexOf(b.data.set) || b.iterations - a.iterations ||
+  const placeOf = ({ data }: SetGroup) => DATASET_NAMES.indexOf(data.set);
+  return placeOf(a) - placeOf(b) || b.iterations - a.iterations ||
     (a.recipe < b.recipe ? -1 : a.recipe > b.recipe ? 1 : 0);
 }

@@ -3,7 +3,8 @@
  * and with one fault each. Images are made up, one black pixel each; all
  * else is the paper's recipe on data that calls itself CIFAR-10.
  */
-import { CIFAR10, type Dataset } from "../../data/mod.ts";
+import { PAPER_DATASET } from "../../paper/mod.ts";
+import { type Dataset, datasetNamed } from "../../data/mod.ts";
 import type { ByteImages, Engine, EngineFactory } from "../../engine/mod.ts";
 import { type LogSubject, logSubjectOf, MemoryRun, type RunStore } from "../../log/mod.ts";
 import { nullEngineFactory } from "../../testing/mod.ts";
@@ -36,13 +37,11 @@ function blackImages(count: number): ByteImages {
 
 /** CIFAR-10 by its name, sizes and hashes alone. */
 export const DATASET: Dataset = {
-  name: "cifar10",
+  name: PAPER_DATASET,
   train: blackImages(50_000),
   test: blackImages(10_000),
-  classNames: CIFAR10.classNames,
-  hashes: Object.fromEntries(
-    [...CIFAR10.train, ...CIFAR10.test].map(({ name, sha256 }) => [name, sha256]),
-  ),
+  classNames: datasetNamed(PAPER_DATASET).classNames,
+  hashes: datasetNamed(PAPER_DATASET).hashes,
 };
 
 /** The steps after which the run of ResNet-20 is stopped, and goes on. */

@@ -1,7 +1,7 @@
 /** Section 4.2 on the images that a run took: files, split, mean and seed. */
 import {
-  CIFAR10,
   DataError,
+  datasetNamed,
   splitFromManifest,
   splitImages,
   splitManifest,
@@ -10,7 +10,7 @@ import { paper } from "../../recipes/mod.ts";
 import type { LogSubject, StartEvent } from "../../log/mod.ts";
 import { DATASET } from "./_loop_mutants.ts";
 import { badData, badEnd, badLines, badRun, logging } from "./_bad.ts";
-import { TRAINING_IMAGES } from "../../paper/mod.ts";
+import { PAPER_DATASET, TRAINING_IMAGES } from "../../paper/mod.ts";
 import { number } from "../../text/mod.ts";
 import { defineRules, type Rule } from "../rule.ts";
 import { finding, reading } from "../subject.ts";
@@ -36,16 +36,16 @@ export const LOG_DATA_RULES: readonly Rule<LogSubject>[] = defineRules([
     requirement: "The images came from the published files of CIFAR-10.",
     tier: "log",
     check: reading([], ({ start: { data } }) => {
-      const published = [...CIFAR10.train, ...CIFAR10.test];
-      const names = new Set(published.map(({ name }) => name));
-      const problems = data.set === "cifar10" ? [] : [`the data set is ${data.set}`];
+      const published = datasetNamed(PAPER_DATASET).hashes;
+      const names = Object.keys(published);
+      const problems = data.set === PAPER_DATASET ? [] : [`the data set is ${data.set}`];
       problems.push(
-        ...published.filter(({ name, sha256 }) => data.hashes[name] !== sha256)
-          .map(({ name }) => `${name} is ${data.hashes[name] ? "another file" : "missing"}`),
-        ...Object.keys(data.hashes).filter((name) => !names.has(name))
+        ...names.filter((name) => data.hashes[name] !== published[name])
+          .map((name) => `${name} is ${data.hashes[name] ? "another file" : "missing"}`),
+        ...Object.keys(data.hashes).filter((name) => !Object.hasOwn(published, name))
           .map((name) => `${name} is no file of it`),
       );
-      return finding(problems, `${published.length} files with the published SHA-256`);
+      return finding(problems, `${names.length} files with the published SHA-256`);
     }),
     rejects: [
       badRun("a file of other images", "a download broke off, or was changed", {
@@ -160,10 +160,11 @@ export const LOG_DATA_RULES: readonly Rule<LogSubject>[] = defineRules([
         return finding([`the seed is ${seed}, not a whole number from 0 to 4294967295`], "");
       }
       const { training, validation } = recipe.data.split;
-      if (data.set === "shapes10" || training < 1 || training + validation > TRAINING_IMAGES) {
+      const { builtIn, trainingImages } = datasetNamed(data.set);
+      if (builtIn || training < 1 || training + validation > trainingImages) {
         return { outcome: "not-observable", evidence: "the split of this data set is not known" };
       }
-      const made = splitManifest(splitImages(TRAINING_IMAGES, recipe.data.split, seed));
+      const made = splitManifest(splitImages(trainingImages, recipe.data.split, seed));
       const right = made.training.sha256 === data.splitHashes.training;
       return finding(
         right ? [] : [`the log says ${seed}, which makes another split than was used`],

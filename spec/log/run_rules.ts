@@ -1,4 +1,5 @@
 /** What makes a run one that can be believed: its files, its recipe, its start and its end. */
+import { PAPER_DATASET } from "../../paper/mod.ts";
 import { architecture, countParameters, initialise } from "../../resnet/mod.ts";
 import { paper, vary } from "../../recipes/mod.ts";
 import { finalTestOf, type LogSubject, type NamedFile } from "../../log/mod.ts";
@@ -249,7 +250,7 @@ export const LOG_RUN_RULES: readonly Rule<LogSubject>[] = defineRules([
       }
       const [early, test] = [percent(first?.error ?? 1), finalTestOf(run)];
       // The bounds are CIFAR-10's; other images may be easier.
-      if (!run.end || !test || start.data.set !== "cifar10") {
+      if (!run.end || !test || start.data.set !== PAPER_DATASET) {
         return once(run, problems, `training error ${early} at first, losses as the errors allow`);
       }
       if (test.error < TOO_GOOD) {

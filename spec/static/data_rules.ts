@@ -2,7 +2,7 @@
 import { architecture } from "../../resnet/mod.ts";
 import type { BatchPlan } from "../../engine/mod.ts";
 import { departuresOf } from "../../recipes/mod.ts";
-import { BATCH_SIZE, TRAINING_IMAGES } from "../../paper/mod.ts";
+import { BATCH_SIZE, PAPER_DATASET, TRAINING_IMAGES } from "../../paper/mod.ts";
 import { number } from "../../text/mod.ts";
 import { badBatches, badRecipe, field } from "./_bad.ts";
 import { defineRules, type Rule } from "../rule.ts";
@@ -21,7 +21,7 @@ export const DATA_RULES: readonly Rule<StaticSubject>[] = defineRules([
     section: "4.2",
     requirement: "The data set is CIFAR-10.",
     tier: "static",
-    check: field("the data set", (recipe) => recipe.data.set, "cifar10"),
+    check: field("the data set", (recipe) => recipe.data.set, PAPER_DATASET),
     rejects: [
       badRecipe("CIFAR-100", "the files look alike", ({ data }) => ({
         data: { ...data, set: "cifar100" },

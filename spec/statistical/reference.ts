@@ -1,5 +1,5 @@
 /** What the figures of Table 6 were measured under, for plans. */
-import { ITERATIONS, PAPER_SPREAD, TABLE_6, TEST_IMAGES } from "../../paper/mod.ts";
+import { ITERATIONS, PAPER_DATASET, PAPER_SPREAD, TABLE_6, TEST_IMAGES } from "../../paper/mod.ts";
 import type { Reference } from "../../verdicts/mod.ts";
 
 /** How a plan names the paper's figures. */
@@ -27,7 +27,7 @@ export function table6Reference(net: string): Reference | undefined {
   return {
     source: PAPER_SOURCE,
     architecture: net,
-    dataset: "cifar10",
+    dataset: PAPER_DATASET,
     iterations: ITERATIONS,
     testImages: TEST_IMAGES,
     error: TABLE_6[net].error,

@@ -1,7 +1,7 @@
 /** The target itself: the reference runs' errors against Table 6. */
 import { foldersIn } from "../../files/mod.ts";
 import { loggedRun, type LogSubject, logSubjectOf } from "../../log/mod.ts";
-import { ITERATIONS, TABLE_6 } from "../../paper/mod.ts";
+import { ITERATIONS, PAPER_DATASET, TABLE_6 } from "../../paper/mod.ts";
 import { number, percent } from "../../text/mod.ts";
 import { defineRules, type KnownBad, type Rule } from "../rule.ts";
 import { finding } from "../subject.ts";
@@ -21,7 +21,7 @@ function reproduction({ events }: LogSubject) {
   const { name } = run?.start.recipe.architecture ?? {};
   const { data, schedule } = run?.start.recipe ?? {};
   if (!run || !name || !(name in TABLE_6)) return undefined;
-  if (data?.set !== "cifar10" || schedule?.iterations !== ITERATIONS) return undefined;
+  if (data?.set !== PAPER_DATASET || schedule?.iterations !== ITERATIONS) return undefined;
   return { name, seed: run.start.seed, error: run.end?.testError };
 }
 

@@ -7,22 +7,11 @@
  * Every value is made with the four operations, `Math.floor` and `Math.sqrt`
  * (exactly rounded by IEEE 754) from Philox: the same bytes everywhere.
  */
-import type { ByteImages } from "../engine/mod.ts";
-import { RandomStream } from "../random/mod.ts";
-
-/** Class names of `shapes10`, in label order. */
-export const SHAPES10_CLASSES: readonly string[] = [
-  "disc",
-  "square",
-  "triangle",
-  "star",
-  "ring",
-  "cross",
-  "crescent",
-  "bar",
-  "stripes",
-  "checks",
-];
+import type { ByteImages } from "../../engine/mod.ts";
+import { sha256 } from "../../files/mod.ts";
+import { RandomStream } from "../../random/mod.ts";
+import type { DatasetDefinition, LoadedImages } from "../definition.ts";
+import { DataError } from "../errors.ts";
 
 const SIZE = 32;
 const CHANNELS = 3;
@@ -31,7 +20,7 @@ const TRAINING_IMAGES = 10_000;
 const TEST_IMAGES = 2_000;
 
 /** The share of wrong labels in both parts: a perfect model's test error. */
-export const SHAPES10_ERROR_FLOOR = 0.04;
+const ERROR_FLOOR = 0.04;
 
 /**
  * Test error of a linear softmax model on the pixels of seed 0, its penalty
@@ -39,7 +28,52 @@ export const SHAPES10_ERROR_FLOOR = 0.04;
  * must beat to have learned anything. Computed with PyTorch 2.13.0 by
  * `bench/peers/linear_model.py`.
  */
-export const SHAPES10_LINEAR_MODEL_ERROR = 0.8185;
+const LINEAR_MODEL_ERROR = 0.8185;
+
+/** The registry's entry. The hashes, those of seed 0, pin every published figure. */
+export const SHAPES10: DatasetDefinition = {
+  title: "shapes10",
+  classNames: "disc square triangle star ring cross crescent bar stripes checks".split(" "),
+  trainingImages: TRAINING_IMAGES,
+  testImages: TEST_IMAGES,
+  split: { training: 9_000, validation: 1_000 },
+  hashes: {
+    "train pixels": "d57f7c536ce3320de63bbf8cfa6c9ed27181ea59d6d4218068f7680b02a1ab94",
+    "train labels": "1a0a62395a1a47330094494a7a5ff1602a3e108d817c8e49a6fd4ed7b01dc3f3",
+    "test pixels": "0dd1cc78d9b638df6615c7c69c9cf2e622460e524caece7c836fec8cb018e40f",
+    "test labels": "05e1b3a3930c649b56651d6ddc6f3e38d44d2047c526d69fb06dafbf81d7b3a8",
+  },
+  builtIn: true,
+  // deno-lint-ignore require-await -- async, so that an error rejects
+  load: async ({ path, seed = 0 }) => {
+    if (path !== undefined) {
+      throw new DataError(
+        `shapes10 is built in and is read from no file, found the path ${path}: leave it out, ` +
+          `or choose another data set`,
+      );
+    }
+    return made(seed);
+  },
+};
+
+function made(seed: number): LoadedImages {
+  const { train, test } = shapes10(seed);
+  return {
+    train,
+    test,
+    hashes: {
+      "train pixels": sha256(train.pixels),
+      "train labels": sha256(train.labels),
+      "test pixels": sha256(test.pixels),
+      "test labels": sha256(test.labels),
+    },
+    notice: `shapes10 is built-in procedural data, not CIFAR-10: ${train.count} training and ` +
+      `${test.count} test images of ten shapes, drawn by this program from seed ${seed}. ` +
+      `Results on it say nothing about the paper's figures.`,
+    errorFloor: ERROR_FLOOR,
+    ...(seed === 0 ? { linearModelError: LINEAR_MODEL_ERROR } : {}),
+  };
+}
 
 /** Which sequence of the "shapes" stream (its `part`) draws what. */
 const PARTS = {
@@ -75,7 +109,7 @@ function part(seed: number, name: keyof typeof PARTS): ByteImages {
   const { images, drawing, labelling } = PARTS[name];
   const pixels = new Uint8Array(images * IMAGE_BYTES);
   const labels = new Uint8Array(images);
-  const classes = SHAPES10_CLASSES.length;
+  const classes = SHAPES10.classNames.length;
   for (let i = 0; i < images; i++) {
     labels[i] = i % classes;
     const random = new RandomStream(seed, "shapes", i, drawing);
@@ -83,7 +117,7 @@ function part(seed: number, name: keyof typeof PARTS): ByteImages {
   }
   const random = new RandomStream(seed, "shapes", 0, labelling);
   const order = random.shuffle(Uint32Array.from(labels, (_, i) => i));
-  for (const i of order.subarray(0, images * SHAPES10_ERROR_FLOOR)) {
+  for (const i of order.subarray(0, images * ERROR_FLOOR)) {
     labels[i] = (labels[i] + 1 + random.below(classes - 1)) % classes;
   }
   return { count: images, height: SIZE, width: SIZE, channels: CHANNELS, pixels, labels, classes };

@@ -1,143 +1,176 @@
-/**
- * The event log's lines and the files that they name, as strict schemas: an
- * unknown type or field, or a value outside its range, is refused. The types
- * are those of `events.ts`; the compiler checks the schemas against them.
- */
+/** Strict schemas of `log/events.ts`, made by `deno task schemas`: change them there. */
 import { z } from "zod";
-import type { ImageSample, LayerStatistics, RunEvent } from "./events.ts";
-import type { Recipe } from "../recipes/mod.ts";
-import { datasetName, recipeSchema as recipe } from "../recipes/schema/mod.ts";
-
-const count = z.int().nonnegative();
-const nonnegative = z.number().nonnegative();
-const share = z.number().min(0).max(1);
-const time = z.iso.datetime({ offset: true });
-const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "expected 64 hexadecimal digits");
-const seed = z.int().min(0).max(0xffffffff);
-
-const file = z.strictObject({
-  path: z.string().min(1).refine(
-    (path) => !/^[/\\]|^[a-z]:|\\/i.test(path) && !path.split("/").includes(".."),
-    "expected a path inside the run's folder",
-  ),
-  sha256,
-  bytes: count,
-});
-
-/** What a file of weights says of its run, as far as it is read again. */
-export const identity: z.ZodType<{ recipe: Recipe; seed: number; classes: number }> = z.object({
+import {
+  base64,
+  classNames,
+  count,
+  datasetName,
+  deviceDescription,
+  innerPath,
+  nonNegative,
+  positiveCount,
   recipe,
   seed,
-  classes: z.int().positive().max(10_000),
+  sha256Text,
+  share,
+  time,
+} from "../recipes/schema/mod.ts";
+import type { ImageSample, LayerStatistics, RunEvent } from "./events.ts";
+
+const engineRecord = z.strictObject({
+  name: z.string(),
+  reason: z.string(),
+  device: deviceDescription,
 });
 
-/** What a start and a resume both say of the process. */
-const process = {
-  engine: z.strictObject({
-    name: z.string(),
-    reason: z.string(),
-    device: z.strictObject({
-      summary: z.string(),
-      details: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
-    }),
-  }),
+const dataRecord = z.strictObject({
+  set: datasetName,
+  notice: z.string().optional(),
+  hashes: z.record(z.string(), sha256Text),
+  trainingImages: count,
+  validationImages: count,
+  testImages: count,
+  splitHashes: z.strictObject({ training: sha256Text, validation: sha256Text }),
+  mean: z.strictObject({ sha256: sha256Text, of: z.string() }),
+  errorFloor: share.optional(),
+  linearModelError: share.optional(),
+});
+
+const startEvent = z.strictObject({
+  time,
+  type: z.literal("start"),
+  version: z.literal(1),
+  run: z.string(),
+  recipe,
+  seed,
+  engine: engineRecord,
+  versions: z.record(z.string(), z.string()),
+  revision: z.string().nullable(),
+  command: z.array(z.string()),
+  parameters: count,
+  multiplyAdds: count,
+  data: dataRecord,
+  startWeights: z.strictObject({ path: z.string(), sha256: sha256Text }).optional(),
+  classes: classNames,
+  logEvery: count,
+  stopAfter: count.optional(),
+  plan: sha256Text.optional(),
+});
+
+const resumeEvent = z.strictObject({
+  time,
+  type: z.literal("resume"),
+  iteration: count,
+  engine: engineRecord,
   versions: z.record(z.string(), z.string()),
   revision: z.string().nullable(),
   command: z.array(z.string()),
   stopAfter: count.optional(),
-};
+});
 
-/** What a line says of all lines before it. */
-const seal = { logSha256: sha256.optional() };
+const stepEvent = z.strictObject({
+  time,
+  iteration: count,
+  type: z.literal("step"),
+  steps: count,
+  images: count,
+  learningRate: nonNegative,
+  loss: nonNegative,
+  error: share,
+  imagesPerSecond: nonNegative,
+});
 
-/** One line of `events.jsonl`. */
+const fileReference = z.strictObject({ path: innerPath, sha256: sha256Text, bytes: count });
+
+const evaluationEvent = z.strictObject({
+  time,
+  iteration: count,
+  type: z.literal("evaluation"),
+  set: z.enum(["validation", "test"]),
+  images: positiveCount,
+  errors: count,
+  error: share,
+  loss: nonNegative,
+  predictions: fileReference.optional(),
+});
+
+const checkpointEvent = z.strictObject({
+  time,
+  iteration: count,
+  logSha256: sha256Text.optional(),
+  type: z.literal("checkpoint"),
+  file: fileReference,
+});
+
+const fileEvent = z.strictObject({
+  time,
+  type: z.literal("file"),
+  kind: z.enum(["augmented-sample", "worst-mistakes", "layer-statistics", "split", "weights"]),
+  file: fileReference,
+});
+
+const warningEvent = z.strictObject({
+  time,
+  iteration: count,
+  type: z.literal("warning"),
+  message: z.string(),
+});
+
+const warmUpEndEvent = z.strictObject({
+  time,
+  iteration: count,
+  type: z.literal("warm-up-end"),
+  trainingError: share,
+});
+
+const stopEvent = z.strictObject({
+  time,
+  iteration: count,
+  type: z.literal("stop"),
+  reason: z.string(),
+});
+
+const endEvent = z.strictObject({
+  time,
+  iteration: count,
+  logSha256: sha256Text.optional(),
+  type: z.literal("end"),
+  testError: share,
+  bestValidation: z.strictObject({ iteration: count, error: share }).optional(),
+  trainingSeconds: nonNegative,
+  weightsSha256: sha256Text,
+});
+
+const failureEvent = z.strictObject({
+  time,
+  iteration: count,
+  logSha256: sha256Text.optional(),
+  type: z.literal("failure"),
+  reason: z.string(),
+  diverged: z.literal(true).optional(),
+});
+
+/** The schema of {@link RunEvent}. */
 export const runEvent: z.ZodType<RunEvent> = z.discriminatedUnion("type", [
-  z.strictObject({
-    type: z.literal("start"),
-    time,
-    version: z.literal(1),
-    run: z.string(),
-    recipe,
-    seed,
-    ...process,
-    parameters: count,
-    multiplyAdds: count,
-    data: z.strictObject({
-      set: datasetName,
-      notice: z.string().optional(),
-      hashes: z.record(z.string(), sha256),
-      trainingImages: count,
-      validationImages: count,
-      testImages: count,
-      splitHashes: z.strictObject({ training: sha256, validation: sha256 }),
-      mean: z.strictObject({ sha256, of: z.string() }),
-      errorFloor: share.optional(),
-      linearModelError: share.optional(),
-    }),
-    startWeights: z.strictObject({ path: z.string(), sha256 }).optional(),
-    classes: z.array(z.string()).min(2),
-    logEvery: count,
-    plan: sha256.optional(),
-  }),
-  z.strictObject({ type: z.literal("resume"), time, iteration: count, ...process }),
-  z.strictObject({
-    type: z.literal("step"),
-    time,
-    iteration: count,
-    steps: count,
-    images: count,
-    learningRate: nonnegative,
-    loss: nonnegative,
-    error: share,
-    imagesPerSecond: nonnegative,
-  }),
-  z.strictObject({
-    type: z.literal("evaluation"),
-    time,
-    iteration: count,
-    set: z.enum(["validation", "test"]),
-    images: z.int().positive(),
-    errors: count,
-    error: share,
-    loss: nonnegative,
-    predictions: file.optional(),
-  }),
-  z.strictObject({ type: z.literal("checkpoint"), time, iteration: count, file, ...seal }),
-  z.strictObject({
-    type: z.literal("file"),
-    time,
-    kind: z.enum(["augmented-sample", "worst-mistakes", "layer-statistics", "split", "weights"]),
-    file,
-  }),
-  z.strictObject({ type: z.literal("warning"), time, iteration: count, message: z.string() }),
-  z.strictObject({ type: z.literal("warm-up-end"), time, iteration: count, trainingError: share }),
-  z.strictObject({ type: z.literal("stop"), time, iteration: count, reason: z.string() }),
-  z.strictObject({
-    type: z.literal("end"),
-    time,
-    iteration: count,
-    testError: share,
-    bestValidation: z.strictObject({ iteration: count, error: share }).optional(),
-    trainingSeconds: nonnegative,
-    weightsSha256: sha256,
-    ...seal,
-  }),
-  z.strictObject({
-    type: z.literal("failure"),
-    time,
-    iteration: count,
-    reason: z.string(),
-    diverged: z.literal(true).optional(),
-    ...seal,
-  }),
+  startEvent,
+  resumeEvent,
+  stepEvent,
+  evaluationEvent,
+  checkpointEvent,
+  fileEvent,
+  warningEvent,
+  warmUpEndEvent,
+  stopEvent,
+  endEvent,
+  failureEvent,
 ]);
 
-/** Content of an `augmented-sample` or `worst-mistakes` file. */
+/** The schema of {@link ImageSample}. */
 export const imageSample: z.ZodType<ImageSample> = z.strictObject({
-  height: z.int().positive(),
-  width: z.int().positive(),
+  height: positiveCount,
+  width: positiveCount,
   images: z.array(z.strictObject({
-    pixels: z.base64(),
+    pixels: base64,
     index: count,
     label: count,
     prediction: count.optional(),
@@ -149,8 +182,8 @@ export const imageSample: z.ZodType<ImageSample> = z.strictObject({
   })),
 });
 
-/** Content of a `layer-statistics` file. */
+/** The schema of {@link LayerStatistics}. */
 export const layerStatistics: z.ZodType<LayerStatistics> = z.strictObject({
   images: count,
-  layers: z.array(z.strictObject({ name: z.string(), std: nonnegative })),
+  layers: z.array(z.strictObject({ name: z.string(), std: nonNegative })),
 });

@@ -1,7 +1,7 @@
 /** A run's folder, read strictly: its event log and the files that the log names. */
 import { parse } from "@std/csv";
 import { createHash } from "node:crypto";
-import type { z } from "zod";
+import { z } from "zod";
 import {
   type CheckpointEvent,
   effectiveEvents,
@@ -18,8 +18,8 @@ import {
   type StepEvent,
   type StopEvent,
 } from "./events.ts";
-import { explain } from "../recipes/schema/mod.ts";
-import { identity, imageSample, layerStatistics, runEvent } from "./_schema.ts";
+import { explain, recipe, seed } from "../recipes/schema/mod.ts";
+import { imageSample, layerStatistics, runEvent } from "./_schema.ts";
 
 /** A run as its folder tells it; a resumed run stands as if it had never been stopped. */
 export interface Run {
@@ -214,6 +214,9 @@ export function parseRunLog(text: string): RunLog {
   checkSeals(events, lines);
   return { start, events, warnings };
 }
+
+/** What a file of weights says of its run, as far as it is read again. */
+const identity = z.object({ recipe, seed, classes: z.int().positive().max(10_000) });
 
 /**
  * What keeps the recipe, seed and classes that a file of weights names from

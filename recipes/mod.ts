@@ -7,5 +7,21 @@
 export { type Choice, choicesOf, isOpen } from "./choices.ts";
 export { differingFields, type FieldDifference } from "./_fields.ts";
 export * from "./recipe.ts";
+export type {
+  ArchitectureName,
+  Base64,
+  BatchSize,
+  ClassNames,
+  Count,
+  CropPadding,
+  InnerPath,
+  NonNegative,
+  Positive,
+  PositiveCount,
+  Seed,
+  Sha256Text,
+  Share,
+  Time,
+} from "./schema/leaves.ts";
 export * from "./recipes.ts";
 export * from "./schedule.ts";

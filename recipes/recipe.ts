@@ -5,6 +5,16 @@
  */
 
 import type { DatasetName } from "../data/mod.ts";
+import type {
+  ArchitectureName,
+  BatchSize,
+  Count,
+  CropPadding,
+  NonNegative,
+  Positive,
+  PositiveCount,
+  Share,
+} from "./schema/leaves.ts";
 
 /** Everything that decides a result but the seed, the engine and the machine. */
 export interface Recipe {
@@ -13,7 +23,7 @@ export interface Recipe {
   /** What network is trained. */
   readonly architecture: {
     /** As `architecture()` of `resnet/` takes it: `resnet32`, `plain20`, ... */
-    readonly name: string;
+    readonly name: ArchitectureName;
     readonly shortcut: "A" | "B";
     readonly zeroChannels: "append" | "split";
   };
@@ -21,7 +31,7 @@ export interface Recipe {
   readonly data: {
     readonly set: DatasetName;
     /** Training and validation images; together at most the set's training part. */
-    readonly split: { readonly training: number; readonly validation: number };
+    readonly split: { readonly training: PositiveCount; readonly validation: Count };
     readonly pixelScale: "0..1" | "0..255";
     /** What is subtracted; measured on the training part alone, or published constants. */
     readonly mean: "per-pixel" | "per-channel" | "imagenet" | "none";
@@ -30,19 +40,19 @@ export interface Recipe {
     readonly meanSubtracted: "before-padding" | "after-crop";
     readonly augmentation: "pad-crop-flip" | "none";
     /** Zeros on each side before the crop. */
-    readonly cropPadding: number;
+    readonly cropPadding: CropPadding;
     readonly order: "shuffled" | "sequential";
     /** Batches run on into the next shuffle, or an epoch's last partial batch is kept or dropped. */
     readonly epochEnd: "run-on" | "keep-partial" | "drop-partial";
   };
   /** Images in a step. */
-  readonly batchSize: number;
+  readonly batchSize: BatchSize;
   /** Images over which batch-norm statistics are taken. */
-  readonly batchNormImages: number;
+  readonly batchNormImages: Count;
   /** running = (1 - momentum) * running + momentum * batch. */
   readonly batchNorm: {
-    readonly epsilon: number;
-    readonly momentum: number;
+    readonly epsilon: Positive;
+    readonly momentum: Share;
     readonly runningVariance: "unbiased";
   };
   /** Normal with mean 0 and variance 2 / fan. */
@@ -60,11 +70,11 @@ export interface Sgd {
   /** Tells the kinds apart. */
   readonly kind: "sgd";
   /** From 0 to below 1. */
-  readonly momentum: number;
+  readonly momentum: NonNegative;
   /** True: w = w - rate * (g + momentum * v). */
   readonly nesterov: boolean;
   /** Times the weight, added to its gradient. */
-  readonly weightDecay: number;
+  readonly weightDecay: NonNegative;
   /** The weights that decay: every trainable one, or kernels (convolution, dense) alone. */
   readonly decayed: "all" | "kernels";
 }
@@ -74,13 +84,13 @@ export interface Adam {
   /** Tells the kinds apart. */
   readonly kind: "adam";
   /** Decay of the mean of gradients. */
-  readonly beta1: number;
+  readonly beta1: Share;
   /** Decay of the mean of squared gradients. */
-  readonly beta2: number;
+  readonly beta2: Share;
   /** Added to the root of the mean of squares. */
-  readonly epsilon: number;
+  readonly epsilon: NonNegative;
   /** Times the weight, added to its gradient. */
-  readonly weightDecay: number;
+  readonly weightDecay: NonNegative;
 }
 
 /** A rate divided at given iterations. */
@@ -88,15 +98,15 @@ export interface StepSchedule {
   /** Tells the kinds apart. */
   readonly kind: "steps";
   /** The rate at the start. */
-  readonly rate: number;
+  readonly rate: NonNegative;
   /** Iterations after which the rate is multiplied by `factor`. */
-  readonly boundaries: readonly number[];
+  readonly boundaries: readonly Count[];
   /** What the rate is multiplied by. */
-  readonly factor: number;
+  readonly factor: NonNegative;
   /** Length of the training. */
-  readonly iterations: number;
+  readonly iterations: Count;
   /** ResNet-110's start: a lower rate until the training error falls below a bound. */
-  readonly warmUp?: { readonly rate: number; readonly untilTrainingErrorBelow: number };
+  readonly warmUp?: { readonly rate: NonNegative; readonly untilTrainingErrorBelow: Share };
 }
 
 /** Admitted so that other systems' recipes can be stated and audited; the trainer refuses it. */
@@ -104,19 +114,19 @@ export interface PlateauSchedule {
   /** Tells the kinds apart. */
   readonly kind: "plateau";
   /** The rate at the start. */
-  readonly rate: number;
+  readonly rate: NonNegative;
   /** What the rate is multiplied by. */
-  readonly factor: number;
+  readonly factor: NonNegative;
   /** Epochs without improvement after which the rate falls. */
-  readonly patienceEpochs: number;
+  readonly patienceEpochs: NonNegative;
   /** The smallest change that counts as an improvement. */
-  readonly threshold: number;
+  readonly threshold: NonNegative;
   /** The rate never falls below it. */
-  readonly minimumRate: number;
+  readonly minimumRate: NonNegative;
   /** Most steps that the training can have. */
-  readonly iterations: number;
+  readonly iterations: Count;
   /** Ends the training early; never when undefined. */
-  readonly stopAfterEpochsWithoutImprovement?: number;
+  readonly stopAfterEpochsWithoutImprovement?: NonNegative;
 }
 
 /** One difference from the paper. */

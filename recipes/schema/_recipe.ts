@@ -1,0 +1,91 @@
+/** Strict schemas of `recipes/recipe.ts`, made by `deno task schemas`: change them there. */
+import { z } from "zod";
+import {
+  architectureName,
+  batchSize,
+  count,
+  cropPadding,
+  datasetName,
+  nonNegative,
+  positive,
+  positiveCount,
+  share,
+} from "./leaves.ts";
+import type { Recipe } from "../recipe.ts";
+
+const sgd = z.strictObject({
+  kind: z.literal("sgd"),
+  momentum: nonNegative,
+  nesterov: z.boolean(),
+  weightDecay: nonNegative,
+  decayed: z.enum(["all", "kernels"]),
+});
+
+const adam = z.strictObject({
+  kind: z.literal("adam"),
+  beta1: share,
+  beta2: share,
+  epsilon: nonNegative,
+  weightDecay: nonNegative,
+});
+
+const stepSchedule = z.strictObject({
+  kind: z.literal("steps"),
+  rate: nonNegative,
+  boundaries: z.array(count),
+  factor: nonNegative,
+  iterations: count,
+  warmUp: z.strictObject({ rate: nonNegative, untilTrainingErrorBelow: share }).optional(),
+});
+
+const plateauSchedule = z.strictObject({
+  kind: z.literal("plateau"),
+  rate: nonNegative,
+  factor: nonNegative,
+  patienceEpochs: nonNegative,
+  threshold: nonNegative,
+  minimumRate: nonNegative,
+  iterations: count,
+  stopAfterEpochsWithoutImprovement: nonNegative.optional(),
+});
+
+const departure = z.strictObject({
+  field: z.string(),
+  paper: z.string(),
+  here: z.string(),
+  reason: z.string(),
+  source: z.string().optional(),
+});
+
+/** The schema of {@link Recipe}. */
+export const recipe: z.ZodType<Recipe> = z.strictObject({
+  name: z.string(),
+  architecture: z.strictObject({
+    name: architectureName,
+    shortcut: z.enum(["A", "B"]),
+    zeroChannels: z.enum(["append", "split"]),
+  }),
+  data: z.strictObject({
+    set: datasetName,
+    split: z.strictObject({ training: positiveCount, validation: count }),
+    pixelScale: z.enum(["0..1", "0..255"]),
+    mean: z.enum(["per-pixel", "per-channel", "imagenet", "none"]),
+    std: z.enum(["none", "per-channel", "imagenet"]),
+    meanSubtracted: z.enum(["before-padding", "after-crop"]),
+    augmentation: z.enum(["pad-crop-flip", "none"]),
+    cropPadding,
+    order: z.enum(["shuffled", "sequential"]),
+    epochEnd: z.enum(["run-on", "keep-partial", "drop-partial"]),
+  }),
+  batchSize,
+  batchNormImages: count,
+  batchNorm: z.strictObject({
+    epsilon: positive,
+    momentum: share,
+    runningVariance: z.literal("unbiased"),
+  }),
+  initialisation: z.strictObject({ kind: z.literal("he-normal"), fan: z.enum(["in", "out"]) }),
+  optimiser: z.discriminatedUnion("kind", [sgd, adam]),
+  schedule: z.discriminatedUnion("kind", [stepSchedule, plateauSchedule]),
+  departures: z.array(departure),
+});

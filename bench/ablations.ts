@@ -4,6 +4,7 @@
  *
  * `deno task ablations --question stem --iterations 500`
  */
+import { PAPER_DATASET } from "../paper/mod.ts";
 import {
   choice,
   COMMON,
@@ -228,7 +229,7 @@ function table(rows: readonly Row[]): string {
 async function ablations(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
   const { iterations = 500, batch = 128, net = "resnet20", seed = 0 } = flags;
   architecture(net); // Refuses unknown names before anything is trained.
-  const set = flags.data === undefined ? "shapes10" : "cifar10";
+  const set = flags.data === undefined ? "shapes10" : PAPER_DATASET;
   const dataset = await loadDataset(set, flags.data === undefined ? {} : { path: flags.data });
   const asked = paper(net, { batchSize: batch, batchNormImages: batch });
   const recipe = withIterations(forDataset(asked, set), iterations);

@@ -1,6 +1,7 @@
 /** The report of one run: a page for people, and its result and curves as data. */
 import { stringify } from "@std/csv";
 import { renderHtml } from "../page/html.tsx";
+import { modelCard } from "./card.ts";
 import { runContent } from "./content.ts";
 import { readRun, type Run } from "../../log/mod.ts";
 import { type RunResult, runResult } from "./result.ts";
@@ -13,6 +14,8 @@ export interface RunReport {
   readonly result: RunResult;
   /** The training's step events; loss is cross entropy, error a share from 0 to 1. */
   readonly stepsCsv: string;
+  /** The model card, in Hugging Face's form; undefined of a run without a result. */
+  readonly card?: string;
 }
 
 /** Where a report was written. */
@@ -23,6 +26,8 @@ export interface RunReportPaths {
   readonly result: string;
   /** The training's steps as CSV. */
   readonly steps: string;
+  /** The model card; undefined of a run without a result. */
+  readonly card?: string;
 }
 
 /**
@@ -33,23 +38,25 @@ export interface RunReportPaths {
  */
 export function renderRunReport(run: Run): RunReport {
   const result = runResult(run);
+  const card = modelCard({ run, result });
   return {
     html: renderHtml(runContent({ run, result })),
     result,
     stepsCsv: stringify(run.steps.map((step) => ({ ...step })), {
       columns: ["iteration", "steps", "learningRate", "loss", "error", "imagesPerSecond", "time"],
     }),
+    ...(card === undefined ? {} : { card }),
   };
 }
 
 /**
- * Reads a run's folder and writes `report.html`, `result.json` and `steps.csv`
- * into it, each whole: beside, then renamed.
+ * Reads a run's folder and writes `report.html`, `result.json`, `steps.csv` and,
+ * of a finished run, the model card `README.md` into it, each whole: beside, then renamed.
  *
  * Needs read and write access to the folder.
  *
  * @param folder Path of the run's folder.
- * @returns The paths of the three files.
+ * @returns The paths of the files.
  * @throws {RunLogError} If the folder is not that of a run, see `readRun`.
  *
  * @example
@@ -62,7 +69,7 @@ export function renderRunReport(run: Run): RunReport {
  * ```
  */
 export async function writeRunReport(folder: string): Promise<RunReportPaths> {
-  const { html, result, stepsCsv } = renderRunReport(await readRun(folder));
+  const { html, result, stepsCsv, card } = renderRunReport(await readRun(folder));
   const write = async (name: string, text: string): Promise<string> => {
     const path = `${folder}/${name}`;
     await Deno.writeTextFile(`${path}.partial`, text);
@@ -73,5 +80,6 @@ export async function writeRunReport(folder: string): Promise<RunReportPaths> {
     html: await write("report.html", html),
     result: await write("result.json", JSON.stringify(result, null, 2) + "\n"),
     steps: await write("steps.csv", stepsCsv),
+    ...(card === undefined ? {} : { card: await write("README.md", card) }),
   };
 }

@@ -119,6 +119,17 @@ Deno.test("a report is the same every time", async () => {
   assertEquals(renderRunReport(run).html === before.html, true);
 });
 
+Deno.test("a finished run has a model card: result, preparation, departures", async () => {
+  const { card } = await reportOf({ iterations: 2000 });
+  const [, front, body] = /^---\n(.*?)\n---\n\n(.*)$/s.exec(card!)!;
+  const [{ results: [{ metrics, dataset }] }] = JSON.parse(front)["model-index"];
+  assertEquals([dataset.type, metrics], ["cifar10", [{ type: "accuracy", value: 1 - 0.0751 }]]);
+  assertStringIncludes(body, "7.51% test error (751 of 10,000 images of CIFAR-10 wrong)");
+  assertStringIncludes(body, "but for 2 fields of the recipe");
+  assertStringIncludes(body, "pixels in 0..1, the per-pixel mean subtracted");
+  assertEquals((await reportOf({ ending: "stop" })).card, undefined);
+});
+
 Deno.test("steps.csv has one row a step event", async () => {
   const rows = parse((await reportOf({ iterations: 400, logEvery: 20, resumed: true })).stepsCsv);
   assertEquals(rows[0], [

@@ -3,4 +3,5 @@
  *
  * @module
  */
+export { Logs, type State, type Watched } from "./logs.ts";
 export { watchHandler } from "./server.ts";

@@ -9,11 +9,21 @@ import {
   type Weights,
 } from "../resnet/mod.ts";
 import { paper } from "../recipes/mod.ts";
+import { decodeModel } from "../weights/mod.ts";
 import { audit, triable } from "./audit.ts";
 import type { AuditReport, AuditSubject } from "./report.ts";
 import type { Preprocessing } from "./preprocessings.ts";
 import type { RankedTrial, Sweep } from "./sweep.ts";
-import { architectureSubject, heldTo, onnxSubject, weightsSubject } from "./targets.ts";
+import { architectureSubject, fileSubject, heldTo } from "./targets.ts";
+
+const weightsSubject = (
+  name: string,
+  tensors: Weights,
+  identity?: Parameters<typeof fileSubject>[2],
+) => fileSubject(name, { tensors, ordered: true }, identity);
+
+const onnxSubject = async (name: string, bytes: Uint8Array) =>
+  fileSubject(name, await decodeModel({ name, bytes, beside: () => Promise.reject() }));
 
 const outcomeOf = ({ judgements }: AuditReport, id: string) =>
   judgements.find((judgement) => judgement.id === id)?.outcome;
@@ -22,6 +32,7 @@ const idsOf = ({ judgements }: AuditReport, outcome: string) =>
   judgements.filter((judgement) => judgement.outcome === outcome).map(({ id }) => id);
 
 const IMAGENET: Preprocessing = {
+  id: "imagenet",
   name: "mean and standard deviation of ImageNet",
   channels: "RGB",
   normalisation: {
@@ -32,7 +43,12 @@ const IMAGENET: Preprocessing = {
   },
   perPixelMean: false,
 };
-const PER_PIXEL: Preprocessing = { ...IMAGENET, name: "per-pixel mean", perPixelMean: true };
+const PER_PIXEL: Preprocessing = {
+  ...IMAGENET,
+  id: "per-pixel",
+  name: "per-pixel mean",
+  perPixelMean: true,
+};
 
 /** A file of ResNet-32 whose last layer sums to 0 over the classes, as training leaves it. */
 function trained(): Weights {
@@ -236,7 +252,7 @@ Deno.test("a target is held to what it is said to be", async () => {
 
 Deno.test("an ONNX file shows what weights cannot: a ReLU behind the last layer, pooling", async () => {
   const failed = async (name: ModelName) =>
-    idsOf(await audit(onnxSubject(name, await modelFile(name))), "fail");
+    idsOf(await audit(await onnxSubject(name, await modelFile(name))), "fail");
   const right = await failed("optionASplit");
   // The fixtures are narrow, which is the same in each.
   assertEquals(right, ["stem", "stages", "head", "parameters"]);
@@ -244,12 +260,12 @@ Deno.test("an ONNX file shows what weights cannot: a ReLU behind the last layer,
     "subsampling",
     "identity",
   ]);
-  const { judgements } = await audit(onnxSubject("relu", await modelFile("finalRelu")));
+  const { judgements } = await audit(await onnxSubject("relu", await modelFile("finalRelu")));
   assertStringIncludes(judgements.find(({ id }) => id === "head")!.evidence, "relu");
 });
 
 Deno.test("operations that no node expresses are a violation that says which", async () => {
-  const report = await audit(onnxSubject("net.onnx", await modelFile("pooledShortcut")));
+  const report = await audit(await onnxSubject("net.onnx", await modelFile("pooledShortcut")));
   assertEquals([report.status, report.candidates], [1, []]);
   assertEquals(outcomeOf(report, "operations"), "fail");
   assertStringIncludes(report.verdict, "none of the networks that the checklist can express");

@@ -9,7 +9,7 @@ import {
   type Tensor,
   type Weights,
 } from "../resnet/mod.ts";
-import { decodeWeights, permuteAxes } from "../weights/mod.ts";
+import { permuteAxes, readModelFile } from "../weights/mod.ts";
 import { identify } from "./identify.ts";
 
 const ids = (weights: Weights) => identify(weights).findings.map(({ id }) => id);
@@ -268,8 +268,8 @@ function isPresent(file: URL): boolean {
 Deno.test({
   name: "a published ResNet-32 (needs ../shared/pretrained/resnet32-d509ac18.th)",
   ignore: !isPresent(CHECKPOINT),
-  fn: () => {
-    const { tensors } = decodeWeights(Deno.readFileSync(CHECKPOINT), "resnet32-d509ac18.th");
+  fn: async () => {
+    const { tensors } = await readModelFile(decodeURIComponent(CHECKPOINT.pathname));
     assertEquals(names(tensors)[1], "resnet32, option A with zero channels on both sides");
     const [candidate] = identify(tensors).candidates;
     assertEquals(candidate.weights, fitWeights(architecture("resnet32"), tensors, "the file"));

@@ -1,17 +1,35 @@
-/** What people do to images before a network: the ways that a sweep tries. */
+/**
+ * What people do to images before a network: the ways that a sweep tries and
+ * that `evaluate --preprocess` takes, in one list.
+ */
 import {
   type ChannelStatistics,
+  DATASET_NAMES,
   datasetNamed,
   IMAGENET,
+  type MeasuredNormalisation,
   measureNormalisation,
   splitImages,
 } from "../data/mod.ts";
-import { PAPER_DATASET } from "../paper/mod.ts";
 import type { ByteImages, Normalisation } from "../engine/mod.ts";
+import { sha256OfWords } from "../files/mod.ts";
+import { PAPER_DATASET } from "../paper/mod.ts";
+import { number } from "../text/mod.ts";
 import type { InputTransform } from "../weights/mod.ts";
+
+/** How the stored bytes are laid out before anything else is done to them. */
+export type Arrangement =
+  /** As they are: rows of pixels of red, green and blue. */
+  | "as stored"
+  /** Rows for columns, as arrays of [W, H, C] are. */
+  | "rows and columns exchanged"
+  /** The file's three planes, read as if they were pixels of three bytes. */
+  | "planes read as pixels";
 
 /** One way to make a network's input of an image. */
 export interface Preprocessing {
+  /** As `--preprocess` takes it. */
+  readonly id: string;
   /** In words, for example `mean and standard deviation of ImageNet`. */
   readonly name: string;
   /** BGR: the network takes blue first, as libraries do that read images by OpenCV. */
@@ -20,10 +38,115 @@ export interface Preprocessing {
   readonly normalisation: Normalisation;
   /** Whether it is the paper's: the per-pixel mean is subtracted and nothing else is done. */
   readonly perPixelMean: boolean;
+  /** Whether each image is standardised by itself before `normalisation`. */
+  readonly perImage?: boolean;
+  /** `as stored` when undefined. */
+  readonly arrangement?: Arrangement;
+}
+
+/** What is measured on the training images, and the range of the pixels. */
+interface Way {
+  readonly name: (training: number, all: number) => string;
+  readonly normalisation: (measured: Measured) => Normalisation;
+  readonly perImage?: boolean;
+}
+
+interface Measured {
+  readonly positions: number;
+  /** Per-pixel mean and channel deviation of the images that are trained on. */
+  readonly part: Normalisation;
+  /** The same of all images. */
+  readonly whole: Normalisation;
 }
 
 /** The paper's split, whose training part the per-pixel mean is measured on. */
 const SPLIT = { training: 45_000, validation: 5_000 };
+/** The deviations that kuangliu/pytorch-cifar divides by, and many after it. */
+const KUANGLIU = [0.2023, 0.1994, 0.2010] as const;
+const PAPER = datasetNamed(PAPER_DATASET);
+const UNIT: ChannelStatistics = { mean: [0, 0, 0], std: [1, 1, 1] };
+/** Bytes a standard deviation of an image that was standardised by itself. */
+const PER_IMAGE_STEP = 24;
+
+const WAYS: Readonly<Record<string, Way>> = {
+  "per-pixel": {
+    name: (training) => `per-pixel mean of ${number(training)} images`,
+    normalisation: ({ part }) => undivided(part),
+  },
+  "per-pixel-all": {
+    name: (_, all) => `per-pixel mean of all ${number(all)} images`,
+    normalisation: ({ whole }) => undivided(whole),
+  },
+  "per-pixel-bytes": {
+    name: (_, all) => `per-pixel mean of all ${number(all)} images, 0..255`,
+    normalisation: ({ whole }) => bytes(undivided(whole)),
+  },
+  "channel-mean": {
+    name: () => "channel mean",
+    normalisation: ({ whole }) => undivided(byChannel(whole)),
+  },
+  "per-channel": {
+    name: () => "channel mean and standard deviation",
+    normalisation: ({ part }) => byChannel(part),
+  },
+  ...published("imagenet", "ImageNet", IMAGENET),
+  ...Object.fromEntries(
+    DATASET_NAMES.flatMap((set): [string, Way][] => {
+      const { title, channels } = datasetNamed(set);
+      return channels ? Object.entries(published(set, title, channels)) : [];
+    }),
+  ),
+  "kuangliu": {
+    name: () => `mean of ${PAPER.title} and deviations of ${KUANGLIU.join(", ")}`,
+    normalisation: ({ positions }) =>
+      constants({ mean: PAPER.channels!.mean, std: [...KUANGLIU] }, positions),
+  },
+  "none": {
+    name: () => "pixels in 0..1",
+    normalisation: ({ positions }) => constants(UNIT, positions),
+  },
+  "half": {
+    name: () => "pixels in -1..1",
+    normalisation: ({ positions }) =>
+      constants({ mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] }, positions),
+  },
+  "bytes": {
+    name: () => "none: pixels in 0..255",
+    normalisation: ({ positions }) => bytes(constants(UNIT, positions)),
+  },
+  "per-image": {
+    name: () => "each image standardised by its own mean and deviation",
+    normalisation: ({ positions }) => ({
+      scale: 1,
+      mean: new Float32Array(positions * 3).fill(128),
+      std: new Float32Array(3).fill(PER_IMAGE_STEP),
+      beforePadding: true,
+    }),
+    perImage: true,
+  },
+};
+
+/** The published constants of a data set, taken once or twice. */
+function published(
+  id: string,
+  title: string,
+  channels: ChannelStatistics,
+): Readonly<Record<string, Way>> {
+  const name = `mean and standard deviation of ${title}`;
+  return {
+    [id]: {
+      name: () => name,
+      normalisation: ({ positions }) => constants(channels, positions),
+    },
+    [`${id}-twice`]: {
+      name: () => `${name}, twice`,
+      normalisation: ({ positions }) => twice(constants(channels, positions)),
+    },
+  };
+}
+
+/** The ids of all ways; the paper's first. */
+export const PREPROCESSINGS: readonly string[] = Object.keys(WAYS);
 
 /**
  * The preprocessings that are known from public code, each with the channels in
@@ -31,58 +154,122 @@ const SPLIT = { training: 45_000, validation: 5_000 };
  *
  * @param train CIFAR-10's training part, [50,000, 32, 32, 3]; of another number
  *   of images the per-pixel mean is measured on nine tenths and on all.
+ * @param training The images that are trained on; by default those of the
+ *   paper's split with seed 0.
  * @returns The paper's first.
  *
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { loadDataset } from "../data/mod.ts";
+ * import { shapes10 } from "../data/mod.ts";
  * import { preprocessings } from "./preprocessings.ts";
  *
- * const { train } = await loadDataset("shapes10");
+ * const { train } = shapes10(0);
  * const [first, second] = preprocessings(train);
  * assertEquals([first.perPixelMean, first.channels, second.channels], [true, "RGB", "BGR"]);
  * ```
  */
-export function preprocessings(train: ByteImages): readonly Preprocessing[] {
+export function preprocessings(
+  train: ByteImages,
+  training: Uint32Array = trainingImages(train.count),
+): readonly Preprocessing[] {
   const { count, height, width } = train;
-  const size = height * width;
+  const all = Uint32Array.from({ length: count }, (_, index) => index);
+  const settings = {
+    pixelScale: "0..1",
+    meanSubtracted: "before-padding",
+    mean: "per-pixel",
+    std: everyChannelVaries(train) ? "per-channel" : "none",
+  } as const;
+  const measured: Measured = {
+    positions: height * width,
+    part: measureNormalisation(train, training, settings).normalisation,
+    whole: measureNormalisation(train, all, settings).normalisation,
+  };
+  const perPixel = undivided(measured.whole);
+  return PREPROCESSINGS.flatMap((id) => {
+    const { name, normalisation, perImage } = WAYS[id];
+    const values = normalisation(measured);
+    const way = {
+      ...{ id, name: name(training.length, count), normalisation: values },
+      perPixelMean: perImage !== true && subtractsAlone(values, perPixel),
+      ...(perImage ? { perImage } : {}),
+    };
+    return [{ ...way, channels: "RGB" }, { ...way, channels: "BGR" }] as const;
+  });
+}
+
+/** A channel of one value has no deviation to divide by. */
+function everyChannelVaries({ pixels, channels }: ByteImages): boolean {
+  return Array.from({ length: channels }, (_, channel) => channel).every((channel) => {
+    for (let i = channel; i < pixels.length; i += channels) {
+      if (pixels[i] !== pixels[channel]) return true;
+    }
+    return false;
+  });
+}
+
+function trainingImages(count: number): Uint32Array {
   const split = count === SPLIT.training + SPLIT.validation
     ? SPLIT
     : { training: Math.ceil(0.9 * count), validation: Math.floor(0.1 * count) };
-  const all = Uint32Array.from({ length: count }, (_, index) => index);
-  const measured = (mean: "per-pixel" | "per-channel", indices: Uint32Array) =>
-    measureNormalisation(train, indices, {
-      pixelScale: "0..1",
-      mean,
-      std: "none",
-      meanSubtracted: "before-padding",
-    }).normalisation;
-  const part = measured("per-pixel", splitImages(count, split, 0).training);
-  const whole = measured("per-pixel", all);
-  const cifar10 = constants(datasetNamed(PAPER_DATASET).channels!, size);
-  const imagenet = constants(IMAGENET, size);
-  const unit = constants({ mean: [0, 0, 0], std: [1, 1, 1] }, size);
-  const grouped = (value: number) => value.toLocaleString("en-US");
+  return splitImages(count, split, 0).training;
+}
 
-  const named: readonly [string, Normalisation][] = [
-    [`per-pixel mean of ${grouped(split.training)} images`, part],
-    [`per-pixel mean of all ${grouped(count)} images`, whole],
-    [`per-pixel mean of all ${grouped(count)} images, 0..255`, bytes(whole)],
-    ["channel mean", measured("per-channel", all)],
-    ["mean and standard deviation of CIFAR-10", cifar10],
-    ["mean and standard deviation of ImageNet", imagenet],
-    ["pixels in 0..1", unit],
-    ["pixels in -1..1", constants({ mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] }, size)],
-    ["none: pixels in 0..255", bytes(unit)],
-    ["mean and standard deviation of CIFAR-10, twice", twice(cifar10)],
-    ["mean and standard deviation of ImageNet, twice", twice(imagenet)],
-  ];
-  return named.flatMap(([name, normalisation]) => {
-    const perPixelMean = subtractsAlone(normalisation, whole);
-    const way = { name, normalisation, perPixelMean };
-    return [{ ...way, channels: "RGB" }, { ...way, channels: "BGR" }] as const;
-  });
+/**
+ * One preprocessing with what it was measured on, as reports say it.
+ *
+ * @param way As {@linkcode preprocessings} gives it.
+ */
+export function measuredBy({ name, normalisation }: Preprocessing): MeasuredNormalisation {
+  return { normalisation, of: name, sha256: sha256OfWords(normalisation.mean) };
+}
+
+/**
+ * The images as an engine takes them before a preprocessing's normalisation.
+ *
+ * @param images As they are stored.
+ * @param way Whether they are laid out anew or standardised one by one; then a
+ *   standard deviation is 24 bytes, which keeps what the bytes distinguished.
+ * @returns The same images where nothing of that is asked for.
+ */
+export function arrangedImages(
+  images: ByteImages,
+  { arrangement = "as stored", perImage }: Pick<Preprocessing, "arrangement" | "perImage">,
+): ByteImages {
+  const { count, height, width, channels } = images;
+  const size = height * width * channels;
+  let { pixels } = images;
+  if (arrangement !== "as stored") {
+    const from = arrangement === "planes read as pixels"
+      // Byte i of the result is byte i of the planes.
+      ? (i: number) => (i % (height * width)) * channels + Math.floor(i / (height * width))
+      : (i: number) => {
+        const [pixel, channel] = [Math.floor(i / channels), i % channels];
+        return ((pixel % height) * width + Math.floor(pixel / height)) * channels + channel;
+      };
+    const order = Uint32Array.from({ length: size }, (_, i) => from(i));
+    const moved = new Uint8Array(pixels.length);
+    for (let start = 0; start < pixels.length; start += size) {
+      for (let i = 0; i < size; i++) moved[start + i] = pixels[start + order[i]];
+    }
+    pixels = moved;
+  }
+  if (perImage) {
+    const standardised = new Uint8ClampedArray(pixels.length);
+    for (let image = 0; image < count; image++) {
+      const part = pixels.subarray(image * size, (image + 1) * size);
+      const mean = part.reduce((sum, value) => sum + value, 0) / size;
+      const variance = part.reduce((sum, value) => sum + (value - mean) ** 2, 0) / size;
+      // TensorFlow's bound for images of one colour, here of bytes.
+      const step = PER_IMAGE_STEP / Math.max(Math.sqrt(variance), 255 / Math.sqrt(size));
+      part.forEach((value, i) =>
+        standardised[image * size + i] = Math.round(128 + (value - mean) * step)
+      );
+    }
+    pixels = new Uint8Array(standardised.buffer);
+  }
+  return pixels === images.pixels ? images : { ...images, pixels };
 }
 
 /**
@@ -99,28 +286,38 @@ export function beforeTransform(
   transform: InputTransform | undefined,
 ): readonly Preprocessing[] {
   if (!transform) return ways;
-  const { scale, shift } = transform;
+  const { scale } = transform;
   const channels = ways[0].normalisation.std.length;
   if (!scalesByChannel(transform, channels)) {
     throw new RangeError(
       "a model's own preprocessing is tried where its scale is one number a channel, found a scale that differs from pixel to pixel",
     );
   }
+  const perPixel = ways.find(({ id }) => id === "per-pixel-all") ?? ways[0];
   return ways.filter((way) => way.channels === "RGB").map((way) => {
-    const { mean, std, ...rest } = way.normalisation;
-    // (x - m) / s * a + b = (x - (m - b s / a)) / (s / a)
-    const normalisation = {
-      ...rest,
-      mean: mean.map((value, i) => value - shift[i] * std[i % channels] / scale[i]),
-      std: std.map((value, c) => value / scale[c]),
-    };
+    const normalisation = afterTransform(way.normalisation, transform);
     return {
       ...way,
       name: `${way.name}, then what the model does itself`,
       normalisation,
-      perPixelMean: subtractsAlone(normalisation, ways[0].normalisation),
+      perPixelMean: way.perImage !== true && scale.length > 0 &&
+        subtractsAlone(normalisation, perPixel.normalisation),
     };
   });
+}
+
+/** A normalisation and what the model does to its result, in one: x * scale + shift. */
+export function afterTransform(
+  { mean, std, ...rest }: Normalisation,
+  { scale, shift }: InputTransform,
+): Normalisation {
+  const channels = std.length;
+  // (x - m) / s * a + b = (x - (m - b s / a)) / (s / a)
+  return {
+    ...rest,
+    mean: mean.map((value, i) => value - shift[i] * std[i % channels] / scale[i]),
+    std: std.map((value, c) => value / scale[c]),
+  };
 }
 
 /** Whether a model scales each channel by one number, as {@linkcode beforeTransform} needs it. */
@@ -148,6 +345,22 @@ function constants({ mean, std }: ChannelStatistics, positions: number): Normali
     mean: Float32Array.from({ length: positions * mean.length }, (_, i) => mean[i % mean.length]),
     std: Float32Array.from(std),
     beforePadding: true,
+  };
+}
+
+/** The same without a division. */
+function undivided(normalisation: Normalisation): Normalisation {
+  return { ...normalisation, std: normalisation.std.map(() => 1) };
+}
+
+/** The mean of each channel in place of each position's. */
+function byChannel(normalisation: Normalisation): Normalisation {
+  const { mean, std } = normalisation;
+  const sums = new Float64Array(std.length);
+  mean.forEach((value, i) => sums[i % std.length] += value);
+  return {
+    ...normalisation,
+    mean: mean.map((_, i) => sums[i % std.length] * std.length / mean.length),
   };
 }
 

@@ -7,7 +7,7 @@ import {
   WeightFileError,
   type Weights,
 } from "../resnet/mod.ts";
-import { decodeOnnx, OnnxOperatorError } from "../weights/mod.ts";
+import type { Contents, ModelFile, OnnxModel } from "../weights/mod.ts";
 import type { RunIdentity } from "../train/mod.ts";
 import { subjectOf } from "../spec/mod.ts";
 import type { AuditCandidate, AuditSubject, Violation } from "./report.ts";
@@ -38,16 +38,31 @@ export function architectureSubject(name: string): AuditSubject {
 }
 
 /**
- * A file of weights: every network that its names and shapes admit. Weights of
- * our own runs say how they were trained, which is taken for granted.
+ * A file of weights or of a network: its one network, as it is computed, or
+ * every network that its names and shapes admit. Weights of our own runs say
+ * how they were trained, which is taken for granted.
  *
  * @param target The file's name, for the report.
- * @param weights The file's arrays under its own names.
+ * @param file What was read from it.
  * @param identity What the file says of its training, if it says anything.
- * @returns What is judged.
+ * @returns What is judged. Where operations cannot be expressed, that is a
+ *   violation, and what the arrays tell stands beside it.
  * @throws {WeightFileError} If what it says is of no run of this module.
  */
-export function weightsSubject(
+export function fileSubject(
+  target: string,
+  file: Contents & Partial<Pick<ModelFile, "title">>,
+  identity?: RunIdentity,
+): AuditSubject {
+  const subject = file.network
+    ? networkSubject(target, file.network)
+    : file.unmapped
+    ? unmappedSubject(target, file.unmapped, file.tensors)
+    : weightsSubject(target, file.tensors, identity);
+  return { ...subject, notes: [...file.notes ?? [], ...subject.notes ?? []] };
+}
+
+function weightsSubject(
   target: string,
   weights: Weights,
   identity?: RunIdentity,
@@ -85,58 +100,53 @@ export function weightsSubject(
   };
 }
 
-/**
- * An ONNX file: its one network, as it is computed.
- *
- * @param target The file's name, for the report.
- * @param bytes The file.
- * @returns What is judged. Where operations cannot be expressed, that is a
- *   violation, and what the arrays tell stands beside it.
- * @throws {WeightFileError} If it is no ONNX file that can be read.
- */
-export function onnxSubject(target: string, bytes: Uint8Array): AuditSubject {
-  const form = "an ONNX file";
-  try {
-    const { graph, executable, notes, inputTransform, epsilon, producer } = decodeOnnx(bytes);
-    const ids = new Set(notes.map(({ id }) => id));
-    const folded =
-      "batch norm was folded into the convolutions when the file was written, or never there";
-    return {
-      target,
-      form,
-      candidates: [{
-        name: graph.name,
-        graph,
-        assumptions: [],
-        network: { ...executable, ...{ inputTransform, epsilon } },
-      }],
-      violations: notes.filter(({ id }) => id in FORBIDDEN)
-        .map(({ id, evidence }) => ({ id, requirement: FORBIDDEN[id], evidence })),
-      notes: [`written by ${producer || "an exporter that does not say its name"}`]
-        .concat(notes.map(({ id, evidence }) => `${id}: ${evidence}`)),
-      unobservable: {
-        "no-dropout": "an exporter leaves dropout out, since it does nothing when it is tested",
-        ...(ids.has("batch-norm-folded")
-          ? Object.fromEntries(BATCH_NORM_RULES.map((rule) => [rule, folded]))
-          : {}),
-      },
-    };
-  } catch (error) {
-    if (!(error instanceof OnnxOperatorError)) throw error;
-    const { census, findings } = identify(error.weights);
-    return {
-      target,
-      form,
-      candidates: [],
-      violations: error.operators.map((evidence) => ({
-        id: "operations",
-        requirement: "The network is made of the layers that the paper names.",
-        evidence,
-      })).concat(findings.filter(({ id }) => id !== "unknown-structure").map(violationOf)),
-      notes: [`arrays: ${census.convolutions} convolutions`],
-    };
-  }
+function networkSubject(target: string, network: OnnxModel): AuditSubject {
+  const { graph, executable, notes, inputTransform, epsilon, producer } = network;
+  const ids = new Set(notes.map(({ id }) => id));
+  const folded =
+    "batch norm was folded into the convolutions when the file was written, or never there";
+  return {
+    target,
+    form: ONNX,
+    candidates: [{
+      name: graph.name,
+      graph,
+      assumptions: [],
+      network: { ...executable, ...{ inputTransform, epsilon } },
+    }],
+    violations: notes.filter(({ id }) => id in FORBIDDEN)
+      .map(({ id, evidence }) => ({ id, requirement: FORBIDDEN[id], evidence })),
+    notes: [`written by ${producer || "an exporter that does not say its name"}`]
+      .concat(notes.map(({ id, evidence }) => `${id}: ${evidence}`)),
+    unobservable: {
+      "no-dropout": "an exporter leaves dropout out, since it does nothing when it is tested",
+      ...(ids.has("batch-norm-folded")
+        ? Object.fromEntries(BATCH_NORM_RULES.map((rule) => [rule, folded]))
+        : {}),
+    },
+  };
 }
+
+function unmappedSubject(
+  target: string,
+  operators: readonly string[],
+  weights: Weights,
+): AuditSubject {
+  const { census, findings } = identify(weights);
+  return {
+    target,
+    form: ONNX,
+    candidates: [],
+    violations: operators.map((evidence) => ({
+      id: "operations",
+      requirement: "The network is made of the layers that the paper names.",
+      evidence,
+    })).concat(findings.filter(({ id }) => id !== "unknown-structure").map(violationOf)),
+    notes: [`arrays: ${census.convolutions} convolutions`],
+  };
+}
+
+const ONNX = "an ONNX file";
 
 /** Notes of an ONNX file that are violations, with the requirement. */
 const FORBIDDEN: Readonly<Record<string, string>> = {

@@ -9,10 +9,10 @@ import { RandomStream } from "../random/mod.ts";
 import { EVENTS_FILE, logSubjectOf, MemoryRun, readRun, RunLogError } from "../log/mod.ts";
 import { runResult } from "../reports/mod.ts";
 import { FILES, MODEL_NAMES, modelFile } from "../testing/files/mod.ts";
-import { decodeWeights } from "../weights/mod.ts";
+import { decodeModel } from "../weights/mod.ts";
 import { WeightFileError } from "../resnet/mod.ts";
 import { DATASET } from "../spec/mod.ts";
-import { audit, onnxSubject, runSubject, weightsSubject } from "../audit/mod.ts";
+import { audit, fileSubject, runSubject } from "../audit/mod.ts";
 import { identityOf, train, WEIGHTS_FILE, weightsOf } from "../train/mod.ts";
 import { nullEngineFactory } from "../testing/mod.ts";
 import { paper, withIterations } from "../recipes/mod.ts";
@@ -142,8 +142,10 @@ async function makeFormats(): Promise<Format[]> {
   const stopped = await shortRun(30);
   const weights = {
     read: async (bytes: Uint8Array) => {
-      const { tensors, metadata } = decodeWeights(bytes, "fuzzed");
-      return await audit(weightsSubject("fuzzed", weightsOf(tensors), identityOf(metadata)));
+      const beside = () => Promise.reject(new WeightFileError("nothing lies beside it"));
+      const file = await decodeModel({ name: "fuzzed", bytes, beside });
+      const own = { ...file, tensors: weightsOf(file.tensors) };
+      return await audit(fileSubject("fuzzed", own, identityOf(file.metadata)));
     },
     ...{ refusal: WeightFileError, endsKnown: true },
   };
@@ -167,8 +169,7 @@ async function makeFormats(): Promise<Format[]> {
     {
       name: "ONNX",
       examples: await Promise.all(MODEL_NAMES.map(modelFile)),
-      read: async (bytes) => await audit(onnxSubject("fuzzed", bytes)),
-      ...{ refusal: WeightFileError, endsKnown: true },
+      ...weights,
     },
     {
       name: "event log",

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { RandomStream } from "../random/mod.ts";
-import { decodeWeights } from "../weights/mod.ts";
+import { decodePyTorch } from "../weights/mod.ts";
 import { WeightFileError } from "../resnet/mod.ts";
 import { FILES } from "../testing/files/mod.ts";
 import { damage } from "./_damage.ts";
@@ -37,7 +37,7 @@ Deno.test("a pickle that asks for code is refused by the code's name", () => {
     if (hostile === undefined) continue;
     asked++;
     try {
-      decodeWeights(bytes, "w");
+      decodePyTorch(bytes);
     } catch (error) {
       assert(error instanceof WeightFileError);
       assertStringIncludes(error.message, `asks for "${hostile}"`);

@@ -1,65 +1,39 @@
 /** How images are prepared for weights: as their run prepared them, or as the user says. */
+import { measuredBy, type Preprocessing, preprocessings } from "../audit/mod.ts";
 import {
-  type ChannelStatistics,
   type Dataset,
-  DATASET_NAMES,
-  datasetNamed,
   type MeasuredNormalisation,
   measureNormalisation,
   splitImages,
 } from "../data/mod.ts";
-import { paper, type Recipe } from "../recipes/mod.ts";
+import { paper } from "../recipes/mod.ts";
 import type { RunIdentity } from "../train/mod.ts";
 
-/** What a named preprocessing does: fields of a recipe, or a data set's published constants. */
-type Way =
-  | { readonly settings: Pick<Recipe["data"], "mean" | "std"> }
-  | { readonly title: string; readonly channels: ChannelStatistics };
-
-const WAYS: Readonly<Record<string, Way>> = {
-  "per-pixel": { settings: { mean: "per-pixel", std: "none" } },
-  "per-channel": { settings: { mean: "per-channel", std: "per-channel" } },
-  imagenet: { settings: { mean: "imagenet", std: "imagenet" } },
-  ...Object.fromEntries(
-    DATASET_NAMES.flatMap((set): [string, Way][] => {
-      const { title, channels } = datasetNamed(set);
-      return channels ? [[set, { title, channels }]] : [];
-    }),
-  ),
-  none: { settings: { mean: "none", std: "none" } },
-};
-
-/** The names that `--preprocess` takes. */
-export const PREPROCESS: readonly string[] = Object.keys(WAYS);
+/** A preprocessing and what it was measured on. */
+export interface Preparation extends MeasuredNormalisation {
+  /** What is done to the images before the normalisation, where it is one of the list. */
+  readonly way?: Preprocessing;
+}
 
 /**
- * The normalisation to evaluate with. What is measured is measured on the
+ * The preprocessing to evaluate with. What is measured is measured on the
  * training images of the weights' own run, or, for weights of others, on the
  * 45,000 that the paper's split has with seed 0.
  */
-export function normalisationFor(
+export function preparationFor(
   dataset: Dataset,
   identity: RunIdentity | undefined,
   preprocess: string | undefined,
-): MeasuredNormalisation {
+): Preparation {
   const recipe = identity?.recipe ?? paper("resnet20");
-  const way = preprocess === undefined ? { settings: {} } : WAYS[preprocess];
-  const none = { mean: "none", std: "none" } as const;
-  const settings = { ...recipe.data, ...("settings" in way ? way.settings : none) };
-  const fits = settings.split.training + settings.split.validation <= dataset.train.count;
-  const split = fits ? settings.split : { training: dataset.train.count, validation: 0 };
-  const { training } = splitImages(dataset.train.count, split, identity?.seed ?? 0);
-  const measured = measureNormalisation(dataset.train, training, settings);
-  if ("settings" in way) return measured;
-  const { title, channels: { mean, std } } = way;
-  const unit = measured.normalisation.scale * 255;
-  return {
-    ...measured,
-    of: `${title}'s published channel means; ${title}'s published standard deviations`,
-    normalisation: {
-      ...measured.normalisation,
-      mean: measured.normalisation.mean.map((_, i) => mean[i % mean.length] * unit),
-      std: Float32Array.from(std, (value) => value * unit),
-    },
-  };
+  const { split, ...settings } = recipe.data;
+  const fits = split.training + split.validation <= dataset.train.count;
+  const { training } = splitImages(
+    dataset.train.count,
+    fits ? split : { training: dataset.train.count, validation: 0 },
+    identity?.seed ?? 0,
+  );
+  if (preprocess === undefined) return measureNormalisation(dataset.train, training, settings);
+  const way = preprocessings(dataset.train, training).find(({ id }) => id === preprocess)!;
+  return { ...measuredBy(way), way };
 }

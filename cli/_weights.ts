@@ -1,68 +1,138 @@
-/** Weight files from the command line: reading them and telling what network they are of. */
-import type { Architecture, Weights } from "../resnet/mod.ts";
-import { decodeWeights, type WeightFile } from "../weights/mod.ts";
+/** Files of weights from the command line: what every command that is given one makes of it. */
+import { createHash } from "node:crypto";
+import { type AuditCandidate, type AuditSubject, fileSubject } from "../audit/mod.ts";
+import {
+  type Architecture,
+  architecture,
+  fitWeights,
+  type Graph,
+  WeightFileError,
+  type Weights,
+  type ZeroChannels,
+} from "../resnet/mod.ts";
+import { decodeModel, type ModelFile, openSource } from "../weights/mod.ts";
+import { identityOf, type RunIdentity, weightsOf } from "../train/mod.ts";
 import { CommandError } from "./_main.ts";
 
-/**
- * Reads a weight file.
- *
- * @throws {CommandError} If there is no such file.
- * @throws {WeightFileError} If it is not a weight file.
- */
-export async function readWeights(
-  path: string,
-): Promise<WeightFile & { readonly bytes: Uint8Array }> {
-  let bytes: Uint8Array;
-  try {
-    bytes = await Deno.readFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotCapable || !(error instanceof Error)) throw error;
-    throw new CommandError(
-      `the weight file "${path}" could not be read: ${error.message}. Give the path of a .safetensors, .pt or .th file`,
-      { cause: error },
-    );
-  }
-  return { ...decodeWeights(bytes, path), bytes };
+/** A file of weights, and which network it belongs to. */
+export interface Model {
+  /** What was read. */
+  readonly file: ModelFile;
+  /** The network, or all that the file admits. */
+  readonly subject: AuditSubject;
+  /** What the file says of its own training, if it is of a run of ours. */
+  readonly identity?: RunIdentity;
+  /** SHA-256 of the file's bytes, in hexadecimal. */
+  readonly sha256: string;
 }
 
 /**
- * The architecture that names and shapes belong to. A plain net can't be told
- * from one with option A, which has no parameters: the latter is assumed.
+ * Reads a file of weights or of a network and tells which network it is of.
  *
- * @throws {CommandError} If they belong to none that is known.
+ * @throws {WeightFileError} If there is no such file, or it is of no format that is read.
  */
-export function inferArchitecture(
-  tensors: Weights,
-  source: string,
-): Pick<Architecture, "name" | "shortcut" | "classes"> {
-  // Wrappers put prefixes such as `module.` before every name.
-  const shapes = new Map<string, readonly number[]>();
-  for (const [name, { shape }] of tensors) {
-    shapes.set(name.replace(/^.*?(?=conv1\.|layer\d+\.|linear\.|fc\.)/, ""), shape);
-  }
-  const blocks = [1, 2, 3, 4].map((stage) =>
-    new Set([...shapes.keys()].map((name) => blockOf(name, stage)).filter(Boolean)).size
+export async function readModel(path: string): Promise<Model> {
+  const source = await openSource(path);
+  const decoded = await decodeModel(source);
+  const file = { ...decoded, tensors: weightsOf(decoded.tensors) };
+  const identity = identityOf(file.metadata);
+  return {
+    file,
+    subject: fileSubject(path, file, identity),
+    ...(identity ? { identity } : {}),
+    sha256: createHash("sha256").update(source.bytes).digest("hex"),
+  };
+}
+
+/** A candidate that can be run. */
+export type Runnable = AuditCandidate & Required<Pick<AuditCandidate, "network">>;
+
+/**
+ * The network of a file, as far as names and shapes tell: of the candidates the
+ * likeliest, with the given place of option A's zero channels.
+ *
+ * @throws {CommandError} If the file has none that can be run.
+ */
+export function networkOf({ subject, file }: Model, zeroChannels: ZeroChannels): Runnable {
+  const runnable = subject.candidates.filter((candidate): candidate is Runnable =>
+    candidate.network !== undefined
   );
-  const [width, , kernel] = shapes.get("conv1.weight") ?? [];
-  const [classes] = shapes.get("linear.weight") ?? shapes.get("fc.weight") ?? [];
-  const projections = [...shapes.keys()].some((name) => /\.(shortcut|downsample)\.0\./.test(name));
-  const shortcut = projections ? "B" : "A";
-  const [n] = blocks;
-  if (classes > 0 && width === 16 && n > 0 && blocks.join() === [n, n, n, 0].join()) {
-    return { name: `resnet${6 * n + 2}`, shortcut, classes };
-  }
-  const depth = { "2,2,2,2": 18, "3,4,6,3": 34 }[blocks.join()];
-  if (classes > 0 && width === 64 && depth !== undefined) {
-    return { name: kernel === 7 ? `resnet${depth}` : `resnet${depth}-cifar`, shortcut, classes };
-  }
+  const fitting = runnable.filter(({ graph }) =>
+    (paddingOf(graph) ?? zeroChannels) === zeroChannels
+  );
+  const [found] = fitting.length > 0 && !file.network ? fitting : runnable;
+  if (found) return found;
+  const reasons = [
+    ...(subject.violations ?? []).map(({ evidence }) => evidence),
+    ...Object.values(subject.seen ?? {}),
+  ];
   throw new CommandError(
-    `the arrays of ${source} are of no architecture that is known: ${
-      blocks.join(", ")
-    } blocks in ` +
-      `four stages after a first layer of ${width ?? "no"} filters. Say which it is with --arch`,
+    `the arrays of ${subject.target} are of no network that can be run here${
+      reasons.length > 0 ? `: ${reasons.slice(0, 3).join("; ")}` : ""
+    }. deno task audit says more of it; or say which network it is with --arch`,
   );
 }
 
-function blockOf(name: string, stage: number): string | undefined {
-  return new RegExp(`^layer${stage}\\.(\\d+)\\.`).exec(name)?.[1];
+/** Where a graph puts the zero channels of option A; undefined where it has none. */
+export function paddingOf(graph: Graph): ZeroChannels | undefined {
+  return graph.nodes.find((node) => node.kind === "shortcut-a")?.zeroChannels;
+}
+
+/**
+ * A file's weights under the names of a network that it is said to be of.
+ *
+ * @throws {WeightFileError} If they do not fit it.
+ */
+export function weightsFor(graph: Graph, { subject, file }: Model): Weights {
+  try {
+    return fitWeights(graph, file.tensors, subject.target);
+  } catch (error) {
+    if (!(error instanceof WeightFileError)) throw error;
+    for (const { network } of subject.candidates) {
+      try {
+        if (network) return fitWeights(graph, network.weights, subject.target);
+      } catch (other) {
+        if (!(other instanceof WeightFileError)) throw other;
+      }
+    }
+    throw error;
+  }
+}
+
+/**
+ * A file's weights for a training to start from.
+ *
+ * @throws {WeightFileError} If they do not fit the architecture.
+ */
+export function startingWeights(
+  { name, ...options }: Pick<Architecture, "name" | "shortcut" | "zeroChannels">,
+  model: Model,
+): Weights {
+  const [like] = model.subject.candidates;
+  const classes = like ? classesOf(like.graph) : 10;
+  return weightsFor(architecture(name, { ...options, classes }), model);
+}
+
+/** The shape of a graph's last layer, [classes]. */
+export function classesOf({ nodes, output }: Graph): number {
+  const { shape } = nodes.find(({ name }) => name === output)!;
+  return shape[shape.length - 1];
+}
+
+/** Whether a graph has projections (option B), as its architecture's options say it. */
+export function shortcutOf(graph: Graph): "A" | "B" {
+  return graph.nodes.some((node) => node.kind === "convolution" && node.kernel === 1) ? "B" : "A";
+}
+
+/** The graph of an architecture with the options that a file's weights show. */
+export function namedGraph(
+  name: string,
+  like: Graph,
+  zeroChannels: ZeroChannels,
+  inputShape: readonly number[],
+): Graph {
+  return architecture(name, {
+    ...{ shortcut: shortcutOf(like), classes: classesOf(like) },
+    ...{ zeroChannels, inputShape },
+  });
 }

@@ -13,21 +13,18 @@ import {
   audit as judge,
   type AuditSubject,
   heldTo,
-  onnxSubject,
   runSubject,
   type Sweep,
   sweep,
   triable,
-  weightsSubject,
 } from "../audit/mod.ts";
 import { auditPage, formatAudit } from "../reports/audit/mod.ts";
-import { logSubjectOf } from "../log/mod.ts";
-import { identityOf, weightsOf } from "../train/mod.ts";
+import { EVENTS_FILE, logSubjectOf } from "../log/mod.ts";
 import { writeWhole } from "../files/mod.ts";
 import { type FlagValues, text, toggle, UsageError } from "./_flags.ts";
 import { CommandError, main, type Outcome } from "./_main.ts";
 import { ENGINE_FLAGS } from "./_training_flags.ts";
-import { readWeights } from "./_weights.ts";
+import { readModel } from "./_weights.ts";
 
 const FLAGS = {
   data: text("DIR", "CIFAR-10's binary version: tries weights on it, to tell more of them"),
@@ -87,10 +84,10 @@ async function readTarget(target: string): Promise<AuditSubject> {
       );
     }
   }
-  if (info.isDirectory) return runSubject(target, await logSubjectOf(target));
-  if (/\.onnx$/i.test(target)) return onnxSubject(target, await Deno.readFile(target));
-  const { tensors, metadata } = await readWeights(target);
-  return weightsSubject(target, weightsOf(tensors), identityOf(metadata));
+  if (info.isDirectory && await statOf(`${target}/${EVENTS_FILE}`)) {
+    return runSubject(target, await logSubjectOf(target));
+  }
+  return (await readModel(target)).subject;
 }
 
 async function statOf(path: string): Promise<Deno.FileInfo | undefined> {

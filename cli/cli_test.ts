@@ -1,12 +1,21 @@
 /** The commands as a user runs them: real processes with the permissions of their tasks. */
 import { assert, assertEquals } from "@std/assert";
+import { architecture, initialise } from "../resnet/mod.ts";
+import { encodeSafetensors } from "../weights/mod.ts";
 
 const SMALL = ["--arch", "resnet8", "--dataset", "shapes10", "--batch", "8", "--split", "90/10"];
 
+/** @param permissions The set's name; none grants nothing. */
 function spawn(permissions: string, script: string, ...args: string[]): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
     args: [
-      ...["run", "--quiet", "--no-prompt", "--no-check", `-P=${permissions}`],
+      ...[
+        "run",
+        "--quiet",
+        "--no-prompt",
+        "--no-check",
+        ...permissions ? [`-P=${permissions}`] : [],
+      ],
       ...[new URL(script, import.meta.url).href, ...args],
     ],
     stdin: "null",
@@ -30,7 +39,7 @@ async function inFolder(body: (folder: string) => Promise<void>): Promise<void> 
   }
 }
 
-Deno.test("summary prints the paper's count without any permission", async () => {
+Deno.test("summary prints the paper's count", async () => {
   const { code, stdout } = await run("summary", "summary.ts");
   assertEquals(code, 0);
   assert(stdout.includes("269,722"), stdout);
@@ -58,8 +67,20 @@ Deno.test("usage errors exit with 2, others with 1, without a stack and without 
     assertEquals([...Deno.readDirSync(folder)], []);
   }));
 
+Deno.test("summary tells the network of a file, as evaluate and train do", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/net.safetensors`;
+    const weights = initialise(architecture("resnet32"), 1, "in");
+    const renamed = new Map([...weights].map(([name, tensor]) => [`module.s.${name}`, tensor]));
+    await Deno.writeFile(path, encodeSafetensors(renamed));
+    const { code, stdout, stderr } = await run("summary", "summary.ts", path, "--json");
+    assertEquals(code, 0, stderr);
+    const { name, parameters } = JSON.parse(stdout);
+    assertEquals([name, parameters], ["resnet32", 464_154]);
+  }));
+
 Deno.test("a missing permission is said with the flag that grants it", async () => {
-  const { code, stderr } = await run("summary", "report.ts", "runs/none");
+  const { code, stderr } = await run("", "report.ts", "runs/none");
   assertEquals(code, 1);
   assert(stderr.includes("Add --allow-read before the script's name"), stderr);
 });

@@ -3,25 +3,33 @@
  *
  * `deno task evaluate --weights resnet20.th --preprocess imagenet --shortcut-padding split`
  */
+import { afterTransform, arrangedImages, PREPROCESSINGS } from "../audit/mod.ts";
 import { PAPER_DATASET } from "../paper/mod.ts";
-import { createHash } from "node:crypto";
 import { loadDataset } from "../data/mod.ts";
-import { chooseEngine, engineFactories, selfTest } from "../engine/mod.ts";
-import { architecture, fitWeights, zeros } from "../resnet/mod.ts";
-import { identityOf, weightsOf } from "../train/mod.ts";
+import { type ByteImages, chooseEngine, engineFactories, selfTest } from "../engine/mod.ts";
+import { architecture, fitWeights, type Graph, zeros } from "../resnet/mod.ts";
 import { paper } from "../recipes/mod.ts";
 import { choice, COMMON, type FlagValues, text, UsageError } from "./_flags.ts";
 import { CommandError, main, type Outcome } from "./_main.ts";
-import { normalisationFor, PREPROCESS } from "./_preprocess.ts";
+import { preparationFor } from "./_preprocess.ts";
 import { number as count, percent } from "../text/mod.ts";
 import { ProgressPrinter } from "./_progress.ts";
 import { DATA_FLAGS, ENGINE_FLAGS, PADDING_FLAG } from "./_training_flags.ts";
-import { inferArchitecture, readWeights } from "./_weights.ts";
+import {
+  classesOf,
+  type Model,
+  namedGraph,
+  networkOf,
+  readModel,
+  type Runnable,
+  shortcutOf,
+  weightsFor,
+} from "./_weights.ts";
 
 const FLAGS = {
   weights: text("FILE", "the weights: safetensors, or a file of torch.save"),
   arch: text("NAME", "the network; told from the file's names and shapes by default"),
-  preprocess: choice(PREPROCESS, "what the weights were trained on; per-pixel by default"),
+  preprocess: choice(PREPROCESSINGS, "what the weights were trained on; per-pixel by default"),
   ...PADDING_FLAG,
   ...DATA_FLAGS,
   ...ENGINE_FLAGS,
@@ -39,32 +47,30 @@ async function evaluate(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
   if (flags.weights === undefined) {
     throw new UsageError(`${command.usage} needs --weights FILE. See ${command.usage} --help`);
   }
-  const file = await readWeights(flags.weights);
-  const tensors = weightsOf(file.tensors);
-  const identity = identityOf(file.metadata);
-  const { name, shortcut, classes } = identity
-    ? { ...identity.recipe.architecture, classes: identity.classes }
-    : inferArchitecture(tensors, flags.weights);
+  const model = await readModel(flags.weights);
+  const { file, identity } = model;
   const zeroChannels = flags["shortcut-padding"] ??
-    (identity?.recipe ?? paper(name)).architecture.zeroChannels;
-
+    (identity?.recipe ?? paper("resnet20")).architecture.zeroChannels;
   const printer = new ProgressPrinter();
   const set = flags.dataset ?? identity?.recipe.data.set ?? PAPER_DATASET;
   const dataset = await loadDataset(set, {
     ...(flags.data === undefined ? {} : { path: flags.data }),
     onProgress: (progress) => printer.download(progress),
   });
+  const network = flags.arch === undefined
+    ? networkOf(model, zeroChannels).network
+    : namedNetwork(flags.arch, model, dataset.test, zeroChannels);
+  const { graph, inputTransform } = network;
+  const weights = fitWeights(graph, network.weights, flags.weights);
+  const classes = classesOf(graph);
   if (classes !== dataset.test.classes) {
     throw new CommandError(
       `${flags.weights} tells ${classes} classes apart, ${set} has ${dataset.test.classes}. Choose another --dataset`,
     );
   }
-  const { height, width, channels } = dataset.test;
-  const inputShape = [height, width, channels];
-  const arch = flags.arch ?? name;
-  const graph = architecture(arch, { shortcut, zeroChannels, classes, inputShape });
-  const weights = fitWeights(graph, tensors, flags.weights);
-  const measured = normalisationFor(dataset, identity, flags.preprocess);
+  expectInput(graph, dataset.test, flags.weights);
+  const arch = graph.name;
+  const measured = preparationFor(dataset, identity, flags.preprocess);
   printer.line(`${arch} with ${measured.of}; zero channels: ${zeroChannels}`);
   if (identity && !flags.preprocess && measured.sha256 !== identity.meanSha256) {
     printer.line("warning: the mean measured on this data is not the one of the weights' training");
@@ -72,12 +78,13 @@ async function evaluate(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
 
   const { factory, reason } = await chooseEngine(flags.engine ?? "auto", engineFactories);
   await selfTest(factory);
-  const { optimiser, batchNorm } = identity?.recipe ?? paper(name);
+  const { optimiser, batchNorm } = identity?.recipe ?? paper("resnet20");
   if (optimiser.kind !== "sgd") {
     throw new CommandError(`engines know the optimiser "sgd", found "${optimiser.kind}"`);
   }
   const engine = await factory.create({
-    ...{ graph, batchSize: 128, sgd: optimiser, batchNorm, cropPadding: 0 },
+    ...{ graph, batchSize: 128, sgd: optimiser, cropPadding: 0 },
+    batchNorm: { ...batchNorm, epsilon: network.epsilon ?? batchNorm.epsilon },
     ...(flags.threads === undefined ? {} : { threads: flags.threads }),
     ...(flags.convolution === undefined ? {} : { convolution: flags.convolution }),
   });
@@ -85,8 +92,10 @@ async function evaluate(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
     printer.line(`engine ${engine.name} (${engine.device.summary}), ${reason}`);
     await engine.load({
       train: dataset.train,
-      test: dataset.test,
-      normalisation: measured.normalisation,
+      test: arrangedImages(dataset.test, measured.way ?? {}),
+      normalisation: inputTransform
+        ? afterTransform(measured.normalisation, inputTransform)
+        : measured.normalisation,
     });
     await engine.importState({ iteration: 0, weights, momentum: zeros(graph) });
     const { images, errors, loss } = await engine.evaluate("test");
@@ -98,17 +107,44 @@ async function evaluate(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
       ].join("\n"),
       json: {
         ...{ error, errors, images, loss, dataset: set, notice: dataset.notice },
-        ...{ architecture: { name: arch, shortcut, zeroChannels, classes } },
+        architecture: { name: arch, shortcut: shortcutOf(graph), zeroChannels, classes },
         ...{ preprocess: measured.of, engine: engine.name, device: engine.device },
         weights: {
           path: flags.weights,
           format: file.format,
-          sha256: createHash("sha256").update(file.bytes).digest("hex"),
+          sha256: model.sha256,
         },
       },
     };
   } finally {
     engine.dispose();
+  }
+}
+
+/** The network that the user says it is, with the options that the weights show. */
+function namedNetwork(
+  name: string,
+  model: Model,
+  { height, width, channels }: ByteImages,
+  zeroChannels: "append" | "split",
+): Runnable["network"] {
+  const [like] = model.subject.candidates;
+  const shape = [height, width, channels];
+  const graph = like
+    ? namedGraph(name, like.graph, zeroChannels, shape)
+    : architecture(name, { zeroChannels, inputShape: shape });
+  return { graph, weights: weightsFor(graph, model) };
+}
+
+function expectInput(graph: Graph, images: ByteImages, source: string): void {
+  const { height, width, channels } = images;
+  const shape = [height, width, channels].join("x");
+  if (graph.inputShape.join("x") !== shape) {
+    throw new CommandError(
+      `${source} takes images of ${
+        graph.inputShape.join("x")
+      }, and those of the data set are ${shape}. Choose another --dataset`,
+    );
   }
 }
 

@@ -1,9 +1,10 @@
 /**
- * Prints an architecture's layers, parameters and multiply-adds.
+ * Prints an architecture's layers, parameters and multiply-adds, or those of
+ * the network in a file of weights.
  *
  * `deno task summary --arch resnet32`
  */
-import { architecture, formatSummary, summarise } from "../resnet/mod.ts";
+import { architecture, formatSummary, type Graph, summarise } from "../resnet/mod.ts";
 import { choice, COMMON, type Flag, integer, text } from "./_flags.ts";
 import { main } from "./_main.ts";
 import { PADDING_FLAG } from "./_training_flags.ts";
@@ -20,7 +21,10 @@ const input: Flag<readonly [number, number]> = {
 
 const command = {
   usage: "deno task summary",
-  summary: "Prints an architecture's layers, parameters and multiply-adds.",
+  positional: "[FILE]",
+  summary:
+    "Prints an architecture's layers, parameters and multiply-adds, or those of the network\n" +
+    "that a file of weights is of.",
   flags: {
     arch: text("NAME", "the network: resnet20 by default; resnet32, resnet34-cifar, plain20, ..."),
     shortcut: choice(["A", "B"], "where the width changes: parameter-free, or a 1x1 projection"),
@@ -32,15 +36,23 @@ const command = {
 } as const;
 
 if (import.meta.main) {
-  // deno-lint-ignore require-await -- commands are asynchronous
-  await main(command, async (flags) => {
+  await main(command, async (flags, file?: string) => {
     const [height, width] = flags.input ?? [32, 32];
-    const summary = summarise(architecture(flags.arch ?? "resnet20", {
-      inputShape: [height, width, 3],
-      ...(flags.shortcut ? { shortcut: flags.shortcut } : {}),
-      ...(flags["shortcut-padding"] ? { zeroChannels: flags["shortcut-padding"] } : {}),
-      ...(flags.classes === undefined ? {} : { classes: flags.classes }),
-    }));
+    const graph = file === undefined
+      ? architecture(flags.arch ?? "resnet20", {
+        inputShape: [height, width, 3],
+        ...(flags.shortcut ? { shortcut: flags.shortcut } : {}),
+        ...(flags["shortcut-padding"] ? { zeroChannels: flags["shortcut-padding"] } : {}),
+        ...(flags.classes === undefined ? {} : { classes: flags.classes }),
+      })
+      : await graphOf(file, flags["shortcut-padding"] ?? "append");
+    const summary = summarise(graph);
     return { text: formatSummary(summary), json: summary };
   });
+}
+
+/** The network of a file; what reads files is only loaded where there is one. */
+async function graphOf(file: string, zeroChannels: "append" | "split"): Promise<Graph> {
+  const { networkOf, readModel } = await import("./_weights.ts");
+  return networkOf(await readModel(file), zeroChannels).graph;
 }

@@ -3,12 +3,10 @@
  *
  * `deno task train --arch resnet20`
  */
-import { createHash } from "node:crypto";
 import { main } from "./_main.ts";
 import { runTraining } from "./_run.ts";
 import { recipeOf, TRAIN_FLAGS } from "./_training_flags.ts";
-import { readWeights } from "./_weights.ts";
-import { weightsOf } from "../train/mod.ts";
+import { readModel, startingWeights } from "./_weights.ts";
 
 const command = {
   usage: "deno task train",
@@ -20,11 +18,11 @@ if (import.meta.main) {
   await main(command, async (flags) => {
     const recipe = recipeOf(flags);
     if (flags.weights === undefined) return await runTraining(command.usage, recipe, flags);
-    const { bytes, tensors } = await readWeights(flags.weights);
+    const model = await readModel(flags.weights);
     return await runTraining(command.usage, recipe, flags, {
       path: flags.weights,
-      sha256: createHash("sha256").update(bytes).digest("hex"),
-      weights: weightsOf(tensors),
+      sha256: model.sha256,
+      weights: startingWeights(recipe.architecture, model),
     });
   });
 }

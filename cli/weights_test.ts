@@ -1,47 +1,105 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { loadDataset } from "../data/mod.ts";
-import { type Architecture, architecture, zeros } from "../resnet/mod.ts";
+import {
+  type Architecture,
+  architecture,
+  initialise,
+  WeightFileError,
+  type Weights,
+} from "../resnet/mod.ts";
+import { encodeSafetensors } from "../weights/mod.ts";
 import { CommandError } from "./_main.ts";
-import { normalisationFor } from "./_preprocess.ts";
-import { inferArchitecture, readWeights } from "./_weights.ts";
+import { preparationFor } from "./_preprocess.ts";
+import {
+  classesOf,
+  type Model,
+  networkOf,
+  paddingOf,
+  readModel,
+  shortcutOf,
+  startingWeights,
+} from "./_weights.ts";
 
-Deno.test("inferArchitecture: from names and shapes, with and without a wrapper's prefix", () => {
+/** Reads arrays through a file, as every command does. */
+async function modelOf(tensors: Weights): Promise<Model> {
+  const path = await Deno.makeTempFile({ suffix: ".safetensors" });
+  try {
+    await Deno.writeFile(path, encodeSafetensors(tensors));
+    return await readModel(path);
+  } finally {
+    await Deno.remove(path);
+  }
+}
+
+Deno.test("networkOf: from names and shapes, with and without a wrapper's prefix", async () => {
   const table: [string, Partial<Architecture>, "A" | "B"][] = [
     ["resnet20", {}, "A"],
     ["resnet56", { shortcut: "B" }, "B"],
     ["resnet110", { classes: 100 }, "A"],
     ["resnet18-cifar", {}, "B"],
     ["resnet34-cifar", {}, "B"],
-    ["resnet34", { inputShape: [224, 224, 3], classes: 1000 }, "B"],
+    ["resnet34", { classes: 1000 }, "B"],
   ];
   for (const [name, options, shortcut] of table) {
-    const tensors = zeros(architecture(name, options));
-    const expected = { name, shortcut, classes: options.classes ?? 10 };
-    assertEquals(inferArchitecture(tensors, "file"), expected);
+    const graph = architecture(name, options);
+    const tensors = initialise(graph, 1, "in");
     const wrapped = new Map([...tensors].map(([key, tensor]) => [`module.${key}`, tensor]));
-    assertEquals(inferArchitecture(wrapped, "file"), expected);
+    for (const arrays of [tensors, wrapped]) {
+      const found = networkOf(await modelOf(arrays), "append").graph;
+      assertEquals([found.name, shortcutOf(found)], [name, shortcut]);
+      assertEquals(classesOf(found), options.classes ?? 10);
+    }
   }
 });
 
-Deno.test("inferArchitecture: a net of no known form is refused", () => {
-  const tensors = new Map([...zeros(architecture("resnet20"))]);
-  for (const name of tensors.keys()) if (name.startsWith("layer3.2.")) tensors.delete(name);
-  assertThrows(() => inferArchitecture(tensors, "file"), CommandError, "3, 3, 2, 0 blocks");
-  assertThrows(() => inferArchitecture(new Map(), "file"), CommandError, "0, 0, 0, 0 blocks");
+Deno.test("networkOf: split zero channels are taken where they are asked for", async () => {
+  const model = await modelOf(initialise(architecture("resnet20"), 1, "in"));
+  assertEquals(paddingOf(networkOf(model, "append").graph), "append");
+  assertEquals(paddingOf(networkOf(model, "split").graph), "split");
 });
 
-Deno.test("readWeights: a missing file is named with what to do", async () => {
+Deno.test("networkOf: arrays of no net are refused, with what was found", async () => {
+  const model = await modelOf(new Map([["x", { shape: [2, 2], data: new Float32Array(4) }]]));
+  assertThrows(() => networkOf(model, "append"), CommandError, "no network that can be run here");
+});
+
+Deno.test("startingWeights: a file under names of its own fits by its place", async () => {
+  const graph = architecture("resnet20");
+  const weights = initialise(graph, 1, "in");
+  const renamed = new Map(
+    [...weights].map(([name, tensor]) => [name.replace("layer", "s"), tensor]),
+  );
+  const options = { name: "resnet20", shortcut: "A", zeroChannels: "append" } as const;
+  assertEquals(startingWeights(options, await modelOf(renamed)), weights);
+  assertThrows(
+    () =>
+      startingWeights({ ...options, name: "resnet32" }, {
+        ...EMPTY,
+        file: { ...EMPTY.file, tensors: weights },
+      }),
+    WeightFileError,
+    "does not fit resnet32",
+  );
+});
+
+const EMPTY: Model = {
+  file: { tensors: new Map(), ordered: true, format: "", title: "", metadata: {}, notes: [] },
+  subject: { target: "file", form: "", candidates: [] },
+  sha256: "",
+};
+
+Deno.test("readModel: a missing file is named with what to do", async () => {
   await assertRejects(
-    () => readWeights("no/such.th"),
-    CommandError,
+    () => readModel("no/such.th"),
+    WeightFileError,
     `"no/such.th" could not be read`,
   );
 });
 
-Deno.test("normalisationFor: published constants and none", async () => {
+Deno.test("preparationFor: published constants and none", async () => {
   const dataset = await loadDataset("shapes10");
   const of = (name: "cifar10" | "imagenet" | "none") => {
-    const { mean, std, scale } = normalisationFor(dataset, undefined, name).normalisation;
+    const { mean, std, scale } = preparationFor(dataset, undefined, name).normalisation;
     return [[...mean.slice(3, 6)], [...std], scale];
   };
   const floats = (...values: number[]) => [...Float32Array.from(values)];

@@ -16,6 +16,8 @@ import { sizeOf, WeightFileError } from "../resnet/mod.ts";
 const MOST_ITEMS = 500_000;
 /** The largest network here, ResNet-34 with 1,000 classes, has 87 MB of weights. */
 const MOST_TENSOR_BYTES = 160 * 1024 * 1024;
+/** Other files that one may refer to: older exporters wrote one an array. */
+const MOST_PARTS = 1_000;
 /** Integers are shapes, axes and the like. */
 const MOST_INTEGERS = 65_536;
 
@@ -59,13 +61,17 @@ export interface OnnxFile {
     readonly shape: readonly (number | undefined)[];
   }[];
   readonly outputs: readonly string[];
+  /**
+   * Other files in which values lie, by the names that this file gives them; what
+   * is set here before a tensor's values are read is where they are read from.
+   */
+  readonly parts: Map<string, Uint8Array | undefined>;
 }
 
 /**
  * Reads the messages of an ONNX file; values of tensors are views of `bytes`.
  *
- * @throws {WeightFileError} If the bytes are no such messages, or the weights
- *   lie in another file.
+ * @throws {WeightFileError} If the bytes are no such messages.
  */
 export function readOnnxFile(bytes: Uint8Array): OnnxFile {
   try {
@@ -91,6 +97,7 @@ class FileReader {
   readonly #file: Uint8Array;
   readonly #reader: BinaryReader;
   readonly #budget = new TensorBudget();
+  readonly #parts = new Map<string, Uint8Array | undefined>();
   #items = 0;
 
   constructor(bytes: Uint8Array) {
@@ -100,7 +107,7 @@ class FileReader {
 
   model(): OnnxFile {
     let producer = "";
-    let graph: Omit<OnnxFile, "producer"> | undefined;
+    let graph: Omit<OnnxFile, "producer" | "parts"> | undefined;
     this.#fields(this.#reader.len, {
       2: (wire) => producer = this.#string(wire),
       7: (wire) => {
@@ -109,10 +116,10 @@ class FileReader {
       },
     });
     if (!graph) throw malformed("it holds no graph");
-    return { producer, ...graph };
+    return { producer, ...graph, parts: this.#parts };
   }
 
-  #graph(wireType: WireType): Omit<OnnxFile, "producer"> {
+  #graph(wireType: WireType): Omit<OnnxFile, "producer" | "parts"> {
     const nodes: OnnxNode[] = [];
     const tensors: StoredTensor[] = [];
     const inputs: OnnxFile["inputs"][number][] = [];
@@ -179,6 +186,7 @@ class FileReader {
     let name = "";
     let type = 0;
     let external = false;
+    const place = new Map<string, string>();
     let raw: Uint8Array | undefined;
     const floats: Uint8Array[] = [];
     const integers: number[] = [];
@@ -197,16 +205,24 @@ class FileReader {
       },
       13: (wire) => {
         external = true;
-        this.#reader.skip(wire);
+        let [key, value] = ["", ""];
+        this.#message(wire, {
+          1: (wire) => key = this.#string(wire),
+          2: (wire) => value = this.#string(wire),
+        });
+        place.set(key, value);
       },
       14: (wire) => external = this.#integer(wire) === 1 || external,
     });
-    if (external) {
-      throw new WeightFileError(
-        `the values of ${
-          quote(name)
-        } lie in another file, and only files with the weights inside are read; save the model with onnx.save(onnx.load(FILE), OUT), or export it with external_data=False`,
-      );
+    const location = place.get("location");
+    if (external && location === undefined) {
+      throw malformed(`the values of ${quote(name)} lie in a file that it does not name`);
+    }
+    if (location !== undefined) {
+      this.#parts.set(location, undefined);
+      if (this.#parts.size > MOST_PARTS) {
+        throw malformed(`its values lie in more than ${MOST_PARTS} other files`);
+      }
     }
     if (
       shape.length > MOST_AXES ||
@@ -219,6 +235,9 @@ class FileReader {
     const budget = this.#budget;
     const decode = () => {
       budget.take(name, sizeOf(shape));
+      if (location !== undefined) {
+        return readRaw(name, type, shape, partOf(this.#parts.get(location), name, place));
+      }
       if (raw) return readRaw(name, type, shape, raw);
       if (doubles > 0) {
         throw malformed(`${quote(name)} is a list of 64-bit floats; convert the model to float32`);
@@ -355,6 +374,33 @@ class FileReader {
     this.#count(1);
     return this.#file.subarray(start, start + 4);
   }
+}
+
+/** The bytes of a tensor's values in another file. */
+function partOf(
+  file: Uint8Array | undefined,
+  name: string,
+  place: ReadonlyMap<string, string>,
+): Uint8Array {
+  const location = place.get("location")!;
+  if (!file) {
+    throw new WeightFileError(
+      `the values of ${quote(name)} lie in another file, ${
+        quote(location)
+      }, which belongs beside this one; put it there, or save the model whole with onnx.save(onnx.load(FILE), OUT)`,
+    );
+  }
+  const offset = Number(place.get("offset") ?? 0);
+  const length = Number(place.get("length") ?? file.length - offset);
+  const isCount = (value: number) => Number.isSafeInteger(value) && value >= 0;
+  if (!isCount(offset) || !isCount(length) || offset + length > file.length) {
+    throw malformed(
+      `the values of ${quote(name)} are ${length} bytes from byte ${offset} of ${
+        quote(location)
+      }, which has ${file.length}`,
+    );
+  }
+  return file.subarray(offset, offset + length);
 }
 
 /** What all tensors that were read may take together. */

@@ -1,11 +1,13 @@
 /**
  * A reader of Python pickles that runs nothing: it builds containers, numbers
- * and strings, and whatever the caller's table of globals offers. Every other
- * global is refused by name before it could be called.
+ * and strings, and what the caller's table of globals offers. Every other
+ * object becomes an {@linkcode InertObject}: the name of its class and what it
+ * would be made from. No global is ever looked up anywhere.
  *
- * The opcodes are those that `torch.save` writes (protocols 2 to 5). Source:
- * CPython's Lib/pickletools.py, which defines each opcode. Lists and tuples
- * become arrays, dicts become Maps, and integers beyond 2^53 bigints.
+ * All opcodes of protocols 0 to 5 are read, but for buffers outside of the
+ * stream and the registry of extensions. Source: CPython's Lib/pickletools.py,
+ * which defines each opcode. Lists, tuples and sets become arrays, dicts Maps,
+ * bytes Uint8Arrays, and integers beyond 2^53 bigints.
  */
 import { quote } from "../text/mod.ts";
 import { WeightFileError } from "../resnet/mod.ts";
@@ -16,6 +18,23 @@ export class PickleGlobal {
     /** As `module.name`. */
     readonly name: string,
     readonly call?: (parameters: readonly unknown[]) => unknown,
+  ) {}
+}
+
+/** An object of a class that is not known here: what it is called and what it holds. */
+export class InertObject {
+  /** Its attributes, as BUILD gives them: mostly a dict. */
+  state: unknown = undefined;
+  /** Its items, where it is a kind of list. */
+  list?: unknown[];
+  /** Its entries, where it is a kind of dict. */
+  entries?: Map<unknown, unknown>;
+
+  constructor(
+    /** The class or function, as `module.name`. */
+    readonly name: string,
+    /** What it would be called with. */
+    readonly parameters: readonly unknown[],
   ) {}
 }
 
@@ -34,7 +53,21 @@ export interface Unpickled {
 }
 
 /**
- * Each operation may allocate about 200 bytes, so this bounds the memory.
+ * What runs code or reaches out of the process. Nothing would be called here,
+ * but no file of weights has a use for it: a file that names it attacks those
+ * who load it elsewhere. Safety does not rest on this list.
+ */
+const HOSTILE = new RegExp(
+  "^(" + [
+    "os|posix|nt|subprocess|pty|sys|runpy|importlib|ctypes|socket|shutil|webbrowser|pickle|_pickle",
+    "(builtins|__builtin__)\\.(eval|exec|execfile|compile|open|file|input|apply|__import__|globals)",
+    "torch\\.(load|hub|jit\\.load|ops|serialization)",
+    "constructor",
+  ].join("|") + ")(\\.|$)",
+);
+
+/**
+ * Each operation may allocate about 400 bytes, so this bounds the memory.
  * ResNet-1202 with its momentum takes some 330,000.
  */
 const MOST_OPERATIONS = 500_000;
@@ -43,11 +76,34 @@ const LONGEST_PICKLE = 16 * 1024 * 1024;
 const HIGHEST_PROTOCOL = 5;
 /** Characters of a module or class; what is longer is no name. */
 const LONGEST_NAME = 1000;
+/** Bytes of a whole number: the states of random generators are lists of shorter ones. */
+const LONGEST_INTEGER = 255;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Opcodes by name; pickletools gives their meaning. */
 const OPCODES = {
+  INT: 0x49,
+  LONG: 0x4c,
+  FLOAT: 0x46,
+  STRING: 0x53,
+  UNICODE: 0x56,
+  LIST: 0x6c,
+  DICT: 0x64,
+  PUT: 0x70,
+  GET: 0x67,
+  DUP: 0x32,
+  POP_MARK: 0x31,
+  PERSID: 0x50,
+  OBJ: 0x6f,
+  BINBYTES: 0x42,
+  SHORT_BINBYTES: 0x43,
+  BINBYTES8: 0x8e,
+  BYTEARRAY8: 0x96,
+  BINUNICODE8: 0x8d,
+  EMPTY_SET: 0x8f,
+  ADDITEMS: 0x90,
+  FROZENSET: 0x91,
   PROTO: 0x80,
   FRAME: 0x95,
   STOP: 0x2e,
@@ -60,6 +116,7 @@ const OPCODES = {
   BININT1: 0x4b,
   BININT2: 0x4d,
   LONG1: 0x8a,
+  LONG4: 0x8b,
   BINFLOAT: 0x47,
   BINUNICODE: 0x58,
   SHORT_BINUNICODE: 0x8c,
@@ -159,8 +216,15 @@ class Unpickler {
         this.#marks.push(this.#stack.length);
         return;
       case OPCODES.POP:
-        this.#pop();
+        // A mark may be popped as a value is.
+        if (this.#stack.length === this.#marks.at(-1)) this.#marks.pop();
+        else this.#pop();
         return;
+      case OPCODES.POP_MARK:
+        this.#popToMark();
+        return;
+      case OPCODES.DUP:
+        return this.#push(this.#top());
 
       case OPCODES.NONE:
         return this.#push(null);
@@ -176,6 +240,31 @@ class Unpickler {
         return this.#push(this.#unsigned(2));
       case OPCODES.LONG1:
         return this.#push(this.#integer(this.#unsigned(1)));
+      case OPCODES.LONG4:
+        return this.#push(this.#integer(this.#unsigned(4)));
+      case OPCODES.INT: {
+        const text = this.#line();
+        // Protocol 0 writes booleans so.
+        if (text === "00" || text === "01") return this.#push(text === "01");
+        return this.#push(this.#decimal(text));
+      }
+      case OPCODES.LONG:
+        return this.#push(this.#decimal(this.#line().replace(/L$/, "")));
+      case OPCODES.FLOAT:
+        return this.#push(Number(this.#line()));
+      case OPCODES.STRING:
+        return this.#push(this.#line(this.#limit).replace(/^(['"])(.*)\1$/s, "$2"));
+      case OPCODES.UNICODE:
+        return this.#push(this.#line(this.#limit));
+      case OPCODES.BINBYTES:
+        return this.#push(this.#content(this.#unsigned(4)));
+      case OPCODES.SHORT_BINBYTES:
+        return this.#push(this.#content(this.#unsigned(1)));
+      case OPCODES.BINBYTES8:
+      case OPCODES.BYTEARRAY8:
+        return this.#push(this.#content(this.#length8()));
+      case OPCODES.BINUNICODE8:
+        return this.#push(this.#text(this.#length8()));
       case OPCODES.BINFLOAT:
         return this.#push(this.#view.getFloat64(this.#take(8), false));
       case OPCODES.BINUNICODE:
@@ -187,8 +276,11 @@ class Unpickler {
 
       case OPCODES.EMPTY_LIST:
       case OPCODES.EMPTY_TUPLE:
+      case OPCODES.EMPTY_SET:
         return this.#push([]);
       case OPCODES.TUPLE:
+      case OPCODES.LIST:
+      case OPCODES.FROZENSET:
         return this.#push(this.#popToMark());
       case OPCODES.TUPLE1:
       case OPCODES.TUPLE2:
@@ -197,9 +289,15 @@ class Unpickler {
       case OPCODES.APPEND:
         return this.#append(this.#popMany(1));
       case OPCODES.APPENDS:
+      case OPCODES.ADDITEMS:
         return this.#append(this.#popToMark());
       case OPCODES.EMPTY_DICT:
         return this.#push(new Map());
+      case OPCODES.DICT: {
+        const items = this.#popToMark();
+        this.#push(new Map());
+        return this.#setItems(items);
+      }
       case OPCODES.SETITEM:
         return this.#setItems(this.#popMany(2));
       case OPCODES.SETITEMS:
@@ -211,6 +309,10 @@ class Unpickler {
         return this.#memorise(this.#unsigned(4));
       case OPCODES.MEMOIZE:
         return this.#memorise(this.#memo.size);
+      case OPCODES.PUT:
+        return this.#memorise(Number(this.#line()));
+      case OPCODES.GET:
+        return this.#recall(Number(this.#line()));
       case OPCODES.BINGET:
         return this.#recall(this.#unsigned(1));
       case OPCODES.LONG_BINGET:
@@ -218,6 +320,8 @@ class Unpickler {
 
       case OPCODES.BINPERSID:
         return this.#push(this.#environment.persistent(this.#pop()));
+      case OPCODES.PERSID:
+        return this.#push(this.#environment.persistent(this.#line()));
       case OPCODES.GLOBAL:
         return this.#push(this.#global(this.#line(), this.#line()));
       case OPCODES.STACK_GLOBAL: {
@@ -229,20 +333,28 @@ class Unpickler {
         return this.#push(this.#call(callable, parameters));
       }
       case OPCODES.BUILD: {
+        const state = this.#pop();
+        const object = this.#top();
         // A state dict carries its modules' versions as an attribute of the dict.
-        this.#pop();
-        if (!(this.#top() instanceof Map)) {
-          throw this.#malformed("only a dict may be given attributes");
+        if (object instanceof InertObject) object.state = state;
+        else if (!(object instanceof Map || Array.isArray(object))) {
+          throw this.#malformed("only an object may be given attributes");
         }
         return;
       }
       case OPCODES.NEWOBJ:
       case OPCODES.NEWOBJ_EX: {
-        const [type] = this.#popMany(opcode === OPCODES.NEWOBJ ? 2 : 3);
-        throw this.#refused(`an object of ${this.#nameOf(type)}`);
+        const [type, parameters] = this.#popMany(opcode === OPCODES.NEWOBJ ? 2 : 3);
+        return this.#push(this.#call(type, parameters));
       }
-      case OPCODES.INST:
-        throw this.#refused(`an object of ${quote(`${this.#line()}.${this.#line()}`)}`);
+      case OPCODES.OBJ: {
+        const [type, ...parameters] = this.#popToMark();
+        return this.#push(this.#call(type, parameters));
+      }
+      case OPCODES.INST: {
+        const type = this.#global(this.#line(), this.#line());
+        return this.#push(this.#call(type, this.#popToMark()));
+      }
       default:
         throw this.#malformed(
           `the operation 0x${opcode.toString(16).padStart(2, "0")} before byte ${
@@ -282,13 +394,15 @@ class Unpickler {
   }
 
   #append(items: readonly unknown[]): void {
-    const list = this.#top();
+    const target = this.#top();
+    const list = target instanceof InertObject ? target.list ??= [] : target;
     if (!Array.isArray(list)) throw this.#malformed("only a list can be appended to");
     for (const item of items) list.push(item);
   }
 
   #setItems(items: readonly unknown[]): void {
-    const dict = this.#top();
+    const target = this.#top();
+    const dict = target instanceof InertObject ? target.entries ??= new Map() : target;
     if (!(dict instanceof Map)) throw this.#malformed("only a dict can be given items");
     if (items.length % 2 !== 0) throw this.#malformed("a dict's key has no value");
     for (let i = 0; i < items.length; i += 2) dict.set(items[i], items[i + 1]);
@@ -308,20 +422,26 @@ class Unpickler {
       throw this.#malformed("a global's name is no text");
     }
     const full = `${module}.${name}`;
-    const found = this.#environment.globals.get(full);
-    if (!found) throw this.#refused(quote(full));
-    return found;
+    if (HOSTILE.test(full)) {
+      throw new WeightFileError(
+        `the pickle asks for ${
+          quote(full)
+        }, for which no file of weights has a use: it would run a program of the file's author where it is loaded. Do not load it elsewhere; get the weights from another source`,
+      );
+    }
+    return this.#environment.globals.get(full) ?? new PickleGlobal(full);
   }
 
+  /** What a known global makes of its parameters; of any other, an object that does nothing. */
   #call(callable: unknown, parameters: unknown): unknown {
-    const call = callable instanceof PickleGlobal ? callable.call : undefined;
-    if (!call) throw this.#refused(`a call of ${this.#nameOf(callable)}`);
     if (!Array.isArray(parameters)) throw this.#malformed("the arguments of a call are no tuple");
-    return call(parameters);
-  }
-
-  #nameOf(value: unknown): string {
-    return value instanceof PickleGlobal ? quote(value.name) : `a value of type ${typeof value}`;
+    if (callable instanceof PickleGlobal) {
+      return callable.call ? callable.call(parameters) : new InertObject(callable.name, parameters);
+    }
+    if (callable instanceof InertObject) {
+      return new InertObject(`${callable.name}(...)`, parameters);
+    }
+    throw this.#malformed(`it calls a value of type ${typeof callable}`);
   }
 
   /** Moves on by `count` bytes and returns where they begin. */
@@ -344,14 +464,28 @@ class Unpickler {
     return bytes === 2 ? this.#view.getUint16(at, true) : this.#view.getUint32(at, true);
   }
 
-  /** Little-endian two's complement of up to 255 bytes. */
+  /** Little-endian two's complement. */
   #integer(bytes: number): number | bigint {
+    if (bytes > LONGEST_INTEGER) throw this.#malformed(`it has a number of ${bytes} bytes`);
     const at = this.#take(bytes);
     let value = 0n;
     for (let i = bytes - 1; i >= 0; i--) value = value << 8n | BigInt(this.#bytes[at + i]);
-    value = BigInt.asIntN(8 * bytes, value);
-    const number = Number(value);
-    return Number.isSafeInteger(number) ? number : value;
+    return exact(BigInt.asIntN(8 * bytes, value));
+  }
+
+  #decimal(text: string): number | bigint {
+    if (!/^[+-]?\d{1,600}$/.test(text)) throw this.#malformed(`${quote(text)} is no whole number`);
+    return exact(BigInt(text));
+  }
+
+  /** A length of 8 bytes. */
+  #length8(): number {
+    return Number(this.#view.getBigUint64(this.#take(8), true));
+  }
+
+  #content(bytes: number): Uint8Array {
+    const at = this.#take(bytes);
+    return this.#bytes.subarray(at, at + bytes);
   }
 
   #text(bytes: number): string {
@@ -364,23 +498,22 @@ class Unpickler {
   }
 
   /** Text up to a line feed. */
-  #line(): string {
+  #line(longest = LONGEST_NAME): string {
     const end = this.#bytes.indexOf(0x0a, this.#position);
-    if (end < 0 || end - this.#position > LONGEST_NAME) {
-      throw this.#malformed("a global's name has no end");
+    if (end < 0 || end - this.#position > longest) {
+      throw this.#malformed("a name has no end");
     }
     const text = this.#text(end - this.#position);
     this.#take(1);
     return text;
   }
 
-  #refused(what: string): WeightFileError {
-    return new WeightFileError(
-      `the pickle asks for ${what}, and only tensors, containers, numbers and strings are built from a weight file; save the model's state_dict() alone`,
-    );
-  }
-
   #malformed(reason: string, cause?: unknown): WeightFileError {
     return new WeightFileError(`not a well-formed pickle: ${reason}`, { cause });
   }
+}
+
+function exact(value: bigint): number | bigint {
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : value;
 }

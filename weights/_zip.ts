@@ -21,6 +21,26 @@ const STORED = 0;
 const DEFLATED = 8;
 const ENCRYPTED_FLAG = 1;
 
+/** The largest network here, ResNet-34 with 1,000 classes, has 87 MB of weights. */
+const MOST_INFLATED_BYTES = 96 * 1024 * 1024;
+
+const archives = new WeakMap<Uint8Array, ZipArchive>();
+
+/**
+ * The archive in a file; undefined if the file is none.
+ *
+ * @throws {WeightFileError} If it begins as one and its directory is malformed.
+ */
+export function zipOf(bytes: Uint8Array): ZipArchive | undefined {
+  const known = archives.get(bytes);
+  if (known) return known;
+  const signature = [0x50, 0x4b, 0x03, 0x04];
+  if (!signature.every((byte, i) => bytes[i] === byte)) return undefined;
+  const archive = new ZipArchive(bytes, MOST_INFLATED_BYTES);
+  archives.set(bytes, archive);
+  return archive;
+}
+
 /** One member of an archive. */
 export interface ZipMember {
   readonly name: string;

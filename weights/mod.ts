@@ -1,13 +1,22 @@
 /**
- * Files in which networks and their weights are kept: safetensors, PyTorch's,
- * ONNX; read without running anything that they hold. And the names that
- * arrays have in them.
+ * Files in which networks and their weights are kept, read without running
+ * anything that they hold. And the names that arrays have in them.
  *
  * @module
  */
+export type {
+  OptimiserState,
+  ParameterGroup,
+  SavedTraining,
+  Scalar,
+  SchedulerState,
+} from "./saved_training.ts";
+export { chooseCopy, type ChosenCopy } from "./copies.ts";
+export type { Contents, Decode, FileSource, Format, ModelFile } from "./format.ts";
+export { decodeModel, FORMATS } from "./formats.ts";
 export { nameByPlace, type NamedNetwork } from "./naming.ts";
 export * from "./onnx.ts";
+export { type FileAccess, openSource, readModelFile } from "./open.ts";
 export * from "./permute.ts";
 export { decodePyTorch } from "./pytorch.ts";
-export * from "./safetensors.ts";
-export * from "./weight_files.ts";
+export { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "./safetensors.ts";

@@ -3,31 +3,15 @@
  * (torch.onnx.export, both of them), tf2onnx and Keras write them, and maps
  * their operations to the nodes of our graph.
  */
+import type { Format } from "./format.ts";
 import { type OnnxFile, readOnnxFile } from "./_onnx_format.ts";
 import { mapOnnx } from "./_onnx_mapping.ts";
-import type { InputTransform, OnnxNote } from "./_onnx_values.ts";
-import { nameByPlace, type NamedNetwork } from "./naming.ts";
+import type { OnnxModel } from "./onnx_model.ts";
+import { nameByPlace } from "./naming.ts";
 import { type Tensor, WeightFileError, type Weights } from "../resnet/mod.ts";
 
+export type { OnnxModel } from "./onnx_model.ts";
 export type { InputTransform, OnnxNote, OnnxNoteId } from "./_onnx_values.ts";
-
-/** A network read from an ONNX file. */
-export interface OnnxModel extends NamedNetwork {
-  /** What the graph does not say; at most one note of each kind. */
-  readonly notes: readonly OnnxNote[];
-  /**
-   * A network that computes exactly what the file does. It differs from `graph`
-   * only where a note says `padding-one-sided`: there it has a larger kernel
-   * with zeros, so that the padding is the same on all sides.
-   */
-  readonly executable: NamedNetwork;
-  /** What to do with an image before it is given to the graph, where the model does it itself. */
-  readonly inputTransform?: InputTransform;
-  /** Batch norm's constant, if the model has a batch norm. */
-  readonly epsilon?: number;
-  /** The exporter's name for itself. */
-  readonly producer: string;
-}
 
 /** A model with operations that no node of our graph is. */
 export class OnnxOperatorError extends WeightFileError {
@@ -54,6 +38,24 @@ export class OnnxOperatorError extends WeightFileError {
     this.weights = weights;
   }
 }
+
+/** A model with its operations. */
+export const onnx: Format = {
+  id: "onnx",
+  title: "an ONNX file",
+  recognises: ({ bytes }) => isOnnx(bytes),
+  read: async ({ bytes, beside }) => {
+    const file = readOnnxFile(bytes);
+    for (const part of file.parts.keys()) file.parts.set(part, await beside(part));
+    try {
+      const network = networkOf(file);
+      return { tensors: network.weights, network, ordered: true };
+    } catch (error) {
+      if (!(error instanceof OnnxOperatorError)) throw error;
+      return { tensors: error.weights, unmapped: error.operators, ordered: true };
+    }
+  },
+};
 
 /** ResNet-32 of PyTorch's newer exporter has 355, ResNet-1202 would have about 10,000. */
 const MOST_NODES = 20_000;
@@ -89,7 +91,10 @@ export function decodeOnnx(bytes: Uint8Array): OnnxModel {
       "not an ONNX file: it does not begin with a version of the format; export the model with torch.onnx.export or tf2onnx",
     );
   }
-  const file = readOnnxFile(bytes);
+  return networkOf(readOnnxFile(bytes));
+}
+
+function networkOf(file: OnnxFile): OnnxModel {
   if (file.nodes.length > MOST_NODES) {
     throw new WeightFileError(
       `an ONNX graph of at most ${MOST_NODES} operations is read, this one has ${file.nodes.length}`,

@@ -4,8 +4,29 @@
  * huggingface/safetensors, whose reader refuses the same files.
  */
 import { ELEMENT_TYPES, MOST_AXES, readElements, rowMajorStrides } from "./_elements.ts";
+import type { Format } from "./format.ts";
 import { quote } from "../text/mod.ts";
 import { sizeOf, type Tensor, WeightFileError, type Weights } from "../resnet/mod.ts";
+
+/** One safetensors file; it has no signature, but its ninth byte opens the JSON header. */
+export const safetensors: Format = {
+  id: "safetensors",
+  title: "safetensors",
+  leads: ["model.safetensors"],
+  recognises: ({ bytes }) =>
+    bytes[8] === "{".charCodeAt(0) && bytes[0] !== "{".charCodeAt(0) &&
+    bytes.subarray(5, 8).every((byte) => byte === 0),
+  // Python's writer sorts the arrays by type and name; ours keeps the network's order.
+  read: ({ bytes }) => {
+    const { tensors, metadata } = decodeSafetensors(bytes);
+    return { tensors, metadata, ordered: !isSorted([...tensors.keys()]) };
+  },
+};
+
+/** Whether names stand in the order of the alphabet, and so say nothing of the layers'. */
+function isSorted(names: readonly string[]): boolean {
+  return names.every((name, i) => i === 0 || names[i - 1] <= name);
+}
 
 /** Bytes of the header's length, a little-endian 64-bit number. */
 const PREFIX = 8;

@@ -123,6 +123,33 @@ export async function cleanCase(clean: CleanScript, net: Net): Promise<Case> {
   };
 }
 
+/**
+ * The script that stands for the one that this bench began with: many mistakes
+ * together, of which the first to change is that no augmentation reaches the net.
+ */
+export async function systemCCase(): Promise<Case> {
+  const files = await rightFiles("system_c", "resnet8");
+  return {
+    id: "system-c",
+    mistake: {
+      id: "system-c",
+      what: "a Subset's transform, each image's own mean, ImageNet's stem, a plateau schedule",
+      met: [],
+      expects: ["augmentation"],
+      steps: 8,
+    },
+    files: new Map([...files].filter(([name]) => name !== "resnet.py")),
+    steps: 8,
+    tests: false,
+  };
+}
+
+/** Writes a case's files into a folder, which is made. */
+export async function writeCase({ files }: Case, folder: string): Promise<void> {
+  await Deno.mkdir(folder, { recursive: true });
+  for (const [name, text] of files) await Deno.writeTextFile(`${folder}/${name}`, text);
+}
+
 /** A file of `styles/` as `train.py`, with the net and what else it imports. */
 export async function rightFiles(script: string, net: Net): Promise<ReadonlyMap<string, string>> {
   const train = await source("styles", script);

@@ -1,0 +1,173 @@
+/**
+ * Puts known mistakes into right training scripts, records a few steps of each
+ * as anybody's training is recorded, and says whether the audit of the
+ * recording names the mistake first; right scripts must not be accused.
+ *
+ * `deno task bench:silent-bugs --data cifar-10-batches-bin`
+ */
+import {
+  COMMON,
+  type FlagValues,
+  integer,
+  list,
+  text,
+  toggle,
+  UsageError,
+} from "../../cli/_flags.ts";
+import { CommandError, main, type Outcome } from "../../cli/_main.ts";
+import { shapes10 } from "../../data/mod.ts";
+import { type Audit, auditCommand } from "./_audit.ts";
+import { writeBinaryFiles } from "./_binary_files.ts";
+import { type Case, caseOf, cleanCase, systemCCase } from "./_case.ts";
+import { type CaseResult, formatResults, isRight, standingOf } from "./_judge.ts";
+import { NETS, STYLES } from "./_mistake.ts";
+import { pythonObstacle } from "./_python.ts";
+import { record, RecordError } from "./_record.ts";
+import { CLEAN } from "./clean.ts";
+import { MISTAKES } from "./mistakes.ts";
+
+const FLAGS = {
+  data: text("DIR", "CIFAR-10's binary files; the built-in images by default"),
+  id: list("A,B", "only these mistakes, clean, clean styles, or system-c"),
+  style: list("A,B", `only these of ${STYLES.join(", ")}, and of the clean styles`),
+  net: list("A,B", `only these of ${NETS.join(", ")}`),
+  seed: integer(
+    "of what is drawn: where a mistake is put, its values; 0 by default",
+    0,
+    0xffffffff,
+  ),
+  sample: toggle("a few mistakes and right scripts, one style and net each: some minutes"),
+  jobs: integer("cases at a time, one thread each; 1 by default", 1, 64),
+  keep: toggle("keep recordings, and audit those that are there already"),
+  "record-only": toggle("record, and do not audit"),
+  ...COMMON,
+} as const;
+
+const command = {
+  usage: "deno task bench:silent-bugs",
+  summary:
+    "Records right training scripts with one mistake each, and audits the recordings: is the\n" +
+    "mistake named first, and is no right script accused? Needs python3 with torch and numpy.\n" +
+    "Everything is written under runs/silent-bugs. Exit status 1 if any case is not right.",
+  flags: FLAGS,
+} as const;
+
+/** What `--sample` runs: a mistake of each place that a recording sees. */
+const SAMPLE = [
+  ...["subset-transform", "one-view-a-batch", "per-image-mean", "test-not-normalised"],
+  ...["label-offset", "double-softmax", "decay-zero", "clipped", "train-not-restored"],
+  ...["no-relu-after-add", "plain-loop", "functional"],
+];
+
+const ROOT = decodeURIComponent(new URL("../..", import.meta.url).pathname);
+const FOLDER = `${ROOT}runs/silent-bugs`;
+
+type Flags = FlagValues<typeof FLAGS>;
+
+/** @throws {UsageError} If a filter names what is not there, or nothing is left. */
+async function casesOf(flags: Flags): Promise<readonly Case[]> {
+  const { seed = 0, sample = false } = flags;
+  const known = {
+    id: ["clean", "system-c", ...MISTAKES.map(({ id }) => id), ...CLEAN.map(({ id }) => id)],
+    style: [...STYLES, ...CLEAN.map(({ id }) => id)],
+    net: [...NETS],
+  };
+  for (const [flag, names] of Object.entries(known)) {
+    for (const word of flags[flag as keyof typeof known] ?? []) {
+      if (!(names as string[]).includes(word)) {
+        throw new UsageError(`--${flag}: one of ${names.join(", ")}, found ${word}`);
+      }
+    }
+  }
+  const asked = (id: string, group: string) =>
+    (flags.id === undefined || flags.id.includes(id) || flags.id.includes(group)) &&
+    (!sample || SAMPLE.includes(id));
+  const inStyle = (style: string) => flags.style === undefined || flags.style.includes(style);
+  const nets = NETS.filter((net) => flags.net === undefined || flags.net.includes(net));
+  const groups: Promise<Case | undefined>[][] = [
+    ...MISTAKES.filter(({ id }) => asked(id, id)).map((mistake) =>
+      nets.flatMap((net) =>
+        STYLES.filter(inStyle).map((style) => caseOf(mistake, style, net, seed))
+      )
+    ),
+    ...CLEAN.filter(({ id }) => asked(id, "clean") && inStyle(id))
+      .map((clean) => nets.map((net) => cleanCase(clean, net))),
+    ...(asked("system-c", "system-c") && flags.style === undefined ? [[systemCCase()]] : []),
+  ];
+  const found = await Promise.all(groups.map(async (group, i) => {
+    const cases = (await Promise.all(group)).filter((one) => one !== undefined);
+    // A sample goes through the styles and nets in turn.
+    return sample && cases.length > 0 ? [cases[(seed + i) % cases.length]] : cases;
+  }));
+  const cases = found.flat();
+  if (cases.length === 0) throw new UsageError("no case is left by --id, --style, --net");
+  return cases;
+}
+
+/** Records and audits a case. */
+async function resultOf(
+  one: Case,
+  data: string,
+  flags: Flags,
+  audit: Audit,
+): Promise<CaseResult | undefined> {
+  const { id, mistake } = one;
+  const folder = `${FOLDER}/${flags.seed ?? 0}/${id}`;
+  const expects = mistake?.expects ?? [];
+  let recordSeconds: number | undefined;
+  try {
+    recordSeconds = await record(one, { folder, data, seed: flags.seed ?? 0 });
+    if (flags["record-only"]) return undefined;
+    const began = performance.now();
+    const findings = await audit(`${folder}/recording`, data);
+    const auditSeconds = (performance.now() - began) / 1000;
+    return { id, expects, ...standingOf(one, findings), recordSeconds, auditSeconds };
+  } catch (error) {
+    if (!(error instanceof RecordError) && (error as Error).name !== "AuditError") throw error;
+    const reason = (error as Error).message;
+    return { id, expects, standing: "failed", departures: [], reason, recordSeconds };
+  } finally {
+    if (!flags.keep && !flags["record-only"]) await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function bench(flags: Flags): Promise<Outcome> {
+  const cases = await casesOf(flags);
+  const obstacle = pythonObstacle(["torch", "numpy"]);
+  if (obstacle !== undefined) throw new CommandError(`the scripts can't be run: ${obstacle}`);
+  const data = await dataFolder(flags);
+  const results: CaseResult[] = [];
+  const waiting = [...cases];
+  const worker = async () => {
+    for (let one = waiting.shift(); one !== undefined; one = waiting.shift()) {
+      const result = await resultOf(one, data, flags, auditCommand);
+      if (result !== undefined) results.push(result);
+      const done = `${cases.length - waiting.length}/${cases.length}`;
+      console.error(`${done} ${one.id}: ${result?.standing ?? "recorded"}`);
+    }
+  };
+  await Promise.all(Array.from({ length: flags.jobs ?? 1 }, worker));
+  const order = new Map(cases.map(({ id }, i) => [id, i]));
+  results.sort((a, b) => order.get(a.id)! - order.get(b.id)!);
+  return {
+    text: flags["record-only"] ? `recorded under ${FOLDER}` : formatResults(results),
+    json: { seed: flags.seed ?? 0, data: flags.data ?? "shapes10", results },
+    status: results.every(({ standing }) => isRight(standing)) ? 0 : 1,
+  };
+}
+
+/** CIFAR-10's folder, or one with the built-in images in its format. */
+async function dataFolder({ data }: Flags): Promise<string> {
+  if (data !== undefined) {
+    try {
+      return await Deno.realPath(data);
+    } catch (error) {
+      throw new CommandError(`--data ${data}: ${(error as Error).message}`, { cause: error });
+    }
+  }
+  const folder = `${FOLDER}/shapes10`;
+  await writeBinaryFiles(folder, shapes10(0));
+  return folder;
+}
+
+if (import.meta.main) await main(command, bench);

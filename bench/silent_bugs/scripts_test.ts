@@ -1,0 +1,93 @@
+/** The scripts as Python sees them: each is compiled, and the right ones train. */
+import { assert, assertEquals } from "@std/assert";
+import type { ByteImages } from "../../engine/mod.ts";
+import { RandomStream } from "../../random/philox.ts";
+import { writeBinaryFiles } from "./_binary_files.ts";
+import { cleanCase, rightFiles, systemCCase, waysOf, withVariant, writeCase } from "./_case.ts";
+import { NETS, STYLES } from "./_mistake.ts";
+import { pythonObstacle, runProgram } from "./_python.ts";
+import { CLEAN } from "./clean.ts";
+import { MISTAKES } from "./mistakes.ts";
+
+/** Has the reason in its name where it can't run. */
+function pythonTest(name: string, modules: readonly string[], body: () => Promise<void>): void {
+  const obstacle = pythonObstacle(modules);
+  Deno.test({
+    name: `${name}${obstacle ? ` (not run: ${obstacle})` : ""}`,
+    ignore: obstacle !== undefined,
+    fn: body,
+  });
+}
+
+pythonTest("every script is Python, with every way of every mistake", [], async () => {
+  const texts: [string, string][] = [];
+  for (const style of STYLES) {
+    for (const net of NETS) {
+      const right = await rightFiles(style, net);
+      for (const mistake of MISTAKES) {
+        for (const way of waysOf(mistake, style, net)) {
+          const values = Object.fromEntries(
+            Object.entries(mistake.values ?? {}).map(([name, [first]]) => [name, first]),
+          );
+          const files = withVariant(right, { ...way, values });
+          texts.push([`${mistake.id}/${style}/${net}`, files.get(way.file)!]);
+        }
+      }
+    }
+  }
+  for (const net of NETS) {
+    for (const clean of CLEAN) {
+      const { id, files } = await cleanCase(clean, net);
+      for (const [name, text] of files) texts.push([`${id}/${name}`, text]);
+    }
+  }
+  texts.push(["system-c", (await systemCCase()).files.get("train.py")!]);
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${folder}/texts.json`, JSON.stringify(texts));
+    const program = "import json\n" +
+      "for name, text in json.load(open('texts.json')): compile(text, name, 'exec')\n";
+    const { code, errors } = await runProgram("python3", ["-c", program], folder);
+    assertEquals(code, 0, errors);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+/** Images of one colour a class under noise: a net learns them within the steps of a test. */
+function colours(count: number, seed: number): ByteImages {
+  const random = new RandomStream(seed, "shapes", 0);
+  const labels = Uint8Array.from({ length: count }, (_, i) => i % 10);
+  const pixels = new Uint8Array(count * 32 * 32 * 3);
+  for (let i = 0; i < pixels.length; i++) {
+    const label = labels[Math.floor(i / (32 * 32 * 3))];
+    const base = i % 3 === 0 ? 20 * label : i % 3 === 1 ? 70 * (label % 3) : 180 - 18 * label;
+    pixels[i] = base + random.below(60);
+  }
+  return { count, height: 32, width: 32, channels: 3, pixels, labels };
+}
+
+for (const [i, clean] of CLEAN.entries()) {
+  const needs = ["torch", ...(clean.script === "functional" ? ["numpy"] : [])];
+  const net = NETS[i % NETS.length];
+  pythonTest(`the right script ${clean.id} trains ${net} and tests it`, needs, async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      await writeBinaryFiles(`${folder}/data`, { train: colours(160, 0), test: colours(50, 1) });
+      await writeCase(await cleanCase(clean, net), folder);
+      const { code, output, errors } = await runProgram(
+        "python3",
+        ["train.py", "--data", "data", "--iterations", "40"],
+        folder,
+        { OMP_NUM_THREADS: "1" },
+      );
+      assertEquals(code, 0, errors);
+      const losses = [...output.matchAll(/loss (\d+\.\d+)/g)].map(([, loss]) => Number(loss));
+      assertEquals(losses.length, 2, output);
+      assert(losses[1] < 1.5, `the loss must fall below 1.5, found ${losses.join(", ")}`);
+      assert(/test error \d/.test(output), output);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+}

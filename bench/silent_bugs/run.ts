@@ -6,15 +6,17 @@
  * `deno task bench:silent-bugs --data cifar-10-batches-bin`
  */
 import {
+  CommandError,
   COMMON,
   type FlagValues,
   integer,
   list,
+  main,
+  type Outcome,
   text,
   toggle,
   UsageError,
-} from "../../cli/_flags.ts";
-import { CommandError, main, type Outcome } from "../../cli/_main.ts";
+} from "../../cli/mod.ts";
 import { shapes10 } from "../../data/mod.ts";
 import { type Audit, auditCommand } from "./_audit.ts";
 import { writeBinaryFiles } from "./_binary_files.ts";

@@ -1,7 +1,7 @@
 /** The scripts as Python sees them: each is compiled, and the right ones train. */
 import { assert, assertEquals } from "@std/assert";
 import type { ByteImages } from "../../engine/mod.ts";
-import { RandomStream } from "../../random/philox.ts";
+import { RandomStream } from "../../random/mod.ts";
 import { writeBinaryFiles } from "./_binary_files.ts";
 import { cleanCase, rightFiles, systemCCase, waysOf, withVariant, writeCase } from "./_case.ts";
 import { NETS, STYLES } from "./_mistake.ts";
@@ -64,7 +64,7 @@ function colours(count: number, seed: number): ByteImages {
     const base = i % 3 === 0 ? 20 * label : i % 3 === 1 ? 70 * (label % 3) : 180 - 18 * label;
     pixels[i] = base + random.below(60);
   }
-  return { count, height: 32, width: 32, channels: 3, pixels, labels };
+  return { count, height: 32, width: 32, channels: 3, classes: 10, pixels, labels };
 }
 
 for (const [i, clean] of CLEAN.entries()) {

@@ -11,7 +11,7 @@ export const DATA_MISTAKES: readonly Mistake[] = [
   {
     id: "no-shuffle",
     what: "training images come in the same order always: nothing shuffles them",
-    met: ["Deci-AI/super-gradients#416", "MAC-AutoML/MindPipe#17"],
+    met: ["Deci-AI/super-gradients#416", "MAC-AutoML/rethinking_performance_estimation_in_NAS#17"],
     expects: ["shuffled"],
     steps: TWO_EPOCHS,
     script: {

@@ -77,7 +77,7 @@ for (const [i, clean] of CLEAN.entries()) {
       await writeCase(await cleanCase(clean, net), folder);
       const { code, output, errors } = await runProgram(
         "python3",
-        ["train.py", "--data", "data", "--iterations", "40"],
+        ["train.py", "--data", "data", "--iterations", "20"],
         folder,
         { OMP_NUM_THREADS: "1" },
       );

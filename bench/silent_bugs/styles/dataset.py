@@ -110,7 +110,7 @@ def run(options):
             loss.backward()
             sgd.step()
             step += 1
-            if step % 20 == 0:
+            if step % 10 == 0:
                 print(f"{step:5d} loss {loss.item():.4f}", flush=True)
             if step == options.iterations:
                 print(f"test error {100 * error_rate(net, test_loader):.2f}%")

@@ -92,7 +92,7 @@ def main(args):
             images = augment(images, rng)
             loss = train_step(model, optimizer, scheduler, images, labels)
             iteration += 1
-            if iteration % 20 == 0:
+            if iteration % 10 == 0:
                 print(f"{iteration} loss {loss:.4f}", flush=True)
             if iteration == args.iterations:
                 break

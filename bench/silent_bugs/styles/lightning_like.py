@@ -98,7 +98,7 @@ class Trainer:
                 loss = optimizer.step(closure)
                 scheduler.step()
                 self.global_step += 1
-                if self.global_step % 20 == 0:
+                if self.global_step % 10 == 0:
                     print(f"step {self.global_step} loss {loss.item():.4f}", flush=True)
                 if self.global_step >= self.max_steps:
                     break

@@ -74,7 +74,7 @@ while iteration < args.iterations:
         optimizer.step()
         scheduler.step()
         iteration += 1
-        if iteration % 20 == 0:
+        if iteration % 10 == 0:
             print(f"iteration {iteration}: loss {loss.item():.4f}", flush=True)
         if iteration == args.iterations:
             break

@@ -94,7 +94,7 @@ class Trainer:
         self.model.train()
         for images, labels in self.train_loader:
             loss = self.step(images, labels)
-            if self.iteration % 20 == 0:
+            if self.iteration % 10 == 0:
                 print(f"[{self.iteration}/{self.args.iterations}] loss {loss:.4f}", flush=True)
             if self.iteration >= self.args.iterations:
                 break

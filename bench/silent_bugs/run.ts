@@ -17,7 +17,7 @@ import {
   toggle,
   UsageError,
 } from "../../cli/mod.ts";
-import { shapes10 } from "../../data/mod.ts";
+import { loadDataset } from "../../data/mod.ts";
 import { type Audit, auditCommand } from "./_audit.ts";
 import { writeBinaryFiles } from "./_binary_files.ts";
 import { type Case, caseOf, cleanCase, systemCCase } from "./_case.ts";
@@ -168,7 +168,7 @@ async function dataFolder({ data }: Flags): Promise<string> {
     }
   }
   const folder = `${FOLDER}/shapes10`;
-  await writeBinaryFiles(folder, shapes10(0));
+  await writeBinaryFiles(folder, await loadDataset("shapes10"));
   return folder;
 }
 

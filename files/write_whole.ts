@@ -1,25 +1,33 @@
-/** Files that are whole or not there, whatever happens while they are written. */
+/** The one way to write a file: whole or not at all, whatever happens, and never through a link. */
 import { dirname } from "node:path";
+
+/** What a file is called until it is whole: its name, eight random digits and this. */
+const BESIDE = /\.[0-9a-f]{8}\.partial$/;
 
 /**
  * Writes beside, syncs, renames and syncs the folder: after a crash at any
  * moment the path holds the old content or the new, never a part of either.
  *
- * @param path Of the file; nobody else may write it at the same time.
- * @param bytes Its new content.
+ * The file beside has a random name and must not be there before, so that
+ * nothing is written through a link that somebody has put there; a link at the
+ * path itself is replaced, and what it names stays as it is.
+ *
+ * @param path Of the file.
+ * @param content Its new content; text is written as UTF-8.
  * @throws {Deno.errors} If it can't be written; what the path held is unharmed.
  */
-export async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
-  const beside = `${path}.partial`;
+export async function writeWhole(path: string, content: Uint8Array | string): Promise<void> {
+  const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+  const beside = `${path}.${crypto.getRandomValues(new Uint8Array(4)).toHex()}.partial`;
+  using file = await Deno.open(beside, { write: true, createNew: true });
   try {
-    using file = await Deno.open(beside, { write: true, create: true, truncate: true });
     await writeAll(file, bytes);
     await file.sync();
+    await Deno.rename(beside, path);
   } catch (error) {
-    await removeIfThere(beside);
+    await removeIfThere(beside).catch(() => {}); // The first error is the one that matters.
     throw error;
   }
-  await Deno.rename(beside, path);
   // Windows can't open a folder, and renames durably by itself.
   if (Deno.build.os !== "windows") {
     using folder = await Deno.open(dirname(path), { read: true });
@@ -40,4 +48,47 @@ export async function removeIfThere(path: string): Promise<void> {
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
+}
+
+/**
+ * Removes what writes that were killed have left in a folder.
+ *
+ * @param folder Its path; nobody else may be writing into it.
+ */
+export async function removeUnfinished(folder: string): Promise<void> {
+  for await (const { name } of Deno.readDir(folder)) {
+    if (BESIDE.test(name)) await removeIfThere(`${folder}/${name}`);
+  }
+}
+
+/**
+ * Opens a file that grows or is locked, and makes it where it is not there: the
+ * file itself, never what a link in its place names.
+ *
+ * @param path Of the file.
+ * @param options Whether it is written at its end, or anywhere.
+ * @returns The file, open for reading and writing.
+ * @throws {Deno.errors.AlreadyExists} If a link, or something that is no file, has its place.
+ */
+export async function openOwn(
+  path: string,
+  options: { readonly append?: true } = {},
+): Promise<Deno.FsFile> {
+  const access = { read: true, ...(options.append ? { append: true } : { write: true }) };
+  try {
+    return await Deno.open(path, { ...access, createNew: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
+  const { isFile, nlink, ino } = await Deno.lstat(path);
+  const refuse = () =>
+    new Deno.errors.AlreadyExists(
+      `"${path}" must be a file of its own, found a link or something else; remove it`,
+    );
+  if (!isFile || (nlink ?? 1) > 1) throw refuse();
+  const file = await Deno.open(path, access);
+  // Between the two calls somebody may have put a link there.
+  if ((await file.stat()).ino === ino) return file;
+  file.close();
+  throw refuse();
 }

@@ -1,8 +1,9 @@
 /** A run's folder: its lock, its append-only event log and its files. */
 import { createHash, type Hash } from "node:crypto";
 import { basename, join, resolve } from "node:path";
-import { removeIfThere, sha256, writeWhole } from "../files/mod.ts";
+import { openOwn, removeIfThere, removeUnfinished, sha256, writeWhole } from "../files/mod.ts";
 import type { FileReference, RunEvent } from "./events.ts";
+import { parseRunLog, RunLogError } from "./read_run.ts";
 
 /** A run that can't be started, gone on with or written: what was tried, the rule, what to do. */
 export class RunError extends Error {
@@ -82,6 +83,9 @@ export class RunFolder implements RunStore {
   readonly #lock: Deno.FsFile;
   readonly #log: Deno.FsFile;
   readonly #hash: Hash;
+  /** Bytes of the log's whole lines; what is behind them is a part of a line. */
+  #length: number;
+  #torn = false;
   readonly #made: boolean;
   #closed = false;
 
@@ -96,6 +100,7 @@ export class RunFolder implements RunStore {
     this.#lock = lock;
     this.#log = log;
     this.#hash = read.hash;
+    this.#length = read.length;
     this.#made = made;
     this.earlier = read.events;
     this.tornBytes = read.tornBytes;
@@ -120,7 +125,8 @@ export class RunFolder implements RunStore {
       await Deno.mkdir(path, { recursive: true });
       await refuseForeignFiles(path);
       lock = await takeLock(path);
-      log = await Deno.open(join(path, EVENTS_FILE), { read: true, append: true, create: true });
+      await removeUnfinished(path);
+      log = await openOwn(join(path, EVENTS_FILE), { append: true });
       return new RunFolder(path, lock, log, await readLog(log, path), made);
     } catch (error) {
       log?.close();
@@ -148,13 +154,21 @@ export class RunFolder implements RunStore {
    */
   append(event: UntimedEvent): void {
     const line = new TextEncoder().encode(lineOf(event, this.#hash));
+    if (this.#length === 0 && event.type !== "start") {
+      throw new RunError(`a log begins with its start, found "${event.type}"`);
+    }
     try {
+      // A part of a line stays behind where the disk was full: it goes before anything follows.
+      if (this.#torn) this.#log.truncateSync(this.#length);
+      this.#torn = true;
       for (let written = 0; written < line.length;) {
-        const count = this.#log.writeSync(line.subarray(written));
-        this.#hash.update(line.subarray(written, written + count));
-        written += count;
+        written += this.#log.writeSync(line.subarray(written));
       }
+      this.#torn = false;
+      this.#length += line.length;
+      this.#hash.update(line);
     } catch (error) {
+      this.#cutTornLine();
       throw new RunError(
         `a line of ${line.length} bytes could not be added to "${join(this.path, EVENTS_FILE)}": ${
           messageOf(error)
@@ -164,9 +178,33 @@ export class RunFolder implements RunStore {
     }
   }
 
-  /** Returns when every line so far is on the disk. */
+  /** Takes a part of a line away at once, where that can be done. */
+  #cutTornLine(): void {
+    if (!this.#torn) return;
+    try {
+      this.#log.truncateSync(this.#length);
+      this.#torn = false;
+    } catch {
+      // It is tried again before the next line, and when the folder is opened.
+    }
+  }
+
+  /**
+   * Returns when every line so far is on the disk.
+   *
+   * @throws {RunError} If the disk refuses.
+   */
   sync(): void {
-    this.#log.syncSync();
+    try {
+      this.#log.syncSync();
+    } catch (error) {
+      throw new RunError(
+        `"${join(this.path, EVENTS_FILE)}" could not be brought onto the disk: ${
+          messageOf(error)
+        }. Make room or access, and run the same command to go on`,
+        { cause: error },
+      );
+    }
   }
 
   /**
@@ -193,32 +231,55 @@ export class RunFolder implements RunStore {
   }
 
   /** The names of all that the folder holds. */
-  async names(): Promise<readonly string[]> {
-    return (await Array.fromAsync(Deno.readDir(this.path))).map(({ name }) => name);
+  names(): Promise<readonly string[]> {
+    return this.#attempt(
+      "listing it",
+      async () => (await Array.fromAsync(Deno.readDir(this.path))).map(({ name }) => name),
+    );
   }
 
   /** The content of a file. */
   read(name: string): Promise<Uint8Array> {
-    return Deno.readFile(join(this.path, name));
+    return this.#attempt(`reading "${name}"`, () => Deno.readFile(join(this.path, name)));
   }
 
   /** Removes a file; one that is not there is no error. */
   remove(name: string): Promise<void> {
-    return removeIfThere(join(this.path, name));
+    return this.#attempt(`removing "${name}"`, () => removeIfThere(join(this.path, name)));
+  }
+
+  /** @throws {RunError} If the operating system refuses, or somebody has taken the folder away. */
+  async #attempt<T>(what: string, operation: () => Promise<T>): Promise<T> {
+    try {
+      return await operation();
+    } catch (error) {
+      if (error instanceof Deno.errors.NotCapable) throw error;
+      throw new RunError(
+        `the run's folder "${this.path}": ${what} failed: ${
+          messageOf(error)
+        }. Make room or access, and run the same command to go on`,
+        { cause: error },
+      );
+    }
   }
 
   /** Frees the lock. A folder that this object made and that holds no event is removed. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    const empty = this.#log.statSync().size === 0;
+    this.#cutTornLine();
+    const empty = this.#length === 0;
     this.#log.close();
-    if (empty) {
-      await removeIfThere(join(this.path, EVENTS_FILE));
-      await removeIfThere(join(this.path, LOCK_FILE));
+    try {
+      if (empty) {
+        await removeIfThere(join(this.path, EVENTS_FILE));
+        await removeIfThere(join(this.path, LOCK_FILE));
+      }
+      this.#lock.close();
+      if (empty && this.#made) await removeIfThere(this.path);
+    } catch {
+      // What is left behind is empty; the work is done, or its own error says why it is not.
     }
-    this.#lock.close();
-    if (empty && this.#made) await Deno.remove(this.path);
   }
 
   /** {@link close}, for `await using`. */
@@ -252,7 +313,7 @@ async function refuseForeignFiles(path: string): Promise<void> {
 }
 
 async function takeLock(path: string): Promise<Deno.FsFile> {
-  const file = await Deno.open(join(path, LOCK_FILE), { read: true, write: true, create: true });
+  const file = await openOwn(join(path, LOCK_FILE));
   if (!await file.tryLock(true)) {
     file.close();
     const holder = await Deno.readTextFile(join(path, LOCK_FILE)).catch(() => "");
@@ -269,40 +330,63 @@ async function takeLock(path: string): Promise<Deno.FsFile> {
   return file;
 }
 
+/** What a log holds, after what a killed process or a full disk left at its end is cut off. */
 async function readLog(
   file: Deno.FsFile,
   path: string,
-): Promise<{ events: readonly RunEvent[]; tornBytes: number; hash: Hash }> {
+): Promise<
+  {
+    readonly events: readonly RunEvent[];
+    readonly tornBytes: number;
+    readonly hash: Hash;
+    readonly length: number;
+  }
+> {
   const bytes = new Uint8Array((await file.stat()).size);
   for (let read = 0; read < bytes.length;) {
     const count = await file.read(bytes.subarray(read));
     if (count === null) break;
     read += count;
   }
-  const whole = bytes.lastIndexOf(0x0a) + 1;
-  if (whole < bytes.length) await file.truncate(whole);
-  const lines = new TextDecoder().decode(bytes.subarray(0, whole)).split("\n").slice(0, -1);
-  const events = lines.map((line, i) => {
-    try {
-      return JSON.parse(line) as RunEvent;
-    } catch (error) {
-      throw new RunError(
-        `line ${i + 1} of "${join(path, EVENTS_FILE)}" must be one JSON object: ${
-          messageOf(error)
-        }. The log is damaged; start anew with another --out`,
-        { cause: error },
-      );
-    }
-  });
-  if (events.length > 0 && events[0].type !== "start") {
+  const length = wholeBytes(bytes);
+  if (length < bytes.length) await file.truncate(length);
+  const whole = bytes.subarray(0, length);
+  const hash = createHash("sha256").update(whole);
+  const read = { tornBytes: bytes.length - length, hash, length };
+  if (length === 0) return { events: [], ...read };
+  try {
+    // Strictly, with the hashes of the lines before: what is gone on with is what was written.
+    return { events: parseRunLog(new TextDecoder().decode(whole)).events, ...read };
+  } catch (error) {
+    if (!(error instanceof RunLogError)) throw error;
     throw new RunError(
-      `line 1 of "${join(path, EVENTS_FILE)}" must be a "start" event, found "${
-        events[0].type
-      }". The log is damaged; start anew with another --out`,
+      `"${
+        join(path, EVENTS_FILE)
+      }": ${error.message}. Start anew with another --out, or restore it`,
+      { cause: error },
     );
   }
-  const hash = createHash("sha256").update(bytes.subarray(0, whole));
-  return { events, tornBytes: bytes.length - whole, hash };
+}
+
+/**
+ * Bytes before a damaged end: a last line without its end, lines at the end that
+ * are no JSON, or a log that has nothing but failures.
+ */
+function wholeBytes(bytes: Uint8Array): number {
+  let length = bytes.lastIndexOf(0x0a) + 1;
+  const decoder = new TextDecoder();
+  const startOf = (end: number) => bytes.subarray(0, end - 1).lastIndexOf(0x0a) + 1;
+  const eventAt = (start: number, end: number): { type?: unknown } | null | undefined => {
+    try {
+      return JSON.parse(decoder.decode(bytes.subarray(start, end)));
+    } catch {
+      return undefined;
+    }
+  };
+  while (length > 0 && eventAt(startOf(length), length) === undefined) length = startOf(length);
+  let begun = length;
+  while (begun > 0 && eventAt(startOf(begun), begun)?.type === "failure") begun = startOf(begun);
+  return begun === 0 ? 0 : length;
 }
 
 function messageOf(error: unknown): string {

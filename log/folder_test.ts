@@ -1,4 +1,5 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { fixtureFolder, textOf } from "../testing/runs/mod.ts";
 import { RunError, RunFolder } from "./folder.ts";
 
 async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
@@ -10,7 +11,10 @@ async function inFolder(body: (folder: string) => Promise<void>): Promise<void> 
   }
 }
 
-const START = `{"type":"start","time":"2026-01-01T00:00:00.000Z"}\n`;
+const START = textOf(await fixtureFolder({ samples: false }), "events.jsonl").split("\n")[0] + "\n";
+const WARNING =
+  `{"type":"warning","time":"2026-01-01T00:00:00.000Z","iteration":1,"message":"a"}\n`;
+const FAILURE = `{"type":"failure","time":"2026-01-01T00:00:00.000Z","iteration":1,"reason":"b"}\n`;
 
 Deno.test("RunFolder: appends one JSON object a line and reads them back", () =>
   inFolder(async (folder) => {
@@ -41,16 +45,116 @@ Deno.test("RunFolder: a damaged line in the middle is refused by its number", ()
   inFolder(async (folder) => {
     await Deno.writeTextFile(`${folder}/events.jsonl`, `${START}{"type":\n${START}`);
     const error = await assertRejects(() => RunFolder.open(folder), RunError);
-    assert(error.message.startsWith("line 2 of "), error.message);
+    assert(error.message.includes("events.jsonl, line 2: "), error.message);
     // The lock is free again.
     await Deno.writeTextFile(`${folder}/events.jsonl`, START);
     await (await RunFolder.open(folder)).close();
   }));
 
+Deno.test("RunFolder: a damaged end is cut off, by a kill or by a disk that was full", () =>
+  inFolder(async (folder) => {
+    const log = `${folder}/events.jsonl`;
+    for (
+      const [damaged, left] of [
+        [START + WARNING + WARNING.slice(0, 20), START + WARNING],
+        // A failure was added behind a part of a line, and an earlier version went no further.
+        [START + WARNING.slice(0, 20) + FAILURE, START],
+        [START + FAILURE, START + FAILURE],
+        [START.slice(0, 40) + FAILURE, ""],
+        [FAILURE, ""],
+      ]
+    ) {
+      await Deno.writeTextFile(log, damaged);
+      await Deno.writeTextFile(`${folder}/checkpoint-1.safetensors`, "so that it stays");
+      const run = await RunFolder.open(folder);
+      assertEquals(await Deno.readTextFile(log), left);
+      assertEquals(run.tornBytes, damaged.length - left.length);
+      await run.close();
+    }
+  }));
+
+Deno.test("RunFolder: a line that the disk takes a part of leaves nothing behind", () =>
+  inFolder(async (folder) => {
+    const log = `${folder}/events.jsonl`;
+    await Deno.writeTextFile(log, START);
+    const run = await RunFolder.open(folder);
+    const warning = { type: "warning", iteration: 1, message: "a" } as const;
+    const { writeSync, truncateSync } = Deno.FsFile.prototype;
+    const full = () => {
+      throw new Error("No space left on device (os error 28)");
+    };
+    Deno.FsFile.prototype.writeSync = function (bytes: Uint8Array): number {
+      writeSync.call(this, bytes.subarray(0, 9));
+      return full();
+    };
+    try {
+      assertThrows(() => run.append(warning), RunError, "No space left");
+      assertEquals(await Deno.readTextFile(log), START);
+      // Even where it can't be taken back at once, nothing follows it.
+      Deno.FsFile.prototype.truncateSync = full;
+      assertThrows(() => run.append(warning), RunError, "No space left");
+    } finally {
+      Object.assign(Deno.FsFile.prototype, { writeSync, truncateSync });
+    }
+    run.append(warning);
+    await run.close();
+    const lines = (await Deno.readTextFile(log)).split("\n");
+    assertEquals([lines.length, lines[0] + "\n"], [3, START]);
+    assertEquals(JSON.parse(lines[1]).message, "a");
+  }));
+
+Deno.test("RunFolder: a log never begins with a failure", () =>
+  inFolder(async (folder) => {
+    const run = await RunFolder.open(folder);
+    assertThrows(
+      () => run.append({ type: "failure", iteration: 0, reason: "no space" }),
+      RunError,
+      "begins with its start",
+    );
+    await run.close();
+    assertEquals([...Deno.readDirSync(folder)], []);
+  }));
+
+Deno.test("RunFolder: a log that was altered is not gone on with", () =>
+  inFolder(async (folder) => {
+    await Deno.writeTextFile(`${folder}/events.jsonl`, START);
+    const run = await RunFolder.open(folder);
+    run.append({ type: "warning", iteration: 1, message: "as it was" });
+    run.append({ type: "failure", iteration: 1, reason: "no space" });
+    await run.close();
+    const log = await Deno.readTextFile(`${folder}/events.jsonl`);
+    await Deno.writeTextFile(`${folder}/events.jsonl`, log.replace("as it was", "as it is."));
+    await assertRejects(() => RunFolder.open(folder), RunError, "altered");
+  }));
+
+Deno.test("RunFolder: nothing is written through a link", () =>
+  inFolder(async (folder) => {
+    await Deno.writeTextFile(`${folder}/victim`, "mine");
+    for (const name of ["run.lock", "events.jsonl"]) {
+      const run = `${folder}/${name}-run`;
+      await Deno.mkdir(run);
+      await Deno.writeTextFile(`${run}/events.jsonl`, START);
+      await Deno.remove(`${run}/${name}`).catch(() => {});
+      await Deno.symlink(`${folder}/victim`, `${run}/${name}`);
+      await assertRejects(() => RunFolder.open(run), RunError, name);
+    }
+    assertEquals(await Deno.readTextFile(`${folder}/victim`), "mine");
+  }));
+
+Deno.test("RunFolder: a folder that somebody takes away is an error with what to do", () =>
+  inFolder(async (folder) => {
+    const run = await RunFolder.open(`${folder}/run`);
+    await Deno.remove(`${folder}/run`, { recursive: true });
+    await assertRejects(() => run.names(), RunError, "run the same command");
+    await assertRejects(() => run.read("split.json"), RunError, "split.json");
+    await assertRejects(() => run.write("split.json", "{}"), RunError, "split.json");
+    await run.close();
+  }));
+
 Deno.test("RunFolder: the first line must be a start", () =>
   inFolder(async (folder) => {
-    await Deno.writeTextFile(`${folder}/events.jsonl`, `{"type":"end"}\n`);
-    await assertRejects(() => RunFolder.open(folder), RunError, `found "end"`);
+    await Deno.writeTextFile(`${folder}/events.jsonl`, WARNING);
+    await assertRejects(() => RunFolder.open(folder), RunError, `found "warning"`);
   }));
 
 Deno.test("RunFolder: somebody's other files are refused and stay as they are", () =>
@@ -87,6 +191,7 @@ Deno.test("RunFolder: a folder that it made is removed again if nothing was logg
 
 Deno.test("RunFolder.write: a write that breaks off leaves the old file and nothing beside it", () =>
   inFolder(async (folder) => {
+    await Deno.writeTextFile(`${folder}/events.jsonl`, START);
     await using run = await RunFolder.open(folder);
     const file = await run.write("state", "old");
     assertEquals(file, {
@@ -109,5 +214,4 @@ Deno.test("RunFolder.write: a write that breaks off leaves the old file and noth
     assertEquals(await Deno.readTextFile(`${folder}/state`), "old");
     const names = [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
     assertEquals(names, ["events.jsonl", "run.lock", "state"]);
-    run.append({ type: "warning", iteration: 0, message: "so that the folder stays" });
   }));

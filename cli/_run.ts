@@ -98,6 +98,9 @@ async function finishedOutcome(
   const { bestValidation } = result;
   return {
     text: [
+      ...(result.before
+        ? ["this run had finished before; to train anew, choose another --out or --seed"]
+        : []),
       ...(notice ? [notice] : []),
       `test error ${percent(result.testError)} (${count(result.testErrors)} of ${
         count(result.testImages)

@@ -17,7 +17,11 @@ import {
 export const ENGINE_FLAGS = {
   engine: text("NAME", "what computes: auto (the default) takes the fastest that runs here"),
   verbose: toggle("say why that engine was chosen"),
-  threads: integer("worker threads; all cores by default", 1, 1024),
+  threads: integer(
+    "worker threads; all cores by default",
+    1,
+    Math.max(8, navigator.hardwareConcurrency),
+  ),
   convolution: choice(
     ["winograd", "direct"],
     "how wasm computes 3x3 convolutions; winograd by default, the faster",

@@ -2,6 +2,7 @@
 import { Sha256 } from "./hash.ts";
 import { attempt } from "./attempt.ts";
 import { FileError } from "./errors.ts";
+import { openOwn } from "./write_whole.ts";
 
 /** How far a download is, in bytes. */
 export interface DownloadProgress {
@@ -172,7 +173,7 @@ class Part {
     const file = await attempt(
       "write",
       path,
-      () => Deno.open(path, { read: true, write: true, create: true }),
+      () => openOwn(path),
     );
     try {
       await file.lock(true);

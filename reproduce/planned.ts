@@ -10,7 +10,7 @@ import {
 import { architecture } from "../resnet/mod.ts";
 import { table6Reference, TABLE_6_MARGIN } from "../spec/mod.ts";
 import { forDataset, type Recipe, RECIPES, withIterations } from "../recipes/mod.ts";
-import { writeWhole } from "../files/mod.ts";
+import { openOwn, writeWhole } from "../files/mod.ts";
 import { ReproductionError } from "./errors.ts";
 
 /** The plan's name in a job's folder. */
@@ -129,7 +129,7 @@ export async function settlePlan(
     const other = await readPlan(folder);
     if (other) return settled(other, request, folder);
     const text = JSON.stringify(plan, null, 2) + "\n";
-    await writeWhole(join(folder, PLAN_FILE), new TextEncoder().encode(text));
+    await writeWhole(join(folder, PLAN_FILE), text);
     return { plan, sha256: planHash(plan), isNew: true };
   });
 }
@@ -166,7 +166,7 @@ export async function readPlan(folder: string): Promise<ReproductionPlan | undef
  * @returns What the work returned.
  */
 export async function withJobLock<T>(folder: string, work: () => Promise<T>): Promise<T> {
-  using file = await Deno.open(join(folder, LOCK_FILE), { write: true, create: true });
+  using file = await openOwn(join(folder, LOCK_FILE));
   await file.lock(true);
   return await work();
 }

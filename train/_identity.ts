@@ -2,11 +2,13 @@
 import { differingFields, type Recipe } from "../recipes/mod.ts";
 import {
   type DataRecord,
+  effectiveEvents,
   type EndEvent,
   RunError,
   type RunStore,
   type StartEvent,
 } from "../log/mod.ts";
+import type { FinishedResult } from "./options.ts";
 
 /** What can be compared before the data is read. */
 interface Asked {
@@ -17,9 +19,9 @@ interface Asked {
 }
 
 /**
- * The start of the unfinished run in a folder, or undefined where there is none.
+ * The start of the run in a folder, or undefined where there is none.
  *
- * @throws {RunError} If the run is finished, or is another than the one asked for.
+ * @throws {RunError} If the run is another than the one asked for.
  */
 export function startOf(run: RunStore, asked: Asked): StartEvent | undefined {
   const [start] = run.earlier;
@@ -30,15 +32,37 @@ export function startOf(run: RunStore, asked: Asked): StartEvent | undefined {
     return { recipe: fields, seed, startWeights: startWeights?.sha256, plan };
   };
   refuseDifferences(run, compared(start), compared(asked));
-  const end = run.earlier.find((event): event is EndEvent => event.type === "end");
-  if (end) {
+  return start;
+}
+
+/**
+ * The result of a run that is finished, as its log has it: a process may have
+ * been killed between its end and its report.
+ */
+export function finishedBefore(run: RunStore): FinishedResult | undefined {
+  const events = effectiveEvents(run.earlier);
+  const end = events.find((event): event is EndEvent => event.type === "end");
+  if (!end) return undefined;
+  const test = events.findLast((event) => event.type === "evaluation" && event.set === "test");
+  const weights = events.findLast((event) => event.type === "file" && event.kind === "weights");
+  if (test?.type !== "evaluation" || weights?.type !== "file") {
     throw new RunError(
-      `the run in "${run.path}" is finished: ${end.iteration} iterations, test error ${
-        (end.testError * 100).toFixed(2)
-      }%. To train anew, choose another --out or --seed, or remove the folder`,
+      `the log of the run in "${run.path}" must name the final test and the weights before its end, and does not. To train anew, choose another --out or --seed`,
     );
   }
-  return start;
+  const { iteration, testError, bestValidation, trainingSeconds } = end;
+  return {
+    outcome: "finished",
+    before: true,
+    folder: run.path,
+    iteration,
+    testError,
+    testErrors: test.errors,
+    testImages: test.images,
+    bestValidation,
+    trainingSeconds,
+    weights: weights.file,
+  };
 }
 
 /** @throws {RunError} If the run was begun on other images. */

@@ -38,10 +38,6 @@ export async function logStart(
   };
   if (begun) {
     run.append({ type: "resume", iteration, ...origin });
-    const isLogged = run.earlier.some((event) =>
-      event.type === "checkpoint" && event.file.sha256 === found.file?.sha256
-    );
-    if (found.file && !isLogged) run.append({ type: "checkpoint", iteration, file: found.file });
   } else {
     run.append({
       type: "start",
@@ -62,7 +58,10 @@ export async function logStart(
     });
   }
   if (run.tornBytes > 0) {
-    warn(session, `${run.tornBytes} bytes of an unfinished last line were cut off the log`);
+    warn(
+      session,
+      `${run.tornBytes} bytes of an unfinished or damaged line were cut off the end of the log`,
+    );
   }
   for (const message of found.passedOver) warn(session, message);
   const before = (run.earlier.findLast((event) => event.type === "resume") ?? begun)?.engine.name;

@@ -236,8 +236,9 @@ export interface FoundCheckpoint {
 }
 
 /**
- * Reads the newest checkpoint that is whole, of this run, and as the log has
- * it. One that was renamed into place but not yet logged counts.
+ * Reads the newest checkpoint that is whole, of this run, and the file that the
+ * log names: the log is sealed, so nobody can put another state in its place.
+ * One that a kill kept from being logged is made again from the one before.
  *
  * @param run The run's folder.
  * @param graph The network.
@@ -255,15 +256,20 @@ export async function newestCheckpoint(
   }
   const passedOver: string[] = [];
   for (const { name } of (await checkpointsIn(run)).toReversed()) {
+    const expected = logged.get(name)?.sha256;
+    if (expected === undefined) {
+      passedOver.push(`${name} is not used: the log does not name it`);
+      continue;
+    }
     const bytes = await run.read(name);
     const file = { path: name, sha256: sha256(bytes), bytes: bytes.length };
     try {
       const checkpoint = decodeCheckpoint(bytes, graph, identity, name);
+      if (expected !== file.sha256) throw new WeightFileError("it was altered");
       return { checkpoint, file, passedOver };
     } catch (error) {
       if (!(error instanceof WeightFileError)) throw error;
-      const expected = logged.get(name)?.sha256;
-      const differs = expected !== undefined && expected !== file.sha256
+      const differs = expected !== file.sha256
         ? ` (its SHA-256 in the log is ${expected}, the file's ${file.sha256})`
         : "";
       passedOver.push(`${name} can't be used: ${error.message}${differs}`);

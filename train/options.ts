@@ -114,6 +114,8 @@ export interface StoppedResult {
 export interface FinishedResult {
   /** Tells the two results apart. */
   readonly outcome: "finished";
+  /** Set where it had finished before, and nothing was done. */
+  readonly before?: true;
   /** The run's folder. */
   readonly folder: string;
   /** Steps taken. */

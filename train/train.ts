@@ -2,7 +2,7 @@
 import { encodeSafetensors } from "../weights/mod.ts";
 import { layerStatistics, predictionsCsv, worstMistakes } from "./_artefacts.ts";
 import { checkOptions, requireFiniteLoss, requireFiniteState } from "./_checks.ts";
-import { refuseOtherData, startOf } from "./_identity.ts";
+import { finishedBefore, refuseOtherData, startOf } from "./_identity.ts";
 import { firstState, prepare, type TrainableRecipe } from "./_prepare.ts";
 import { logFailure, logStart, record, type Session, warn } from "./_session.ts";
 import { Window } from "./_window.ts";
@@ -28,9 +28,9 @@ const QUEUE_STEPS = 1000;
  * the last step; the test set is not looked at before.
  *
  * @param options What to train, on what, and where to.
- * @returns How the run ended.
+ * @returns How the run ended; at once, where it had finished before.
  * @throws {RecipeError} If the recipe can't be trained.
- * @throws {RunError} If the folder can't be used, or holds a finished or another run.
+ * @throws {RunError} If the folder can't be used, or holds another run.
  * @throws {TrainingError} If the loss or the state is no longer finite. The last
  *   good checkpoint is kept.
  *
@@ -56,6 +56,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   checkOptions(options);
   await using run = await (options.open ?? RunFolder.open)(options.out);
   const begun = startOf(run, options);
+  const before = finishedBefore(run);
+  if (before) return before;
   // As it was begun: the recipe asked for may differ in the wording of its reasons.
   const recipe = (begun?.recipe ?? options.recipe) as TrainableRecipe;
   const prepared = prepare(recipe, await options.dataset(), options);

@@ -1,5 +1,5 @@
 /** Where the native part of the backend is kept, and what is known of it. */
-import { cacheFolder } from "../../files/mod.ts";
+import { cacheFolder, writeWhole } from "../../files/mod.ts";
 
 /** What a library was built for. */
 export type DeviceKind = "cpu" | "gpu";
@@ -44,6 +44,5 @@ export async function recordInstallation(
   installation: Installation,
 ): Promise<void> {
   const path = recordPath(kind);
-  await Deno.writeTextFile(`${path}.part`, JSON.stringify(installation, undefined, 2) + "\n");
-  await Deno.rename(`${path}.part`, path);
+  await writeWhole(path, JSON.stringify(installation, undefined, 2) + "\n");
 }

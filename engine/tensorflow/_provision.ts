@@ -7,7 +7,7 @@ import { createReadStream } from "node:fs";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
 import { unpackTar } from "modern-tar/fs";
-import { download, type DownloadProgress } from "../../files/mod.ts";
+import { download, type DownloadProgress, writeWhole } from "../../files/mod.ts";
 import { EngineError } from "../engine.ts";
 import { buildAddon } from "./_addon.ts";
 import { openAddon } from "./_backend.ts";
@@ -177,7 +177,7 @@ async function provideCuda(
     if (await exists(done)) continue;
     const archive = await fetchVerified(file, log, onProgress);
     await unzip(archive, installation.folder, (path) => /^nvidia\/\w+\/lib\/[^/]+$/.test(path));
-    await Deno.writeTextFile(done, `${file.sha256}\n`);
+    await writeWhole(done, `${file.sha256}\n`);
     await Deno.remove(archive);
   }
 }

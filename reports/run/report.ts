@@ -1,4 +1,5 @@
 /** The report of one run: a page for people, and its result and curves as data. */
+import { attempt, writeWhole } from "../../files/mod.ts";
 import { stringify } from "@std/csv";
 import { renderHtml } from "../page/html.tsx";
 import { modelCard } from "./card.ts";
@@ -72,8 +73,7 @@ export async function writeRunReport(folder: string): Promise<RunReportPaths> {
   const { html, result, stepsCsv, card } = renderRunReport(await readRun(folder));
   const write = async (name: string, text: string): Promise<string> => {
     const path = `${folder}/${name}`;
-    await Deno.writeTextFile(`${path}.partial`, text);
-    await Deno.rename(`${path}.partial`, path);
+    await attempt("write", path, () => writeWhole(path, text));
     return path;
   };
   return {

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { relative, resolve } from "node:path";
 import { EVENTS_FILE, logSubjectOf, readRun, RunLogError } from "../../log/mod.ts";
-import { foldersIn } from "../../files/mod.ts";
+import { attempt, foldersIn, writeWhole } from "../../files/mod.ts";
 import { renderHtml } from "../page/html.tsx";
 import { renderMarkdown } from "../page/markdown.ts";
 import { setContent } from "./content.ts";
@@ -78,11 +78,10 @@ export async function writeSetReport(
   out: string,
 ): Promise<SetReportPaths> {
   const { html, markdown, result } = renderSetReport(await readSet(folders, out));
-  await Deno.mkdir(out, { recursive: true });
+  await attempt("write", out, () => Deno.mkdir(out, { recursive: true }));
   const write = async (name: string, text: string): Promise<string> => {
     const path = `${out}/${name}`;
-    await Deno.writeTextFile(`${path}.partial`, text);
-    await Deno.rename(`${path}.partial`, path);
+    await attempt("write", path, () => writeWhole(path, text));
     return path;
   };
   return {

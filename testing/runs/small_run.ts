@@ -22,7 +22,7 @@ export function tinyDataset(): Dataset {
     train: images(100),
     test: images(40),
     classNames: Array.from({ length: 10 }, (_, i) => `class ${i}`),
-    hashes: { tiny: "0123" },
+    hashes: { tiny: "0123".repeat(16) },
     notice: "not CIFAR",
   };
 }

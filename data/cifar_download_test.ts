@@ -48,8 +48,8 @@ testWithPermissions(
         () => loadCifar(tinyFormat(), { cache: folder, fetch: unreachable }),
         FileError,
       );
-      const words = ["dns error", "--data FOLDER", "--data ARCHIVE.tar.gz", "--dataset shapes10"];
-      for (const word of [...words, "deno task demo"]) assertStringIncludes(error.message, word);
+      const words = ["dns error", "--data FOLDER", "--data ARCHIVE.tar.gz", "deno task demo"];
+      for (const word of words) assertStringIncludes(error.message, word);
     }),
 );
 

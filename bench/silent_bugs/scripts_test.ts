@@ -54,7 +54,10 @@ pythonTest("every script is Python, with every way of every mistake", [], async 
   }
 });
 
-/** Images of one colour a class under noise: a net learns them within the steps of a test. */
+/**
+ * Images of one colour a class under noise: a net learns 128 of them, one batch an epoch, within
+ * ten steps.
+ */
 function colours(count: number, seed: number): ByteImages {
   const random = new RandomStream(seed, "shapes", 0);
   const labels = Uint8Array.from({ length: count }, (_, i) => i % 10);
@@ -73,18 +76,18 @@ for (const [i, clean] of CLEAN.entries()) {
   pythonTest(`the right script ${clean.id} trains ${net} and tests it`, needs, async () => {
     const folder = await Deno.makeTempDir();
     try {
-      await writeBinaryFiles(`${folder}/data`, { train: colours(160, 0), test: colours(50, 1) });
+      await writeBinaryFiles(`${folder}/data`, { train: colours(142, 0), test: colours(50, 1) });
       await writeCase(await cleanCase(clean, net), folder);
       const { code, output, errors } = await runProgram(
         "python3",
-        ["train.py", "--data", "data", "--iterations", "20"],
+        ["train.py", "--data", "data", "--iterations", "10"],
         folder,
         { OMP_NUM_THREADS: "1" },
       );
       assertEquals(code, 0, errors);
       const losses = [...output.matchAll(/loss (\d+\.\d+)/g)].map(([, loss]) => Number(loss));
-      assertEquals(losses.length, 2, output);
-      assert(losses[1] < 1, `the loss must fall below 1, found ${losses.join(", ")}`);
+      assertEquals(losses.length, 1, output);
+      assert(losses[0] < 1, `from 2.3 the loss must fall below 1, found ${losses[0]}`);
       assert(/test error \d/.test(output), output);
     } finally {
       await Deno.remove(folder, { recursive: true });

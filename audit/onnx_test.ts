@@ -1,9 +1,8 @@
 // What the mapped networks compute, against onnxruntime on the files themselves.
 import { assertEquals } from "@std/assert";
-import { wasmEngine } from "../engine/mod.ts";
+import { freshState, PLAIN_SGD, wasmEngine } from "../engine/mod.ts";
 import { images, logitsOf, MODEL_NAMES, modelFile } from "../testing/files/mod.ts";
 import { decodeOnnx, type OnnxModel } from "../weights/mod.ts";
-import { parametersOf } from "../resnet/mod.ts";
 import { assertTensorClose } from "../testing/mod.ts";
 
 async function logits(model: OnnxModel, input: Float32Array): Promise<Float32Array> {
@@ -11,18 +10,13 @@ async function logits(model: OnnxModel, input: Float32Array): Promise<Float32Arr
   const engine = await wasmEngine.create({
     graph,
     batchSize: 2,
-    sgd: { momentum: 0, nesterov: false, weightDecay: 0, decayed: "all" },
+    optimiser: PLAIN_SGD,
     batchNorm: { epsilon: model.epsilon ?? 1e-5, momentum: 0.1 },
     cropPadding: 0,
     threads: 1,
   });
   try {
-    const trainable = parametersOf(graph).filter((parameter) => parameter.trainable);
-    const momentum = new Map(trainable.map(({ name }) => {
-      const { shape, data } = weights.get(name)!;
-      return [name, { shape, data: new Float32Array(data.length) }];
-    }));
-    await engine.importState({ iteration: 0, weights, momentum });
+    await engine.importState(freshState(graph, PLAIN_SGD, weights));
     return (await engine.probe({ input, images: 2, mode: "inference" })).output;
   } finally {
     engine.dispose();

@@ -3,8 +3,14 @@
  * were prepared, by trying: the weights err least where they are used as they
  * were trained.
  */
-import type { ByteImages, Engine, EngineFactory } from "../engine/mod.ts";
-import { type Graph, INPUT, truncate, type Weights, zeros } from "../resnet/mod.ts";
+import {
+  type ByteImages,
+  type Engine,
+  type EngineFactory,
+  freshState,
+  PLAIN_SGD,
+} from "../engine/mod.ts";
+import { type Graph, INPUT, truncate, type Weights } from "../resnet/mod.ts";
 import type { InputTransform } from "../weights/mod.ts";
 import { find } from "../spec/mod.ts";
 import { comparePaired } from "./compare.ts";
@@ -179,7 +185,7 @@ async function runRound(
   const engine = await factory.create({
     graph: tested,
     batchSize: 1,
-    sgd: { momentum: 0, nesterov: false, weightDecay: 0, decayed: "all" },
+    optimiser: PLAIN_SGD,
     batchNorm: { epsilon, momentum: 0.1 },
     cropPadding: 0,
     ...(threads === undefined ? {} : { threads }),
@@ -207,7 +213,7 @@ async function runRound(
 }
 
 async function logitsOf(engine: Engine, graph: Graph, weights: Weights): Promise<Float32Array> {
-  await engine.importState({ iteration: 0, weights, momentum: zeros(graph) });
+  await engine.importState(freshState(graph, PLAIN_SGD, weights));
   return (await engine.evaluate("test")).logits;
 }
 

@@ -1,10 +1,16 @@
 /** Who is timed by `step.ts`: our engines, and what they have in common with peers. */
 import { BatchSource, loadDataset, measureNormalisation } from "../data/mod.ts";
-import { chooseEngine, type ConvolutionAlgorithm, engineFactories } from "../engine/mod.ts";
+import {
+  chooseEngine,
+  type ConvolutionAlgorithm,
+  engineFactories,
+  freshState,
+  PLAIN_SGD,
+} from "../engine/mod.ts";
 import * as wasm from "../engine/wasm/mod.ts";
 import { composedTensorflowEngine } from "../engine/tensorflow/mod.ts";
 import { profileStep, type StepProfile } from "../engine/webgpu/mod.ts";
-import { architecture, initialise, zeros } from "../resnet/mod.ts";
+import { architecture, initialise } from "../resnet/mod.ts";
 
 /** Someone who can take training steps and evaluate. */
 export interface Contender {
@@ -37,7 +43,7 @@ export interface Task {
 
 /** What the paper's recipe asks of an engine. */
 export const PAPER_STEP = {
-  sgd: { momentum: 0.9, nesterov: false, weightDecay: 1e-4, decayed: "all" },
+  optimiser: { ...PLAIN_SGD, momentum: 0.9, weightDecay: 1e-4 },
   batchNorm: { epsilon: 1e-5, momentum: 0.1 },
   cropPadding: 4,
 } as const;
@@ -73,7 +79,7 @@ export async function engineContender(
     meanSubtracted: "before-padding",
   });
   await engine.load({ train, test, normalisation });
-  const state = { iteration: 0, weights: initialise(graph, 0, "in"), momentum: zeros(graph) };
+  const state = freshState(graph, PLAIN_SGD, initialise(graph, 0, "in"));
   await engine.importState(state);
   const batches = new BatchSource({
     seed: 0,

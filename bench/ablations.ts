@@ -22,7 +22,14 @@ import {
   measureNormalisation,
   splitImages,
 } from "../data/mod.ts";
-import { chooseEngine, type Engine, engineFactories, type EngineFactory } from "../engine/mod.ts";
+import {
+  chooseEngine,
+  type Engine,
+  engineFactories,
+  type EngineFactory,
+  freshState,
+  PLAIN_SGD,
+} from "../engine/mod.ts";
 import {
   architecture,
   buildGraph,
@@ -30,7 +37,6 @@ import {
   type Graph,
   initialise,
   withInputs,
-  zeros,
 } from "../resnet/mod.ts";
 import { forDataset, learningRate, paper, type Recipe, withIterations } from "../recipes/mod.ts";
 
@@ -133,14 +139,14 @@ async function trained(
   const { training } = splitImages(dataset.train.count, data.split, seed);
   const batches = new BatchSource({ ...data, seed, indices: training, batchSize });
   const engine = await factory.create({
-    ...{ graph, batchSize, batchNorm, sgd: optimiser, cropPadding: data.cropPadding },
+    ...{ graph, batchSize, batchNorm, optimiser, cropPadding: data.cropPadding },
     ...(threads === undefined ? {} : { threads }),
   });
   try {
     const { normalisation } = measureNormalisation(dataset.train, training, data);
     await engine.load({ train: dataset.train, test: dataset.test, normalisation });
     const weights = initialise(graph, seed, recipe.initialisation.fan);
-    await engine.importState({ iteration: 0, weights, momentum: zeros(graph) });
+    await engine.importState(freshState(graph, optimiser, weights));
     for (let iteration = 1; iteration <= schedule.iterations; iteration++) {
       engine.step(batches.plan(iteration), learningRate(schedule, iteration));
     }
@@ -193,7 +199,7 @@ async function errorWithoutMean(
 ): Promise<number> {
   const engine = await factory.create({
     ...{ graph, batchSize: 1, batchNorm: recipe.batchNorm, cropPadding: 0 },
-    sgd: { momentum: 0, nesterov: false, weightDecay: 0, decayed: "all" },
+    optimiser: PLAIN_SGD,
     ...(threads === undefined ? {} : { threads }),
   });
   try {

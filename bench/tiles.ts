@@ -6,7 +6,7 @@
  * `deno run bench/tiles.ts --arch resnet32 --batch 128`
  */
 import { parseArgs } from "@std/cli/parse-args";
-import { EngineError } from "../engine/mod.ts";
+import { EngineError, PLAIN_SGD } from "../engine/mod.ts";
 import {
   convolutionKernel,
   type ConvolutionShape,
@@ -74,7 +74,7 @@ const limits = programLimits(gpu);
 const program = writeProgram({
   graph: architecture(flags.arch),
   batchSize,
-  sgd: { momentum: 0.9, nesterov: false, weightDecay: 1e-4, decayed: "all" },
+  optimiser: { ...PLAIN_SGD, momentum: 0.9, weightDecay: 1e-4 },
   batchNorm: { epsilon: 1e-5, momentum: 0.1 },
   cropPadding: 4,
 }, limits);

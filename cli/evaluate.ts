@@ -6,8 +6,15 @@
 import { afterTransform, arrangedImages, PREPROCESSINGS } from "../audit/mod.ts";
 import { PAPER_DATASET } from "../paper/mod.ts";
 import { loadDataset } from "../data/mod.ts";
-import { type ByteImages, chooseEngine, engineFactories, selfTest } from "../engine/mod.ts";
-import { architecture, fitWeights, type Graph, zeros } from "../resnet/mod.ts";
+import {
+  type ByteImages,
+  chooseEngine,
+  engineFactories,
+  freshState,
+  PLAIN_SGD,
+  selfTest,
+} from "../engine/mod.ts";
+import { architecture, fitWeights, type Graph } from "../resnet/mod.ts";
 import { paper } from "../recipes/mod.ts";
 import { choice, COMMON, type FlagValues, text, UsageError } from "./_flags.ts";
 import { CommandError, main, type Outcome } from "./_main.ts";
@@ -78,12 +85,9 @@ async function evaluate(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
 
   const { factory, reason } = await chooseEngine(flags.engine ?? "auto", engineFactories);
   await selfTest(factory);
-  const { optimiser, batchNorm } = identity?.recipe ?? paper("resnet20");
-  if (optimiser.kind !== "sgd") {
-    throw new CommandError(`engines know the optimiser "sgd", found "${optimiser.kind}"`);
-  }
+  const { batchNorm } = identity?.recipe ?? paper("resnet20");
   const engine = await factory.create({
-    ...{ graph, batchSize: 128, sgd: optimiser, cropPadding: 0 },
+    ...{ graph, batchSize: 128, optimiser: PLAIN_SGD, cropPadding: 0 },
     batchNorm: { ...batchNorm, epsilon: network.epsilon ?? batchNorm.epsilon },
     ...(flags.threads === undefined ? {} : { threads: flags.threads }),
     ...(flags.convolution === undefined ? {} : { convolution: flags.convolution }),
@@ -97,7 +101,7 @@ async function evaluate(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
         ? afterTransform(measured.normalisation, inputTransform)
         : measured.normalisation,
     });
-    await engine.importState({ iteration: 0, weights, momentum: zeros(graph) });
+    await engine.importState(freshState(graph, PLAIN_SGD, weights));
     const { images, errors, loss } = await engine.evaluate("test");
     const error = errors / images;
     return {

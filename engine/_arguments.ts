@@ -19,6 +19,7 @@ import {
   type Probe,
   type TrainingState,
 } from "./engine.ts";
+import { optimiserFaults, ruleOf } from "./optimiser.ts";
 
 /** How many names an error lists before it only counts. */
 const LISTED = 5;
@@ -29,7 +30,7 @@ function require(holds: boolean, message: () => string): asserts holds {
 
 /** Checks what an engine is built for. */
 export function checkOptions(options: EngineOptions): void {
-  const { batchSize, cropPadding, threads, sgd, batchNorm } = options;
+  const { batchSize, cropPadding, threads, optimiser, batchNorm } = options;
   const wholeNumber = (name: string, value: number, low: number, high = Infinity) =>
     require(
       Number.isInteger(value) && value >= low && value <= high,
@@ -46,8 +47,9 @@ export function checkOptions(options: EngineOptions): void {
   wholeNumber("batchSize", batchSize, 1);
   wholeNumber("cropPadding", cropPadding, 0, 127); // offsets up to 2 * padding are bytes
   if (threads !== undefined) wholeNumber("threads", threads, 1);
-  finite("sgd.momentum", sgd.momentum);
-  finite("sgd.weightDecay", sgd.weightDecay);
+  for (const { field, rule, found } of optimiserFaults(optimiser)) {
+    throw new EngineError(`creating an engine: optimiser.${field} must be ${rule}, found ${found}`);
+  }
   finite("batchNorm.epsilon", batchNorm.epsilon);
   require(
     batchNorm.epsilon > 0,
@@ -94,8 +96,8 @@ export function checkData(graph: Graph, data: EngineData): void {
   );
 }
 
-/** Checks a whole training state against the graph. */
-export function checkState(graph: Graph, state: TrainingState): void {
+/** Checks a whole training state against the graph and the optimiser. */
+export function checkState({ graph, optimiser }: EngineOptions, state: TrainingState): void {
   require(
     Number.isInteger(state.iteration) && state.iteration >= 0,
     () =>
@@ -103,7 +105,19 @@ export function checkState(graph: Graph, state: TrainingState): void {
   );
   const parameters = parametersOf(graph);
   checkWeights(graph, "weights", parameters, state.weights);
-  checkWeights(graph, "momentum", parameters.filter((p) => p.trainable), state.momentum);
+  const { slots } = ruleOf(optimiser);
+  const found = [...state.slots.keys()];
+  require(
+    slots.length === found.length && slots.every((slot) => found.includes(slot)),
+    () =>
+      `importing a state: the optimiser "${optimiser.kind}" keeps ${
+        slots.join(", ")
+      }, the state has ${
+        found.join(", ") || "nothing"
+      }; go on with the optimiser that the state is of`,
+  );
+  const trainable = parameters.filter((parameter) => parameter.trainable);
+  for (const [slot, arrays] of state.slots) checkWeights(graph, slot, trainable, arrays);
 }
 
 function checkWeights(

@@ -26,6 +26,7 @@ import {
   type StepMetrics,
   type TrainingState,
 } from "./engine.ts";
+import { ruleOf, type UpdateRule } from "./optimiser.ts";
 
 /** The sets of images that an engine holds. */
 export type SetName = "train" | "test";
@@ -41,6 +42,8 @@ export abstract class Lifecycle implements Engine {
   readonly name: string;
   readonly device: DeviceDescription;
   protected readonly options: EngineOptions;
+  /** The optimiser's. */
+  protected readonly rule: UpdateRule;
   #iteration = 0;
   #loading = false;
   /** Without their pixels. */
@@ -54,6 +57,7 @@ export abstract class Lifecycle implements Engine {
     this.name = name;
     this.device = device;
     this.options = options;
+    this.rule = ruleOf(options.optimiser);
   }
 
   abstract get memoryBytes(): number;
@@ -71,8 +75,8 @@ export abstract class Lifecycle implements Engine {
   protected abstract write(state: Omit<TrainingState, "iteration">): Awaitable<void>;
   /** A copy of the state. */
   protected abstract read(): Awaitable<Omit<TrainingState, "iteration">>;
-  /** Takes or queues one step. */
-  protected abstract train(plan: BatchPlan, learningRate: number): void;
+  /** Takes or queues one step. @param scalars The optimiser's, of the step. */
+  protected abstract train(plan: BatchPlan, scalars: readonly number[]): void;
   /** What the steps since the last call measured, in their order. */
   protected abstract measured(): Awaitable<readonly Measured[]>;
   /** [N, classes] of unaugmented images with running statistics. */
@@ -117,7 +121,7 @@ export abstract class Lifecycle implements Engine {
   async importState(state: TrainingState): Promise<void> {
     const what = "importing a state";
     this.#requireUsable(what);
-    checkState(this.options.graph, state);
+    checkState(this.options, state);
     this.#iteration = state.iteration;
     await this.#compute(what, () => this.write(state));
   }
@@ -133,8 +137,9 @@ export abstract class Lifecycle implements Engine {
     const what = "a training step";
     const { train } = this.#requireData(what);
     checkStep(this.options, train, plan, learningRate);
+    const scalars = this.rule.scalars(this.#iteration + 1, learningRate);
     try {
-      this.train(plan, learningRate);
+      this.train(plan, scalars);
     } catch (error) {
       throw this.#failure(what, error);
     }

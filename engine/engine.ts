@@ -1,8 +1,8 @@
 /**
  * The contract of every engine: how a graph is executed and differentiated.
  *
- * Engines import this file and `resnet/`, never each other; the trainer knows
- * nothing of an engine but this.
+ * Engines import this file, `optimiser.ts` and `resnet/`, never each other; the
+ * trainer knows nothing of an engine but this.
  *
  * - **Order.** `step` queues one training step and may return before it has
  *   run; steps run in the order of their calls. Every method that returns a
@@ -17,6 +17,7 @@
  *   same bits.
  */
 import type { Graph, Weights } from "../resnet/mod.ts";
+import type { Optimiser } from "./optimiser.ts";
 
 /** Images as they are stored: bytes, [N, H, W, C], with one label each. */
 export interface ByteImages {
@@ -64,18 +65,6 @@ export interface BatchPlan {
   readonly flip: Uint8Array;
 }
 
-/** Stochastic gradient descent: v = momentum * v + g, w = w - rate * v. */
-export interface SgdSettings {
-  /** From 0 to below 1. */
-  readonly momentum: number;
-  /** True: w = w - rate * (g + momentum * v). */
-  readonly nesterov: boolean;
-  /** Added to the gradient: g = dL/dw + weightDecay * w. */
-  readonly weightDecay: number;
-  /** The weights that decay: every trainable one, or kernels (convolution, dense) alone. */
-  readonly decayed: "all" | "kernels";
-}
-
 /** Batch normalisation's constants. */
 export interface BatchNormSettings {
   /** Added to the variance under the root. */
@@ -90,8 +79,8 @@ export interface EngineOptions {
   readonly graph: Graph;
   /** The largest batch that `step` will be given. */
   readonly batchSize: number;
-  /** The optimiser's constants. */
-  readonly sgd: SgdSettings;
+  /** How gradients change the weights. */
+  readonly optimiser: Optimiser;
   /** Batch normalisation's constants. */
   readonly batchNorm: BatchNormSettings;
   /** Zeros around an image before it is cropped: 4 in the paper. */
@@ -125,8 +114,11 @@ export interface TrainingState {
   readonly iteration: number;
   /** Parameters and running statistics, by PyTorch's names and layouts. */
   readonly weights: Weights;
-  /** Momentum of each trainable parameter, by the parameter's name. */
-  readonly momentum: Weights;
+  /**
+   * What the optimiser keeps: for each of its slots ("velocity") an array for each trainable
+   * parameter, by the parameter's name.
+   */
+  readonly slots: ReadonlyMap<string, Weights>;
 }
 
 /** What one step measured on its own batch, with the weights before its update. */

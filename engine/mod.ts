@@ -9,6 +9,17 @@ import { wasmEngine } from "./wasm/factory.ts";
 import { webgpuEngine } from "./webgpu/factory.ts";
 
 export * from "./engine.ts";
+export {
+  type Decayed,
+  decayOf,
+  type Optimiser,
+  optimiserFaults,
+  PLAIN_SGD,
+  type SettingFault,
+  type SgdSettings,
+  slotsOf,
+} from "./optimiser.ts";
+export { freshState } from "./state.ts";
 export { chooseEngine, type EngineChoice } from "./choose.ts";
 export { selfTest } from "./self_test.ts";
 export { tensorflowEngine, tensorflowGpuEngine, tfjsEngine, wasmEngine, webgpuEngine };

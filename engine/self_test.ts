@@ -18,7 +18,9 @@ import {
   type EngineData,
   EngineError,
   type EngineFactory,
+  type TrainingState,
 } from "./engine.ts";
+import { type Optimiser, PLAIN_SGD } from "./optimiser.ts";
 
 const EXPECTED = SELF_TEST_VALUES;
 const SEED = EXPECTED.seed;
@@ -28,7 +30,7 @@ const GRAPH = architecture("resnet8", { inputShape: [8, 8, 3] });
 const PARAMETERS = parametersOf(GRAPH);
 const BATCH = 4, TRAIN = 8, TEST = 6, CLASSES = 10, PADDING = 1;
 const LEARNING_RATE = 0.1;
-const SGD = { momentum: 0.9, nesterov: false, weightDecay: 0.01, decayed: "all" } as const;
+const OPTIMISER: Optimiser = { ...PLAIN_SGD, momentum: 0.9, weightDecay: 0.01 };
 const BATCH_NORM = { epsilon: 1e-5, momentum: 0.1 };
 /** Which sequence of the stream "probe" fills what; parameters take 0, 1, 2, ... */
 const SUBSTREAM = { input: 1000, pixels: 1001, mean: 1002, pattern: 1003, momentum: 2000 };
@@ -60,13 +62,13 @@ export async function selfTest(factory: EngineFactory): Promise<void> {
   const engine = await factory.create({
     graph: GRAPH,
     batchSize: BATCH,
-    sgd: SGD,
+    optimiser: OPTIMISER,
     batchNorm: BATCH_NORM,
     cropPadding: PADDING,
   });
   try {
     await engine.load(data());
-    await engine.importState({ iteration: 0, weights: weights(), momentum: momentum() });
+    await engine.importState({ iteration: 0, weights: weights(), slots: slots() });
     const compare = new Comparison(engine);
     await checkProbes(engine, compare);
     await checkSteps(engine, compare);
@@ -99,7 +101,8 @@ async function checkSteps(engine: Engine, compare: Comparison): Promise<void> {
   );
   const state = await engine.exportState();
   compare.arrays("after two steps", state.weights, EXPECTED.steps.weights);
-  compare.arrays("after two steps the momentum of", state.momentum, EXPECTED.steps.momentum);
+  const velocity = state.slots.get("velocity");
+  compare.arrays("after two steps the velocity of", velocity, EXPECTED.steps.momentum);
 }
 
 async function checkEvaluation(engine: Engine, compare: Comparison): Promise<void> {
@@ -176,13 +179,14 @@ function weights(): Weights {
   }));
 }
 
-function momentum(): Weights {
-  return new Map(
+function slots(): TrainingState["slots"] {
+  const velocity: Weights = new Map(
     PARAMETERS.filter(({ trainable }) => trainable).map(({ name, shape }, i) => [
       name,
       { shape, data: draws(SUBSTREAM.momentum + i, sizeOf(shape), 0, 0.1) },
     ]),
   );
+  return new Map([["velocity", velocity]]);
 }
 
 function data(): EngineData {

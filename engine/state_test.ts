@@ -16,6 +16,7 @@ import {
   EngineError,
   type EngineFactory,
   type EngineOptions,
+  PLAIN_SGD,
   type TrainingState,
 } from "./mod.ts";
 
@@ -206,6 +207,24 @@ const REFUSALS: readonly Refusal[] = [
     says: "bn1.bias (expected [16], found [3]",
   },
   {
+    name: "a state of another optimiser",
+    call: (engine) => {
+      const { slots, ...rest } = randomState(GRAPH);
+      return engine.importState({ ...rest, slots: new Map([["mean", slots.get("velocity")!]]) });
+    },
+    says: 'the optimiser "sgd" keeps velocity, the state has mean',
+  },
+  {
+    name: "a state whose velocity lacks an array",
+    call: (engine) => {
+      const { slots, ...rest } = randomState(GRAPH);
+      const velocity = new Map(slots.get("velocity"));
+      velocity.delete("bn1.bias");
+      return engine.importState({ ...rest, slots: new Map([["velocity", velocity]]) });
+    },
+    says: "velocity must be exactly the arrays",
+  },
+  {
     name: "a state with a broken iteration",
     call: (engine) => engine.importState({ ...randomState(GRAPH), iteration: 1.5 }),
     says: "iteration must be a whole number of at least 0, found 1.5",
@@ -298,7 +317,8 @@ await testEveryEngine("refuses settings that make no sense", async (factory) => 
   const bad: readonly [Partial<EngineOptions>, string][] = [
     [{ batchSize: 0 }, "batchSize"],
     [{ cropPadding: -1 }, "cropPadding"],
-    [{ sgd: { ...OPTIONS.sgd, momentum: NaN } }, "momentum"],
+    [{ optimiser: { ...PLAIN_SGD, momentum: NaN } }, "optimiser.momentum"],
+    [{ optimiser: { ...PLAIN_SGD, weightDecay: -1 } }, "optimiser.weightDecay"],
     [{ batchNorm: { epsilon: -1, momentum: 0.1 } }, "epsilon"],
     [{ batchNorm: { epsilon: 0, momentum: 0.1 } }, "epsilon must be above 0"],
   ];

@@ -3,6 +3,7 @@
  * leaves open decided and named; every other recipe states its differences.
  */
 import { type DatasetName, datasetNamed } from "../data/mod.ts";
+import { optimiserFaults } from "../engine/mod.ts";
 import { PAPER_DATASET, PAPER_NETS } from "../paper/mod.ts";
 import { differingFields } from "./_fields.ts";
 import type { Departure, Recipe } from "./recipe.ts";
@@ -329,20 +330,16 @@ export function checkRecipe(recipe: Recipe): void {
     ["batchNorm.epsilon", batchNorm.epsilon, batchNorm.epsilon > 0, "a number above 0"],
     ["batchNorm.momentum", batchNorm.momentum, within(batchNorm.momentum, 0, 1), "from 0 to 1"],
     [
-      "optimiser.momentum",
-      optimiser.momentum,
-      within(optimiser.momentum, 0, 1) && optimiser.momentum < 1,
-      "from 0 to below 1",
-    ],
-    ["optimiser.weightDecay", optimiser.weightDecay, optimiser.weightDecay >= 0, "0 or more"],
-    [
       "data.cropPadding",
       data.cropPadding,
       Number.isInteger(data.cropPadding) && within(data.cropPadding, 0, 127),
       "a whole number from 0 to 127",
     ],
   ];
-  for (const [field, value, holds, rule] of rules) {
+  const faults = optimiserFaults(optimiser).map(({ field, found, rule }) =>
+    [`optimiser.${field}`, found, false, rule] as const
+  );
+  for (const [field, value, holds, rule] of [...rules, ...faults]) {
     if (!holds) throw new RecipeError(`the recipe's ${field} must be ${rule}, found ${value}`);
   }
 }

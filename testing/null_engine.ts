@@ -20,6 +20,7 @@ import {
   type Evaluation,
   type Probe,
   type ProbeResult,
+  slotsOf,
   type StepMetrics,
   type TrainingState,
 } from "../engine/mod.ts";
@@ -36,15 +37,21 @@ export const nullEngineFactory: EngineFactory = {
 /** Arrays that a step moves, in turn: all 37 of a ResNet-8 in three steps, all 547 of a ResNet-110 in 35. */
 const ARRAYS_PER_STEP = 16;
 
+/** What is left of a slot's old value after a step. */
+const KEPT = 0.9;
+
 class NullEngine implements Engine {
   readonly name = "null";
   readonly device = { summary: "no arithmetic", details: {} };
   readonly memoryBytes: number;
   readonly #options: EngineOptions;
   readonly #weights: Weights;
-  readonly #momentum: Weights;
-  /** Every array with its momentum, in order: a look-up by name at each step would take longer. */
-  readonly #arrays: readonly { readonly data: Float32Array; readonly velocity?: Float32Array }[];
+  readonly #slots: ReadonlyMap<string, Weights>;
+  /** Every array with what is kept of it: a look-up by name at each step would take longer. */
+  readonly #arrays: readonly {
+    readonly data: Float32Array;
+    readonly slots: readonly Float32Array[];
+  }[];
   #iteration = 0;
   #data: EngineData | undefined;
   #metrics: StepMetrics[] = [];
@@ -58,13 +65,15 @@ class NullEngine implements Engine {
         { shape, data: new Float32Array(sizeOf(shape)) },
       ]));
     this.#weights = zeros(parameters);
-    this.#momentum = zeros(parameters.filter(({ trainable }) => trainable));
+    const trainable = parameters.filter((parameter) => parameter.trainable);
+    this.#slots = new Map(slotsOf(options.optimiser).map((slot) => [slot, zeros(trainable)]));
+    const kept = [...this.#slots.values()];
     this.#arrays = [...this.#weights].map(([name, { data }]) => ({
       data,
-      velocity: this.#momentum.get(name)?.data,
+      slots: kept.flatMap((arrays) => arrays.get(name)?.data ?? []),
     }));
-    this.memoryBytes = 4 * [...this.#weights.values(), ...this.#momentum.values()]
-      .reduce((sum, { data }) => sum + data.length, 0);
+    this.memoryBytes = 4 * this.#arrays
+      .reduce((sum, { data, slots }) => sum + data.length * (1 + slots.length), 0);
   }
 
   load(data: EngineData): Promise<void> {
@@ -75,7 +84,7 @@ class NullEngine implements Engine {
   // deno-lint-ignore require-await -- async, so that a wrong state rejects
   async importState(state: TrainingState): Promise<void> {
     overwrite(this.#weights, state.weights);
-    overwrite(this.#momentum, state.momentum);
+    for (const [slot, arrays] of this.#slots) overwrite(arrays, state.slots.get(slot)!);
     this.#iteration = state.iteration;
     this.#metrics = [];
   }
@@ -84,7 +93,7 @@ class NullEngine implements Engine {
     return Promise.resolve({
       iteration: this.#iteration,
       weights: copy(this.#weights),
-      momentum: copy(this.#momentum),
+      slots: new Map([...this.#slots].map(([slot, arrays]) => [slot, copy(arrays)])),
     });
   }
 
@@ -99,16 +108,15 @@ class NullEngine implements Engine {
       const crop = plan.cropY[i] << 16 | plan.cropX[i] << 8 | plan.flip[i];
       hash = Math.imul(hash ^ plan.indices[i] ^ crop << 8, 0x01000193);
     }
-    const { momentum } = this.#options.sgd;
     const arrays = this.#arrays.length;
     for (let k = 0; k < ARRAYS_PER_STEP; k++) {
-      const { data, velocity } = this.#arrays[(this.#iteration * ARRAYS_PER_STEP + k) % arrays];
+      const { data, slots } = this.#arrays[(this.#iteration * ARRAYS_PER_STEP + k) % arrays];
       hash = Math.imul(hash ^ hash >>> 15, 0x2c1b3c6d);
       const at = (hash >>> 0) % data.length;
       const gradient = hash / 0x80000000 + data[at];
-      if (velocity) {
-        velocity[at] = momentum * velocity[at] + gradient;
-        data[at] -= learningRate * velocity[at];
+      for (const slot of slots) slot[at] = KEPT * slot[at] + gradient;
+      if (slots.length > 0) {
+        data[at] -= learningRate * slots[0][at];
       } else {
         data[at] += 0.1 * (Math.abs(gradient) - data[at]);
       }

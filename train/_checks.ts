@@ -35,9 +35,9 @@ export function requireFiniteLoss({ iteration, loss }: StepMetrics): void {
   }
 }
 
-/** @throws {TrainingError} If a weight or a momentum is infinite or not a number. */
-export function requireFiniteState({ iteration, weights, momentum }: TrainingState): void {
-  for (const [kind, tensors] of [["weight", weights], ["momentum", momentum]] as const) {
+/** @throws {TrainingError} If a weight or what the optimiser keeps is infinite or not a number. */
+export function requireFiniteState({ iteration, weights, slots }: TrainingState): void {
+  for (const [kind, tensors] of [["weight", weights] as const, ...slots]) {
     for (const [name, { data }] of tensors) {
       for (let at = 0; at < data.length; at++) {
         if (Number.isFinite(data[at])) continue;

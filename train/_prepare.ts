@@ -6,16 +6,22 @@ import {
   splitImages,
   splitManifest,
 } from "../data/mod.ts";
-import type { EngineOptions, Normalisation, TrainingState } from "../engine/mod.ts";
-import { architecture, fitWeights, initialise, type Weights, zeros } from "../resnet/mod.ts";
+import {
+  type EngineOptions,
+  freshState,
+  type Normalisation,
+  type Optimiser,
+  type TrainingState,
+} from "../engine/mod.ts";
+import { architecture, fitWeights, initialise, type Weights } from "../resnet/mod.ts";
 import type { RunIdentity } from "./checkpoint.ts";
 import type { DataRecord } from "../log/mod.ts";
 import type { TrainOptions } from "./options.ts";
-import { type Recipe, RecipeError, type Sgd, type StepSchedule } from "../recipes/mod.ts";
+import { type Recipe, RecipeError, type StepSchedule } from "../recipes/mod.ts";
 
 /** A recipe that `checkRecipe` let pass. */
 export type TrainableRecipe = Recipe & {
-  readonly optimiser: Sgd;
+  readonly optimiser: Optimiser;
   readonly schedule: StepSchedule;
 };
 
@@ -95,7 +101,7 @@ export function prepare(
         inputShape: [height, width, channels],
       }),
       batchSize,
-      sgd: recipe.optimiser,
+      optimiser: recipe.optimiser,
       batchNorm: recipe.batchNorm,
       cropPadding,
       ...(threads === undefined ? {} : { threads }),
@@ -114,15 +120,12 @@ export function prepare(
 
 /** The state before the first step. */
 export function firstState(
-  { engineOptions: { graph }, recipe }: Prepared,
+  { engineOptions: { graph, optimiser }, recipe }: Prepared,
   seed: number,
   startWeights?: { readonly path: string; readonly weights: Weights },
 ): TrainingState {
-  return {
-    iteration: 0,
-    weights: startWeights
-      ? fitWeights(graph, startWeights.weights, startWeights.path)
-      : initialise(graph, seed, recipe.initialisation.fan),
-    momentum: zeros(graph),
-  };
+  const weights = startWeights
+    ? fitWeights(graph, startWeights.weights, startWeights.path)
+    : initialise(graph, seed, recipe.initialisation.fan);
+  return freshState(graph, optimiser, weights);
 }

@@ -1,6 +1,6 @@
 /** Checkpoints: the whole state of a run in one safetensors file. */
 import { createHash } from "node:crypto";
-import type { TrainingState } from "../engine/mod.ts";
+import { type Optimiser, slotsOf, type TrainingState } from "../engine/mod.ts";
 import { decodeSafetensors, encodeSafetensors } from "../weights/mod.ts";
 import {
   fitWeights,
@@ -45,20 +45,25 @@ export interface Progress {
 
 /** What one file holds. */
 export interface Checkpoint {
-  /** Weights, momentum and the number of steps. */
+  /** Weights, what the optimiser keeps, and the number of steps. */
   readonly state: TrainingState;
   /** What the loop remembers. */
   readonly progress: Progress;
 }
 
-/** Prefix of the momentum arrays' names; the weights keep their own. */
-export const MOMENTUM_PREFIX = "momentum.";
+/**
+ * Begins the names of what the optimiser keeps, `optimiser.velocity.conv1.weight`; the weights
+ * keep their own.
+ */
+const SLOT_PREFIX = "optimiser.";
+/** As SGD's velocity was called before other optimisers were there. */
+const VELOCITY_PREFIX = "momentum.";
 
 const FILE_NAME = /^checkpoint-(\d+)\.safetensors$/;
 
 /**
- * Encodes a checkpoint: weights under their own names, momentum as
- * `momentum.<name>`, and in the metadata the iteration, the run's identity, the
+ * Encodes a checkpoint: weights under their own names, what the optimiser keeps as
+ * `optimiser.<slot>.<name>`, and in the metadata the iteration, the run's identity, the
  * loop's progress and a SHA-256 of it all.
  *
  * @param checkpoint State and progress.
@@ -69,7 +74,9 @@ export function encodeCheckpoint(checkpoint: Checkpoint, identity: RunIdentity):
   const { state, progress } = checkpoint;
   const tensors = new Map<string, Tensor>([
     ...state.weights,
-    ...[...state.momentum].map(([name, tensor]) => [MOMENTUM_PREFIX + name, tensor] as const),
+    ...[...state.slots].flatMap(([slot, arrays]) =>
+      [...arrays].map(([name, tensor]) => [`${SLOT_PREFIX}${slot}.${name}`, tensor] as const)
+    ),
   ]);
   const metadata = {
     ...weightMetadata("checkpoint", identity, state.iteration),
@@ -153,33 +160,41 @@ export function decodeCheckpoint(
     throw new WeightFileError(`${source} belongs to another run`);
   }
   const weights = fitWeights(graph, weightsOf(tensors), source);
-  const momentum = new Map<string, Tensor>();
-  for (const { name, shape, trainable } of parametersOf(graph)) {
-    if (!trainable) continue;
-    const tensor = tensors.get(MOMENTUM_PREFIX + name);
-    if (!tensor || tensor.shape.join() !== shape.join()) {
-      throw new WeightFileError(
-        `${source} must hold "${MOMENTUM_PREFIX + name}" of the shape [${
-          shape.join(", ")
-        }], found ${tensor ? `[${tensor.shape.join(", ")}]` : "none"}`,
-      );
+  const slots = new Map<string, Weights>();
+  const optimiser = identity.recipe.optimiser as Optimiser; // a run is of what an engine trains
+  for (const slot of slotsOf(optimiser)) {
+    const arrays = new Map<string, Tensor>();
+    for (const { name, shape, trainable } of parametersOf(graph)) {
+      if (!trainable) continue;
+      const stored = `${SLOT_PREFIX}${slot}.${name}`;
+      const tensor = tensors.get(stored) ??
+        (slot === "velocity" ? tensors.get(VELOCITY_PREFIX + name) : undefined);
+      if (!tensor || tensor.shape.join() !== shape.join()) {
+        throw new WeightFileError(
+          `${source} must hold "${stored}" of the shape [${shape.join(", ")}], found ${
+            tensor ? `[${tensor.shape.join(", ")}]` : "none"
+          }`,
+        );
+      }
+      arrays.set(name, tensor);
     }
-    momentum.set(name, tensor);
+    slots.set(slot, arrays);
   }
   return {
-    state: { iteration: Number(described.iteration), weights, momentum },
+    state: { iteration: Number(described.iteration), weights, slots },
     progress: JSON.parse(described.progress),
   };
 }
 
 /**
- * The weights of a checkpoint or of any weight file, without the momentum.
+ * The weights of a checkpoint or of any weight file, without what the optimiser keeps.
  *
  * @param tensors All arrays of a file.
  * @returns Those that are weights.
  */
 export function weightsOf(tensors: Weights): Weights {
-  return new Map([...tensors].filter(([name]) => !name.startsWith(MOMENTUM_PREFIX)));
+  const isSlot = (name: string) => name.startsWith(SLOT_PREFIX) || name.startsWith(VELOCITY_PREFIX);
+  return new Map([...tensors].filter(([name]) => !isSlot(name)));
 }
 
 /** SHA-256 of the metadata and of every array with its name, in order. */

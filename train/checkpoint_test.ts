@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { createHash } from "node:crypto";
 import { RandomStream } from "../random/mod.ts";
 import { architecture, initialise, WeightFileError, type Weights } from "../resnet/mod.ts";
 import {
@@ -8,7 +9,9 @@ import {
   identityOf,
   type RunIdentity,
   weightMetadata,
+  weightsOf,
 } from "./checkpoint.ts";
+import { decodeSafetensors, encodeSafetensors } from "../weights/mod.ts";
 import { paper } from "../recipes/mod.ts";
 
 const GRAPH = architecture("resnet8");
@@ -26,7 +29,7 @@ function example(): Checkpoint {
     [...initialise(GRAPH, 2, "in")].filter(([name]) => !name.includes("running_")),
   );
   return {
-    state: { iteration: 321, weights, momentum },
+    state: { iteration: 321, weights, slots: new Map([["velocity", momentum]]) },
     progress: {
       window: {
         steps: 21,
@@ -71,6 +74,36 @@ Deno.test("every damaged byte is found, wherever it is", () => {
       WeightFileError,
     );
   }
+});
+
+/** The digest as its definition has it: names and contents, in order. */
+function digestOf(tensors: Weights, metadata: Readonly<Record<string, string>>): string {
+  const hash = createHash("sha256");
+  for (const key of Object.keys(metadata).sort()) hash.update(`${key}\0${metadata[key]}\0`);
+  for (const name of [...tensors.keys()].sort()) {
+    const { data } = tensors.get(name)!;
+    hash.update(`${name}\0`).update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  }
+  return hash.digest("hex");
+}
+
+Deno.test("a checkpoint from before there were slots gives the same state, bit for bit", () => {
+  const checkpoint = example();
+  const { tensors, metadata } = decodeSafetensors(encodeCheckpoint(checkpoint, IDENTITY));
+  const { digest, ...described } = metadata;
+  assertEquals(digestOf(tensors, described), digest);
+  const slot = "optimiser.velocity.";
+  const old = new Map(
+    [...tensors].map(([name, tensor]) => [
+      name.startsWith(slot) ? `momentum.${name.slice(slot.length)}` : name,
+      tensor,
+    ]),
+  );
+  assert(old.has("momentum.conv1.weight"));
+  const bytes = encodeSafetensors(old, { ...described, digest: digestOf(old, described) });
+  assertEquals(decodeCheckpoint(bytes, GRAPH, IDENTITY, "file"), checkpoint);
+  assertEquals([...weightsOf(old).keys()], [...checkpoint.state.weights.keys()]);
+  assertEquals([...weightsOf(tensors).keys()], [...checkpoint.state.weights.keys()]);
 });
 
 Deno.test("a checkpoint of another run or network is refused", () => {

@@ -9,7 +9,6 @@ export {
   encodeCheckpoint,
   type FoundCheckpoint,
   identityOf,
-  MOMENTUM_PREFIX,
   newestCheckpoint,
   type Progress,
   type RunIdentity,

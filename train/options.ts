@@ -33,7 +33,7 @@ export interface TrainOptions {
   readonly checkpointEvery: number;
   /** Stop with a checkpoint after this iteration. */
   readonly stopAfter?: number;
-  /** Weights to start from instead of the initialisation; momentum starts at zero. */
+  /** Weights to start from instead of the initialisation; what the optimiser keeps starts at 0. */
   readonly startWeights?: {
     readonly path: string;
     readonly sha256: string;
@@ -130,6 +130,6 @@ export interface FinishedResult {
   readonly bestValidation?: EndEvent["bestValidation"];
   /** Seconds spent in training steps, over all resumes. */
   readonly trainingSeconds: number;
-  /** The final weights, without momentum. */
+  /** The final weights alone. */
   readonly weights: FileReference;
 }

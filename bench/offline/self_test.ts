@@ -4,7 +4,7 @@
  * `deno run bench/offline/self_test.ts webgpu`
  */
 import { COMMON, type FlagValues, main, type Outcome } from "../../cli/mod.ts";
-import { chooseEngine, engineFactories, selfTest } from "../../engine/mod.ts";
+import { chooseEngine, engineFactories, PLAIN_SGD, selfTest } from "../../engine/mod.ts";
 import { architecture } from "../../resnet/mod.ts";
 
 const command = {
@@ -19,7 +19,7 @@ async function test(_flags: FlagValues<typeof COMMON>, name = "auto"): Promise<O
   const engine = await factory.create({
     graph: architecture("resnet8"),
     batchSize: 1,
-    sgd: { momentum: 0.9, nesterov: false, weightDecay: 0, decayed: "all" },
+    optimiser: { ...PLAIN_SGD, momentum: 0.9 },
     batchNorm: { epsilon: 1e-5, momentum: 0.1 },
     cropPadding: 4,
   });

@@ -1,6 +1,13 @@
 import { BatchSource, measureNormalisation } from "../../data/mod.ts";
-import type { BatchPlan, ByteImages, Engine, EngineFactory } from "../../engine/mod.ts";
-import { type Graph, type Weights, zeros } from "../../resnet/mod.ts";
+import {
+  type BatchPlan,
+  type ByteImages,
+  type Engine,
+  type EngineFactory,
+  freshState,
+  PLAIN_SGD,
+} from "../../engine/mod.ts";
+import type { Graph, Weights } from "../../resnet/mod.ts";
 
 /** What `bench/peers/pytorch_trajectory.py` does by default, in our terms. */
 export interface TrajectorySettings {
@@ -33,7 +40,7 @@ export async function trajectoryEngine(
   const engine = await factory.create({
     graph,
     batchSize,
-    sgd: { momentum: 0.9, nesterov: false, weightDecay: 1e-4, decayed: "all" },
+    optimiser: { ...PLAIN_SGD, momentum: 0.9, weightDecay: 1e-4 },
     batchNorm: { epsilon: 1e-5, momentum: 0.1 },
     cropPadding: 0,
   });
@@ -56,7 +63,7 @@ export async function trajectory(
 ): Promise<number[]> {
   const engine = await trajectoryEngine(factory, settings);
   try {
-    await engine.importState({ iteration: 0, weights, momentum: zeros(settings.graph) });
+    await engine.importState(freshState(settings.graph, PLAIN_SGD, weights));
     const plan = sequentialPlans(settings);
     for (let iteration = 1; iteration <= steps; iteration++) {
       engine.step(plan(iteration), learningRate);

@@ -154,7 +154,7 @@ function stateBefore(step: number): { state: TrainingState; gradients: Weights }
     );
   const weights = new Map([...tensors].filter(([key]) => !/^(momentum|gradient)\./.test(key)));
   return {
-    state: { iteration: step - 1, weights, momentum: prefixed("momentum.") },
+    state: { iteration: step - 1, weights, slots: new Map([["velocity", prefixed("momentum.")]]) },
     gradients: prefixed("gradient."),
   };
 }

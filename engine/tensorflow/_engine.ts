@@ -16,6 +16,7 @@ import type {
   ProbeResult,
   TrainingState,
 } from "../engine.ts";
+import { decayOf, type Optimiser } from "../optimiser.ts";
 import type { Backend } from "./_backend.ts";
 import { FUSED, type TrainingKernels } from "./_training_kernels.ts";
 import { DeviceImages } from "./_images.ts";
@@ -44,7 +45,8 @@ export class TensorFlowEngine extends Lifecycle {
   /** The trainable ones, in the order of the two vectors below. */
   readonly #places: readonly Place[];
   readonly #weights: Variable;
-  readonly #momentum: Variable;
+  /** What the optimiser keeps, in the order of its rule's slots. */
+  readonly #slots: readonly Variable[];
   /** Running statistics by name. */
   readonly #running = new Map<string, Handle>();
   /** The weight decay of each parameter, or of all; undefined where nothing decays. */
@@ -59,7 +61,7 @@ export class TensorFlowEngine extends Lifecycle {
     options: EngineOptions,
     kernels: TrainingKernels = FUSED,
   ) {
-    const { graph, sgd, batchNorm } = options;
+    const { graph, optimiser, batchNorm } = options;
     super(name, describe(backend), options);
     const tf = this.#tf = new Operations(backend.binding);
     this.#network = new Network(tf, graph, batchNorm, kernels.batchNorm);
@@ -68,15 +70,14 @@ export class TensorFlowEngine extends Lifecycle {
     this.#places = placesOf(graph);
     const count = this.#places.reduce((sum, { size }) => sum + size, 0);
     this.#weights = new Variable(tf, count);
-    this.#momentum = new Variable(tf, count);
+    this.#slots = this.rule.slots.map(() => new Variable(tf, count));
     for (const { name, shape } of this.#statistics) {
       this.#setRunning(name, tf.floats(shape, new Float32Array(sizeOf(shape))));
     }
-    this.#decay = sgd.weightDecay === 0 ? undefined : tf.keep(this.#decayOf(sgd.decayed));
+    this.#decay = optimiser.weightDecay === 0 ? undefined : tf.keep(this.#decayOf(optimiser));
     const float = tf.typeFloat();
     const parts = this.#places.length;
     this.#attributes = {
-      float: [float],
       split: [float, tf.typeInteger("Tlen"), tf.attributeInteger("num_split", parts)],
       reshape: [float, tf.typeInteger("Tshape")],
       concat: [float, tf.typeInteger("Tidx"), tf.attributeInteger("N", parts)],
@@ -85,7 +86,7 @@ export class TensorFlowEngine extends Lifecycle {
 
   get memoryBytes(): number {
     const statistics = this.#statistics.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
-    const floats = this.#weights.size + this.#momentum.size + statistics;
+    const floats = this.#weights.size * (1 + this.#slots.length) + statistics;
     const { train, test } = this.#sets ?? {};
     return floats * Float32Array.BYTES_PER_ELEMENT + (train?.bytes ?? 0) + (test?.bytes ?? 0);
   }
@@ -97,9 +98,11 @@ export class TensorFlowEngine extends Lifecycle {
     };
   }
 
-  protected write({ weights, momentum }: Omit<TrainingState, "iteration">): void {
+  protected write({ weights, slots }: Omit<TrainingState, "iteration">): void {
     this.#weights.assign(gather(this.#places, weights));
-    this.#momentum.assign(gather(this.#places, momentum));
+    this.rule.slots.forEach((slot, i) => {
+      this.#slots[i].assign(gather(this.#places, slots.get(slot)!));
+    });
     for (const { name, shape } of this.#statistics) {
       this.#setRunning(name, this.#tf.floats(shape, weights.get(name)!.data.slice()));
     }
@@ -112,11 +115,14 @@ export class TensorFlowEngine extends Lifecycle {
         name,
         trained.get(name) ?? { shape, data: this.#tf.read(this.#running.get(name)!) },
       ])),
-      momentum: scatter(this.#places, this.#momentum.read()),
+      slots: new Map(this.rule.slots.map((slot, i) => [
+        slot,
+        scatter(this.#places, this.#slots[i].read()),
+      ])),
     };
   }
 
-  protected train(plan: BatchPlan, learningRate: number): void {
+  protected train(plan: BatchPlan, scalars: readonly number[]): void {
     const tf = this.#tf;
     const labels = this.#labelsOf("train", plan.indices);
     const averages = new Map<string, Handle>();
@@ -129,7 +135,7 @@ export class TensorFlowEngine extends Lifecycle {
         (logits) => this.#network.lossGradient(logits, labels),
         false,
       );
-      this.#update(weights, gradients.parameters, learningRate);
+      this.#update(gradients.parameters, scalars);
       for (const [name, average] of averages) this.#setRunning(name, average);
       this.#queue.push({ labels, logits: tf.keep(output) });
     });
@@ -193,7 +199,7 @@ export class TensorFlowEngine extends Lifecycle {
 
   protected free(): void {
     this.#weights.dispose();
-    this.#momentum.dispose();
+    for (const slot of this.#slots) slot.dispose();
     this.#tf.dispose();
     this.#queue = [];
     this.#sets = undefined;
@@ -247,32 +253,26 @@ export class TensorFlowEngine extends Lifecycle {
   }
 
   /** Updates all parameters by their gradients and the weight decay. */
-  #update(weights: Handle, gradients: ReadonlyMap<string, Handle>, learningRate: number): void {
+  #update(gradients: ReadonlyMap<string, Handle>, scalars: readonly number[]): void {
     if (this.#places.length === 0) return;
     const tf = this.#tf;
-    const { float, reshape, concat } = this.#attributes;
+    const { reshape, concat } = this.#attributes;
     const parts = this.#places.map(({ spec, shape, size }) => {
       const gradient = gradients.get(spec.name)!;
       return shape.length > 1 ? tf.run("Reshape", [gradient, tf.vector(size)], reshape) : gradient;
     });
-    const plain = tf.run("ConcatV2", [...parts, tf.integer(0)], concat);
-    const gradient = this.#decay === undefined
-      ? plain
-      : tf.run("AddV2", [plain, tf.run("Mul", [this.#decay, weights], float)], float);
-    const { momentum, nesterov } = this.options.sgd;
-    this.#kernels.update(tf, this.#weights, this.#momentum, gradient, {
-      rate: tf.floats([], Float32Array.of(learningRate)),
-      momentum: tf.float(momentum),
-      nesterov,
-    });
+    const gradient = tf.run("ConcatV2", [...parts, tf.integer(0)], concat);
+    const [weights, slots, decay] = [this.#weights, this.#slots, this.#decay];
+    const operands = { weights, gradient, slots, scalars, decay };
+    this.#kernels.update(tf, this.options.optimiser, operands);
   }
 
   /** A number for all parameters, or a vector with one for each. */
-  #decayOf(decayed: "all" | "kernels"): Handle {
-    const { weightDecay } = this.options.sgd;
+  #decayOf(optimiser: Optimiser): Handle {
+    const { weightDecay, decayed } = optimiser;
     if (decayed === "all") return this.#tf.floats([], Float32Array.of(weightDecay));
     const values = this.#places.flatMap(({ spec, size }) =>
-      new Array<number>(size).fill(spec.role === "kernel" ? weightDecay : 0)
+      new Array<number>(size).fill(decayOf(optimiser, spec))
     );
     return this.#tf.floats([values.length], Float32Array.from(values));
   }

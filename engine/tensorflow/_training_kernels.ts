@@ -12,42 +12,49 @@
  *
  * With running statistics, which are constants, dx = scale / sqrt(v + epsilon) dy.
  *
- * Update: v = momentum v + g, w = w - rate v; Nesterov's: w = w - rate (g + momentum v).
+ * The update is the optimiser's rule, see `optimiser.ts`.
  */
 import { type BatchNormSpec, type Inferred, sizeOf } from "../../resnet/mod.ts";
 import type { BatchNormSettings } from "../engine.ts";
+import { type Arithmetic, type Optimiser, ruleOf } from "../optimiser.ts";
 import type { BatchNormLayer, Layer, NodeGradients } from "./_network.ts";
 import type { Handle, Operations } from "./_operations.ts";
 import type { Variable } from "./_variable.ts";
 
-/** The scalars of an update. */
-export interface UpdateSettings {
-  readonly rate: Handle;
-  readonly momentum: Handle;
-  readonly nesterov: boolean;
+/** What an update works on: vectors of all parameters. */
+export interface UpdateOperands {
+  readonly weights: Variable;
+  readonly gradient: Handle;
+  /** In the order of the rule's. */
+  readonly slots: readonly Variable[];
+  /** The optimiser's, of the step. */
+  readonly scalars: readonly number[];
+  /** Of each parameter, or of all; undefined where nothing decays. */
+  readonly decay: Handle | undefined;
 }
 
 /** What a training step has that inference has not. */
 export interface TrainingKernels {
   readonly batchNorm: BatchNormLayer;
-  /** Updates the parameters and their momentum by a gradient. */
-  update(
-    tf: Operations,
-    weights: Variable,
-    momentum: Variable,
-    gradient: Handle,
-    settings: UpdateSettings,
-  ): void;
+  /** Updates the parameters, and what the optimiser keeps of them, by a gradient. */
+  update(tf: Operations, optimiser: Optimiser, operands: UpdateOperands): void;
 }
 
-/** By FusedBatchNormV3, FusedBatchNormGradV3 and ResourceApplyMomentum. */
+/** By FusedBatchNormV3, FusedBatchNormGradV3 and, for SGD, ResourceApplyMomentum. */
 export const FUSED: TrainingKernels = {
   batchNorm: fusedBatchNorm,
-  update(tf, weights, momentum, gradient, settings) {
+  update(tf, optimiser, operands) {
+    const { weights, gradient, slots: [velocity], scalars: [rate], decay } = operands;
+    const { compute } = arithmetic(tf);
+    const decayed = decay === undefined
+      ? gradient
+      : compute("AddV2", gradient, compute("Mul", decay, weights.value()));
+    const rateTensor = tf.floats([], Float32Array.of(rate));
+    const momentum = tf.float(optimiser.momentum);
     tf.runAll(
       "ResourceApplyMomentum",
-      [weights.handle, momentum.handle, settings.rate, gradient, settings.momentum],
-      [tf.typeFloat(), tf.attributeFlag("use_nesterov", settings.nesterov)],
+      [weights.handle, velocity.handle, rateTensor, decayed, momentum],
+      [tf.typeFloat(), tf.attributeFlag("use_nesterov", optimiser.nesterov)],
       0,
     );
   },
@@ -56,16 +63,24 @@ export const FUSED: TrainingKernels = {
 /** By elementary operations alone. */
 export const COMPOSED: TrainingKernels = {
   batchNorm: composedBatchNorm,
-  update(tf, weights, momentum, gradient, settings) {
+  update(tf, optimiser, { weights, gradient, slots, scalars, decay }) {
     const { compute } = arithmetic(tf);
-    const scaled = compute("Mul", momentum.value(), settings.momentum);
-    const velocity = compute("AddV2", scaled, gradient);
-    const direction = settings.nesterov
-      ? compute("AddV2", gradient, compute("Mul", velocity, settings.momentum))
-      : velocity;
-    const moved = compute("Sub", weights.value(), compute("Mul", direction, settings.rate));
-    momentum.set(velocity);
-    weights.set(moved);
+    const tensors: Arithmetic<Handle> = {
+      add: (a, b) => compute("AddV2", a, b),
+      sub: (a, b) => compute("Sub", a, b),
+      mul: (a, b) => compute("Mul", a, b),
+      constant: (value) => tf.float(value),
+      keep: (value) => value,
+    };
+    const updated = ruleOf(optimiser).update(tensors, {
+      weight: weights.value(),
+      gradient,
+      slots: slots.map((slot) => slot.value()),
+      scalars: scalars.map((scalar) => tf.floats([], Float32Array.of(scalar))),
+      decay,
+    });
+    updated.slots.forEach((value, i) => slots[i].set(value));
+    weights.set(updated.weight);
   },
 };
 

@@ -9,9 +9,19 @@ import type {
   ProbeResult,
   TrainingState,
 } from "../engine.ts";
+import { type Arithmetic, decayOf } from "../optimiser.ts";
 import { score } from "../_stored.ts";
 import { networkInput } from "./_augment.ts";
 import { type BatchStatistics, forward, type TensorFlow } from "./_forward.ts";
+
+/** The numbers of JavaScript. */
+const NUMBERS: Arithmetic<number> = {
+  add: (a, b) => a + b,
+  sub: (a, b) => a - b,
+  mul: (a, b) => a * b,
+  constant: (value) => value,
+  keep: Math.fround,
+};
 
 /** What one pass through the network gives. */
 interface Pass {
@@ -33,7 +43,8 @@ export class TfjsEngine extends Lifecycle {
   #tf: TensorFlow;
   #parameters: readonly ParameterSpec[];
   #weights: Map<string, Float32Array>;
-  #momentum: Map<string, Float32Array>;
+  /** By slot and parameter. */
+  #slots: ReadonlyMap<string, Map<string, Float32Array>>;
   #measured: Measured[] = [];
   #data: EngineData | undefined;
 
@@ -48,14 +59,14 @@ export class TfjsEngine extends Lifecycle {
     const zeros = (parameters: readonly ParameterSpec[]) =>
       new Map(parameters.map(({ name, shape }) => [name, new Float32Array(sizeOf(shape))]));
     this.#weights = zeros(this.#parameters);
-    this.#momentum = zeros(this.#trainable);
+    this.#slots = new Map(this.rule.slots.map((slot) => [slot, zeros(this.#trainable)]));
   }
 
   get memoryBytes(): number {
     const images = this.#data ? [this.#data.train, this.#data.test] : [];
     const arrays = [
       ...this.#weights.values(),
-      ...this.#momentum.values(),
+      ...[...this.#slots.values()].flatMap((arrays) => [...arrays.values()]),
       ...images.flatMap(({ pixels, labels }) => [pixels, labels]),
     ];
     return arrays.reduce((sum, array) => sum + array.byteLength, 0);
@@ -65,25 +76,32 @@ export class TfjsEngine extends Lifecycle {
     this.#data = structuredClone(data);
   }
 
-  protected write({ weights, momentum }: Omit<TrainingState, "iteration">): void {
+  protected write({ weights, slots }: Omit<TrainingState, "iteration">): void {
     for (const [name, array] of this.#weights) array.set(weights.get(name)!.data);
-    for (const [name, array] of this.#momentum) array.set(momentum.get(name)!.data);
+    for (const [slot, arrays] of this.#slots) {
+      for (const [name, array] of arrays) array.set(slots.get(slot)!.get(name)!.data);
+    }
   }
 
   protected read(): Omit<TrainingState, "iteration"> {
     return {
       weights: named(this.#parameters, ({ name }) => this.#weights.get(name)!.slice()),
-      momentum: named(this.#trainable, ({ name }) => this.#momentum.get(name)!.slice()),
+      slots: new Map(
+        [...this.#slots].map(([slot, arrays]) => [
+          slot,
+          named(this.#trainable, ({ name }) => arrays.get(name)!.slice()),
+        ]),
+      ),
     };
   }
 
-  protected train(plan: BatchPlan, learningRate: number): void {
+  protected train(plan: BatchPlan, scalars: readonly number[]): void {
     const images = plan.indices.length;
     const labels = Uint8Array.from(plan.indices, (index) => this.images("train").labels[index]);
     const probe: Probe = { input: this.batch(plan), images, mode: "training", labels };
     const pass = this.#run(probe, { backward: true });
     const [, ...gradients] = pass.gradients;
-    this.#trainable.forEach((parameter, i) => this.#update(parameter, gradients[i], learningRate));
+    this.#trainable.forEach((parameter, i) => this.#update(parameter, gradients[i], scalars));
     for (const [name, batch] of pass.statistics) this.#average(name, batch);
     const { errors } = score(pass.output, labels, pass.output.length / images);
     this.#measured.push({ loss: pass.objective, errors });
@@ -130,7 +148,7 @@ export class TfjsEngine extends Lifecycle {
     this.#data = undefined;
     this.#measured = [];
     this.#weights.clear();
-    this.#momentum.clear();
+    this.#slots = new Map();
   }
 
   get #trainable(): readonly ParameterSpec[] {
@@ -175,16 +193,18 @@ export class TfjsEngine extends Lifecycle {
     return { ...pass, statistics };
   }
 
-  /** v = momentum * v + g and w = w - rate * v, with g including weight decay. */
-  #update({ name, role }: ParameterSpec, gradient: Float32Array, rate: number): void {
-    const { momentum, nesterov, weightDecay, decayed } = this.options.sgd;
-    const decay = decayed === "all" || role === "kernel" ? weightDecay : 0;
+  /** The optimiser's step of every element of a parameter. */
+  #update(parameter: ParameterSpec, gradient: Float32Array, scalars: readonly number[]): void {
+    const { name } = parameter;
+    const decay = decayOf(this.options.optimiser, parameter) || undefined;
     const weights = this.#weights.get(name)!;
-    const velocity = this.#momentum.get(name)!;
+    const kept = this.rule.slots.map((slot) => this.#slots.get(slot)!.get(name)!);
     for (let i = 0; i < weights.length; i++) {
-      const g = gradient[i] + decay * weights[i];
-      velocity[i] = momentum * velocity[i] + g;
-      weights[i] -= rate * (nesterov ? g + momentum * velocity[i] : velocity[i]);
+      const slots = kept.map((array) => array[i]);
+      const element = { weight: weights[i], gradient: gradient[i], slots, scalars, decay };
+      const updated = this.rule.update(NUMBERS, element);
+      weights[i] = updated.weight;
+      updated.slots.forEach((value, slot) => kept[slot][i] = value);
     }
   }
 

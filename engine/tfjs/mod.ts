@@ -16,6 +16,7 @@ const NAME = "tfjs-cpu";
  *
  * @example The gradient of a dense layer's weight is upstream times input.
  * ```ts
+ * import { PLAIN_SGD } from "../optimiser.ts";
  * import { tfjsEngine } from "./mod.ts";
  * import { buildGraph } from "../../resnet/mod.ts";
  * import { assertEquals } from "@std/assert";
@@ -27,7 +28,7 @@ const NAME = "tfjs-cpu";
  * const engine = await tfjsEngine.create({
  *   graph,
  *   batchSize: 1,
- *   sgd: { momentum: 0.9, nesterov: false, weightDecay: 0, decayed: "all" },
+ *   optimiser: PLAIN_SGD,
  *   batchNorm: { epsilon: 1e-5, momentum: 0.1 },
  *   cropPadding: 0,
  * });

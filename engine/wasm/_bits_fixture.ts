@@ -2,6 +2,8 @@
  * A short training whose weights are compared bit for bit, here and in a process of its own whose
  * V8 was told to join vectors: `deno run --v8-flags=... engine/wasm/_bits_fixture.ts`.
  */
+import { freshState } from "../state.ts";
+import { PLAIN_SGD } from "../optimiser.ts";
 import { RandomStream } from "../../random/mod.ts";
 import { architecture, parametersOf, sizeOf } from "../../resnet/mod.ts";
 import type { Engine, EngineOptions, TrainingState } from "../engine.ts";
@@ -14,7 +16,7 @@ export const graph = architecture("resnet8", { inputShape: [8, 8, 3] });
 export const options: EngineOptions = {
   graph,
   batchSize: 5,
-  sgd: { momentum: 0.9, nesterov: false, weightDecay: 1e-4, decayed: "all" },
+  optimiser: { ...PLAIN_SGD, momentum: 0.9, weightDecay: 1e-4 },
   batchNorm: { epsilon: 1e-5, momentum: 0.1 },
   cropPadding: 4,
 };
@@ -26,20 +28,17 @@ function randomState(): TrainingState {
     data: new Float32Array(sizeOf(shape)).map(value),
   });
   const all = parametersOf(graph);
-  return {
-    iteration: 0,
-    weights: new Map(all.map(({ name, shape, role }) => [
+  return freshState(
+    graph,
+    PLAIN_SGD,
+    new Map(all.map(({ name, shape, role }) => [
       name,
       tensor(
         shape,
         () => role === "bn-scale" || role === "bn-variance" ? 1 : 0.2 * random.normal(),
       ),
     ])),
-    momentum: new Map(
-      all.filter(({ trainable }) => trainable)
-        .map(({ name, shape }) => [name, tensor(shape, () => 0)]),
-    ),
-  };
+  );
 }
 
 /** Three steps on five random images; the weights afterwards. The engine is disposed of. */

@@ -13,8 +13,6 @@ export const CONTROL = {
   updateRunning: 12,
   /** 1: a probe, which asks for the gradient of the network's input. */
   inputGradient: 16,
-  /** Float: the learning rate. */
-  learningRate: 20,
   /** Address of the images of the set that is read. */
   setAddress: 24,
   /** Takes what is read only to have it in cache; see `fetchKernel` in `_emitter.ts`. */
@@ -23,7 +21,12 @@ export const CONTROL = {
   arrived: 64,
   /** Number of barriers passed. */
   generation: 128,
+  /** Floats: the optimiser's scalars of the step. */
+  scalars: 192,
 } as const;
+
+/** Scalars that there is room for. */
+export const MOST_SCALARS = 16;
 
 /** Bytes before the first array. */
 export const CONTROL_BYTES = 256;

@@ -173,31 +173,35 @@ export class WasmEngine extends Lifecycle {
     this.#pixels = { train: trainAddress, test: testAddress };
   }
 
-  protected write({ weights, momentum }: Omit<TrainingState, "iteration">): void {
-    for (const [name, parameter] of this.#layout.parameters) {
-      const { spec, address, size } = parameter;
+  protected write({ weights, slots }: Omit<TrainingState, "iteration">): void {
+    const { parameters, slotOffsets } = this.#layout;
+    for (const [name, { spec, address, size }] of parameters) {
       toStored(spec, weights.get(name)!.data, this.#floats(address, size));
-      if (spec.trainable) {
-        const velocity = this.#floats(address + this.#layout.momentumOffset, size);
-        toStored(spec, momentum.get(name)!.data, velocity);
+      if (!spec.trainable) continue;
+      for (const [slot, offset] of slotOffsets) {
+        toStored(spec, slots.get(slot)!.get(name)!.data, this.#floats(address + offset, size));
       }
     }
     this.#command(COMMANDS.pack);
   }
 
   protected read(): Omit<TrainingState, "iteration"> {
-    const { momentumOffset } = this.#layout;
     return {
       weights: this.#readAll(() => true, 0),
-      momentum: this.#readAll(({ trainable }) => trainable, momentumOffset),
+      slots: new Map(
+        [...this.#layout.slotOffsets].map(([slot, offset]) => [
+          slot,
+          this.#readAll(({ trainable }) => trainable, offset),
+        ]),
+      ),
     };
   }
 
-  protected train(plan: BatchPlan, learningRate: number): void {
+  protected train(plan: BatchPlan, scalars: readonly number[]): void {
     const images = plan.indices.length;
     this.#setBatch("train", plan);
     this.#control({ images, inference: 0, updateRunning: 1, inputGradient: 0 });
-    this.#floats(CONTROL.learningRate, 1)[0] = learningRate;
+    this.#floats(CONTROL.scalars, scalars.length).set(scalars);
     this.#command(COMMANDS.step);
     this.#measured.push(this.#losses(images));
   }

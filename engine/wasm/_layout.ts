@@ -6,6 +6,7 @@ import { parametersOf, type ParameterSpec, sizeOf } from "../../resnet/mod.ts";
 import type { EngineOptions } from "../engine.ts";
 import { type ConvolveOp, type Plan, planGraph } from "../plan.ts";
 import { roundUp, storedSize } from "../_stored.ts";
+import { ruleOf } from "../optimiser.ts";
 import { CONTROL_BYTES } from "./_control.ts";
 import { TILE_CHANNELS } from "./kernels/convolution.ts";
 import { PLAN_WORDS } from "./kernels/input.ts";
@@ -85,7 +86,8 @@ export interface Layout {
   readonly parameters: ReadonlyMap<string, StoredParameter>;
   /** All trainable parameters: the decayed kernels first. */
   readonly weights: { readonly start: number; readonly kernelsEnd: number; readonly end: number };
-  readonly momentumOffset: number;
+  /** Bytes from a weight to what the optimiser keeps of it, for each slot. */
+  readonly slotOffsets: ReadonlyMap<string, number>;
   readonly gradientOffset: number;
   readonly gradientStride: number;
   readonly convolutions: ReadonlyMap<string, StoredConvolution>;
@@ -155,7 +157,9 @@ export function layOut(options: EngineOptions, threads: number): Layout {
   place(all.filter((spec) => spec.trainable && spec.role !== "kernel"));
   const weights = { start, kernelsEnd, end };
   const gradientStride = weights.end - weights.start;
-  const momentumOffset = reserve(gradientStride) - weights.start;
+  const slotOffsets = new Map(
+    ruleOf(options.optimiser).slots.map((slot) => [slot, reserve(gradientStride) - weights.start]),
+  );
   const gradientOffset = end - weights.start;
   for (let thread = 0; thread < threads; thread++) end += gradientStride;
   place(all.filter((spec) => !spec.trainable));
@@ -227,7 +231,7 @@ export function layOut(options: EngineOptions, threads: number): Layout {
     logits,
     parameters,
     weights,
-    momentumOffset,
+    slotOffsets,
     gradientOffset,
     gradientStride,
     convolutions,

@@ -1,5 +1,7 @@
+import { freshState } from "../state.ts";
+import { PLAIN_SGD } from "../optimiser.ts";
 import { assert, assertEquals } from "@std/assert";
-import { architecture, initialise, zeros } from "../../resnet/mod.ts";
+import { architecture, initialise } from "../../resnet/mod.ts";
 import type { ByteImages } from "../engine.ts";
 import { Clock } from "./_clock.ts";
 import { profileStep } from "./_profile.ts";
@@ -49,13 +51,13 @@ Deno.test("a step's profile counts the multiplications of its products, group by
     {
       graph,
       batchSize: 4,
-      sgd: { momentum: 0.9, nesterov: false, weightDecay: 1e-4, decayed: "all" },
+      optimiser: PLAIN_SGD,
       batchNorm: { epsilon: 1e-5, momentum: 0.1 },
       cropPadding: 4,
       threads: 1,
     },
     { train: images, test: images, normalisation },
-    { iteration: 0, weights: initialise(graph, 0, "in"), momentum: zeros(graph) },
+    freshState(graph, PLAIN_SGD, initialise(graph, 0, "in")),
     [plan, plan],
     0.1,
   );

@@ -9,6 +9,7 @@
  * thread computes the layer's coefficients for itself.
  */
 import type { EngineOptions } from "../engine.ts";
+import { decayOf, ruleOf } from "../optimiser.ts";
 import type { NormaliseOp } from "../plan.ts";
 import { Backward } from "./_backward.ts";
 import { CONTROL } from "./_control.ts";
@@ -249,21 +250,21 @@ function loss(emitter: Emitter, math: MathImports): FunctionReference[] {
 }
 
 function update(emitter: Emitter): FunctionReference {
-  const { module, layout, options: { sgd } } = emitter;
+  const { module, layout, options: { optimiser } } = emitter;
   const { start, kernelsEnd, end } = layout.weights;
+  const rule = ruleOf(optimiser);
+  const scalars = rule.scalars(1, 0).length;
   const kernel = (decay: number) =>
-    updateKernel(module, {
-      momentum: sgd.momentum,
-      nesterov: sgd.nesterov,
-      decay,
-      momentumOffset: layout.momentumOffset,
+    updateKernel(module, rule, {
+      ...{ optimiser, decay, scalars },
+      slotOffsets: rule.slots.map((slot) => layout.slotOffsets.get(slot)!),
       gradientOffset: layout.gradientOffset,
       gradientStride: layout.gradientStride,
       threads: layout.threads,
     });
   const ranges = [
-    { from: start, to: kernelsEnd, decay: sgd.weightDecay },
-    { from: kernelsEnd, to: end, decay: sgd.decayed === "all" ? sgd.weightDecay : 0 },
+    { from: start, to: kernelsEnd, decay: decayOf(optimiser, { role: "kernel" }) },
+    { from: kernelsEnd, to: end, decay: decayOf(optimiser, { role: "bias" }) },
   ];
   return module.function(
     "update",

@@ -1,6 +1,8 @@
+import { freshState } from "../state.ts";
+import { PLAIN_SGD } from "../optimiser.ts";
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { RandomStream } from "../../random/mod.ts";
-import { architecture, buildGraph, initialise, zeros } from "../../resnet/mod.ts";
+import { architecture, buildGraph, initialise } from "../../resnet/mod.ts";
 import { EngineError, type Probe } from "../engine.ts";
 import { bits, options, train } from "./_bits_fixture.ts";
 import { type Machine, WasmEngine } from "./_engine.ts";
@@ -70,7 +72,7 @@ Deno.test("kernels for joined vectors end where channels and pixels do", async (
       input: normal(images * size * size * channels),
       upstream: normal(images * size * size * filters),
     } as const;
-    const state = { iteration: 0, weights: initialise(graph, 0, "in"), momentum: zeros(graph) };
+    const state = freshState(graph, PLAIN_SGD, initialise(graph, 0, "in"));
     const [one, two] = await Promise.all(([1, 2] as const).map(async (joinedVectors) => {
       const engine = await WasmEngine.create(
         "wasm",
@@ -102,7 +104,7 @@ Deno.test("a step that overflowed leaves nothing behind for fewer images after i
   }]);
   const random = new RandomStream(6, "probe", 0);
   const normal = (length: number) => new Float32Array(length).map(() => random.normal());
-  const state = { iteration: 0, weights: initialise(graph, 0, "in"), momentum: zeros(graph) };
+  const state = freshState(graph, PLAIN_SGD, initialise(graph, 0, "in"));
   const one: Probe = {
     ...{ mode: "training", images: 1 },
     ...{ input: normal(values), upstream: normal(values) },
@@ -194,11 +196,7 @@ Deno.test("weight gradients summed over groups of small images are those of all 
     machine,
   );
   const parameter = { shape: [channels, channels, 3, 3], data: weights };
-  await engine.importState({
-    iteration: 0,
-    weights: new Map([["conv.weight", parameter]]),
-    momentum: new Map([["conv.weight", { ...parameter, data: new Float32Array(weights.length) }]]),
-  });
+  await engine.importState(freshState(graph, PLAIN_SGD, new Map([["conv.weight", parameter]])));
   const probed = await engine.probe({ mode: "training", images, input, upstream });
   engine.dispose();
 

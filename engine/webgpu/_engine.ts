@@ -190,15 +190,15 @@ export class WebGpuEngine extends Lifecycle {
     this.#memoryBytes += bytesOf(storages);
   }
 
-  protected write({ weights, momentum }: Omit<TrainingState, "iteration">): void {
+  protected write({ weights, slots }: Omit<TrainingState, "iteration">): void {
     const { graph } = this.options;
     const { parameters } = this.#program;
     for (const spec of parametersOf(graph)) {
       const slice = parameters.slice(spec.name);
       const stored = new Float32Array(storedSize(spec));
-      if (spec.trainable) {
-        toStored(spec, momentum.get(spec.name)!.data, stored);
-        this.#executor.write({ ...slice, storage: parameters.momentum }, stored);
+      for (const [slot, storage] of spec.trainable ? parameters.slots : []) {
+        toStored(spec, slots.get(slot)!.get(spec.name)!.data, stored);
+        this.#executor.write({ ...slice, storage }, stored);
       }
       toStored(spec, weights.get(spec.name)!.data, stored);
       this.#executor.write(slice, stored);
@@ -218,25 +218,27 @@ export class WebGpuEngine extends Lifecycle {
     });
     const values = await this.#slices([
       ...specs.map(sized),
-      ...trainable.map((spec) => ({ ...sized(spec), storage: parameters.momentum })),
+      ...[...parameters.slots.values()].flatMap((storage) =>
+        trainable.map((spec) => ({ ...sized(spec), storage }))
+      ),
     ]);
     return {
       weights: fromStored(graph, () => true, (spec) => values[specs.indexOf(spec)]),
-      momentum: fromStored(
-        graph,
-        (spec) => spec.trainable,
-        (spec) => values[specs.length + trainable.indexOf(spec)],
-      ),
+      slots: new Map([...parameters.slots.keys()].map((slot, i) => {
+        const first = specs.length + i * trainable.length;
+        const stored = (spec: ParameterSpec) => values[first + trainable.indexOf(spec)];
+        return [slot, fromStored(graph, (spec) => spec.trainable, stored)];
+      })),
     };
   }
 
-  protected train(plan: BatchPlan, learningRate: number): void {
+  protected train(plan: BatchPlan, scalars: readonly number[]): void {
     if (this.#slots.length === METRIC_SLOTS) this.#collectMetrics();
     const { train } = this.#sets!;
     const images = plan.indices.length;
     this.#setBatch("train", plan);
     const slot = this.#slots.length;
-    this.#executor.setStep({ images, learningRate, updateRunning: true, slot });
+    this.#executor.setStep({ images, scalars, updateRunning: true, slot });
     this.#slots.push(images);
     this.#submit(train.step, images);
   }

@@ -2,7 +2,7 @@
  * A program on a device: its buffers, pipelines and bind groups, made once; and
  * the calls that queue work and read it back.
  */
-import { type Kernel, SLICE_ALIGNMENT, STEP_BYTES } from "./_kernel.ts";
+import { type Kernel, SLICE_ALIGNMENT, STEP_BYTES, STEP_SCALARS } from "./_kernel.ts";
 import type { Launch } from "./_program.ts";
 import type { Storage, StorageSlice } from "./_storage.ts";
 
@@ -12,7 +12,8 @@ export interface StepValues {
   readonly inference?: boolean;
   readonly updateRunning?: boolean;
   readonly slot?: number;
-  readonly learningRate?: number;
+  /** The optimiser's. */
+  readonly scalars?: readonly number[];
 }
 
 /** A launch that is ready to be encoded. */
@@ -109,7 +110,7 @@ export class Executor {
       values.updateRunning ? 1 : 0,
       values.slot ?? 0,
     ]);
-    this.#stepFloats[4] = values.learningRate ?? 0;
+    this.#stepFloats.set(values.scalars ?? [], STEP_SCALARS);
     this.device.queue.writeBuffer(this.#step, 0, this.#stepWords);
   }
 

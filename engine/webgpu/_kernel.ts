@@ -61,6 +61,9 @@ export interface Dispatch {
   readonly slices: readonly Slice[];
 }
 
+/** Scalars that an optimiser may have. */
+const MOST_SCALARS = 8;
+
 /** What differs from step to step: binding 0 of every kernel. */
 export const STEP = `
 struct Step {
@@ -68,13 +71,21 @@ struct Step {
   inference: u32,       // 1: running statistics, no gradient through the batch's
   update_running: u32,  // 1: batch norm's running statistics follow the batch
   slot: u32,            // where this step's metrics go
-  learning_rate: f32,
+  scalars: array<vec4f, ${MOST_SCALARS / 4}>,  // the optimiser's, of this step
 }
 @group(0) @binding(0) var<uniform> step: Step;
 `;
 
-/** Bytes of the uniform buffer behind `STEP`. */
-export const STEP_BYTES = 32;
+/** Where the scalars begin in the uniform buffer behind `STEP`, in floats. */
+export const STEP_SCALARS = 4;
+
+/** Bytes of the uniform buffer. */
+export const STEP_BYTES = 4 * (STEP_SCALARS + MOST_SCALARS);
+
+/** One of the optimiser's scalars in WGSL. */
+export function scalarCode(place: number): string {
+  return `step.scalars[${Math.floor(place / 4)}][${place % 4}]`;
+}
 
 /** Words of one image in the batch plan's buffer. */
 export const PLAN_WORDS = 5;

@@ -10,6 +10,7 @@
 import { shapeOf, sizeOf, unhandledKind } from "../../resnet/mod.ts";
 import { roundUp, storedSize } from "../_stored.ts";
 import type { EngineOptions } from "../engine.ts";
+import { decayOf, ruleOf } from "../optimiser.ts";
 import {
   type ConvolveBackward,
   type ConvolveOp,
@@ -178,7 +179,7 @@ class Writer {
       ...{ training: true, channelMultiple: 4, recompute: true },
       masks: ({ node }) => node.kind === "convolution",
     });
-    this.#parameters = new ParameterStorage(options.graph);
+    this.#parameters = new ParameterStorage(options.graph, ruleOf(options.optimiser).slots);
     this.#tensors = placeTensors(this.#plan, options.batchSize);
     for (const op of this.#plan.forward) {
       if (op.kind !== "normalise" || !op.batchNorm) continue;
@@ -569,16 +570,16 @@ class Writer {
 
   /** One launch for the parameters whose gradients lie in one buffer. */
   #update(): Pick<Program, "update" | "updateTables"> {
-    const { weights, momentum, flipped } = this.#parameters;
-    const { sgd } = this.#options;
+    const { weights, slots, flipped } = this.#parameters;
+    const { optimiser } = this.#options;
     const updateTables: { slice: StorageSlice; words: Uint32Array }[] = [];
     const update = this.#gradientStorages.map((storage, i): Launch => {
       const words = updateTable(this.#updatedParameters(storage));
       const slice = whole({ label: `update table ${i}`, bytes: words.byteLength });
       updateTables.push({ slice, words });
       return {
-        kernel: updateKernel(sgd, words),
-        slices: [slice, whole(storage), whole(weights), whole(momentum), whole(flipped)],
+        kernel: updateKernel(optimiser, words),
+        slices: [slice, ...[storage, weights, flipped, ...slots.values()].map(whole)],
       };
     });
     return { update, updateTables };
@@ -597,7 +598,7 @@ class Writer {
         gradients: gradient.slice.offset / 4,
         partials: gradient.partials,
         stride: gradient.size,
-        decays: this.#options.sgd.decayed === "all" || spec.role === "kernel",
+        decays: decayOf(this.#options.optimiser, spec) > 0,
         ...flipped && {
           flipped: {
             offset: flipped.offset / 4,

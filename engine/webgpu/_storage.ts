@@ -72,9 +72,10 @@ export function placeTensors(plan: Plan, batchSize: number): Map<PlanTensor, Sto
 
 /** Where every parameter lies. */
 export class ParameterStorage {
-  /** Trainable ones; the momentum lies at the same offsets of a buffer of the same size. */
+  /** Trainable ones. */
   readonly weights: Storage = { label: "weights", bytes: 0 };
-  readonly momentum: Storage = { label: "momentum", bytes: 0 };
+  /** What the optimiser keeps: each slot at the same offsets of a buffer of the same size. */
+  readonly slots: ReadonlyMap<string, Storage>;
   /** Batch norm's running statistics. */
   readonly running: Storage = { label: "running statistics", bytes: 0 };
   /** Convolution kernels, mirrored and transposed, as the input gradient reads them. */
@@ -82,7 +83,7 @@ export class ParameterStorage {
   readonly #slices = new Map<string, StorageSlice>();
   readonly #flipped = new Map<string, StorageSlice>();
 
-  constructor(graph: Graph) {
+  constructor(graph: Graph, slots: readonly string[]) {
     for (const node of graph.nodes) {
       for (const spec of node.parameters) {
         const size = 4 * storedSize(spec);
@@ -96,12 +97,13 @@ export class ParameterStorage {
         }
       }
     }
-    this.momentum.bytes = this.weights.bytes;
+    const { bytes } = this.weights;
+    this.slots = new Map(slots.map((slot) => [slot, { label: slot, bytes }]));
     // No binding may be empty, and a network without convolutions has no such kernels.
     this.flipped.bytes ||= SLICE_ALIGNMENT;
   }
 
-  /** In `weights` (and `momentum`), or in `running`. */
+  /** In `weights` (and each slot), or in `running`. */
   slice(name: string): StorageSlice {
     return this.#slices.get(name)!;
   }

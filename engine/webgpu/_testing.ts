@@ -1,6 +1,6 @@
 /** Runs single kernels on given values, for their tests. */
 import { obstacleTo } from "../../testing/engines/mod.ts";
-import { type Kernel, type Slice, STEP_BYTES } from "./_kernel.ts";
+import { type Kernel, type Slice, STEP_BYTES, STEP_SCALARS } from "./_kernel.ts";
 import { webgpuEngine } from "./mod.ts";
 
 /** What a step uniform holds in a test. */
@@ -9,7 +9,7 @@ export interface TestStep {
   readonly inference?: boolean;
   readonly updateRunning?: boolean;
   readonly slot?: number;
-  readonly learningRate?: number;
+  readonly scalars?: readonly number[];
 }
 
 /** Why kernels are not run here, for the names of tests that are not run. */
@@ -48,14 +48,14 @@ export async function runKernel(
   device.pushErrorScope("validation");
   const { STORAGE, COPY_SRC, COPY_DST, UNIFORM, MAP_READ } = GPUBufferUsage;
   const uniform = device.createBuffer({ size: STEP_BYTES, usage: UNIFORM | COPY_DST });
-  const words = Uint32Array.of(
+  const words = new Uint32Array(STEP_BYTES / 4);
+  words.set([
     step.images,
     step.inference ? 1 : 0,
     step.updateRunning ? 1 : 0,
     step.slot ?? 0,
-    0,
-  );
-  new Float32Array(words.buffer)[4] = step.learningRate ?? 0;
+  ]);
+  new Float32Array(words.buffer).set(step.scalars ?? [], STEP_SCALARS);
   device.queue.writeBuffer(uniform, 0, words);
   const slices = arrays.map((array): Slice => {
     const size = array.byteLength;

@@ -10,7 +10,7 @@ import {
   testEveryEngine,
   withEngine,
 } from "../../testing/engines/mod.ts";
-import type { ByteImages, EngineData, SgdSettings } from "../../engine/mod.ts";
+import { type ByteImages, type EngineData, PLAIN_SGD, type SgdSettings } from "../../engine/mod.ts";
 
 /** Single precision on numbers of about 1. */
 const ROUNDING = { absolute: 2e-7, relative: 2e-7 };
@@ -108,49 +108,47 @@ const SGD_CASES: readonly {
 await testEveryEngine("two steps of SGD come out as derived by hand", async (factory, t) => {
   for (const expected of SGD_CASES) {
     await t.step(expected.name, async () => {
-      const sgd = {
-        momentum: 0.9,
-        nesterov: false,
-        weightDecay: 0,
-        decayed: "all",
-        ...expected.sgd,
-      } as const;
-      const state = await withEngine(factory, optionsFor(ONE_PIXEL, { sgd }), async (engine) => {
-        await engine.load(rawData([1, 1, 1], [2]));
-        const arrays = (weight: number, bias: number): [string, Tensor][] => [
-          ["linear.weight", { shape: [2, 1], data: Float32Array.of(weight, weight) }],
-          ["linear.bias", { shape: [2], data: Float32Array.of(bias, bias) }],
-        ];
-        await engine.importState({
-          iteration: 0,
-          weights: new Map(arrays(0.5, 0.2)),
-          momentum: new Map(arrays(0, 0)),
-        });
-        engine.step(planFor([0], 0), 0.5);
-        engine.step(planFor([0], 0), 0.5);
-        const metrics = await engine.metrics();
-        assertEquals(
-          metrics.map(({ iteration, learningRate, images, errors }) => {
-            return { iteration, learningRate, images, errors };
-          }),
-          [
-            { iteration: 1, learningRate: 0.5, images: 1, errors: 0 }, // a tie: the first class wins
-            { iteration: 2, learningRate: 0.5, images: 1, errors: 0 },
-          ],
-        );
-        assertAlmostEquals(metrics[0].loss, Math.LN2, 1e-6); // without the decay's term
-        assertAlmostEquals(metrics[1].loss, expected.secondLoss, 1e-6);
-        assertEquals(await engine.metrics(), []);
-        return await engine.exportState();
-      });
+      const optimiser: SgdSettings = { ...PLAIN_SGD, momentum: 0.9, ...expected.sgd };
+      const state = await withEngine(
+        factory,
+        optionsFor(ONE_PIXEL, { optimiser }),
+        async (engine) => {
+          await engine.load(rawData([1, 1, 1], [2]));
+          const arrays = (weight: number, bias: number): [string, Tensor][] => [
+            ["linear.weight", { shape: [2, 1], data: Float32Array.of(weight, weight) }],
+            ["linear.bias", { shape: [2], data: Float32Array.of(bias, bias) }],
+          ];
+          await engine.importState({
+            iteration: 0,
+            weights: new Map(arrays(0.5, 0.2)),
+            slots: new Map([["velocity", new Map(arrays(0, 0))]]),
+          });
+          engine.step(planFor([0], 0), 0.5);
+          engine.step(planFor([0], 0), 0.5);
+          const metrics = await engine.metrics();
+          assertEquals(
+            metrics.map(({ iteration, learningRate, images, errors }) => {
+              return { iteration, learningRate, images, errors };
+            }),
+            [
+              { iteration: 1, learningRate: 0.5, images: 1, errors: 0 }, // a tie: the first class wins
+              { iteration: 2, learningRate: 0.5, images: 1, errors: 0 },
+            ],
+          );
+          assertAlmostEquals(metrics[0].loss, Math.LN2, 1e-6); // without the decay's term
+          assertAlmostEquals(metrics[1].loss, expected.secondLoss, 1e-6);
+          assertEquals(await engine.metrics(), []);
+          return await engine.exportState();
+        },
+      );
       assertEquals(state.iteration, 2);
-      const { weights, momentum } = state;
+      const { weights } = state, velocity = state.slots.get("velocity")!;
       const close = (found: Tensor | undefined, values: readonly number[], what: string) =>
         assertTensorClose(found?.data, Float32Array.from(values), ROUNDING, what);
       close(weights.get("linear.weight"), expected.weight, "weight");
       close(weights.get("linear.bias"), expected.bias, "bias");
-      close(momentum.get("linear.weight"), expected.weightMomentum, "momentum of the weight");
-      close(momentum.get("linear.bias"), expected.biasMomentum, "momentum of the bias");
+      close(velocity.get("linear.weight"), expected.weightMomentum, "velocity of the weight");
+      close(velocity.get("linear.bias"), expected.biasMomentum, "velocity of the bias");
     });
   }
 });
@@ -162,17 +160,21 @@ await testEveryEngine(
     const rate = 0.1, weightDecay = 0.01;
     for (const decayed of ["all", "kernels"] as const) {
       await t.step(`decay on ${decayed}`, async () => {
-        const sgd = { momentum: 0.9, nesterov: false, weightDecay, decayed };
+        const optimiser: SgdSettings = { ...PLAIN_SGD, momentum: 0.9, weightDecay, decayed };
         const before = randomState(graph);
         // With linear.weight = 0 nothing flows back to the layers before it.
         before.weights.get("linear.weight")!.data.fill(0);
-        for (const { data } of before.momentum.values()) data.fill(0);
-        const after = await withEngine(factory, optionsFor(graph, { sgd }), async (engine) => {
-          await engine.load(randomData(graph));
-          await engine.importState(before);
-          engine.step(planFor([0, 1, 2, 3], 0), rate);
-          return await engine.exportState();
-        });
+        for (const { data } of before.slots.get("velocity")!.values()) data.fill(0);
+        const after = await withEngine(
+          factory,
+          optionsFor(graph, { optimiser }),
+          async (engine) => {
+            await engine.load(randomData(graph));
+            await engine.importState(before);
+            engine.step(planFor([0, 1, 2, 3], 0), rate);
+            return await engine.exportState();
+          },
+        );
         for (const { name, role, trainable } of parametersOf(graph)) {
           if (!trainable || name.startsWith("linear.")) continue;
           const decays = decayed === "all" || role === "kernel";

@@ -3,14 +3,15 @@
  * leaves all but one thing to it.
  */
 import { augmentedPixels, normalisedBatch } from "../../data/mod.ts";
-import type {
-  BatchPlan,
-  ByteImages,
-  Engine,
-  Evaluation,
-  Normalisation,
-  StepMetrics,
-  TrainingState,
+import {
+  type BatchPlan,
+  type ByteImages,
+  decayOf,
+  type Engine,
+  type Evaluation,
+  type Normalisation,
+  type StepMetrics,
+  type TrainingState,
 } from "../../engine/mod.ts";
 import { type Graph, parametersOf, shapeOf, truncate, type Weights } from "../../resnet/mod.ts";
 import { centred, crossEntropy, first, labelsOf, mapWeights, partsOf } from "../_numbers.ts";
@@ -170,29 +171,32 @@ interface Update {
 
 /** The optimiser replaced: `rule` gives the new velocity and the new weight. */
 export function updating(
-  { engine, graph, sgd }: Good,
+  { engine, graph, optimiser }: Good,
   rule: (update: Update) => readonly [velocity: number, weight: number],
 ): Engine {
   const specs = parametersOf(graph).filter(({ trainable }) => trainable);
   return aroundSteps(engine, {
     leave: (before, after, rate) => {
-      const weights = new Map(after.weights), momentum = new Map(after.momentum);
-      for (const { name, shape, role } of specs) {
-        const decay = sgd.decayed === "all" || role === "kernel" ? sgd.weightDecay : 0;
-        const w = before.weights.get(name)!.data, v = before.momentum.get(name)!.data;
-        const v1 = after.momentum.get(name)!.data;
+      const weights = new Map(after.weights);
+      const [old, found] = [before, after].map(({ slots }) => slots.get("velocity")!);
+      const momentum = new Map(found);
+      for (const parameter of specs) {
+        const { name, shape } = parameter;
+        const decay = decayOf(optimiser, parameter);
+        const w = before.weights.get(name)!.data, v = old.get(name)!.data;
+        const v1 = found.get(name)!.data;
         const newWeights = w.slice(), newMomentum = v.slice();
         for (let i = 0; i < w.length; i++) {
           const [weight, velocity] = [w[i], v[i]];
-          const gradient = v1[i] - sgd.momentum * velocity - decay * weight;
+          const gradient = v1[i] - optimiser.momentum * velocity - decay * weight;
           [newMomentum[i], newWeights[i]] = rule({
-            ...{ name, weight, velocity, gradient, rate, decay, momentum: sgd.momentum },
+            ...{ name, weight, velocity, gradient, rate, decay, momentum: optimiser.momentum },
           });
         }
         weights.set(name, { shape, data: newWeights });
         momentum.set(name, { shape, data: newMomentum });
       }
-      return { ...after, weights, momentum };
+      return { ...after, weights, slots: new Map([["velocity", momentum]]) };
     },
   });
 }

@@ -1,8 +1,8 @@
 // The numeric part of the paper's checklist, on the default engine: one test a
 // rule, and one for what the rule must reject.
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { initialise, zeros } from "../../resnet/mod.ts";
-import type { Engine } from "../../engine/mod.ts";
+import { initialise } from "../../resnet/mod.ts";
+import { type Engine, freshState, PLAIN_SGD } from "../../engine/mod.ts";
 import {
   averaging,
   badNetwork,
@@ -156,7 +156,7 @@ Deno.test("of a network without batch normalisation its statistics are not obser
   using subject = await loadSubject(oneThread, {
     ...good,
     graph: bare,
-    state: { iteration: 0, weights: initialise(bare, 0, "in"), momentum: zeros(bare) },
+    state: freshState(bare, PLAIN_SGD, initialise(bare, 0, "in")),
   });
   const judgements = await probeEngine(subject);
   for (const { id, outcome, evidence } of judgements) {

@@ -227,7 +227,7 @@ export const NUMERIC_NETWORK_RULES: readonly NumericRule[] = defineRules([
       const late = begun(state);
       if (late) return late;
       await engine.importState(state);
-      const { weights, momentum } = await engine.exportState();
+      const { weights, slots } = await engine.exportState();
       const problems = badKernels(graph, weights, fan);
       const start = { "bn-scale": 1, "bn-variance": 1, "bn-shift": 0, "bn-mean": 0, bias: 0 };
       for (const { name, role } of parametersOf(graph)) {
@@ -236,8 +236,10 @@ export const NUMERIC_NETWORK_RULES: readonly NumericRule[] = defineRules([
           problems.push(`${name} is not ${value}`);
         }
       }
-      for (const [name, { data }] of momentum) {
-        if (data.some((v) => v !== 0)) problems.push(`the momentum of ${name} is not 0`);
+      for (const [slot, arrays] of slots) {
+        for (const [name, { data }] of arrays) {
+          if (data.some((v) => v !== 0)) problems.push(`the ${slot} of ${name} is not 0`);
+        }
       }
       const count = [...weights.values()].reduce((sum, { shape }) => sum + sizeOf(shape), 0);
       return finding(problems, `${count.toLocaleString("en-US")} values, kernels by fan-${fan}`);
@@ -270,7 +272,12 @@ export const NUMERIC_NETWORK_RULES: readonly NumericRule[] = defineRules([
         (good) =>
           starting(good, (state) => ({
             ...state,
-            momentum: mapWeights(state.momentum, (v) => v.map(() => 0.01)),
+            slots: new Map(
+              [...state.slots].map(([slot, arrays]) => [
+                slot,
+                mapWeights(arrays, (v) => v.map(() => 0.01)),
+              ]),
+            ),
           })),
       ),
       badEngine(

@@ -1,16 +1,18 @@
 /** What the numeric rules look at: an engine with a network, its state and its images. */
 import { BatchSource, measureNormalisation, splitImages } from "../../data/mod.ts";
-import type {
-  BatchNormSettings,
-  BatchPlan,
-  ByteImages,
-  Engine,
-  EngineData,
-  EngineFactory,
-  Probe,
-  SgdSettings,
-  StepMetrics,
-  TrainingState,
+import {
+  type BatchNormSettings,
+  type BatchPlan,
+  type ByteImages,
+  type Engine,
+  type EngineData,
+  type EngineFactory,
+  freshState,
+  type Optimiser,
+  PLAIN_SGD,
+  type Probe,
+  type StepMetrics,
+  type TrainingState,
 } from "../../engine/mod.ts";
 import {
   architecture,
@@ -18,7 +20,6 @@ import {
   initialise,
   parametersOf,
   type Weights,
-  zeros,
 } from "../../resnet/mod.ts";
 import { type Recipe, RecipeError } from "../../recipes/mod.ts";
 import type { Finding, Rule } from "../rule.ts";
@@ -33,7 +34,7 @@ export interface NumericSubject {
   /** What was claimed: the network that the engine computes. */
   readonly graph?: Graph;
   /** What was claimed: the optimiser's constants. */
-  readonly sgd?: SgdSettings;
+  readonly optimiser?: Optimiser;
   /** What was claimed: batch normalisation's constants. */
   readonly batchNorm?: BatchNormSettings;
   /** What was claimed: zeros around an image before it is cropped. */
@@ -78,8 +79,8 @@ export interface Loaded extends Required<Pick<NumericSubject, "engine" | "output
  * @example A network of which nothing is known but its weights.
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { wasmEngine } from "../../engine/mod.ts";
- * import { architecture, initialise, zeros } from "../../resnet/mod.ts";
+ * import { freshState, PLAIN_SGD, wasmEngine } from "../../engine/mod.ts";
+ * import { architecture, initialise } from "../../resnet/mod.ts";
  * import { probeEngine } from "./rules.ts";
  * import { loadSubject } from "./subject.ts";
  *
@@ -95,7 +96,7 @@ export interface Loaded extends Required<Pick<NumericSubject, "engine" | "output
  *   graph,
  *   batchSize: 4,
  *   data: { train: images, test: images, normalisation },
- *   state: { iteration: 0, weights: initialise(graph, 0, "in"), momentum: zeros(graph) },
+ *   state: freshState(graph, PLAIN_SGD, initialise(graph, 0, "in")),
  * });
  * const judgements = await probeEngine(subject);
  * const passed = judgements.filter(({ outcome }) => outcome === "pass").map(({ id }) => id);
@@ -110,7 +111,7 @@ export async function loadSubject<Known extends Claims>(
   const settings = {
     batchSize,
     // Never used where it is not known: the rules that take a step then do not run.
-    sgd: claims.sgd ?? { momentum: 0, nesterov: false, weightDecay: 0, decayed: "all" },
+    optimiser: claims.optimiser ?? PLAIN_SGD,
     batchNorm: claims.batchNorm ?? { epsilon: 1e-5, momentum: 0.1 },
     cropPadding: claims.cropPadding ?? 0,
   } as const;
@@ -178,9 +179,11 @@ export async function numericSubjectOf(
   images: { readonly train: ByteImages; readonly test: ByteImages },
   seed = 0,
 ): Promise<Required<NumericSubject> & Disposable> {
-  const { batchSize, batchNorm, initialisation: { fan }, optimiser: sgd } = recipe;
-  if (sgd.kind !== "sgd") {
-    throw new RecipeError(`probing a training needs the optimiser "sgd", found "${sgd.kind}"`);
+  const { batchSize, batchNorm, initialisation: { fan }, optimiser } = recipe;
+  if (optimiser.kind !== "sgd") {
+    throw new RecipeError(
+      `probing a training needs the optimiser "sgd", found "${optimiser.kind}"`,
+    );
   }
   const { cropPadding, split } = recipe.data;
   const { train } = images;
@@ -191,9 +194,9 @@ export async function numericSubjectOf(
   const { normalisation } = measureNormalisation(train, training, recipe.data);
   const batches = new BatchSource({ ...recipe.data, seed, indices: training, batchSize });
   return await loadSubject(factory, {
-    ...{ graph, batchSize, sgd, batchNorm, cropPadding, fan, training },
+    ...{ graph, batchSize, optimiser, batchNorm, cropPadding, fan, training },
     data: { ...images, normalisation },
-    state: { iteration: 0, weights: initialise(graph, seed, fan), momentum: zeros(graph) },
+    state: freshState(graph, optimiser, initialise(graph, seed, fan)),
     batchPlan: (iteration: number) => batches.plan(iteration),
   });
 }
@@ -202,7 +205,8 @@ export async function numericSubjectOf(
 function restrict(state: TrainingState, part: Graph): TrainingState {
   const names = new Set(parametersOf(part).map(({ name }) => name));
   const only = (weights: Weights) => new Map([...weights].filter(([name]) => names.has(name)));
-  return { ...state, weights: only(state.weights), momentum: only(state.momentum) };
+  const slots = [...state.slots].map(([slot, arrays]) => [slot, only(arrays)] as const);
+  return { ...state, weights: only(state.weights), slots: new Map(slots) };
 }
 
 /** A check that runs where all the parts that it needs are known. */

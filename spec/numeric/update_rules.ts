@@ -1,7 +1,7 @@
 /** Section 4.2 on the optimiser: the rules that one or two steps decide. */
 import { normalisedBatch } from "../../data/mod.ts";
-import type { SgdSettings, TrainingState } from "../../engine/mod.ts";
-import { type Graph, parametersOf, type ParameterSpec, type Weights } from "../../resnet/mod.ts";
+import { decayOf, type Optimiser, type TrainingState } from "../../engine/mod.ts";
+import { type Graph, parametersOf, type Weights } from "../../resnet/mod.ts";
 import {
   badEngine,
   differentiating,
@@ -31,10 +31,12 @@ const ROUNDING = 2 ** -22;
 /** A loss in single precision. */
 const LOSS_TOLERANCE = 1e-5;
 
-/** The state without momentum. */
+/** The state as if no step had been taken: what the optimiser keeps is 0. */
 function atRest(state: TrainingState): TrainingState {
-  const momentum = mapWeights(state.momentum, (data) => new Float32Array(data.length));
-  return { ...state, momentum };
+  const slots = [...state.slots].map(([slot, arrays]) =>
+    [slot, mapWeights(arrays, (data) => new Float32Array(data.length))] as const
+  );
+  return { ...state, slots: new Map(slots) };
 }
 
 /** The state whose last layer has no weights: nothing flows back to the layers before it. */
@@ -54,12 +56,9 @@ const NO_LINEAR = {
   evidence: "the last node is no dense layer",
 } as const;
 
-const decayOf = ({ weightDecay, decayed }: SgdSettings, { role }: ParameterSpec): number =>
-  decayed === "all" || role === "kernel" ? weightDecay : 0;
-
 /** What one step and the next train: weights and velocities by the declared formula, as doubles. */
 function declaredStep(
-  { momentum, nesterov }: SgdSettings,
+  { momentum, nesterov }: Optimiser,
   w: number,
   v: number,
   gradient: number,
@@ -130,7 +129,7 @@ export const NUMERIC_UPDATE_RULES: readonly NumericRule[] = defineRules([
             for (const { data } of weights.values()) {
               squares += data.reduce((sum, w) => sum + w * w, 0);
             }
-            return { ...step, loss: step.loss + good.sgd.weightDecay / 2 * squares };
+            return { ...step, loss: step.loss + good.optimiser.weightDecay / 2 * squares };
           }),
       ),
     ],
@@ -231,8 +230,8 @@ export const NUMERIC_UPDATE_RULES: readonly NumericRule[] = defineRules([
       "A first step moves every weight by the learning rate times the gradient with its decay; a rate of 0 moves none.",
     tier: "numeric",
     check: probing(
-      ["engine", "graph", "sgd", "data", "state", "batchPlan"],
-      async ({ engine, graph, sgd, data, state, batchPlan }) => {
+      ["engine", "graph", "optimiser", "data", "state", "batchPlan"],
+      async ({ engine, graph, optimiser, data, state, batchPlan }) => {
         const plan = batchPlan(1), start = atRest(state);
         const weightsAfter = async (rate: number) => {
           await engine.importState(start);
@@ -257,10 +256,10 @@ export const NUMERIC_UPDATE_RULES: readonly NumericRule[] = defineRules([
           if (still.get(name)!.data.some((w, i) => w !== before[i])) {
             problems.push(`${name} moves in a step of rate 0`);
           }
-          const gradient = gradients!.get(name)!.data, decay = decayOf(sgd, parameter);
+          const gradient = gradients!.get(name)!.data, decay = decayOf(optimiser, parameter);
           const moved = Array.from(after.get(name)!.data, (w, i) => w - before[i]);
           const expected = Array.from(before, (w, i) => {
-            const [next] = declaredStep(sgd, w, 0, gradient[i] + decay * w);
+            const [next] = declaredStep(optimiser, w, 0, gradient[i] + decay * w);
             return next - w;
           });
           const distance = relativeDistance(moved, expected);
@@ -331,8 +330,8 @@ export const NUMERIC_UPDATE_RULES: readonly NumericRule[] = defineRules([
       "Where the gradient is 0, a step leaves w (1 - rate x decay), and the next one goes on with the declared momentum.",
     tier: "numeric",
     check: probing(
-      ["engine", "graph", "sgd", "state", "batchPlan"],
-      async ({ engine, graph, sgd, state, batchPlan }) => {
+      ["engine", "graph", "optimiser", "state", "batchPlan"],
+      async ({ engine, graph, optimiser, state, batchPlan }) => {
         if (!isLinear(graph)) return NO_LINEAR;
         const start = withoutLastLayer(graph, atRest(state));
         const states: Weights[] = [];
@@ -350,11 +349,11 @@ export const NUMERIC_UPDATE_RULES: readonly NumericRule[] = defineRules([
         for (const parameter of parametersOf(graph)) {
           const { name, trainable, role } = parameter;
           if (!trainable || name.startsWith(`${graph.output}.`)) continue;
-          const before = start.weights.get(name)!.data, decay = decayOf(sgd, parameter);
+          const before = start.weights.get(name)!.data, decay = decayOf(optimiser, parameter);
           const wrong = [0, 0];
           before.forEach((w, i) => {
-            const [first, velocity] = declaredStep(sgd, w, 0, decay * w);
-            const [second] = declaredStep(sgd, first, velocity, decay * first);
+            const [first, velocity] = declaredStep(optimiser, w, 0, decay * w);
+            const [second] = declaredStep(optimiser, first, velocity, decay * first);
             [first, second].forEach((expected, k) => {
               const found = states[k].get(name)!.data[i];
               if (!(Math.abs(found - expected) <= ROUNDING * Math.abs(w))) wrong[k]++;
@@ -370,7 +369,7 @@ export const NUMERIC_UPDATE_RULES: readonly NumericRule[] = defineRules([
             problems.push(
               `step ${step + 1} takes ${
                 short(shrinkage(from, states[step].get(name)!.data))
-              } of ${name}, not ${short(declaredShrinkage(sgd, decay, step))}`,
+              } of ${name}, not ${short(declaredShrinkage(optimiser, decay, step))}`,
             );
           }
         }
@@ -449,9 +448,11 @@ function shrinkage(before: Float32Array, after: Float32Array): number {
 }
 
 /** What {@link shrinkage} is by the declared formula. */
-function declaredShrinkage(sgd: SgdSettings, decay: number, step: number): number {
-  const [first, velocity] = declaredStep(sgd, 1, 0, decay);
-  return step === 0 ? 1 - first : 1 - declaredStep(sgd, first, velocity, decay * first)[0] / first;
+function declaredShrinkage(optimiser: Optimiser, decay: number, step: number): number {
+  const [first, velocity] = declaredStep(optimiser, 1, 0, decay);
+  return step === 0
+    ? 1 - first
+    : 1 - declaredStep(optimiser, first, velocity, decay * first)[0] / first;
 }
 
 /** Windows of `taps` values, each turned around. */

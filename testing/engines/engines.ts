@@ -21,6 +21,7 @@ import {
   engineFactories,
   type EngineFactory,
   type EngineOptions,
+  PLAIN_SGD,
   type Probe,
   type TrainingState,
 } from "../../engine/mod.ts";
@@ -115,7 +116,7 @@ export function optionsFor(graph: Graph, departures: Partial<EngineOptions> = {}
   return {
     graph,
     batchSize: 4,
-    sgd: { momentum: 0.9, nesterov: false, weightDecay: 1e-4, decayed: "all" },
+    optimiser: { ...PLAIN_SGD, momentum: 0.9, weightDecay: 1e-4 },
     batchNorm: { epsilon: 1e-5, momentum: 0.1 },
     cropPadding: 0,
     ...departures,
@@ -156,10 +157,13 @@ export function randomState(graph: Graph): TrainingState {
   return {
     iteration: 0,
     weights: new Map(parameters.map((p, i) => [p.name, random(p, i)])),
-    momentum: new Map(trainable.map(({ name, shape }, i) => [
-      name,
-      { shape, data: uniform(sizeOf(shape), 500 + i).map((u) => 0.1 * u) },
-    ])),
+    slots: new Map([[
+      "velocity",
+      new Map(trainable.map(({ name, shape }, i) => [
+        name,
+        { shape, data: uniform(sizeOf(shape), 500 + i).map((u) => 0.1 * u) },
+      ])),
+    ]]),
   };
 }
 
@@ -167,7 +171,8 @@ export function randomState(graph: Graph): TrainingState {
 export function restrictState(graph: Graph, state: TrainingState): TrainingState {
   const names = new Set(parametersOf(graph).map(({ name }) => name));
   const restrict = (weights: Weights) => new Map([...weights].filter(([name]) => names.has(name)));
-  return { ...state, weights: restrict(state.weights), momentum: restrict(state.momentum) };
+  const slots = [...state.slots].map(([slot, arrays]) => [slot, restrict(arrays)] as const);
+  return { ...state, weights: restrict(state.weights), slots: new Map(slots) };
 }
 
 /** How far `keepFromZero` may shift a channel: a part of its standard deviation of about 1. */

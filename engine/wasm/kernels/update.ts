@@ -1,15 +1,17 @@
 /**
- * The momentum update over a range of weights, as the engine contract states it:
+ * The optimiser's update over a range of weights:
  *
- *     g = sum over threads of dw + decay w     v = momentum v + g
- *     w = w - rate v, or with Nesterov's momentum w = w - rate (g + momentum v)
+ *     g = sum over threads of dw     w, slots = rule(w, g, slots)
  *
- * The threads' gradients are added in their order, and are 0 afterwards.
+ * The rule is that of `optimiser.ts`, in vectors of four. The threads' gradients are added in
+ * their order, and are 0 afterwards.
  */
+import type { UpdateRule } from "../../optimiser.ts";
 import {
   add,
   advance,
   below,
+  type Code,
   float4,
   type FunctionReference,
   get,
@@ -30,11 +32,14 @@ import { range } from "./convolution.ts";
 
 /** Where the arrays lie relative to the weights, and the constants. */
 export interface UpdateSettings {
-  readonly momentum: number;
-  readonly nesterov: boolean;
+  /** Equal optimisers, equal code. */
+  readonly optimiser: object;
+  /** The factor of weight decay; 0 where nothing decays. */
   readonly decay: number;
-  /** Bytes from a weight to its momentum, and to the first thread's gradient. */
-  readonly momentumOffset: number;
+  /** Scalars of a step. */
+  readonly scalars: number;
+  /** Bytes from a weight to what is kept of it in each slot, and to the first thread's gradient. */
+  readonly slotOffsets: readonly number[];
   readonly gradientOffset: number;
   /** Bytes from one thread's gradients to the next one's. */
   readonly gradientStride: number;
@@ -42,14 +47,35 @@ export interface UpdateSettings {
 }
 
 /** Kernel (from, to): addresses of the first weight and of the end. */
-export function updateKernel(module: Module, settings: UpdateSettings): FunctionReference {
-  const { momentum, nesterov, decay, momentumOffset, gradientOffset } = settings;
-  const { gradientStride, threads } = settings;
+export function updateKernel(
+  module: Module,
+  rule: UpdateRule,
+  settings: UpdateSettings,
+): FunctionReference {
+  const { decay, slotOffsets, gradientOffset, gradientStride, threads } = settings;
   return module.function(`update ${JSON.stringify(settings)}`, ["i32", "i32"], (f, from, to) => {
-    const [rate, weight, gradient, velocity] = f.vectors(4);
+    const scalars = f.vectors(settings.scalars);
+    const [weight, gradient] = f.vectors(2);
     const pointer = f.i32();
+    const kept: Code[] = [];
+    const arithmetic = {
+      ...{ add, sub, mul, constant: float4 },
+      keep(value: Code): Code {
+        const [local] = f.vectors(1);
+        kept.push(set(local, value));
+        return get(local);
+      },
+    };
+    const slot = (offset: number) => iadd(from, int(offset));
+    const updated = rule.update<Code>(arithmetic, {
+      weight: get(weight),
+      gradient: get(gradient),
+      slots: slotOffsets.map((offset) => arithmetic.keep(load(slot(offset)))),
+      scalars: scalars.map((scalar) => get(scalar)),
+      ...(decay === 0 ? {} : { decay: float4(decay) }),
+    });
     return when(below(from, to), [
-      set(rate, loadSplat(int(CONTROL.learningRate))),
+      scalars.map((scalar, i) => set(scalar, loadSplat(int(CONTROL.scalars + 4 * i)))),
       loopWhile([
         set(weight, load(from)),
         set(gradient, float4(0)),
@@ -59,12 +85,9 @@ export function updateKernel(module: Module, settings: UpdateSettings): Function
           store(pointer, float4(0)),
           advance(pointer, gradientStride),
         ]),
-        decay === 0 ? [] : set(gradient, add(get(gradient), mul(get(weight), float4(decay)))),
-        set(pointer, iadd(from, int(momentumOffset))),
-        set(velocity, add(mul(load(pointer), float4(momentum)), get(gradient))),
-        store(pointer, get(velocity)),
-        nesterov ? set(velocity, add(get(gradient), mul(get(velocity), float4(momentum)))) : [],
-        store(from, sub(get(weight), mul(get(rate), get(velocity)))),
+        kept,
+        updated.slots.map((value, i) => store(slot(slotOffsets[i]), value)),
+        store(from, updated.weight),
         advance(from, 16),
       ], below(from, to)),
     ]);

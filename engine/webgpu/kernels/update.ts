@@ -1,8 +1,9 @@
 /**
- * The momentum update of all weights in one dispatch, as the engine contract states it:
+ * The optimiser's update of all weights in one dispatch:
  *
- *     g = sum over partials of dw + decay w     v = momentum v + g
- *     w = w - rate v, or with Nesterov's momentum w = w - rate (g + momentum v)
+ *     g = sum over partials of dw     w, slots = rule(w, g, slots)
+ *
+ * The rule is that of `optimiser.ts`, written in WGSL.
  *
  * Of a convolution's kernel it also writes the copy that the input gradient reads, with the
  * taps in reverse and channels and filters exchanged:
@@ -14,13 +15,13 @@
  * partials, up to 8 groups of lanes share them (group l adds partials l, l + 8, ...), so
  * that enough loads are under way; the groups' sums are added in their order.
  */
-import type { SgdSettings } from "../../engine.ts";
-import { FLAT_GROUP, flatGrid, type Kernel, STEP } from "../_kernel.ts";
+import { type Arithmetic, type Optimiser, ruleOf } from "../../optimiser.ts";
+import { FLAT_GROUP, flatGrid, type Kernel, scalarCode, STEP } from "../_kernel.ts";
 import { entryPoint, LANES, storage } from "./_lanes.ts";
 
 /** A trainable parameter, and where everything of it lies. */
 export interface UpdatedParameter {
-  /** Its first float in the weights' buffer, and in the momentum's. */
+  /** Its first float in the weights' buffer, and in each slot's. */
   readonly weights: number;
   /** Floats, rounded-up channels included. */
   readonly size: number;
@@ -73,16 +74,24 @@ export function updateTable(parameters: readonly UpdatedParameter[]): Uint32Arra
 /**
  * Makes the kernel of the update.
  *
- * Bindings: the table, gradients, weights, momentum, flipped kernels.
+ * Bindings: the table, gradients, weights, flipped kernels, each slot.
  *
- * @param sgd The optimiser's constants.
  * @param table What the kernel will be given; the code depends on its length alone.
  */
-export function updateKernel(sgd: SgdSettings, table: Uint32Array): Kernel {
-  const { momentum, nesterov, weightDecay } = sgd;
+export function updateKernel(optimiser: Optimiser, table: Uint32Array): Kernel {
   const blocks = table.length / FIELDS.length;
+  const rule = ruleOf(optimiser);
+  const { statements, arithmetic } = writtenArithmetic();
+  const updated = rule.update(arithmetic, {
+    ...{ weight: "w", gradient: "sum" },
+    slots: rule.slots.map((slot) => `${slot}[place]`),
+    scalars: rule.scalars(1, 0).map((_, i) => scalarCode(i)),
+    ...(optimiser.weightDecay > 0 && {
+      decay: `select(0.0, ${float(optimiser.weightDecay)}, decays == 1u)`,
+    }),
+  });
   return {
-    label: `update ${JSON.stringify({ momentum, nesterov, weightDecay, blocks })}`,
+    label: `update ${JSON.stringify({ optimiser, blocks })}`,
     group: "update",
     workgroups: () => flatGrid(blocks),
     operations: () => 0,
@@ -91,8 +100,8 @@ export function updateKernel(sgd: SgdSettings, table: Uint32Array): Kernel {
       storage(1, "rows", "read", "array<u32>"),
       storage(2, "gradients", "read", "array<f32>"),
       storage(3, "weights", "read_write", "array<f32>"),
-      storage(4, "momentum", "read_write", "array<f32>"),
-      storage(5, "flipped", "read_write", "array<f32>"),
+      storage(4, "flipped", "read_write", "array<f32>"),
+      ...rule.slots.map((slot, i) => storage(5 + i, slot, "read_write", "array<f32>")),
       `var<workgroup> sums: array<f32, ${LANES}>;`,
       entryPoint(
         LANES,
@@ -117,19 +126,41 @@ export function updateKernel(sgd: SgdSettings, table: Uint32Array): Kernel {
     sum += sums[other];
   }
   let place = weights_start + element;
-  var w = weights[place];
-  let g = sum + select(0.0, ${weightDecay}f, decays == 1u) * w;
-  let v = ${momentum}f * momentum[place] + g;
-  w -= step.learning_rate * ${nesterov ? `(g + ${momentum}f * v)` : "v"};
-  momentum[place] = v;
-  weights[place] = w;
+  let w = weights[place];
+  ${statements.join("\n  ")}
+  let updated = ${updated.weight};
+  ${updated.slots.map((value, i) => `${rule.slots[i]}[place] = ${value};`).join("\n  ")}
+  weights[place] = updated;
   if (taps > 0u) {
     let f = element % filters;
     let c = element / filters % channels;
     let tap = element / (filters * channels);
-    flipped[flipped_start + ((taps - 1u - tap) * filters + f) * channels + c] = w;
+    flipped[flipped_start + ((taps - 1u - tap) * filters + f) * channels + c] = updated;
   }`,
       ),
     ].join("\n"),
   };
+}
+
+/** Writes expressions; what is kept becomes a statement. */
+function writtenArithmetic(): { statements: string[]; arithmetic: Arithmetic<string> } {
+  const statements: string[] = [];
+  return {
+    statements,
+    arithmetic: {
+      add: (a, b) => `(${a} + ${b})`,
+      sub: (a, b) => `(${a} - ${b})`,
+      mul: (a, b) => `(${a} * ${b})`,
+      constant: float,
+      keep(value) {
+        const name = `kept_${statements.length}`;
+        statements.push(`let ${name} = ${value};`);
+        return name;
+      },
+    },
+  };
+}
+
+function float(value: number): string {
+  return `${value}f`;
 }

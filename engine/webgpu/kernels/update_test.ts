@@ -1,10 +1,16 @@
 import { assertEquals } from "@std/assert";
-import type { SgdSettings } from "../../engine.ts";
+import type { SgdSettings } from "../../optimiser.ts";
 import { testKernel } from "../_testing.ts";
 import { checkKernel, uniform, unwritten } from "./_testing.ts";
 import { type UpdatedParameter, updateKernel, updateTable } from "./update.ts";
 
-const SGD: SgdSettings = { momentum: 0.5, nesterov: false, weightDecay: 0.25, decayed: "kernels" };
+const SGD: SgdSettings = {
+  kind: "sgd",
+  momentum: 0.5,
+  nesterov: false,
+  weightDecay: 0.25,
+  decayed: "kernels",
+};
 const EXACT = { absolute: 0, relative: 0 };
 
 /** Elements of a parameter: more than one block. */
@@ -42,17 +48,17 @@ for (const { nesterov, decays, w, v } of BY_HAND) {
     const gradients = Float32Array.of(...times(0.5), ...times(0.25), ...times(0.25));
     let [weights, momentum] = [times(1), times(0)];
     for (const step of [0, 1]) {
-      [, , weights, momentum] = await checkKernel(
+      [, , weights, , momentum] = await checkKernel(
         kernel,
         [
           [table, "unchanged"],
           [gradients, "unchanged"],
           [weights, times(w[step])],
-          [momentum, times(v[step])],
           [unwritten(4), "unchanged"],
+          [momentum, times(v[step])],
         ],
         EXACT,
-        { learningRate: 0.5 },
+        { scalars: [0.5] },
       );
     }
   });
@@ -76,7 +82,7 @@ const PARAMETERS: readonly UpdatedParameter[] = [
 ];
 
 testKernel("an update of many parameters, some with flipped kernels", async () => {
-  const sgd: SgdSettings = { momentum: 0.9, nesterov: false, weightDecay: 1e-4, decayed: "all" };
+  const sgd: SgdSettings = { ...SGD, momentum: 0.9, weightDecay: 1e-4, decayed: "all" };
   const rate = Math.fround(0.1);
   const gradients = unwritten(22400), flipped = unwritten(1024);
   const weights = unwritten(1472), momentum = unwritten(1472);
@@ -119,19 +125,19 @@ testKernel("an update of many parameters, some with flipped kernels", async () =
       [gradients, "unchanged"],
       // What lies between parameters stays as it is: NaN.
       [weights, expected.weights],
-      [momentum, expected.momentum],
       [flipped, expected.flipped],
+      [momentum, expected.momentum],
     ],
     // Sums of up to 261 values below 1, which partly cancel.
     { absolute: 5e-6, relative: 1e-6 },
-    { learningRate: 0.1 },
+    { scalars: [0.1] },
   );
   // The copy's bits are the weights', not only close to them.
   const { weights: first, flipped: copy } = PARAMETERS[0];
   const { offset, channels, filters } = copy!;
   const [tap, c, f] = [2, 5, 7];
   assertEquals(
-    found[4][offset + (6 * filters + f) * channels + c],
+    found[3][offset + (6 * filters + f) * channels + c],
     found[2][first + (tap * channels + c) * filters + f],
   );
 });
@@ -151,11 +157,11 @@ testKernel("zeros that rounding up added stay zero", async () => {
       [table, "unchanged"],
       [gradients, "unchanged"],
       [rounded, rounded.map((value) => value * -1.03125)],
-      [rounded, rounded.map((value) => value * 5.75)],
       [unwritten(4), "unchanged"],
+      [rounded, rounded.map((value) => value * 5.75)],
     ],
     EXACT,
-    { learningRate: 0.25 },
+    { scalars: [0.25] },
   );
 });
 

@@ -2,6 +2,7 @@
 import { createHash, type Hash } from "node:crypto";
 import { basename, join, resolve } from "node:path";
 import { openOwn, removeIfThere, removeUnfinished, sha256, writeWhole } from "../files/mod.ts";
+import { publishable } from "./_publishable.ts";
 import type { FileReference, RunEvent } from "./events.ts";
 import { parseRunLog, RunLogError } from "./read_run.ts";
 
@@ -32,9 +33,10 @@ export type UntimedEvent = RunEvent extends infer E
  *
  * @param event The event.
  * @param log Of every byte before the line; it is not changed.
+ * @param own Absolute path of the run's folder, which no line shows.
  */
-export function lineOf(event: UntimedEvent, log: Hash): string {
-  const { type, ...rest } = event;
+export function lineOf(event: UntimedEvent, log: Hash, own?: string): string {
+  const { type, ...rest } = publishable(event, own);
   const seals = type === "checkpoint" || type === "end" || type === "failure";
   const seal = seals ? { logSha256: log.copy().digest("hex") } : {};
   return JSON.stringify({ type, time: new Date().toISOString(), ...rest, ...seal }) + "\n";
@@ -153,7 +155,7 @@ export class RunFolder implements RunStore {
    * @throws {RunError} If it can't be written.
    */
   append(event: UntimedEvent): void {
-    const line = new TextEncoder().encode(lineOf(event, this.#hash));
+    const line = new TextEncoder().encode(lineOf(event, this.#hash, resolve(this.path)));
     if (this.#length === 0 && event.type !== "start") {
       throw new RunError(`a log begins with its start, found "${event.type}"`);
     }

@@ -18,6 +18,7 @@ import {
   type StepEvent,
   type StopEvent,
 } from "./events.ts";
+import { publishable } from "./_publishable.ts";
 import { explain, recipe, seed } from "../recipes/schema/mod.ts";
 import { imageSample, layerStatistics, runEvent } from "./_schema.ts";
 
@@ -212,7 +213,9 @@ export function parseRunLog(text: string): RunLog {
   }
   checkOrder(events);
   checkSeals(events, lines);
-  return { start, events, warnings };
+  // Logs of earlier versions have paths of the computer that wrote them.
+  const shown = events.map((event) => publishable(event));
+  return { start: shown[0] as StartEvent, events: shown, warnings };
 }
 
 /** What a file of weights says of its run, as far as it is read again. */

@@ -4,4 +4,5 @@
  * @module
  */
 export * from "./numbers.ts";
+export * from "./paths.ts";
 export * from "./quote.ts";

@@ -1,4 +1,5 @@
 /** What every command does around its work: help, results, errors, exit status. */
+import { ARGUMENTS } from "./_arguments.ts";
 import {
   type Command,
   type FlagTable,
@@ -55,7 +56,7 @@ export async function main<F extends FlagTable & { json: unknown; help: unknown 
   failure = 1,
 ): Promise<never> {
   try {
-    const { flags, positionals } = parseFlags(command, Deno.args);
+    const { flags, positionals } = parseFlags(command, ARGUMENTS);
     if (flags.help) {
       console.log(helpOf(command));
       Deno.exit(0);

@@ -10,6 +10,7 @@ import {
   type TrainOptions,
 } from "../train/mod.ts";
 import type { Recipe } from "../recipes/mod.ts";
+import { ARGUMENTS, cacheOption, taskNamed } from "./_arguments.ts";
 import type { FlagValues } from "./_flags.ts";
 import type { Outcome } from "./_main.ts";
 import { duration, number as count, percent } from "../text/mod.ts";
@@ -49,7 +50,7 @@ export async function runTraining(
     seed,
     dataset: () =>
       loadDataset(recipe.data.set, {
-        ...(flags.data === undefined ? {} : { path: flags.data }),
+        ...(flags.data === undefined ? cacheOption() : { path: flags.data }),
         onProgress: (progress) => printer.download(progress),
       }),
     engine: factory,
@@ -65,7 +66,7 @@ export async function runTraining(
     signal: signals.signal,
     versions: versions(),
     revision: await revision(repositoryRoot()),
-    command: [...command.split(" "), ...Deno.args],
+    command: [...taskNamed(command).split(" "), ...ARGUMENTS],
     onStart: (start) => {
       started = start;
       printer.started(start, flags.verbose ? reason : "");
@@ -80,7 +81,7 @@ export async function runTraining(
 }
 
 function stoppedOutcome(command: string, result: StoppedResult, signal: AbortSignal): Outcome {
-  const again = [command, ...withoutStop(Deno.args).map(quote)].join(" ");
+  const again = [taskNamed(command), ...withoutStop(ARGUMENTS).map(quote)].join(" ");
   return {
     text: `stopped at iteration ${count(result.iteration)} (${result.reason}); ` +
       `the state is in ${result.folder}. To go on:\n  ${again}`,

@@ -3,6 +3,7 @@
  *
  * `deno task evaluate --weights resnet20.th --preprocess imagenet --shortcut-padding split`
  */
+import { cacheOption } from "./_arguments.ts";
 import { afterTransform, arrangedImages, PREPROCESSINGS } from "../audit/mod.ts";
 import { PAPER_DATASET } from "../paper/mod.ts";
 import { loadDataset } from "../data/mod.ts";
@@ -61,7 +62,7 @@ async function evaluate(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
   const printer = new ProgressPrinter();
   const set = flags.dataset ?? identity?.recipe.data.set ?? PAPER_DATASET;
   const dataset = await loadDataset(set, {
-    ...(flags.data === undefined ? {} : { path: flags.data }),
+    ...(flags.data === undefined ? cacheOption() : { path: flags.data }),
     onProgress: (progress) => printer.download(progress),
   });
   const network = flags.arch === undefined

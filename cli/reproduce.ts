@@ -4,6 +4,7 @@
  *
  * `deno task reproduce --archs resnet20,resnet32 --seeds 5`
  */
+import { ARGUMENTS, cacheOption, taskNamed } from "./_arguments.ts";
 import { type Dataset, type DatasetName, loadDataset } from "../data/mod.ts";
 import { chooseEngine, type EngineChoice, engineFactories, selfTest } from "../engine/mod.ts";
 import { parsePlan } from "../verdicts/mod.ts";
@@ -71,7 +72,7 @@ async function reproduce(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
   const progress = new JobProgress();
   const load = (set: DatasetName) =>
     loaded ??= loadDataset(set, {
-      ...(flags.data === undefined ? {} : { path: flags.data }),
+      ...(flags.data === undefined ? cacheOption() : { path: flags.data }),
       onProgress: (received) => progress.download(received),
     });
 
@@ -99,7 +100,7 @@ async function reproduce(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
     engine: () => chosen ??= choose(flags.engine),
     ...(flags.threads === undefined ? {} : { threads: flags.threads }),
     ...{ versions: versions(), revision: await revision(repositoryRoot()) },
-    command: [...command.usage.split(" "), ...Deno.args],
+    command: [...taskNamed(command.usage).split(" "), ...ARGUMENTS],
     signal: signals.signal,
     onQueue: (runs) => progress.queue(runs),
     onStart: (run, start, reason) => progress.started(run, start, reason),
@@ -163,7 +164,7 @@ function stoppedOutcome(
   plan: string,
   runs: readonly QueuedRun[],
 ): Outcome {
-  const again = [command.usage, ...Deno.args.map(quote)].join(" ");
+  const again = [taskNamed(command.usage), ...ARGUMENTS.map(quote)].join(" ");
   const where = stopped ? `; the state is in ${stopped.folder}` : "";
   return {
     text: `stopped (${signal.reason})${where}. To go on:\n  ${again}`,

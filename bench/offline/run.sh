@@ -220,18 +220,21 @@ images=(--dataset shapes10)
 if [[ -d $home/data ]]; then images=(--data "$home/data"); fi
 
 weights=$out/weights.safetensors # there once a run is finished
+# Native code is loaded, and the environment read, for TensorFlow's engines alone.
+train=train evaluate=evaluate
+case $engine in tensorflow*) train=tensorflow evaluate=tensorflow ;; esac
 if [[ -f $weights ]]; then
   echo "$out is finished; for another training choose another --seed or --out"
 elif ((seconds > 0)); then
   status=0
   # A first TERM makes the training save its state; what is in ${PIPESTATUS[0]} is timeout's answer.
-  timeout --signal=TERM --kill-after=60 "$seconds" "$home/deno/deno" run -q --cached-only -P=train \
+  timeout --signal=TERM --kill-after=60 "$seconds" "$home/deno/deno" run -q --cached-only -P="$train" \
     cli/train.ts --arch "$arch" --seed "$seed" --engine "$engine" --out "$out" "${images[@]}" \
     ${train_flags[@]+"${train_flags[@]}"} 2>&1 | tee -a "$results/train.log" || status=${PIPESTATUS[0]}
   case $status in
     0)
       if [[ -f $weights ]]; then # not there after --stop-after
-        deno run -q --cached-only -P=evaluate cli/evaluate.ts --engine "$engine" "${images[@]}" \
+        deno run -q --cached-only -P="$evaluate" cli/evaluate.ts --engine "$engine" "${images[@]}" \
           --weights "$weights" 2>&1 | tee "$results/evaluate.log" || failed+=(evaluation)
       fi
       ;;

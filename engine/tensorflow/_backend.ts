@@ -73,8 +73,8 @@ export async function obstacleTo(kind: DeviceKind): Promise<string | undefined> 
       `one has that for the ${loaded.kind.toUpperCase()}; start another process`;
   }
   if (!await permitted()) {
-    return "it is native code with settings in the environment: run it by deno task, or with " +
-      "--allow-ffi --allow-env --allow-read";
+    return "it is native code, which this task may not load: take deno task train:tensorflow " +
+      "(or evaluate:, reproduce:), or --allow-ffi --allow-env --allow-read";
   }
   const installation = await findInstallation(kind);
   if (!installation) return `its native part is not installed; run ${provisionCommand(kind)}`;

@@ -1,0 +1,62 @@
+/** What each task may do, as `deno.json` grants it and as the commands need it. */
+import { assert, assertEquals } from "@std/assert";
+import configuration from "../deno.json" with { type: "json" };
+
+const { tasks, permissions } = configuration;
+
+Deno.test("only the TensorFlow tasks load native code or read the environment", () => {
+  const native = Object.entries(permissions)
+    .filter(([_, granted]) => "ffi" in granted || "env" in granted || "run" in granted)
+    .map(([name]) => name);
+  assertEquals(native, ["tensorflow", "backend", "test"]);
+  for (const [name, { command }] of Object.entries(tasks)) {
+    if (/-P=(tensorflow|backend) /.test(command)) assert(name.endsWith("tensorflow"), name);
+    assert(!/allow-all|-A\b/.test(command), name);
+  }
+});
+
+Deno.test("the network is CIFAR's host for those who load images, and nothing else", () => {
+  for (const name of ["train", "reproduce", "evaluate"] as const) {
+    assertEquals(permissions[name], { read: true, write: true, net: ["www.cs.toronto.edu"] });
+  }
+  for (const name of ["demo", "audit", "report", "summary", "ablations"] as const) {
+    assert(!("net" in permissions[name]), name);
+  }
+});
+
+Deno.test("the shell hands over where the cache is, and no trace of it is logged", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "cli-test-" });
+  try {
+    const run = async (...args: string[]) => {
+      const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+        args: [
+          ...["run", "--quiet", "--no-prompt", "--no-check", "-P=train"],
+          new URL("train.ts", import.meta.url).href,
+          ...args,
+        ],
+        ...{ stdin: "null", stdout: "piped", stderr: "piped" },
+      }).output();
+      const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+      return { code, stdout: text(stdout), stderr: text(stderr) };
+    };
+    const train = ["--arch", "resnet8", "--iterations", "1", "--engine", "wasm"];
+    const out = ["--threads", "1", "--out", `${folder}/run`];
+    // A damaged archive in the cache: it is found there, and without any access to the environment.
+    await Deno.mkdir(`${folder}/home/.cache/resnet-cifar`, { recursive: true });
+    await Deno.mkdir(`${folder}/home/Library/Caches/resnet-cifar`, { recursive: true });
+    const archive = "resnet-cifar/cifar-10-binary.tar.gz";
+    await Deno.writeTextFile(`${folder}/home/.cache/${archive}`, "none");
+    await Deno.writeTextFile(`${folder}/home/Library/Caches/${archive}`, "none");
+    const shell = `--shell=;;${folder}/home;`;
+    const cached = await run(shell, ...train, ...out);
+    assert(cached.stderr.includes("not a whole .tar.gz archive"), cached.stderr);
+    assert(cached.stderr.includes(`Delete ${folder}/home`), cached.stderr);
+    const small = ["--dataset", "shapes10", "--batch", "8", "--split", "90/10"];
+    const trained = await run(shell, ...train, ...small, ...out);
+    assertEquals(trained.code, 0, trained.stderr);
+    const log = await Deno.readTextFile(`${folder}/run/events.jsonl`);
+    assert(!log.includes(folder) && !log.includes("--shell"), log);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

@@ -92,7 +92,7 @@ export async function audit(
     return why === undefined ? judgement : { ...judgement, ...notObservable(why) };
   });
   const failed = judgements.filter(({ outcome }) => outcome === "fail");
-  const open = judgements.some(({ outcome }) => outcome === "not-observable");
+  const open = judgements.some(({ outcome }) => outcome !== "pass" && outcome !== "fail");
   const leaders = trials?.leaders ?? [];
   const tested = leaders.length > 0 ? leaders[0] : finalTest(subject.log);
   const testError = tested && errorOf(tested);

@@ -9,6 +9,7 @@ import {
 } from "../resnet/mod.ts";
 import type { Contents, ModelFile, OnnxModel } from "../weights/mod.ts";
 import type { RunIdentity } from "../train/mod.ts";
+import { completed } from "../recipes/mod.ts";
 import { subjectOf } from "../spec/mod.ts";
 import type { AuditCandidate, AuditSubject, Violation } from "./report.ts";
 import { type Candidate, identify, type WeightFinding } from "./identify.ts";
@@ -74,7 +75,7 @@ function weightsSubject(
     );
   }
   const { candidates, naming, census, findings, ignored } = identify(weights);
-  const claims = identity && claimsOf(identity.recipe, identity.seed);
+  const claims = identity && claimsOf(completed(identity.recipe), identity.seed);
   const claimed = identity ? candidates.filter(({ graph }) => isClaimed(graph, identity)) : [];
   return {
     target,

@@ -203,7 +203,7 @@ function concluded(
     readonly report: { readonly html: string };
   },
 ): Outcome {
-  const failed = judgements.filter(({ outcome }) => outcome === "fail");
+  const failed = judgements.filter(({ outcome }) => outcome === "fail" || outcome === "defect");
   return {
     text: [
       ...claim.verdicts.flatMap(({ planned: { architecture }, sentence }) => [

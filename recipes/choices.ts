@@ -51,6 +51,12 @@ const READ: { readonly [field in OpenField]: (recipe: Recipe) => string | number
 export function choicesOf(recipe: Recipe): Choice[] {
   return OPEN_POINTS.map(({ id, question, readings, fields }) => {
     const value = fields.map((field) => written(READ[field](recipe))).join("/");
+    if (id === "zero-channels" && value === "none") {
+      const why = recipe.architecture.shortcut === "B"
+        ? "its shortcuts are projections"
+        : "it has no shortcuts";
+      return { id, question, choice: `nowhere: ${why}`, named: true, usual: true };
+    }
     const index = readings.findIndex((reading) => reading.id === value);
     return {
       id,

@@ -5,6 +5,7 @@
  * @module
  */
 export { type Choice, choicesOf, isOpen } from "./choices.ts";
+export * from "./completed.ts";
 export { differingFields, type FieldDifference } from "./_fields.ts";
 export * from "./recipe.ts";
 export type {

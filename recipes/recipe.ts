@@ -24,8 +24,10 @@ export interface Recipe {
   readonly architecture: {
     /** As `architecture()` of `resnet/` takes it: `resnet32`, `plain20`, ... */
     readonly name: ArchitectureName;
-    readonly shortcut: "A" | "B";
-    readonly zeroChannels: "append" | "split";
+    /** What the graph has where the shape changes: option A, option B, or no shortcuts at all. */
+    readonly shortcut: "A" | "B" | "none";
+    /** Where option A's zero channels stand; none where nothing is option A. */
+    readonly zeroChannels: "append" | "split" | "none";
   };
   /** What it is trained on, and what happens to the images before the network. */
   readonly data: {

@@ -5,11 +5,18 @@
 import { type DatasetName, datasetNamed } from "../data/mod.ts";
 import { optimiserFaults } from "../engine/mod.ts";
 import { PAPER_DATASET, PAPER_NETS } from "../paper/mod.ts";
+import { shortcutsOf } from "../resnet/mod.ts";
 import { differingFields } from "./_fields.ts";
 import type { Departure, Recipe } from "./recipe.ts";
 import { checkSchedule, RecipeError } from "./schedule.ts";
 
-const UNSTATED = "no reason was stated";
+/** What stands as the reason of a departure for which nobody stated one. */
+export const UNSTATED = "no reason was stated";
+
+/** The paper's shortcuts where the shape changes, with the zero channels of its recipe here. */
+const OPTION_A = { shortcut: "A", zeroChannels: "append" } as const;
+
+const PROJECTIONS = "the layout that the name stands for has projections";
 
 /** Changes to a recipe: the fields that differ, nested as in {@link Recipe}. */
 export type RecipeChanges = Changes<Omit<Recipe, "departures">>;
@@ -64,7 +71,7 @@ export function paper(
 function paperOf(architectureName: string): Recipe {
   return {
     name: "paper",
-    architecture: { name: architectureName, shortcut: "A", zeroChannels: "append" },
+    architecture: { name: architectureName, ...shortcutsOf(architectureName, OPTION_A) },
     data: {
       set: PAPER_DATASET,
       split: { training: 45_000, validation: 5_000 },
@@ -157,7 +164,13 @@ export function vary(
   changes: RecipeChanges,
   reasons: Reasons | string = {},
 ): Recipe {
-  const changed = merge(recipe, changes);
+  const merged = merge(recipe, changes);
+  const { architecture } = merged;
+  // What another net, or another option, has in place of the shortcuts that were there.
+  const changed = {
+    ...merged,
+    architecture: { ...architecture, ...shortcutsOf(architecture.name, architecture) },
+  };
   if (typeof reasons === "string") {
     const reason = reasons;
     const added = departuresOf(changed).filter((departure) => departure.reason === UNSTATED);
@@ -206,12 +219,14 @@ function merge<T extends object>(base: T, changes: object): T {
  */
 export function departuresOf(recipe: Recipe): readonly Departure[] {
   const { name: _, departures, ...here } = recipe;
-  const { name: __, departures: ___, ...there } = paperOf(recipe.architecture.name);
-  const found = differingFields(there, here).map(({ field, before, after }) => ({
-    field,
-    paper: before,
-    here: after,
-  }));
+  const { name: __, departures: ___, ...usual } = paperOf(recipe.architecture.name);
+  const byName = usual.architecture.shortcut === "B";
+  // ImageNet's layouts have projections by their name; the paper's CIFAR nets have option A.
+  const there = byName ? { ...usual, architecture: { ...usual.architecture, ...OPTION_A } } : usual;
+  const found = differingFields(there, here)
+    // Where nothing is option A, there are no zero channels to differ.
+    .filter(({ field, after }) => field !== "architecture.zeroChannels" || after !== "none")
+    .map(({ field, before, after }) => ({ field, paper: before, here: after }));
   if (!PAPER_NETS.includes(recipe.architecture.name)) {
     found.unshift({
       field: "architecture.name",
@@ -223,7 +238,8 @@ export function departuresOf(recipe: Recipe): readonly Departure[] {
     const stated = departures.findLast(({ field }) => field === departure.field);
     return {
       ...departure,
-      reason: stated?.reason ?? UNSTATED,
+      reason: stated?.reason ??
+        (byName && departure.field === "architecture.shortcut" ? PROJECTIONS : UNSTATED),
       ...(stated?.source === undefined ? {} : { source: stated.source }),
     };
   });
@@ -314,6 +330,13 @@ export function checkRecipe(recipe: Recipe): void {
     throw new RecipeError(`engines train with the optimiser "sgd", found "${optimiser.kind}"`);
   }
   checkSchedule(recipe.schedule);
+  const { name, shortcut, zeroChannels } = recipe.architecture;
+  const has = shortcutsOf(name, recipe.architecture);
+  if (has.shortcut !== shortcut || has.zeroChannels !== zeroChannels) {
+    throw new RecipeError(
+      `the recipe's architecture must state the shortcuts that ${name} has, ${has.shortcut} with zero channels "${has.zeroChannels}"; found ${shortcut} with "${zeroChannels}"`,
+    );
+  }
   const rules: readonly [string, number, boolean, string][] = [
     [
       "batchSize",

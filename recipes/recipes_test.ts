@@ -9,7 +9,11 @@ import {
   vary,
   withIterations,
 } from "./recipes.ts";
+import { choicesOf } from "./choices.ts";
+import { completed } from "./completed.ts";
+import type { Recipe } from "./recipe.ts";
 import { RecipeError } from "./schedule.ts";
+import { recipe as recipeSchema } from "./schema/mod.ts";
 
 Deno.test("paper: section 4.2 and the default of each open point", () => {
   assertEquals(paper("resnet32"), {
@@ -111,7 +115,45 @@ Deno.test("departuresOf: a missing warm-up, another optimiser and a net that the
   ]);
   assertEquals(departuresOf(paper("resnet34-cifar")).map(({ field }) => field), [
     "architecture.name",
+    "architecture.shortcut",
   ]);
+});
+
+Deno.test("a recipe states the shortcuts that its net has, whatever was asked for", () => {
+  const stated = (net: string, architecture = {}) => {
+    const { name: _, ...has } = paper(net, { architecture }).architecture;
+    return Object.values(has).join("/");
+  };
+  assertEquals(stated("resnet20"), "A/append");
+  assertEquals(stated("resnet20", { zeroChannels: "split" }), "A/split");
+  assertEquals(stated("resnet20", { shortcut: "B" }), "B/none");
+  assertEquals(stated("plain20", { shortcut: "A" }), "none/none");
+  assertEquals(stated("resnet18-cifar"), "B/none");
+  // Another net in place of the first.
+  assertEquals(vary(paper("plain20"), { architecture: { name: "resnet20" } }).architecture, {
+    ...{ name: "resnet20", shortcut: "A", zeroChannels: "append" },
+  });
+  const [, projections] = paper("resnet34").departures;
+  assertEquals([projections.paper, projections.here], ["A", "B"]);
+  assertEquals(projections.reason, "the layout that the name stands for has projections");
+  const zeroChannels = (net: string) =>
+    choicesOf(paper(net)).find(({ id }) => id === "zero-channels")?.choice;
+  assertEquals(zeroChannels("resnet34"), "nowhere: its shortcuts are projections");
+  assertEquals(zeroChannels("plain20"), "nowhere: it has no shortcuts");
+});
+
+Deno.test("a recipe of an earlier version is read as today's, and is not trained as it is", () => {
+  const then = (net: string): Recipe => ({
+    ...paper(net),
+    architecture: { name: net, shortcut: "A", zeroChannels: "append" },
+    departures: paper(net).departures.filter(({ field }) => field !== "architecture.shortcut"),
+  });
+  for (const net of ["plain20", "resnet34", "resnet20"]) {
+    assertEquals(completed(then(net)), paper(net));
+    assertEquals(recipeSchema.parse(then(net)), paper(net));
+  }
+  assertThrows(() => checkRecipe(then("plain20")), RecipeError, "none with zero channels");
+  assertThrows(() => checkRecipe(then("resnet34")), RecipeError, "must state the shortcuts");
 });
 
 Deno.test("withIterations: half and three quarters, where they fit", () => {

@@ -8,10 +8,10 @@ import { buildGraph, type Graph, type NodeSpec, type Shape, type ZeroChannels } 
 export interface Architecture {
   /** For example `resnet32`, `plain20`, `resnet34-cifar`, `resnet34`. */
   readonly name: string;
-  /** Shortcut where the width changes: parameter-free (A) or 1x1 projection with BN (B). */
-  readonly shortcut: "A" | "B";
-  /** Where option A puts its zero channels; without effect for B and plain nets. */
-  readonly zeroChannels: ZeroChannels;
+  /** Shortcut where the width changes: parameter-free (A), 1x1 projection with BN (B), or no shortcuts. */
+  readonly shortcut: "A" | "B" | "none";
+  /** Where option A puts its zero channels; none for B and plain nets. */
+  readonly zeroChannels: ZeroChannels | "none";
   /** Outputs of the last layer. */
   readonly classes: number;
   /** [H, W, C] of an input image. */
@@ -41,7 +41,8 @@ const IMAGENET_BLOCKS: Readonly<Record<number, readonly number[]>> = {
  *
  * @param name One of {@link ARCHITECTURE_FORMS}.
  * @param options Departures from the paper's defaults: shortcut A with appended
- *   zero channels, 10 classes, 32x32x3 images. `resnet18`/`34` always use B.
+ *   zero channels, 10 classes, 32x32x3 images. `resnet18`/`34` always use B, and
+ *   plain nets none: see {@linkcode shortcutsOf}.
  * @throws {ArchitectureError} If the name has none of the legal forms.
  *
  * @example
@@ -59,11 +60,10 @@ export function architecture(
 ): Graph {
   const full: Architecture = {
     name,
-    shortcut: "A",
-    zeroChannels: "append",
     classes: 10,
     inputShape: [32, 32, 3],
     ...options,
+    ...shortcutsOf(name, { shortcut: "A", zeroChannels: "append", ...options }),
   };
   const match = /^(resnet|plain)(\d+)(-cifar)?$/.exec(name);
   const depth = Number(match?.[2]);
@@ -88,11 +88,42 @@ export function architecture(
       `"${name}": nets of up to ${MOST_LAYERS} layers are built, and this has ${depth}; the paper's deepest has 1202`,
     );
   }
-  return cifarNet(full, (depth - 2) / 6, match[1] === "plain");
+  return cifarNet(full, (depth - 2) / 6);
 }
 
+/**
+ * The shortcuts that a net has by its name: a plain net none, ImageNet's layouts
+ * projections, every other net those that are asked for.
+ *
+ * @param name An architecture's name.
+ * @param asked Option A or B, and where option A's zero channels would stand.
+ * @returns What the graph has; `zeroChannels` is `none` where nothing is option A.
+ *
+ * @example
+ * ```ts
+ * import { shortcutsOf } from "./architectures.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const asked = { shortcut: "A", zeroChannels: "split" } as const;
+ * assertEquals(shortcutsOf("resnet20", asked), asked);
+ * assertEquals(shortcutsOf("resnet34", asked), { shortcut: "B", zeroChannels: "none" });
+ * assertEquals(shortcutsOf("plain20", asked), { shortcut: "none", zeroChannels: "none" });
+ * ```
+ */
+export function shortcutsOf(
+  name: string,
+  { shortcut, zeroChannels }: Pick<Architecture, "shortcut" | "zeroChannels">,
+): Pick<Architecture, "shortcut" | "zeroChannels"> {
+  if (name.startsWith("plain")) return { shortcut: "none", zeroChannels: "none" };
+  if (shortcut === "B" || IMAGENET_NAME.test(name)) return { shortcut: "B", zeroChannels: "none" };
+  // A net that has shortcuts has the paper's where none are named.
+  return { shortcut: "A", zeroChannels: zeroChannels === "none" ? "append" : zeroChannels };
+}
+
+const IMAGENET_NAME = /^resnet(18|34)(-cifar)?$/;
+
 /** Section 4.2: 3x3 stem, three stages of 2n layers with 16, 32 and 64 filters. */
-function cifarNet(options: Architecture, n: number, plain: boolean): Graph {
+function cifarNet(options: Architecture, n: number): Graph {
   const specs: NodeSpec[] = [
     ...convBn("conv1", "bn1", "input", 16, 3, 1),
     { kind: "relu", name: "relu1", input: "bn1" },
@@ -104,7 +135,7 @@ function cifarNet(options: Architecture, n: number, plain: boolean): Graph {
       stride: stage > 0 && i === 0 ? 2 : 1,
     }))
   );
-  const last = appendBlocks(specs, blocks, 16, "relu1", plain ? "none" : options);
+  const last = appendBlocks(specs, blocks, 16, "relu1", options);
   specs.push(
     { kind: "global-average-pool", name: "pool", input: last },
     { kind: "dense", name: "linear", input: "pool", units: options.classes },
@@ -149,10 +180,7 @@ function imagenetLayout(
       stride: stage > 0 && i === 0 ? 2 : 1,
     }))
   );
-  const last = appendBlocks(specs, blocks, 64, cifarStem ? "relu1" : "maxpool", {
-    ...options,
-    shortcut: "B",
-  });
+  const last = appendBlocks(specs, blocks, 64, cifarStem ? "relu1" : "maxpool", options);
   specs.push(
     { kind: "global-average-pool", name: "pool", input: last },
     { kind: "dense", name: cifarStem ? "linear" : "fc", input: "pool", units: options.classes },
@@ -172,7 +200,7 @@ function appendBlocks(
   blocks: readonly Block[],
   stemFilters: number,
   input: string,
-  shortcuts: Pick<Architecture, "shortcut" | "zeroChannels"> | "none",
+  { shortcut: option, zeroChannels }: Pick<Architecture, "shortcut" | "zeroChannels">,
 ): string {
   let width = stemFilters;
   for (const { name, filters, stride } of blocks) {
@@ -182,12 +210,11 @@ function appendBlocks(
       ...convBn(`${name}.conv2`, `${name}.bn2`, `${name}.relu1`, filters, 3, 1),
     );
     let sum = `${name}.bn2`;
-    if (shortcuts !== "none") {
+    if (option !== "none") {
       let shortcut = input;
       if (stride !== 1 || width !== filters) {
-        if (shortcuts.shortcut === "A") {
+        if (option === "A" && zeroChannels !== "none") {
           shortcut = `${name}.shortcut`;
-          const zeroChannels = shortcuts.zeroChannels;
           specs.push({ kind: "shortcut-a", name: shortcut, input, filters, stride, zeroChannels });
         } else {
           shortcut = `${name}.shortcut.1`;

@@ -1,5 +1,6 @@
 /** Questions that rules ask of a graph, and edits that make known-bad graphs. */
 import {
+  type AddSpec,
   buildGraph,
   type ConvolutionSpec,
   depthsOf,
@@ -86,6 +87,116 @@ export function walkBack(
     node = find(graph, name);
   }
   return { path, end: name };
+}
+
+/** The two inputs of an addition, told apart by what lies before them and not by their order. */
+export interface Branches {
+  /** Name of the input that the residual layers end with. */
+  readonly branch: string;
+  /** The convolutions before it, the last first; two in the paper's blocks. */
+  readonly layers: readonly Convolution[];
+  /** Name of the node at which the residual layers begin. */
+  readonly source: string;
+  /** Name of the other input. */
+  readonly shortcut: string;
+  /** The nodes on the shortcut, the last first; none where it is the identity itself. */
+  readonly between: readonly Node[];
+  /** Whether the shortcut begins where the residual layers do. */
+  readonly joined: boolean;
+}
+
+/** The residual branch of an addition, and its shortcut; in either order. */
+export function branchesOf(graph: Graph, { inputs }: AddSpec): Branches {
+  const isLayer = (node: Node): node is Convolution => node.kind === "convolution";
+  const [a, b] = ([[0, 1], [1, 0]] as const).map(([one, other]): Branches => {
+    const { path, end: source } = walkBack(
+      graph,
+      inputs[one],
+      (_, path) => path.filter(isLayer).length === 2,
+    );
+    const { path: between, end } = walkBack(graph, inputs[other], ({ name }) => name === source);
+    return {
+      ...{ branch: inputs[one], layers: path.filter(isLayer), source },
+      ...{ shortcut: inputs[other], between, joined: end === source },
+    };
+  });
+  // A shortcut that is shorter than two layers can't be taken for the branch, nor the other way.
+  const rank = ({ joined, layers }: Branches) => 4 * Number(joined) + layers.length;
+  return rank(b) > rank(a) ? b : a;
+}
+
+/** Graphs without their nodes that do nothing, made once for each. */
+const simple = new WeakMap<Graph, Graph>();
+
+/**
+ * The same function with fewer nodes: a ReLU behind a ReLU, a window of one
+ * pixel that moves by one, a shortcut that changes nothing, and picking pixels
+ * in two steps are other ways to write what the paper says.
+ */
+export function simplified(graph: Graph): Graph {
+  const made = simple.get(graph);
+  if (made) return made;
+  let nodes = graph.nodes;
+  let output = graph.output;
+  for (;;) {
+    const byName = new Map(nodes.map((node) => [node.name, node]));
+    const idle = nodes.find((node) => doesNothing(node, byName, graph));
+    const merged = nodes.flatMap((node) => mergedPick(node, byName) ?? [])[0];
+    if (idle) {
+      const [input] = inputsOf(idle);
+      if (output === idle.name) output = input;
+      nodes = nodes.filter((node) => node !== idle)
+        .map((node) => ({ ...node, ...renameInput(node, idle.name, input) }) as Node);
+    } else if (merged) nodes = nodes.map((node) => node.name === merged.name ? merged : node);
+    else break;
+  }
+  // Picks that were merged into their only consumer.
+  const taken = new Set([output, ...nodes.flatMap(inputsOf)]);
+  nodes = nodes.filter((node) =>
+    taken.has(node.name) || !(isPick(node) || node.kind === "shortcut-a")
+  );
+  const unchanged = nodes.length === graph.nodes.length &&
+    nodes.every((n, i) => n === graph.nodes[i]);
+  const result = unchanged ? graph : { ...graph, nodes, output };
+  simple.set(graph, result);
+  return result;
+}
+
+/** Whether a node picks pixels and does nothing else. */
+const isPick = (node: Node): boolean =>
+  node.kind === "max-pool" && node.kernel === 1 && node.padding === 0;
+
+function doesNothing(node: Node, byName: ReadonlyMap<string, Node>, graph: Graph): boolean {
+  const before = "input" in node ? byName.get(node.input) : undefined;
+  switch (node.kind) {
+    case "relu":
+      return before?.kind === "relu";
+    case "max-pool":
+      return isPick(node) && node.stride === 1;
+    case "shortcut-a":
+      return node.stride === 1 &&
+        node.filters === (before?.shape ?? graph.inputShape)[2];
+    default:
+      return false;
+  }
+}
+
+/** A shortcut or a pick that takes over the picking before it; undefined where there is none. */
+function mergedPick(node: Node, byName: ReadonlyMap<string, Node>): Node | undefined {
+  if (node.kind !== "shortcut-a" && !isPick(node)) return undefined;
+  const before = "input" in node ? byName.get(node.input) : undefined;
+  if (!before || !("input" in before) || !("stride" in node)) return undefined;
+  if (before.kind === "max-pool" && isPick(before)) {
+    return { ...node, input: before.input, stride: node.stride * before.stride };
+  }
+  if (before.kind !== "shortcut-a") return undefined;
+  const stride = node.stride * before.stride;
+  if (node.kind === "shortcut-a") {
+    return before.zeroChannels === node.zeroChannels
+      ? { ...node, input: before.input, stride }
+      : undefined;
+  }
+  return { ...before, name: node.name, shape: node.shape, stride };
 }
 
 /** The graph with each node replaced by what `change` makes of it. */

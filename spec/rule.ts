@@ -3,8 +3,11 @@
  * gives its evidence, and the known-bad subjects that the check must reject.
  */
 
-/** What a check found; `not-observable` where the subject holds too little to tell. */
-export type Outcome = "pass" | "fail" | "not-observable";
+/**
+ * What a check found; `not-observable` where the subject holds too little to
+ * tell, `defect` where the rule itself broke: that says nothing of the subject.
+ */
+export type Outcome = "pass" | "fail" | "not-observable" | "defect";
 
 /**
  * What a rule looks at: `static` the graph and the recipe, `numeric` an engine
@@ -48,6 +51,16 @@ export interface KnownBad<Subject> {
   readonly spoil: (good: Required<Subject>) => Subject | Promise<Subject>;
 }
 
+/** A subject that looks unusual and is right: a rule that rejects it would be wrong. */
+export interface KnownGood<Subject> {
+  /** What is unusual, in a few words. */
+  readonly name: string;
+  /** Where it is met, or why it is right. */
+  readonly why: string;
+  /** Makes the unusual subject out of a usual one; changes nothing in the usual one. */
+  readonly make: (good: Required<Subject>) => Subject | Promise<Subject>;
+}
+
 /**
  * One statement of the paper that can be checked. `Answer` is a promise where
  * the check has to wait, as a probe of an engine does.
@@ -65,6 +78,8 @@ export interface Rule<Subject, Answer extends Finding | Promise<Finding> = Findi
   readonly check: (subject: Subject) => Answer;
   /** At least two, different in kind. */
   readonly rejects: readonly [KnownBad<Subject>, KnownBad<Subject>, ...KnownBad<Subject>[]];
+  /** At least one that passes. */
+  readonly accepts?: readonly [KnownGood<Subject>, ...KnownGood<Subject>[]];
 }
 
 /** A rule's answer for one subject. */
@@ -78,6 +93,7 @@ export class RuleError extends Error {
 
 const RULE_FIELDS = ["id", "section", "requirement", "tier", "check", "rejects"];
 const KNOWN_BAD_FIELDS = ["name", "why", "kind", "spoil"];
+const KNOWN_GOOD_FIELDS = ["name", "why", "make"];
 
 /**
  * Checks a list of rules for what the types cannot say.
@@ -85,7 +101,7 @@ const KNOWN_BAD_FIELDS = ["name", "why", "kind", "spoil"];
  * @param rules The rules of one tier.
  * @returns The same rules.
  * @throws {RuleError} On an id that comes twice, a field that no rule has, an
- *   empty text, or fewer than two known-bad subjects.
+ *   empty text, fewer than two known-bad subjects, or no unusual good one.
  *
  * @example
  * ```ts
@@ -101,7 +117,7 @@ export function defineRules<Subject, Answer extends Finding | Promise<Finding>>(
 ): readonly Rule<Subject, Answer>[] {
   const ids = new Set<string>();
   for (const rule of rules) {
-    checkFields(`rule "${rule.id}"`, rule, RULE_FIELDS);
+    checkFields(`rule "${rule.id}"`, rule, RULE_FIELDS, ["accepts"]);
     if (ids.has(rule.id)) throw new RuleError(`two rules have the id "${rule.id}"; ids are unique`);
     ids.add(rule.id);
     if (rule.rejects.length < 2) {
@@ -112,13 +128,21 @@ export function defineRules<Subject, Answer extends Finding | Promise<Finding>>(
     for (const bad of rule.rejects) {
       checkFields(`known-bad subject "${bad.name}" of rule "${rule.id}"`, bad, KNOWN_BAD_FIELDS);
     }
+    for (const good of rule.accepts ?? []) {
+      checkFields(`unusual subject "${good.name}" of rule "${rule.id}"`, good, KNOWN_GOOD_FIELDS);
+    }
   }
   return rules;
 }
 
-function checkFields(what: string, record: object, fields: readonly string[]): void {
+function checkFields(
+  what: string,
+  record: object,
+  fields: readonly string[],
+  optional: readonly string[] = [],
+): void {
   for (const field of Object.keys(record)) {
-    if (!fields.includes(field)) {
+    if (!fields.includes(field) && !optional.includes(field)) {
       throw new RuleError(
         `${what} has the unknown field "${field}"; legal are ${fields.join(", ")}`,
       );
@@ -131,7 +155,24 @@ function checkFields(what: string, record: object, fields: readonly string[]): v
 }
 
 /**
- * Checks a subject against every rule; a failing rule does not stop the others.
+ * What is said of a rule whose check threw: the rule is at fault, and the
+ * others go on.
+ *
+ * @param error What it threw.
+ * @returns The outcome `defect`, with the error's words.
+ */
+export function defect(error: unknown): Finding {
+  const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return {
+    outcome: "defect",
+    evidence: `the rule itself broke (${what}), which says nothing of what it looked at; ` +
+      `please report it as a defect of the checklist`,
+  };
+}
+
+/**
+ * Checks a subject against every rule. No rule stops the others: not one that
+ * fails, and not one that breaks, which is reported as a `defect` of that rule.
  *
  * @param rules The rules.
  * @param subject What is judged.
@@ -148,11 +189,13 @@ function checkFields(what: string, record: object, fields: readonly string[]): v
  * ```
  */
 export function judge<Subject>(rules: readonly Rule<Subject>[], subject: Subject): Judgement[] {
-  return rules.map(({ id, section, requirement, tier, check }) => ({
-    id,
-    section,
-    requirement,
-    tier,
-    ...check(subject),
-  }));
+  return rules.map(({ id, section, requirement, tier, check }) => {
+    let found: Finding;
+    try {
+      found = check(subject);
+    } catch (error) {
+      found = defect(error);
+    }
+    return { id, section, requirement, tier, ...found };
+  });
 }

@@ -24,6 +24,11 @@ export interface StaticSubject {
   readonly learningRate?: (iteration: number, warmUpEnded: boolean) => number;
   /** The batch that step `iteration` takes. */
   readonly batchPlan?: (iteration: number) => BatchPlan;
+  /**
+   * Where to begin drawing the places of a schedule that are looked at; drawn
+   * anew where undefined, so that no subject can be made to fit the places.
+   */
+  readonly samplingSeed?: number;
 }
 
 /**
@@ -45,7 +50,10 @@ export interface StaticSubject {
  * assertEquals(subject.batchPlan(1).indices.length, 128);
  * ```
  */
-export function subjectOf(recipe: Recipe, seed = 0): Required<StaticSubject> {
+export function subjectOf(
+  recipe: Recipe,
+  seed = 0,
+): Required<Omit<StaticSubject, "samplingSeed">> {
   const { name, ...options } = recipe.architecture;
   const graph = architecture(name, options);
   const split = splitImages(datasetNamed(recipe.data.set).trainingImages, recipe.data.split, seed);
@@ -65,13 +73,17 @@ export function subjectOf(recipe: Recipe, seed = 0): Required<StaticSubject> {
   };
 }
 
+/** A subject of which some parts are known. */
+type Known<Part extends keyof StaticSubject> =
+  & StaticSubject
+  & Required<Pick<StaticSubject, Part>>;
+
 /** A check that runs where all the parts that it needs are known. */
 export function needing<Part extends keyof StaticSubject>(
   parts: readonly Part[],
-  check: (subject: Required<Pick<StaticSubject, Part>>) => Finding,
+  check: (subject: Known<Part>) => Finding,
 ): (subject: StaticSubject) => Finding {
-  return (subject) =>
-    unknown(subject, parts) ?? check(subject as Required<Pick<StaticSubject, Part>>);
+  return (subject) => unknown(subject, parts) ?? check(subject as Known<Part>);
 }
 
 /** Says which parts of a subject are not known; undefined where all are. */
@@ -96,7 +108,12 @@ export function reading<Part extends Exclude<keyof LogSubject, "events"> = never
   parts: readonly Part[],
   check: (run: LoggedRun, subject: Required<Pick<LogSubject, Part>>) => Finding,
 ): (subject: LogSubject) => Finding {
-  return (subject) =>
-    unknown(subject, ["events", ...parts]) ??
-      check(loggedRun(subject.events!), subject as Required<Pick<LogSubject, Part>>);
+  return (subject) => {
+    const missing = unknown(subject, ["events", ...parts]);
+    if (missing) return missing;
+    const run = loggedRun(subject.events!);
+    return run.start
+      ? check(run, subject as Required<Pick<LogSubject, Part>>)
+      : { outcome: "not-observable", evidence: "the log has no start" };
+  };
 }

@@ -1,5 +1,5 @@
 /** Whether the run in a folder is the one that was asked for. */
-import { differingFields, type Recipe } from "../recipes/mod.ts";
+import { completed, differingFields, type Recipe } from "../recipes/mod.ts";
 import {
   type DataRecord,
   effectiveEvents,
@@ -28,7 +28,7 @@ export function startOf(run: RunStore, asked: Asked): StartEvent | undefined {
   if (start?.type !== "start") return undefined;
   const compared = ({ recipe, seed, startWeights, plan }: Asked) => {
     // Departures follow from the other fields, and their reasons are words.
-    const { departures: _, ...fields } = recipe;
+    const { departures: _, ...fields } = completed(recipe);
     return { recipe: fields, seed, startWeights: startWeights?.sha256, plan };
   };
   refuseDifferences(run, compared(start), compared(asked));

@@ -62,8 +62,8 @@ export const recipe: z.ZodType<Recipe> = z.strictObject({
   name: z.string(),
   architecture: z.strictObject({
     name: architectureName,
-    shortcut: z.enum(["A", "B"]),
-    zeroChannels: z.enum(["append", "split"]),
+    shortcut: z.enum(["A", "B", "none"]),
+    zeroChannels: z.enum(["append", "split", "none"]),
   }),
   data: z.strictObject({
     set: datasetName,

@@ -5,12 +5,16 @@
  */
 import type { z } from "zod";
 import { datasetNamed } from "../../data/mod.ts";
+import { completed } from "../completed.ts";
 import type { Recipe } from "../recipe.ts";
 import { recipe as fields } from "./_recipe.ts";
 
 export * from "./leaves.ts";
 
-/** The schema of {@link Recipe}: its fields, and what they must be to each other. */
+/**
+ * The schema of {@link Recipe}: its fields, and what they must be to each other;
+ * recipes of earlier versions come out as today's.
+ */
 export const recipe: z.ZodType<Recipe> = fields.refine(
   ({ data: { set, split } }) =>
     split.training + split.validation <= datasetNamed(set).trainingImages,
@@ -18,7 +22,7 @@ export const recipe: z.ZodType<Recipe> = fields.refine(
 ).refine(
   ({ data, batchSize }) => data.epochEnd !== "drop-partial" || batchSize <= data.split.training,
   "expected one whole batch in an epoch that drops its partial batch",
-);
+).transform(completed);
 
 /**
  * The first thing that a schema has against a value, in words: where, what was

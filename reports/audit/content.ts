@@ -55,6 +55,8 @@ function headline({ verdict, status, judgements, testError }: AuditReport): Bloc
     ["Rules that pass", count("pass")],
     ["Not observable", count("not-observable")],
   ];
+  const broken = count("defect");
+  if (broken !== "0") facts.push(["Rules that broke", broken]);
   if (testError) {
     facts.push([
       `Test error on ${number(testError.images)} images, 95% interval`,
@@ -165,6 +167,9 @@ function judgements(title: string, judgements: readonly Judgement[]): Block[] {
       ...of("fail").map(({ id, section, requirement, evidence }) => ({
         ...{ outcome: "Fails", fails: true, id },
         lines: [[requirement, { muted: ` (paper: ${section})` }], `Found: ${evidence}`],
+      })),
+      ...of("defect").map(({ id, evidence }) => ({
+        ...{ outcome: "Broke", fails: true, id, lines: [evidence] },
       })),
       ...of("pass").map(({ id, evidence }) => ({ outcome: "Passes", id, lines: [evidence] })),
       ...[...silent].map(([reason, rules]) => ({

@@ -139,7 +139,7 @@ export interface RunChecklist {
   readonly pass: number;
   /** Rules on which its log holds too little. */
   readonly notObservable: number;
-  /** Rules that it breaks, with the evidence. */
+  /** Rules that it breaks, with the evidence; and rules that broke themselves. */
   readonly fails: readonly Judgement[];
 }
 
@@ -302,7 +302,7 @@ function setRun({ folder, report, logSha256, run, log }: RunOfSet): SetRun {
     checklist: {
       pass: count("pass"),
       notObservable: count("not-observable"),
-      fails: judgements.filter(({ outcome }) => outcome === "fail"),
+      fails: judgements.filter(({ outcome }) => outcome === "fail" || outcome === "defect"),
     },
   };
 }

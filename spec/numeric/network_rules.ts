@@ -228,7 +228,7 @@ export const NUMERIC_NETWORK_RULES: readonly NumericRule[] = defineRules([
       if (late) return late;
       await engine.importState(state);
       const { weights, slots } = await engine.exportState();
-      const problems = badKernels(graph, weights, fan);
+      const { problems } = badKernels(graph, weights, fan);
       const start = { "bn-scale": 1, "bn-variance": 1, "bn-shift": 0, "bn-mean": 0, bias: 0 };
       for (const { name, role } of parametersOf(graph)) {
         const value = role === "kernel" ? undefined : start[role];

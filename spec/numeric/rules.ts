@@ -4,7 +4,7 @@ import { NUMERIC_IMAGE_RULES } from "./image_rules.ts";
 import { NUMERIC_NETWORK_RULES } from "./network_rules.ts";
 import type { NumericRule, NumericSubject } from "./subject.ts";
 import { NUMERIC_UPDATE_RULES } from "./update_rules.ts";
-import { defineRules, type Judgement } from "../rule.ts";
+import { defect, defineRules, type Finding, type Judgement } from "../rule.ts";
 
 /**
  * What an engine shows when it is probed with a network, its state and images:
@@ -23,7 +23,7 @@ export const NUMERIC_RULES: readonly NumericRule[] = defineRules([
  * Checks an engine against every rule, one after the other, for they share it.
  *
  * @param subject An engine and what is known of it; its state is overwritten.
- * @returns One judgement a rule, in order; a failing rule does not stop the others.
+ * @returns One judgement a rule, in order; a rule that fails or breaks does not stop the others.
  *
  * @example Of an engine alone, without images or a state, nothing can be told.
  * ```ts
@@ -37,7 +37,13 @@ export const NUMERIC_RULES: readonly NumericRule[] = defineRules([
 export async function probeEngine(subject: NumericSubject): Promise<Judgement[]> {
   const judgements: Judgement[] = [];
   for (const { id, section, requirement, tier, check } of NUMERIC_RULES) {
-    judgements.push({ id, section, requirement, tier, ...await check(subject) });
+    let found: Finding;
+    try {
+      found = await check(subject);
+    } catch (error) {
+      found = defect(error);
+    }
+    judgements.push({ id, section, requirement, tier, ...found });
   }
   return judgements;
 }

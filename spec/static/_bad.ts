@@ -1,9 +1,10 @@
 /** Known-bad subjects of the static rules: one part of a good subject is another. */
 import { type Graph, parametersOf } from "../../resnet/mod.ts";
 import type { BatchPlan } from "../../engine/mod.ts";
-import type { Recipe } from "../../recipes/mod.ts";
-import type { KnownBad, Rule } from "../rule.ts";
-import { finding, needing, type StaticSubject } from "../subject.ts";
+import { paper, type Recipe, type RecipeChanges } from "../../recipes/mod.ts";
+import { canonicalJson } from "../../verdicts/mod.ts";
+import type { KnownBad, KnownGood, Rule } from "../rule.ts";
+import { finding, needing, type StaticSubject, subjectOf } from "../subject.ts";
 
 /** A check of one field of the recipe. */
 export function field<T extends string | number>(
@@ -29,6 +30,15 @@ export function badGraph(
   return { name, why, kind: "graph", spoil: (good) => ({ ...good, graph: spoil(good.graph) }) };
 }
 
+/** An unusual graph that is right, in place of the usual one. */
+export function goodGraph(
+  name: string,
+  why: string,
+  make: (graph: Graph) => Graph,
+): KnownGood<StaticSubject> {
+  return { name, why, make: (good) => ({ ...good, graph: make(good.graph) }) };
+}
+
 /** A known-bad recipe in place of the good one, and nothing else. */
 export function badRecipe(
   name: string,
@@ -44,6 +54,34 @@ export function badRecipe(
   };
 }
 
+/** What the batches follow from. */
+const BATCH_FIELDS = ["split", "augmentation", "cropPadding", "order", "epochEnd"] as const;
+
+/** An unusual recipe that is right, and all that follows from it. */
+export function goodRecipe(
+  name: string,
+  why: string,
+  changes: RecipeChanges,
+  net = "resnet20",
+): KnownGood<StaticSubject> {
+  const make = (good: Required<StaticSubject>) => {
+    // Undeclared: what the paper leaves open is no departure.
+    const subject = subjectOf({ ...paper(net, changes), departures: [] });
+    const { batchSize, data } = subject.recipe;
+    const same = batchSize === good.recipe.batchSize &&
+      BATCH_FIELDS.every((field) =>
+        canonicalJson(data[field]) === canonicalJson(good.recipe.data[field])
+      );
+    // The same batches are not looked at twice.
+    return {
+      ...subject,
+      samplingSeed: good.samplingSeed,
+      ...(same ? { batchPlan: good.batchPlan } : {}),
+    };
+  };
+  return { name, why, make };
+}
+
 /** A known-bad schedule function in place of the good one. */
 export function badRates(
   name: string,
@@ -53,11 +91,12 @@ export function badRates(
   return { name, why, kind: "plan", spoil: (good) => ({ ...good, learningRate: spoil }) };
 }
 
-/** Known-bad batches in place of the good ones. */
+/** Known-bad batches in place of the good ones, from the first of them or from a later one on. */
 export function badBatches(
   name: string,
   why: string,
-  spoil: (good: BatchPlan, good1: BatchPlan) => Partial<BatchPlan>,
+  spoil: (plan: BatchPlan, good: Required<StaticSubject>, iteration: number) => Partial<BatchPlan>,
+  { from = 1, to = Infinity } = {},
 ): KnownBad<StaticSubject> {
   return {
     name,
@@ -67,7 +106,8 @@ export function badBatches(
       ...good,
       batchPlan: (iteration) => {
         const plan = good.batchPlan(iteration);
-        return { ...plan, ...spoil(plan, good.batchPlan(1)) };
+        if (iteration < from || iteration > to) return plan;
+        return { ...plan, ...spoil(plan, good, iteration) };
       },
     }),
   };

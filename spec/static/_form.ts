@@ -1,6 +1,8 @@
 /** The paper's form of a CIFAR net, and which form a graph has. */
-import type { AddSpec, Graph } from "../../resnet/mod.ts";
-import { depthOf, walkBack } from "../_graphs.ts";
+import type { Graph } from "../../resnet/mod.ts";
+import { depthOf, ofKind, simplified } from "../_graphs.ts";
+import type { Finding } from "../rule.ts";
+import { needing, type StaticSubject } from "../subject.ts";
 
 /** The three stages, in order. */
 export const STAGES = [
@@ -13,25 +15,35 @@ export const CLASSES = 10;
 
 /** The n of 6n+2, as the graph's depth has it. */
 export const nOf = (graph: Graph): number => (depthOf(graph) - 2) / 6;
-export const isPlain = (graph: Graph): boolean => graph.name.startsWith("plain");
+
+/** Whether a net has no shortcuts, whatever it is called. */
+export const isPlain = (graph: Graph): boolean => ofKind(graph, "add").length === 0;
+
 /** A shape as people write it. */
 export const text = (shape: readonly number[]): string => `[${shape.join(", ")}]`;
 
-/** The block that ends with an addition. */
-export function blockOf(graph: Graph, add: AddSpec) {
-  // The residual branch goes back over two convolutions, and starts where they do.
-  const { path: branch, end: source } = walkBack(
-    graph,
-    add.inputs[0],
-    (_, path) => path.filter((node) => node.kind === "convolution").length === 2,
-  );
-  const shortcut = walkBack(graph, add.inputs[1], (node) => node.name === source);
+/** "resnet20", "cifar10-ResNet_v1_20", "plain-56": a number elsewhere, as of the data set, is no depth. */
+const DEPTH = /(?:resnet|plain)(?:net)?[-_ ]?(?:v\d[-_ ])?(\d+)(?![\dx])/i;
+
+/**
+ * What a net's name says of it.
+ *
+ * @param name Any name, such as a file's or an exporter's.
+ * @returns The depth, and whether it is a plain net; undefined where the name does not say.
+ */
+export function namedForm(name: string): { readonly depth?: number; readonly plain?: boolean } {
+  const depth = DEPTH.exec(name)?.[1];
   return {
-    layers: branch.filter((node) => node.kind === "convolution"),
-    /** The name of the node from which branch and shortcut part. */
-    source,
-    joined: shortcut.end === source,
-    /** The nodes on the shortcut; none where it is the identity itself. */
-    shortcut: shortcut.path,
+    ...(depth === undefined ? {} : { depth: Number(depth) }),
+    ...(/plain/i.test(name)
+      ? { plain: true }
+      : /resnet|residual/i.test(name)
+      ? { plain: false }
+      : {}),
   };
+}
+
+/** A check of the graph, without the nodes of it that do nothing. */
+export function ofGraph(check: (graph: Graph) => Finding): (subject: StaticSubject) => Finding {
+  return needing(["graph"], ({ graph }) => check(simplified(graph)));
 }

@@ -1,19 +1,15 @@
 /** Section 4.2 on the images: the set, the split, the batches and what is done to an image. */
 import { architecture } from "../../resnet/mod.ts";
-import type { BatchPlan } from "../../engine/mod.ts";
 import { departuresOf } from "../../recipes/mod.ts";
 import { BATCH_SIZE, PAPER_DATASET, TRAINING_IMAGES } from "../../paper/mod.ts";
 import { number } from "../../text/mod.ts";
-import { badBatches, badRecipe, field } from "./_bad.ts";
+import { badBatches, badRecipe, field, goodRecipe } from "./_bad.ts";
+import { scanBatches } from "./_batches.ts";
+import { OUTCOMES, PADDING } from "./_draws.ts";
 import { defineRules, type Rule } from "../rule.ts";
 import { finding, needing, type StaticSubject } from "../subject.ts";
 
-const PADDING = 4;
-/** Crop offsets 0 to 8 down and across, mirrored or not. */
-const OUTCOMES = 9 * 9 * 2;
-/** The 0.9999 quantile of chi-squared with 161 degrees of freedom (SciPy 1.17.1, chi2.ppf). */
-const CHI_SQUARED_BOUND = 236.4;
-
+const ALL_TRAINED = { data: { split: { training: 50_000, validation: 0 } } } as const;
 /** The rules on the images and their batches. */
 export const DATA_RULES: readonly Rule<StaticSubject>[] = defineRules([
   {
@@ -30,6 +26,7 @@ export const DATA_RULES: readonly Rule<StaticSubject>[] = defineRules([
         data: { ...data, set: "shapes10" },
       })),
     ],
+    accepts: [goodRecipe("all 50,000 training images", "the paper can be read so", ALL_TRAINED)],
   },
   {
     id: "split",
@@ -82,51 +79,114 @@ export const DATA_RULES: readonly Rule<StaticSubject>[] = defineRules([
         }),
       },
     ],
+    accepts: [goodRecipe("all 50,000 training images", "the paper can be read so", ALL_TRAINED)],
   },
   {
     id: "batches-from-training-images",
     section: "4.2",
-    requirement: "Batches hold training images alone, and an epoch shows each of them once.",
+    requirement:
+      "Batches hold training images alone, and an epoch shows each of them once: along the whole schedule.",
     tier: "static",
-    check: needing(["split", "batchPlan"], ({ split: { training }, batchPlan }) => {
-      const allowed = new Set(training);
-      const seen = new Set<number>();
-      const problems: string[] = [];
-      // As many whole batches as fit into an epoch, whatever happens at its end.
-      const batches = Math.floor(training.length / BATCH_SIZE);
-      let images = 0;
-      for (let iteration = 1; iteration <= batches; iteration++) {
-        for (const index of batchPlan(iteration).indices) {
-          if (!allowed.has(index)) {
-            problems.push(`batch ${iteration} holds image ${index}, which is not trained on`);
-          }
-          seen.add(index);
-          images++;
-        }
-      }
-      if (seen.size < images) {
-        problems.push(`${number(images)} images of an epoch are ${number(seen.size)} different`);
-      }
-      return finding(problems, `${number(seen.size)} different images in ${batches} batches`);
+    check: needing(["split", "batchPlan"], (subject) => {
+      const { recipe, split } = subject;
+      const { foreign, coverage, looked } = scanBatches(subject, recipe, split.training);
+      return finding([...foreign, ...coverage], `training images alone, each once in ${looked}`);
     }),
     rejects: [
+      badBatches(
+        "batches of validation images",
+        "indices count within the whole training part and not within the split",
+        (_, { split: { validation } }) => ({ indices: validation.slice(0, BATCH_SIZE) }),
+      ),
+      badBatches(
+        "the same batch again and again",
+        "the shuffle starts anew at each step",
+        (_, good) => good.batchPlan(1),
+      ),
+      badBatches(
+        "validation images in the last tenth",
+        "the schedule being known, all is trained on at the end",
+        (plan, { split: { validation } }, iteration) => ({
+          indices: plan.indices.map((index, j) =>
+            j % 10 === 0 ? validation[(13 * iteration + j) % validation.length] : index
+          ),
+        }),
+        { from: 57_601 },
+      ),
+      badBatches(
+        "drawn with replacement after 48,000 steps",
+        "a sampler of another kind takes over when the run is gone on with",
+        (plan, { split: { training } }, iteration) => ({
+          indices: plan.indices.map((_, j) =>
+            training[(Math.imul(iteration * BATCH_SIZE + j, 0x9e3779b1) >>> 0) % training.length]
+          ),
+        }),
+        { from: 48_001 },
+      ),
+    ],
+    accepts: [
+      goodRecipe("all 50,000 images", "the paper can be read so", ALL_TRAINED),
+      goodRecipe("partial batches kept", "an epoch ends with 72 images", {
+        data: { epochEnd: "keep-partial" },
+      }),
+    ],
+  },
+  {
+    id: "shuffled",
+    section: "4.2, its authors' code",
+    requirement: "The images of each epoch come in a new random order.",
+    tier: "static",
+    check: needing(["batchPlan"], (subject) => {
+      const { recipe, split } = subject;
+      const { order, looked } = scanBatches(subject, recipe, split?.training);
+      const declared = recipe && recipe.data.order !== "shuffled"
+        ? [`the order is ${recipe.data.order}`]
+        : [];
+      return finding([...declared, ...order], `no order follows another in ${looked}`);
+    }),
+    rejects: [
+      badRecipe("in the order of the files", "the loader does not shuffle", ({ data }) => ({
+        data: { ...data, order: "sequential" },
+      })),
       {
-        name: "batches of validation images",
-        why: "indices count within the whole training part and not within the split",
+        name: "one shuffle for all epochs",
+        why: "the sampler is seeded anew each epoch",
         kind: "plan",
         spoil: (good) => ({
           ...good,
           batchPlan: (iteration) => ({
             ...good.batchPlan(iteration),
-            indices: good.split.validation.slice(0, BATCH_SIZE),
+            indices: Uint32Array.from(
+              { length: BATCH_SIZE },
+              (_, j) => good.split.training[((iteration - 1) * BATCH_SIZE + j) % 45_000],
+            ),
           }),
         }),
       },
-      badBatches(
-        "the same batch again and again",
-        "the shuffle starts anew at each step",
-        (_, first) => first,
-      ),
+      {
+        name: "sorted after 60,000 steps",
+        why: "the run is gone on with by code that reads a file from its beginning",
+        kind: "plan",
+        spoil: (good) => {
+          const sorted = good.split.training.toSorted();
+          return {
+            ...good,
+            batchPlan: (iteration) => {
+              const plan = good.batchPlan(iteration);
+              if (iteration <= 60_000) return plan;
+              const indices = plan.indices.map((_, j) =>
+                sorted[((iteration - 1) * BATCH_SIZE + j) % sorted.length]
+              );
+              return { ...plan, indices };
+            },
+          };
+        },
+      },
+    ],
+    accepts: [
+      goodRecipe("partial batches dropped", "72 images an epoch are left out", {
+        data: { epochEnd: "drop-partial" },
+      }),
     ],
   },
   {
@@ -150,44 +210,28 @@ export const DATA_RULES: readonly Rule<StaticSubject>[] = defineRules([
         data: { ...data, mean: "none" },
       })),
     ],
+    accepts: [
+      goodRecipe("pixels from 0 to 255, the mean after the crop", "the paper can be read so", {
+        data: { pixelScale: "0..255", meanSubtracted: "after-crop" },
+      }),
+    ],
   },
   {
     id: "augmentation",
     section: "4.2",
     requirement:
-      "4 pixels are padded on each side and a 32x32 crop is drawn from the padded image or its mirror image, anew each time.",
+      "4 pixels are padded on each side and a 32x32 crop is drawn from the padded image or its mirror image, anew each time, to the last step.",
     tier: "static",
-    check: needing(["recipe", "batchPlan"], ({ recipe: { data }, batchPlan }) => {
+    check: needing(["recipe", "batchPlan"], (subject) => {
+      const { recipe, recipe: { data }, split } = subject;
       const problems = data.augmentation === "pad-crop-flip" ? [] : [
         `the augmentation is ${data.augmentation}`,
       ];
       if (data.cropPadding !== PADDING) problems.push(`the padding is ${data.cropPadding}`);
-      const drawn = drawnOutcomes(batchPlan);
-      if (drawn.counts.size !== OUTCOMES) {
-        problems.push(`${drawn.counts.size} outcomes were drawn, not ${OUTCOMES}`);
-      }
-      const mean = drawn.images / OUTCOMES;
-      const chiSquared = [...drawn.counts.values()]
-        .reduce((sum, count) => sum + (count - mean) ** 2 / mean, 0);
-      if (chiSquared > CHI_SQUARED_BOUND) {
-        problems.push(
-          `the outcomes are not equally likely: chi-squared is ${
-            chiSquared.toFixed(1)
-          }, above ${CHI_SQUARED_BOUND}`,
-        );
-      }
-      // Two independent draws agree once in 162 times.
-      const agreeing = drawn.agreeing / drawn.repeated;
-      if (!(agreeing < 2 / OUTCOMES)) {
-        problems.push(
-          `an image is drawn as it was before in ${(100 * agreeing).toFixed(1)}% of cases`,
-        );
-      }
+      const { augmentation, looked } = scanBatches(subject, recipe, split?.training);
       return finding(
-        problems,
-        `${drawn.counts.size} outcomes in ${number(drawn.images)} draws, chi-squared ${
-          chiSquared.toFixed(1)
-        }; the same as before in ${(100 * agreeing).toFixed(1)}%`,
+        [...problems, ...augmentation],
+        `${OUTCOMES} outcomes, equally likely and drawn anew in ${looked}`,
       );
     }),
     rejects: [
@@ -217,9 +261,35 @@ export const DATA_RULES: readonly Rule<StaticSubject>[] = defineRules([
           flip: flip.map((value, j) => value & ((cropY[j] + indices[j]) % 2)),
         }),
       ),
+      badBatches(
+        "one view for a whole batch",
+        "the batch is cropped as one tensor",
+        ({ cropY, cropX, flip }) => ({
+          cropY: cropY.map(() => cropY[0]),
+          cropX: cropX.map(() => cropX[0]),
+          flip: flip.map(() => flip[0]),
+        }),
+      ),
+      badBatches(
+        "no crop in the last epoch",
+        "a later custom: to end on whole images",
+        ({ cropY, cropX }) => ({ cropY: cropY.map(() => 4), cropX: cropX.map(() => 4) }),
+        { from: 63_649 },
+      ),
+      badBatches(
+        "no flip from 30,000 to 31,000",
+        "workers that were restarted",
+        ({ flip }) => ({ flip: flip.map(() => 0) }),
+        { from: 30_000, to: 31_000 },
+      ),
       badRecipe("padding 2", "the shift is halved", ({ data }) => ({
         data: { ...data, cropPadding: 2 },
       })),
+    ],
+    accepts: [
+      goodRecipe("the mean subtracted after the crop", "the border is black", {
+        data: { meanSubtracted: "after-crop" },
+      }),
     ],
   },
   {
@@ -254,25 +324,10 @@ export const DATA_RULES: readonly Rule<StaticSubject>[] = defineRules([
         }),
       },
     ],
+    accepts: [
+      goodRecipe("the border of training crops black", "it is no view of a test image", {
+        data: { meanSubtracted: "after-crop" },
+      }),
+    ],
   },
 ]);
-
-/** What was drawn in the first two epochs. */
-function drawnOutcomes(batchPlan: (iteration: number) => BatchPlan) {
-  const counts = new Map<number, number>();
-  const last = new Int32Array(TRAINING_IMAGES).fill(-1);
-  let images = 0, repeated = 0, agreeing = 0;
-  for (let iteration = 1; iteration <= 2 * 352; iteration++) {
-    const { indices, cropY, cropX, flip } = batchPlan(iteration);
-    for (let j = 0; j < indices.length; j++) {
-      const index = indices[j];
-      const outcome = cropY[j] << 16 | cropX[j] << 8 | flip[j];
-      counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
-      if (last[index] >= 0) repeated++;
-      if (last[index] === outcome) agreeing++;
-      last[index] = outcome;
-      images++;
-    }
-  }
-  return { counts, images, repeated, agreeing };
-}

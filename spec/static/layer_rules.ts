@@ -1,9 +1,11 @@
 /** Sections 3.4 and 4.2 on the layers: normalisation, activation, biases, and no other kind. */
 import { architecture, type Graph, type Node } from "../../resnet/mod.ts";
-import { consumersOf, edit, find, insertAfter, ofKind, remove } from "../_graphs.ts";
-import { badGraph } from "./_bad.ts";
+import { branchesOf, consumersOf, edit, find, insertAfter, ofKind, remove } from "../_graphs.ts";
+import { badGraph, goodGraph } from "./_bad.ts";
+import { ofGraph } from "./_form.ts";
+import { doubled, renamed, reordered, swapped } from "./_rewritings.ts";
 import { defineRules, type Rule } from "../rule.ts";
-import { finding, needing, type StaticSubject } from "../subject.ts";
+import { finding, type StaticSubject } from "../subject.ts";
 
 /** Which kinds of node the nets have; max pooling is left to the rule on subsampling. */
 const HAS_KIND: Readonly<Record<Node["kind"], boolean>> = {
@@ -25,7 +27,7 @@ export const LAYER_RULES: readonly Rule<StaticSubject>[] = defineRules([
     requirement:
       "Batch normalisation comes right after each convolution and before the activation, and nowhere else.",
     tier: "static",
-    check: needing(["graph"], ({ graph }) => {
+    check: ofGraph((graph) => {
       const convolutions = ofKind(graph, "convolution");
       const problems = convolutions.flatMap(({ name }) => {
         const kinds = consumersOf(graph, name).map((node) => node.kind).join(", ");
@@ -51,6 +53,13 @@ export const LAYER_RULES: readonly Rule<StaticSubject>[] = defineRules([
           }),
       ),
     ],
+    accepts: [
+      goodGraph(
+        "nodes in another order",
+        "an exporter writes the shortcut before the layers",
+        (graph) => reordered(graph, (candidates) => candidates - 1),
+      ),
+    ],
   },
   {
     id: "activation",
@@ -58,7 +67,7 @@ export const LAYER_RULES: readonly Rule<StaticSubject>[] = defineRules([
     requirement:
       "ReLU follows each batch normalisation, but at a block's end, where it comes after the addition.",
     tier: "static",
-    check: needing(["graph"], ({ graph }) => {
+    check: ofGraph((graph) => {
       const consumers = (name: string) =>
         consumersOf(graph, name).map((node) => `${node.name} (${node.kind})`).join(", ");
       const goesTo = (name: string, ...kinds: Node["kind"][]) => {
@@ -71,7 +80,7 @@ export const LAYER_RULES: readonly Rule<StaticSubject>[] = defineRules([
         goesTo(name, "relu", "add")
       );
       for (const add of ofKind(graph, "add")) {
-        const branch = find(graph, add.inputs[0])?.kind;
+        const branch = find(graph, branchesOf(graph, add).branch)?.kind;
         if (branch !== "batch-norm") problems.push(`${add.name} adds the output of ${branch}`);
         problems.push(...goesTo(add.name, "relu"));
       }
@@ -98,6 +107,19 @@ export const LAYER_RULES: readonly Rule<StaticSubject>[] = defineRules([
         "two layers in a row are linear",
         (graph) => remove(graph, "layer1.0.relu1"),
       ),
+      badGraph(
+        "a sum without ReLU, the shortcut first",
+        "the order of the addends hides it",
+        (graph) => swapped(remove(graph, "layer1.0.relu2")),
+      ),
+    ],
+    accepts: [
+      goodGraph("the shortcut added first", "x + f(x) for f(x) + x", (graph) => swapped(graph)),
+      goodGraph(
+        "a second ReLU behind each",
+        "it changes nothing",
+        (graph) => doubled(graph),
+      ),
     ],
   },
   {
@@ -105,12 +127,13 @@ export const LAYER_RULES: readonly Rule<StaticSubject>[] = defineRules([
     section: "4.2",
     requirement: "Convolutions have no bias; the shift of batch normalisation has its place.",
     tier: "static",
-    check: needing(["graph"], ({ graph }) =>
+    check: ofGraph((graph) =>
       finding(
         ofKind(graph, "convolution").filter((node) => node.bias)
           .map(({ name }) => `${name} has a bias`),
         "none has a bias",
-      )),
+      )
+    ),
     rejects: [
       badGraph(
         "every convolution with bias",
@@ -128,18 +151,26 @@ export const LAYER_RULES: readonly Rule<StaticSubject>[] = defineRules([
           ),
       ),
     ],
+    accepts: [
+      goodGraph(
+        "a last layer with bias, called conv_out",
+        "the fully connected layer has one, whatever it is called",
+        (graph) => renamed(graph, graph.name, (name) => name === "linear" ? "conv_out" : name),
+      ),
+    ],
   },
   {
     id: "no-dropout",
     section: "4.2, 3.4",
     requirement: "There is no dropout, nor any other kind of layer than those that are named.",
     tier: "static",
-    check: needing(["graph"], ({ graph }) =>
+    check: ofGraph((graph) =>
       finding(
         graph.nodes.filter(({ kind }) => !HAS_KIND[kind])
           .map(({ name, kind }) => `${name} is of the kind ${kind}`),
         [...new Set(graph.nodes.map(({ kind }) => kind))].join(", "),
-      )),
+      )
+    ),
     rejects: [
       badGraph(
         "dropout before the last layer",
@@ -150,6 +181,13 @@ export const LAYER_RULES: readonly Rule<StaticSubject>[] = defineRules([
         "channel attention in a block",
         "a later net is published under the paper's name",
         (graph) => insertForeign(graph, "layer1.0.bn2", "squeeze-and-excitation"),
+      ),
+    ],
+    accepts: [
+      goodGraph(
+        "a ReLU called dropout",
+        "names of nodes say nothing",
+        (graph) => renamed(graph, graph.name, (name) => name === "relu1" ? "dropout" : name),
       ),
     ],
   },

@@ -8,10 +8,11 @@ import {
   withInputs,
 } from "../../resnet/mod.ts";
 import { consumersOf, depthOf, edit, find, insertAfter, layersOf, ofKind } from "../_graphs.ts";
-import { badGraph } from "./_bad.ts";
-import { CLASSES, nOf, STAGES, text } from "./_form.ts";
+import { badGraph, goodGraph } from "./_bad.ts";
+import { doubled, pickedFirst, renamed, reordered } from "./_rewritings.ts";
+import { CLASSES, namedForm, nOf, ofGraph, STAGES, text } from "./_form.ts";
 import { defineRules, type Rule } from "../rule.ts";
-import { finding, needing, type StaticSubject } from "../subject.ts";
+import { finding, type StaticSubject } from "../subject.ts";
 
 const IMAGE = [32, 32, 3];
 
@@ -22,7 +23,7 @@ export const NETWORK_RULES: readonly Rule<StaticSubject>[] = defineRules([
     section: "4.2",
     requirement: "The network takes images of 32x32 pixels with three channels.",
     tier: "static",
-    check: needing(["graph"], ({ graph }) => {
+    check: ofGraph((graph) => {
       const found = text(graph.inputShape);
       return finding(
         found === text(IMAGE) ? [] : [`the input is ${found}, not ${text(IMAGE)}`],
@@ -41,13 +42,20 @@ export const NETWORK_RULES: readonly Rule<StaticSubject>[] = defineRules([
         (graph) => buildGraph(graph.name, [32, 32, 1], graph.nodes),
       ),
     ],
+    accepts: [
+      goodGraph(
+        "nodes with numbers for names",
+        "as exporters write them",
+        (graph) => renamed(graph, "torch-jit-export", (_, i) => `node_${i}`),
+      ),
+    ],
   },
   {
     id: "stem",
     section: "4.2",
     requirement: "The first layer is a 3x3 convolution with 16 filters that keeps the size.",
     tier: "static",
-    check: needing(["graph"], ({ graph }) => {
+    check: ofGraph((graph) => {
       const first = consumersOf(graph, INPUT);
       const [stem] = first;
       if (first.length !== 1 || stem.kind !== "convolution") {
@@ -82,6 +90,13 @@ export const NETWORK_RULES: readonly Rule<StaticSubject>[] = defineRules([
         () => architecture("resnet18-cifar"),
       ),
     ],
+    accepts: [
+      goodGraph(
+        "a second ReLU behind each",
+        "one in the block and one in the loop over blocks: it changes nothing",
+        (graph) => doubled(graph),
+      ),
+    ],
   },
   {
     id: "stages",
@@ -89,7 +104,7 @@ export const NETWORK_RULES: readonly Rule<StaticSubject>[] = defineRules([
     requirement:
       "Then 6n 3x3 convolutions: 2n each on maps of 32x32, 16x16 and 8x8, with 16, 32 and 64 filters.",
     tier: "static",
-    check: needing(["graph"], ({ graph }) => {
+    check: ofGraph((graph) => {
       const layers = layersOf(graph).slice(1);
       const perStage = layers.length / STAGES.length;
       const problems = layers.flatMap(({ name, kernel, shape }, i) => {
@@ -130,19 +145,26 @@ export const NETWORK_RULES: readonly Rule<StaticSubject>[] = defineRules([
           ),
       ),
     ],
+    accepts: [
+      goodGraph(
+        "shortcuts before the layers that they go around",
+        "an exporter writes nodes in an order of its own",
+        (graph) => reordered(graph, (candidates) => candidates - 1),
+      ),
+    ],
   },
   {
     id: "depth",
     section: "4.2",
     requirement: "There are 6n+2 weighted layers, as many as the net's name says.",
     tier: "static",
-    check: needing(["graph"], ({ graph }) => {
+    check: ofGraph((graph) => {
       const depth = depthOf(graph);
-      const named = /\d+/.exec(graph.name)?.[0];
+      const { depth: named } = namedForm(graph.name);
       const problems = Number.isInteger(nOf(graph)) && nOf(graph) >= 1
         ? []
         : [`${depth} weighted layers are not 6n+2`];
-      if (named !== undefined && Number(named) !== depth) {
+      if (named !== undefined && named !== depth) {
         problems.push(`"${graph.name}" has ${depth} weighted layers`);
       }
       return finding(problems, `${depth} weighted layers: n = ${nOf(graph)}`);
@@ -158,6 +180,23 @@ export const NETWORK_RULES: readonly Rule<StaticSubject>[] = defineRules([
         "the depth of the name is computed by another formula than the depth of the net",
         (graph) => ({ ...graph, name: "resnet32" }),
       ),
+      badGraph(
+        "another name behind the data set's",
+        "the file was named by hand",
+        (graph) => ({ ...graph, name: "cifar10-resnet_v1_56" }),
+      ),
+    ],
+    accepts: [
+      goodGraph(
+        "the data set in the name",
+        "the first number in a name is not always the depth",
+        (graph) => ({ ...graph, name: "cifar10-resnet20" }),
+      ),
+      goodGraph(
+        "a name without a depth",
+        "an exporter's, or the class's",
+        (graph) => ({ ...graph, name: "ResNet_32x32_v2" }),
+      ),
     ],
   },
   {
@@ -166,7 +205,7 @@ export const NETWORK_RULES: readonly Rule<StaticSubject>[] = defineRules([
     requirement:
       "Convolutions with stride 2 make the maps smaller, twice; nothing is pooled before the end.",
     tier: "static",
-    check: needing(["graph"], ({ graph }) => {
+    check: ofGraph((graph) => {
       const strided = layersOf(graph).filter((node) => node.stride !== 1);
       const problems = ofKind(graph, "max-pool").map(({ name }) => `${name} pools`);
       problems.push(
@@ -206,6 +245,13 @@ export const NETWORK_RULES: readonly Rule<StaticSubject>[] = defineRules([
           ),
       ),
     ],
+    accepts: [
+      goodGraph(
+        "shortcuts that pick by a window of one pixel",
+        "a pooling of one pixel with stride 2 is every second pixel",
+        pickedFirst,
+      ),
+    ],
   },
   {
     id: "head",
@@ -213,7 +259,7 @@ export const NETWORK_RULES: readonly Rule<StaticSubject>[] = defineRules([
     requirement:
       "The net ends with global average pooling and a 10-way fully connected layer; its outputs go to the softmax as they are.",
     tier: "static",
-    check: needing(["graph"], ({ graph }) => {
+    check: ofGraph((graph) => {
       const last = find(graph, graph.output);
       if (last?.kind !== "dense") {
         return finding([`the last node, ${graph.output}, is of the kind ${last?.kind}`], "");
@@ -244,6 +290,13 @@ export const NETWORK_RULES: readonly Rule<StaticSubject>[] = defineRules([
         "a classifier of several layers is put behind the pooling",
         (graph) =>
           insertAfter(graph, "pool", { kind: "dense", name: "hidden", input: "pool", units: 64 }),
+      ),
+    ],
+    accepts: [
+      goodGraph(
+        "the last layer called fc",
+        "as in ImageNet's nets",
+        (graph) => renamed(graph, graph.name, (name) => name === "linear" ? "fc" : name),
       ),
     ],
   },

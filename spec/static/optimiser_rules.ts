@@ -1,9 +1,15 @@
 /** Section 4.2 on the start and the steps: initialisation, batch size, momentum and decay. */
 import { type Graph, parametersOf, sizeOf, type Weights } from "../../resnet/mod.ts";
 import { BATCH_SIZE } from "../../paper/mod.ts";
-import { badBatches, badRecipe, badWeights, field } from "./_bad.ts";
+import type { BatchPlan } from "../../engine/mod.ts";
+import { RandomStream } from "../../random/mod.ts";
+import { badBatches, badRecipe, badWeights, field, goodRecipe } from "./_bad.ts";
+import { scanBatches } from "./_batches.ts";
 import { defineRules, type Rule } from "../rule.ts";
 import { finding, needing, type StaticSubject } from "../subject.ts";
+
+/** A moment so far from its value is no chance: in a whole net once in 10^7 times. */
+const STANDARD_ERRORS = 6;
 
 /** The rules on the start and on each step. */
 export const OPTIMISER_RULES: readonly Rule<StaticSubject>[] = defineRules([
@@ -16,8 +22,8 @@ export const OPTIMISER_RULES: readonly Rule<StaticSubject>[] = defineRules([
     check: needing(["graph", "recipe", "initialWeights"], ({ graph, recipe, initialWeights }) => {
       const { kind, fan } = recipe.initialisation;
       if (kind !== "he-normal") return finding([`the initialisation is ${kind}`], "");
-      const problems = badKernels(graph, initialWeights(), fan);
-      return finding(problems, `variance 2 / fan-${fan} in every kernel`);
+      const { problems, last } = badKernels(graph, initialWeights(), fan);
+      return finding(problems, `variance 2 / fan-${fan} in every kernel; the last layer: ${last}`);
     }),
     rejects: [
       badRecipe("Glorot's", "the library's default is kept", () => ({
@@ -41,6 +47,30 @@ export const OPTIMISER_RULES: readonly Rule<StaticSubject>[] = defineRules([
             (2 * ((i * 0.6180339887498949) % 1) - 1) * Math.sqrt(6 / sizeOf(shape.slice(1)))
           ),
       ),
+      badWeights(
+        "a last layer of zeros",
+        "a later custom",
+        (data, shape) => shape.length === 2 ? data.map(() => 0) : data,
+      ),
+    ],
+    accepts: [
+      goodRecipe("fan-out", "the paper can be read so", { initialisation: { fan: "out" } }),
+      {
+        name: "a last layer by the library's default",
+        why: "as in fb.resnet.torch: uniform up to 1 / sqrt(inputs)",
+        make: (good) => ({
+          ...good,
+          initialWeights: () => {
+            const weights = new Map(good.initialWeights());
+            const name = `${good.graph.output}.weight`;
+            const { shape } = weights.get(name)!;
+            const random = new RandomStream(0, "probe", 0);
+            const data = new Float32Array(sizeOf(shape))
+              .map(() => (2 * random.uniform() - 1) / Math.sqrt(shape[1]));
+            return weights.set(name, { shape, data });
+          },
+        }),
+      },
     ],
   },
   {
@@ -48,17 +78,34 @@ export const OPTIMISER_RULES: readonly Rule<StaticSubject>[] = defineRules([
     section: "4.2",
     requirement: "A batch has 128 images.",
     tier: "static",
-    check: needing(["recipe", "batchPlan"], ({ recipe, batchPlan }) => {
-      const found = batchPlan(1).indices.length;
-      const problems = found === BATCH_SIZE ? [] : [`the first batch has ${found} images`];
-      if (recipe.batchSize !== BATCH_SIZE) problems.push(`the recipe says ${recipe.batchSize}`);
-      return finding(problems, `${found} images`);
+    check: needing(["recipe", "batchPlan"], (subject) => {
+      const { recipe, split } = subject;
+      const problems = recipe.batchSize === BATCH_SIZE
+        ? []
+        : [`the recipe says ${recipe.batchSize}`];
+      const { sizes, looked } = scanBatches(subject, recipe, split?.training);
+      return finding([...problems, ...sizes], `${BATCH_SIZE} images in ${looked}`);
     }),
     rejects: [
       badRecipe("256 in the recipe", "ImageNet's batch", () => ({ batchSize: 256 })),
-      badBatches("64 images", "each of two devices gets a batch", (plan) => ({
-        indices: plan.indices.slice(0, 64),
-      })),
+      badBatches("64 images", "each of two devices gets a batch", (plan) => ofSize(plan, 64)),
+      badBatches(
+        "twice as many after 32,000 steps",
+        "the batch grows where the rate would fall",
+        (plan) => ofSize(plan, 256),
+        { from: 32_001 },
+      ),
+      badBatches(
+        "a smaller last batch",
+        "the schedule ends with an epoch",
+        (plan) => ofSize(plan, 72),
+        { from: 64_000 },
+      ),
+    ],
+    accepts: [
+      goodRecipe("72 images at the end of each epoch", "its last partial batch is kept", {
+        data: { epochEnd: "keep-partial" },
+      }),
     ],
   },
   {
@@ -79,6 +126,9 @@ export const OPTIMISER_RULES: readonly Rule<StaticSubject>[] = defineRules([
         optimiser: { ...optimiser, momentum: 0 },
       })),
     ],
+    accepts: [
+      goodRecipe("Nesterov's form", "the paper names none", { optimiser: { nesterov: true } }),
+    ],
   },
   {
     id: "weight-decay",
@@ -97,40 +147,104 @@ export const OPTIMISER_RULES: readonly Rule<StaticSubject>[] = defineRules([
         optimiser: { ...optimiser, weightDecay: 0.0005 },
       })),
     ],
+    accepts: [
+      goodRecipe("kernels alone decay", "the paper can be read so", {
+        optimiser: { decayed: "kernels" },
+      }),
+    ],
   },
 ]);
 
+/** A batch of another size, with the same draws again and again where it is larger. */
+function ofSize(plan: BatchPlan, size: number): BatchPlan {
+  const cut = (list: Uint8Array) =>
+    Uint8Array.from({ length: size }, (_, i) => list[i % list.length]);
+  return {
+    indices: Uint32Array.from({ length: size }, (_, i) => plan.indices[i % plan.indices.length]),
+    ...{ cropY: cut(plan.cropY), cropX: cut(plan.cropX), flip: cut(plan.flip) },
+  };
+}
+
+/** A distribution with mean 0. */
+interface Start {
+  readonly name: string;
+  readonly std: number;
+  /** Moments of a value of standard deviation 1: the fourth and the eighth. */
+  readonly fourth: number;
+  readonly eighth: number;
+}
+
+const NORMAL = { fourth: 3, eighth: 105 } as const;
+const UNIFORM = { fourth: 9 / 5, eighth: 9 } as const;
+
+/** How the last layer may start: as the others, or as libraries' layers do by themselves. */
+function lastLayerStarts(inputs: number, outputs: number): readonly Start[] {
+  return [
+    // Torch's nn.Linear, which fb.resnet.torch leaves as it is, and PyTorch's.
+    { name: "uniform up to 1 / sqrt(inputs)", std: 1 / Math.sqrt(3 * inputs), ...UNIFORM },
+    // Keras's Dense.
+    {
+      name: "uniform up to sqrt(6 / (inputs + outputs))",
+      ...{ std: Math.sqrt(2 / (inputs + outputs)), ...UNIFORM },
+    },
+  ];
+}
+
 /**
  * Kernels whose mean, variance or kurtosis lies further than six standard
- * errors from those of the normal distribution with mean 0 and variance 2 / fan.
+ * errors from those of the normal distribution with mean 0 and variance 2 / fan;
+ * the last layer may be as libraries start it, which the paper leaves open.
+ *
+ * @returns What is wrong, and how the last layer starts.
  */
-export function badKernels(graph: Graph, weights: Weights, fan: "in" | "out"): string[] {
-  return parametersOf(graph).filter(({ role }) => role === "kernel").flatMap(({ name, shape }) => {
+export function badKernels(
+  graph: Graph,
+  weights: Weights,
+  fan: "in" | "out",
+): { readonly problems: string[]; readonly last: string } {
+  let last = "as the others";
+  const kernels = parametersOf(graph).filter(({ role }) => role === "kernel");
+  const problems = kernels.flatMap(({ name, shape }): string[] => {
     const data = weights.get(name)?.data;
     if (data === undefined) return [`${name} has no initial weights`];
     const [outputs, inputs, ...window] = shape; // [O, I, H, W] or [O, I]
     const std = Math.sqrt(2 / (sizeOf(window) * (fan === "in" ? inputs : outputs)));
-    let sum = 0, squares = 0, fourthPowers = 0;
-    for (const w of data) {
-      const z = w / std, square = z * z;
-      sum += z;
-      squares += square;
-      fourthPowers += square * square;
-    }
-    // Standard errors of the sample moments of N values of a standard normal distribution.
-    const n = data.length;
-    const moments = [
-      { what: "mean", found: sum / n, expected: 0, error: Math.sqrt(1 / n) },
-      { what: "variance", found: squares / n, expected: 1, error: Math.sqrt(2 / n) },
-      { what: "fourth moment", found: fourthPowers / n, expected: 3, error: Math.sqrt(96 / n) },
-    ];
-    return moments.filter(({ found, expected, error }) =>
-      !(Math.abs(found - expected) <= 6 * error)
-    )
-      .map(({ what, found, expected }) =>
-        `${name}: in units of sqrt(2 / fan-${fan}) its ${what} is ${
-          found.toFixed(3)
-        }, not ${expected}`
-      );
+    const found = deviations(data, { name: `sqrt(2 / fan-${fan})`, std, ...NORMAL });
+    if (found.length === 0 || window.length > 0) return found.map((what) => `${name}: ${what}`);
+    const other = lastLayerStarts(inputs, outputs)
+      .find((start) => deviations(data, start).length === 0);
+    if (other) last = other.name;
+    return other ? [] : found.map((what) => `${name}: ${what}`);
   });
+  return { problems, last };
+}
+
+/** In what values differ from a distribution. */
+function deviations(data: Float32Array, { name, std, fourth, eighth }: Start): string[] {
+  let sum = 0, squares = 0, fourthPowers = 0;
+  for (const w of data) {
+    const z = w / std, square = z * z;
+    sum += z;
+    squares += square;
+    fourthPowers += square * square;
+  }
+  // Standard errors of the sample moments of N values.
+  const n = data.length;
+  const moments = [
+    { what: "mean", found: sum / n, expected: 0, error: Math.sqrt(1 / n) },
+    { what: "variance", found: squares / n, expected: 1, error: Math.sqrt((fourth - 1) / n) },
+    {
+      what: "fourth moment",
+      ...{
+        found: fourthPowers / n,
+        expected: fourth,
+        error: Math.sqrt((eighth - fourth ** 2) / n),
+      },
+    },
+  ];
+  return moments.filter(({ found, expected, error }) =>
+    !(Math.abs(found - expected) <= STANDARD_ERRORS * error)
+  ).map(({ what, found, expected }) =>
+    `in units of ${name} its ${what} is ${found.toFixed(3)}, not ${expected}`
+  );
 }

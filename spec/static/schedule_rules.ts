@@ -1,13 +1,18 @@
 /** Section 4.2 on the learning rate, the length of the training and the warm-up. */
 import { architecture } from "../../resnet/mod.ts";
-import type { Recipe } from "../../recipes/mod.ts";
+import { paper, type Recipe } from "../../recipes/mod.ts";
 import { depthOf } from "../_graphs.ts";
 import { ITERATIONS, paperRate } from "../../paper/mod.ts";
 import { close } from "../_numbers.ts";
 import { number } from "../../text/mod.ts";
-import { badRates, badRecipe, field } from "./_bad.ts";
+import { badRates, badRecipe, field, goodRecipe } from "./_bad.ts";
+import { isPlain } from "./_form.ts";
 import { defineRules, type Rule } from "../rule.ts";
-import { finding, needing, type StaticSubject } from "../subject.ts";
+import { finding, needing, type StaticSubject, subjectOf, unknown } from "../subject.ts";
+
+/** Steps after which the rate is divided. */
+const BOUNDARIES = [32_000, 48_000];
+const WARM_UP_RATE = 0.01;
 
 /** The rules on the schedule. */
 export const SCHEDULE_RULES: readonly Rule<StaticSubject>[] = defineRules([
@@ -17,22 +22,38 @@ export const SCHEDULE_RULES: readonly Rule<StaticSubject>[] = defineRules([
     requirement:
       "The learning rate is 0.1, and is divided by 10 at 32,000 and at 48,000 iterations.",
     tier: "static",
-    check: needing(["learningRate"], ({ learningRate }) => {
+    check: (subject) => {
+      const schedule = subject.recipe?.schedule;
+      if (schedule && schedule.kind !== "steps") {
+        return finding([
+          `the schedule is of the kind "${schedule.kind}": its rates follow from the training`,
+        ], "");
+      }
+      const missing = unknown(subject, ["learningRate"]);
+      if (missing) return missing;
+      const end = Math.min(ITERATIONS, schedule?.iterations ?? ITERATIONS);
       const segments: string[] = [];
-      let start = 1, rate = learningRate(1, true);
-      for (let iteration = 1; iteration <= ITERATIONS; iteration++) {
-        const found = learningRate(iteration, true), expected = paperRate(iteration);
-        if (!close(found, expected)) {
+      let start = 1, rate: number | undefined;
+      for (let iteration = 1; iteration <= end; iteration++) {
+        const found = rateAt(subject, iteration, true), expected = paperRate(iteration);
+        if (!(typeof found === "number" && close(found, expected))) {
           return finding([`step ${number(iteration)} has the rate ${found}, not ${expected}`], "");
         }
-        if (found !== rate) {
+        if (rate !== undefined && found !== rate) {
           segments.push(`${rate} in steps ${number(start)} to ${number(iteration - 1)}`);
-          [start, rate] = [iteration, found];
+          start = iteration;
         }
+        rate = found;
       }
-      segments.push(`${rate} in steps ${number(start)} to ${number(ITERATIONS)}`);
-      return finding([], segments.join(", "));
-    }),
+      segments.push(`${rate} in steps ${number(start)} to ${number(end)}`);
+      const undivided = BOUNDARIES.filter((boundary) => end <= boundary);
+      return finding(
+        undivided.map((boundary) =>
+          `it ends after step ${number(end)}, before the rate is divided at ${number(boundary)}`
+        ),
+        segments.join(", "),
+      );
+    },
     rejects: [
       badRates(
         "divided one step early",
@@ -54,6 +75,27 @@ export const SCHEDULE_RULES: readonly Rule<StaticSubject>[] = defineRules([
         "a later habit",
         (iteration) => 0.05 * (1 + Math.cos(Math.PI * iteration / ITERATIONS)),
       ),
+      badRecipe("a plateau", "ImageNet's schedule is carried over", ({ schedule }) => ({
+        schedule: {
+          ...{ kind: "plateau", rate: 0.1, factor: 0.1, patienceEpochs: 10, threshold: 1e-4 },
+          ...{ minimumRate: 0, iterations: schedule.iterations },
+        },
+      })),
+      badRecipe("40,000 steps, the rate divided at 32,000", "the time was up", ({ schedule }) => ({
+        schedule: { ...schedule, iterations: 40_000, boundaries: [32_000] },
+      })),
+      badRates("no rate at all", "the schedule is made by another program", () => NaN),
+    ],
+    accepts: [
+      {
+        name: "0.1 times 0.1",
+        why: "a rounding away from 0.01",
+        make: (good) => ({
+          ...good,
+          learningRate: (iteration) =>
+            0.1 * 0.1 ** [32_000, 48_000].filter((boundary) => iteration > boundary).length,
+        }),
+      },
     ],
   },
   {
@@ -70,6 +112,11 @@ export const SCHEDULE_RULES: readonly Rule<StaticSubject>[] = defineRules([
         schedule: { ...schedule, iterations: 64_000 * 352 },
       })),
     ],
+    accepts: [
+      goodRecipe("all 50,000 images", "164 epochs and not 182: steps count", {
+        data: { split: { training: 50_000, validation: 0 } },
+      }),
+    ],
   },
   {
     id: "warm-up",
@@ -77,20 +124,34 @@ export const SCHEDULE_RULES: readonly Rule<StaticSubject>[] = defineRules([
     requirement:
       "ResNet-110 alone starts at 0.01, until the training error is below 80%, and then goes on at 0.1.",
     tier: "static",
-    check: needing(["graph", "recipe", "learningRate"], ({ graph, recipe, learningRate }) => {
-      const expected = depthOf(graph) === 110 && !graph.name.startsWith("plain");
-      const { schedule } = recipe;
+    check: needing(["graph", "recipe", "learningRate"], (subject) => {
+      const { graph, recipe: { schedule } } = subject;
+      const expected = depthOf(graph) === 110 && !isPlain(graph);
       const warmUp = schedule.kind === "steps" ? schedule.warmUp : undefined;
-      const [before, after] = [learningRate(1, false), learningRate(1, true)];
+      const [before, after] = schedule.kind === "steps"
+        ? [rateAt(subject, 1, false), rateAt(subject, 1, true)]
+        : [schedule.rate, schedule.rate];
       const found = warmUp
         ? `${before} until the training error is below ${
           100 * warmUp.untilTrainingErrorBelow
         }%, then ${after}`
         : `${before} from the start`;
+      const is = (rate: number | string, value: number) =>
+        typeof rate === "number" && close(rate, value);
       const right = expected
-        ? close(before, 0.01) && close(after, 0.1) && warmUp?.untilTrainingErrorBelow === 0.8
-        : close(before, 0.1) && warmUp === undefined;
-      return finding(right ? [] : [found], found);
+        ? is(before, WARM_UP_RATE) && is(after, 0.1) && warmUp?.untilTrainingErrorBelow === 0.8
+        : is(before, 0.1) && warmUp === undefined;
+      if (!right || schedule.kind !== "steps") return finding(right ? [] : [found], found);
+      // For as long as it may last: the rate of the warm-up, or no difference that it makes.
+      const end = Math.min(ITERATIONS, schedule.iterations);
+      for (let iteration = 1; iteration <= end; iteration += iteration < 2_000 ? 1 : 997) {
+        const rate = rateAt(subject, iteration, false), usual = paperRate(iteration);
+        const due = expected ? Math.min(WARM_UP_RATE, usual) : usual;
+        if (!is(rate, due)) {
+          return finding([`step ${number(iteration)} has the rate ${rate}, not ${due}`], "");
+        }
+      }
+      return finding([], found);
     }),
     rejects: [
       badRecipe("a warm-up for every net", "it is taken for a part of the recipe", (recipe) => ({
@@ -119,6 +180,36 @@ export const SCHEDULE_RULES: readonly Rule<StaticSubject>[] = defineRules([
           learningRate: (iteration, ended) => ended ? paperRate(iteration) : 0.01,
         }),
       },
+      badRates(
+        "the tenth of the rate for the first 500 steps",
+        "a warm-up by steps, which the recipe does not name",
+        (iteration, ended) =>
+          iteration > 1 && iteration <= 500 && !ended ? 0.01 : paperRate(iteration),
+      ),
+    ],
+    accepts: [
+      goodRecipe("ResNet-110 with its warm-up", "it alone has one", {}, "resnet110"),
+      {
+        name: "110 plain layers, not called plain",
+        why: "the warm-up is the residual net's",
+        make: () => ({
+          ...subjectOf(paper("plain110")),
+          graph: { ...architecture("plain110"), name: "net110" },
+        }),
+      },
     ],
   },
 ]);
+
+/** The rate of a step, or why it has none. */
+function rateAt(
+  { learningRate }: Pick<StaticSubject, "learningRate">,
+  iteration: number,
+  warmUpEnded: boolean,
+): number | string {
+  try {
+    return learningRate!(iteration, warmUpEnded);
+  } catch (error) {
+    return `that can't be told (${error instanceof Error ? error.message : error})`;
+  }
+}

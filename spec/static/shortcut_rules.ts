@@ -1,10 +1,11 @@
 /** Sections 3.3 and 4.2 on the shortcuts, and on what they cost. */
 import { architecture, countParameters, shapeOf } from "../../resnet/mod.ts";
-import { edit, insertAfter, ofKind, remove } from "../_graphs.ts";
-import { badGraph } from "./_bad.ts";
-import { blockOf, CLASSES, isPlain, nOf, text } from "./_form.ts";
+import { branchesOf, edit, insertAfter, ofKind, remove } from "../_graphs.ts";
+import { badGraph, goodGraph } from "./_bad.ts";
+import { CLASSES, isPlain, namedForm, nOf, ofGraph, text } from "./_form.ts";
+import { explicitIdentities, pickedFirst, swapped } from "./_rewritings.ts";
 import { defineRules, type Rule } from "../rule.ts";
-import { finding, needing, type StaticSubject } from "../subject.ts";
+import { finding, type StaticSubject } from "../subject.ts";
 
 /** Trainable parameters of the net with 6n+2 layers and parameter-free shortcuts, layer by layer. */
 function expectedParameters(n: number): number {
@@ -23,19 +24,19 @@ export const SHORTCUT_RULES: readonly Rule<StaticSubject>[] = defineRules([
     requirement:
       "A residual net has 3n shortcuts, each around a pair of 3x3 layers; a plain net has none.",
     tier: "static",
-    check: needing(["graph"], ({ graph }) => {
+    check: ofGraph((graph) => {
       const adds = ofKind(graph, "add");
-      const expected = isPlain(graph) ? 0 : 3 * nOf(graph);
+      // A net without shortcuts is plain unless it is called residual, and one with some is not.
+      const plain = namedForm(graph.name).plain ?? isPlain(graph);
+      const expected = plain ? 0 : 3 * nOf(graph);
       const problems = adds.flatMap((add) => {
-        const block = blockOf(graph, add);
-        const kernels = block.layers.map((node) => "kernel" in node ? node.kernel : 0);
+        const { layers, joined, shortcut, source } = branchesOf(graph, add);
+        const kernels = layers.map(({ kernel }) => kernel);
         if (kernels.join() !== "3,3") {
           return [`${add.name} is around layers of the kernels ${kernels.join(", ")}`];
         }
-        return block.joined ? [] : [
-          `the shortcut to ${add.name} comes from ${
-            add.inputs[1]
-          }, its layers from ${block.source}`,
+        return joined ? [] : [
+          `the shortcut to ${add.name} comes from ${shortcut}, its layers from ${source}`,
         ];
       });
       if (adds.length !== expected) problems.push(`${adds.length} shortcuts, not ${expected}`);
@@ -79,6 +80,18 @@ export const SHORTCUT_RULES: readonly Rule<StaticSubject>[] = defineRules([
             inputs: ["layer1.0.bn2", "relu1"],
           }),
       ),
+      badGraph(
+        "a residual net without shortcuts",
+        "they are left out when the net is rebuilt from its weights",
+        ({ name }) => ({ ...architecture(name.replace("resnet", "plain")), name }),
+      ),
+    ],
+    accepts: [
+      goodGraph("the shortcut added first", "x + f(x) for f(x) + x", (graph) => swapped(graph)),
+      goodGraph("a plain net that is not called so", "a file's name says nothing", () => ({
+        ...architecture("plain20"),
+        name: "net",
+      })),
     ],
   },
   {
@@ -87,9 +100,9 @@ export const SHORTCUT_RULES: readonly Rule<StaticSubject>[] = defineRules([
     requirement:
       "Every shortcut is the identity, with every second pixel and zero channels where the shape changes (option A).",
     tier: "static",
-    check: needing(["graph"], ({ graph }) => {
+    check: ofGraph((graph) => {
       const problems = ofKind(graph, "add").flatMap((add) => {
-        const { source, shortcut } = blockOf(graph, add);
+        const { source, between: shortcut } = branchesOf(graph, add);
         const changes = text(shapeOf(graph, source)) !== text(add.shape);
         const [node] = shortcut;
         const right = changes
@@ -137,6 +150,24 @@ export const SHORTCUT_RULES: readonly Rule<StaticSubject>[] = defineRules([
                 : node,
           ),
       ),
+      badGraph(
+        "a projection on the first addend",
+        "option B with the shortcut written first",
+        ({ name }) => swapped(architecture(name, { shortcut: "B" })),
+      ),
+    ],
+    accepts: [
+      goodGraph("the shortcut added first", "x + f(x) for f(x) + x", (graph) => swapped(graph)),
+      goodGraph(
+        "picked in two steps",
+        "every second pixel first, then the zero channels",
+        (graph) => swapped(pickedFirst(graph)),
+      ),
+      goodGraph(
+        "identities as nodes of their own",
+        "a module that hands on what it gets",
+        explicitIdentities,
+      ),
     ],
   },
   {
@@ -144,7 +175,7 @@ export const SHORTCUT_RULES: readonly Rule<StaticSubject>[] = defineRules([
     section: "4.2, Table 6",
     requirement: "A residual net has exactly the parameters of its plain counterpart.",
     tier: "static",
-    check: needing(["graph"], ({ graph }) => {
+    check: ofGraph((graph) => {
       const count = countParameters(graph);
       const grouped = (value: number): string => value.toLocaleString("en-US");
       const n = nOf(graph);
@@ -173,6 +204,12 @@ export const SHORTCUT_RULES: readonly Rule<StaticSubject>[] = defineRules([
         "the library's default is kept",
         (graph) => edit(graph, (node) => "bias" in node ? { ...node, bias: true } : node),
       ),
+    ],
+    accepts: [
+      goodGraph("a plain net that is not called so", "it has the same layers", () => ({
+        ...architecture("plain20"),
+        name: "baseline",
+      })),
     ],
   },
 ]);

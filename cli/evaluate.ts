@@ -57,8 +57,8 @@ async function evaluate(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
   }
   const model = await readModel(flags.weights);
   const { file, identity } = model;
-  const zeroChannels = flags["shortcut-padding"] ??
-    (identity?.recipe ?? paper("resnet20")).architecture.zeroChannels;
+  const stated = (identity?.recipe ?? paper("resnet20")).architecture.zeroChannels;
+  const asked = flags["shortcut-padding"] ?? (stated === "none" ? "append" : stated);
   const printer = new ProgressPrinter();
   const set = flags.dataset ?? identity?.recipe.data.set ?? PAPER_DATASET;
   const dataset = await loadDataset(set, {
@@ -66,8 +66,8 @@ async function evaluate(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
     onProgress: (progress) => printer.download(progress),
   });
   const network = flags.arch === undefined
-    ? networkOf(model, zeroChannels).network
-    : namedNetwork(flags.arch, model, dataset.test, zeroChannels);
+    ? networkOf(model, asked).network
+    : namedNetwork(flags.arch, model, dataset.test, asked);
   const { graph, inputTransform } = network;
   const weights = fitWeights(graph, network.weights, flags.weights);
   const classes = classesOf(graph);
@@ -79,6 +79,8 @@ async function evaluate(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
   expectInput(graph, dataset.test, flags.weights);
   const arch = graph.name;
   const measured = preparationFor(dataset, identity, flags.preprocess);
+  const optionA = graph.nodes.find((node) => node.kind === "shortcut-a");
+  const zeroChannels = optionA?.zeroChannels ?? "none";
   printer.line(`${arch} with ${measured.of}; zero channels: ${zeroChannels}`);
   if (identity && !flags.preprocess && measured.sha256 !== identity.meanSha256) {
     printer.line("warning: the mean measured on this data is not the one of the weights' training");

@@ -146,7 +146,7 @@ export function simplified(graph: Graph): Graph {
       const [input] = inputsOf(idle);
       if (output === idle.name) output = input;
       nodes = nodes.filter((node) => node !== idle)
-        .map((node) => ({ ...node, ...renameInput(node, idle.name, input) }) as Node);
+        .map((node) => withInputs(node, (name) => name === idle.name ? input : name));
     } else if (merged) nodes = nodes.map((node) => node.name === merged.name ? merged : node);
     else break;
   }

@@ -1,5 +1,12 @@
 /** Other ways to write the same network: what a rule must not mind. */
-import { buildGraph, type Graph, INPUT, inputsOf, type NodeSpec } from "../../resnet/mod.ts";
+import {
+  buildGraph,
+  type Graph,
+  INPUT,
+  inputsOf,
+  type NodeSpec,
+  withInputs,
+} from "../../resnet/mod.ts";
 import { edit, find, ofKind } from "../_graphs.ts";
 
 /** Another name for the whole, and for each node. */
@@ -14,11 +21,7 @@ export function renamed(
   return buildGraph(
     name,
     graph.inputShape,
-    graph.nodes.map((node): NodeSpec =>
-      node.kind === "add"
-        ? { ...node, name: of(node.name), inputs: [of(node.inputs[0]), of(node.inputs[1])] }
-        : { ...node, name: of(node.name), input: of(node.input) }
-    ),
+    graph.nodes.map((node) => ({ ...withInputs(node, of), name: of(node.name) })),
   );
 }
 
@@ -40,9 +43,7 @@ export function doubled(graph: Graph, chosen: (place: number) => boolean = () =>
     graph.name,
     graph.inputShape,
     graph.nodes.flatMap((node): NodeSpec[] => {
-      const taking: NodeSpec = node.kind === "add"
-        ? { ...node, inputs: [of(node.inputs[0]), of(node.inputs[1])] }
-        : { ...node, input: of(node.input) };
+      const taking = withInputs(node, of);
       const again = second.get(node.name);
       return again ? [taking, { kind: "relu", name: again, input: node.name }] : [taking];
     }),

@@ -1,4 +1,5 @@
 /** What every command does around its work: help, results, errors, exit status. */
+import { printable, printableJson } from "../text/mod.ts";
 import { ARGUMENTS } from "./_arguments.ts";
 import {
   type Command,
@@ -62,11 +63,11 @@ export async function main<F extends FlagTable & { json: unknown; help: unknown 
       Deno.exit(0);
     }
     const { text, json, status = 0 } = await work(flags, ...positionals);
-    console.log(flags.json === true ? JSON.stringify(json) : text);
+    console.log(flags.json === true ? printableJson(json) : printable(text));
     Deno.exit(status);
   } catch (error) {
     const { message, status } = explain(error);
-    console.error(message);
+    console.error(printable(message));
     Deno.exit(status === 1 ? failure : status);
   }
 }

@@ -1,5 +1,5 @@
 /** How a run shows where it stands: one line on a terminal, plain lines elsewhere. */
-import { duration, number as count, percent } from "../text/mod.ts";
+import { duration, number as count, percent, printable } from "../text/mod.ts";
 import type { Started, TrainProgress } from "../train/mod.ts";
 
 /** Where progress goes: standard error, or a test's list. */
@@ -55,7 +55,7 @@ export class ProgressPrinter {
   /** A line of its own. */
   line(text: string): void {
     this.clear();
-    this.#output.write(`${text}\n`);
+    this.#output.write(`${printable(text)}\n`);
   }
 
   /** What a run begins with; the engine's reason is said where it is not empty. */
@@ -101,7 +101,7 @@ export class ProgressPrinter {
     const text = this.#frame(statusLine(progress, this.#stated ? left : undefined));
     const { columns } = this.#output;
     if (columns === undefined) {
-      if (progress.logged) this.#output.write(`${text}\n`);
+      if (progress.logged) this.#output.write(`${printable(text)}\n`);
     } else if (this.#now() - this.#printed >= REFRESH_MILLISECONDS || iteration === iterations) {
       this.#printed = this.#now();
       this.#output.write(`\r\x1b[K${text.slice(0, columns - 1)}`);
@@ -113,7 +113,7 @@ export class ProgressPrinter {
   download({ received, total }: { readonly received: number; readonly total: number }): void {
     const text = `downloading ${megabytes(received)} of ${megabytes(total)}`;
     if (this.#output.columns === undefined) {
-      if (!this.#lineOpen || received >= total) this.#output.write(`${text}\n`);
+      if (!this.#lineOpen || received >= total) this.#output.write(`${printable(text)}\n`);
     } else {
       this.#output.write(`\r\x1b[K${text}`);
     }

@@ -4,6 +4,7 @@
  *
  * `deno task audit resnet32.th --data cifar-10-batches-bin`
  */
+import { printable } from "../text/mod.ts";
 import { PAPER_DATASET } from "../paper/mod.ts";
 import { loadDataset } from "../data/mod.ts";
 import { chooseEngine, engineFactories, selfTest } from "../engine/mod.ts";
@@ -116,7 +117,7 @@ async function tryOnImages(
   console.error(`engine ${factory.name}; ${reason}`);
   return await sweep({
     ...{ candidates, data, factory },
-    onProgress: (line) => console.error(line),
+    onProgress: (line) => console.error(printable(line)),
     ...(flags.threads === undefined ? {} : { threads: flags.threads }),
   });
 }

@@ -5,4 +5,5 @@
  */
 export * from "./numbers.ts";
 export * from "./paths.ts";
+export * from "./printable.ts";
 export * from "./quote.ts";

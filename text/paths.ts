@@ -2,7 +2,7 @@
 
 /** A path from the root of a file system, at the beginning of a word; its last name is kept. */
 const ABSOLUTE =
-  /(?<![\w./~:\\-])(?:file:\/\/)?(?:~|[A-Za-z]:)?[\\/](?:[^\s"'`<>|,;:()[\]{}\\/]*[\\/])*([^\s"'`<>|,;:()[\]{}\\/]*)/g;
+  /(?<=^|[\s"'`=([{,;|])(?:file:\/\/)?(?:~|[A-Za-z]:)?[\\/](?:[^\s"'`<>|,;:()[\]{}\\/]*[\\/])*([^\s"'`<>|,;:()[\]{}\\/]*)/g;
 
 /**
  * A text with every absolute path in it cut to its last name.

@@ -1,4 +1,5 @@
 /** A report as Markdown, for a pull request: everything but the drawings and the images. */
+import { printable } from "../../text/mod.ts";
 import { type Block, type Cell, type Line, piecesOf, type Report, wordsOf } from "./blocks.ts";
 
 /**
@@ -75,7 +76,7 @@ function lineOf(line: Line): string {
 
 /** Free text of a log must neither become markup nor end a table's row. */
 function escape(text: string): string {
-  return text
+  return printable(text)
     .replace(/&/g, "&amp;")
     .replace(/</g, "&lt;")
     .replace(/[\\`*_[\]|#>~]/g, "\\$&")

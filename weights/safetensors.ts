@@ -103,6 +103,24 @@ export function encodeSafetensors(
   return file;
 }
 
+/** One array of a safetensors file, its bytes as they are. */
+export interface StoredArray {
+  /** The format's name of the elements' type: `F32`, `I64`, ... */
+  readonly type: string;
+  /** Row-major. */
+  readonly shape: readonly number[];
+  /** Little-endian; a view into the file. */
+  readonly bytes: Uint8Array;
+}
+
+/** The arrays of a safetensors file before anything is made of their elements. */
+export interface StoredArrays {
+  /** In the order of the file's bytes. */
+  readonly arrays: ReadonlyMap<string, StoredArray>;
+  /** The header's free text. */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
 /**
  * Reads a safetensors file.
  *
@@ -112,6 +130,40 @@ export function encodeSafetensors(
  *   is not read (float 8 and below, complex), or a value fits no 32-bit float.
  */
 export function decodeSafetensors(bytes: Uint8Array): SafetensorsFile {
+  const { arrays, metadata } = storedArrays(bytes);
+  const tensors = new Map<string, Tensor>();
+  for (const [name, array] of arrays) tensors.set(name, asFloats(array, name));
+  return { tensors, metadata };
+}
+
+/**
+ * One array of a safetensors file as 32-bit floats.
+ *
+ * @param array The array.
+ * @param name Its name, for messages.
+ * @throws {WeightFileError} If a value fits no 32-bit float.
+ */
+export function asFloats({ type, shape, bytes }: StoredArray, name: string): Tensor {
+  const layout = { shape, strides: rowMajorStrides(shape), offset: 0 };
+  return { shape, data: readElements(ELEMENT_TYPES.get(type)!, bytes, layout, name) };
+}
+
+/**
+ * The arrays of a safetensors file with their bytes: for integers that no 32-bit float holds.
+ *
+ * @param bytes The whole file.
+ * @throws {WeightFileError} If the file is malformed.
+ *
+ * @example
+ * ```ts
+ * import { encodeSafetensors, storedArrays } from "./safetensors.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const file = encodeSafetensors(new Map([["a", { shape: [1], data: Float32Array.of(1) }]]));
+ * assertEquals(storedArrays(file).arrays.get("a")?.bytes, Uint8Array.of(0, 0, 0x80, 0x3f));
+ * ```
+ */
+export function storedArrays(bytes: Uint8Array): StoredArrays {
   const { header, dataStart } = readHeader(bytes);
   const data = bytes.subarray(dataStart);
   const { [METADATA]: metadata, ...members } = header;
@@ -143,15 +195,11 @@ export function decodeSafetensors(bytes: Uint8Array): SafetensorsFile {
     );
   }
 
-  const tensors = new Map<string, Tensor>();
+  const arrays = new Map<string, StoredArray>();
   for (const { name, type, shape, begin, end } of entries) {
-    const layout = { shape, strides: rowMajorStrides(shape), offset: 0 };
-    tensors.set(name, {
-      shape,
-      data: readElements(type, data.subarray(begin, end), layout, name),
-    });
+    arrays.set(name, { type: type.name, shape, bytes: data.subarray(begin, end) });
   }
-  return { tensors, metadata: checkMetadata(metadata) };
+  return { arrays, metadata: checkMetadata(metadata) };
 }
 
 function readHeader(bytes: Uint8Array): { header: Record<string, unknown>; dataStart: number } {

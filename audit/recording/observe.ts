@@ -1,0 +1,485 @@
+/**
+ * From a recording to what the rules on recordings look at: which stored image
+ * each recorded one is, how it was cut out and prepared, epoch by epoch.
+ */
+import type { Dataset } from "../../data/mod.ts";
+import { linesOf, type LoaderLine, type Recording } from "../../log/mod.ts";
+import type {
+  ImageForm,
+  ObservedEvaluation,
+  ObservedImages,
+  ObservedView,
+  RecordedSet,
+  RecordingSubject,
+} from "../../spec/mod.ts";
+import { alteredImages, type Unexplained } from "./_altered.ts";
+import { type Group, groupsOf } from "./_groups.ts";
+import { type PlacedView, preparationOf } from "./_preparation.ts";
+import { type Found, search, type Sought } from "./_search.ts";
+import {
+  isTest,
+  type LayoutName,
+  LAYOUTS,
+  PLANE,
+  SIDE,
+  SIZE,
+  type StoredImages,
+  storedImages,
+} from "./_stored.ts";
+
+/** What was looked for and found, beside what the rules look at. */
+export interface Observed {
+  /** For the rules. */
+  readonly subject: RecordingSubject;
+  /** Kept pixels of training images that were found, for the report: a few of the first epoch. */
+  readonly samples: readonly ObservedSample[];
+}
+
+/** One training image as it entered. */
+export interface ObservedSample extends ObservedView {
+  /** [3, 32, 32], as they entered. */
+  readonly pixels: Float32Array;
+  /** The label that it was trained with; -1: not known. */
+  readonly label: number;
+}
+
+/** A view counts as found where it is this much alike: rounding leaves more than 0.999. */
+const EXACT = 0.99;
+/** Of a group's views; with fewer, other forms are tried. */
+const MOST = 0.9;
+/** Views of a group that are tried in other forms. */
+const SAMPLE = 96;
+/** Views that are looked at closely where nothing explains them. */
+const CLOSE = 8;
+const SAMPLES = 24;
+
+/** A view that was kept. */
+interface Kept {
+  readonly group: number;
+  /** Position among the group's images. */
+  readonly at: number;
+  /** [3, 32, 32]. */
+  readonly pixels: Float32Array;
+}
+
+interface Placed extends PlacedView {
+  readonly kept: Kept;
+  readonly score: number;
+}
+
+/** A form in which images are looked for. */
+interface Form {
+  readonly layout: LayoutName;
+  readonly axes: ImageForm["axes"];
+}
+
+const RIGHT: Form = { layout: "right", axes: "right" };
+/** In the order in which they are tried, where the right one finds too little. */
+const OTHER_FORMS: readonly Form[] = [
+  { layout: "right", axes: "transposed" },
+  { layout: "right", axes: "upside-down" },
+  { layout: "planes-as-pixels", axes: "right" },
+  { layout: "pixels-as-planes", axes: "right" },
+];
+
+/**
+ * Looks at a recording.
+ *
+ * @param recording What was recorded.
+ * @param dataset The images that it is said to be of; without it nothing is matched.
+ * @param onProgress Told what is being done, for people who wait.
+ */
+export async function observe(
+  recording: Recording,
+  dataset?: Dataset,
+  onProgress: (line: string) => void = () => {},
+): Promise<Observed> {
+  const { lines } = recording;
+  const groups = groupsOf(lines);
+  const log = { start: recording.start, lines, notes: recording.notes };
+  if (dataset === undefined) {
+    return { subject: { log, ...split(groups.map((group) => unmatched(group))) }, samples: [] };
+  }
+  const stored = storedImages(dataset.train, dataset.test);
+  const kept = await keptViews(recording, groups);
+  onProgress(`looking for ${kept.length} recorded images among ${stored.count} stored ones`);
+  const matcher = new Matcher(kept, groups.length, stored);
+  const placed = matcher.match();
+  const loaders = new Map(linesOf(lines, "loader").map((loader) => [loader.id, loader]));
+  const sets = new IndexMaps(groups, placed, loaders, stored);
+  const observed = groups.map((group, i) => {
+    const views = placed.filter(({ kept }) => kept.group === i);
+    const looked = kept.filter((view) => view.group === i);
+    const found = looked.length > 0 && views.length < looked.length / 2
+      ? alteredImages(
+        unexplained(looked, group, loaders, stored, sets, views),
+        stored,
+        LAYOUTS[matcher.formOf(i).layout],
+      )
+      : undefined;
+    return observedImages(group, views, looked.length, matcher.formOf(i), sets, stored, found);
+  });
+  return {
+    subject: {
+      log,
+      dataset: recordedSet(dataset, stored),
+      ...split(withParts(observed, stored)),
+    },
+    samples: samplesOf(placed, groups),
+  };
+}
+
+type Watched = { readonly group: Group; readonly images: ObservedImages };
+
+function unmatched(group: Group): Watched {
+  const count = group.count;
+  return {
+    group,
+    images: {
+      ...common(group),
+      images: new Int32Array(count).fill(-1),
+      views: [],
+      looked: 0,
+    },
+  };
+}
+
+function common(group: Group) {
+  const { loader, epoch, iteration, batches, indices, labels, hashes, whole } = group;
+  return {
+    ...{ epoch, iteration, batches, indices, labels, hashes, whole },
+    ...(loader === undefined ? {} : { loader }),
+  };
+}
+
+function split(
+  watched: readonly (Watched & Pick<ObservedEvaluation, "part">)[],
+): Pick<Required<RecordingSubject>, "training" | "evaluations"> {
+  return {
+    training: watched.filter(({ group }) => group.phase === "training")
+      .map(({ images }) => images),
+    evaluations: watched.filter(({ group }) => group.phase === "evaluation")
+      .map(({ group, images, part }) => ({
+        ...images,
+        ...(group.line === undefined ? {} : { line: group.line }),
+        ...(part === undefined ? {} : { part }),
+      })),
+  };
+}
+
+/** Kept images of the size and channels that can be matched. */
+async function keptViews(
+  recording: Recording,
+  groups: readonly Group[],
+): Promise<readonly Kept[]> {
+  const kept: Kept[] = [];
+  for (const [group, { lines }] of groups.entries()) {
+    let at = 0;
+    for (const line of lines) {
+      const images = line.file && (await recording.arrays(line.file))?.floats("images");
+      if (images?.shape.length === 4 && images.shape.slice(1).join() === `3,${SIDE},${SIDE}`) {
+        for (let i = 0; i < Math.min(images.shape[0], line.images); i++) {
+          const pixels = images.data.subarray(i * SIZE, (i + 1) * SIZE);
+          if (pixels.every(Number.isFinite)) kept.push({ group, at: at + i, pixels });
+        }
+      }
+      at += line.images;
+    }
+  }
+  return kept;
+}
+
+/** Finds kept views, in the form in which most of their group are found. */
+class Matcher {
+  readonly #kept: readonly Kept[];
+  readonly #stored: StoredImages;
+  readonly #byGroup: readonly (readonly Kept[])[];
+  readonly #scales: readonly number[];
+  readonly #forms: Form[];
+  readonly #placed = new Map<Kept, Placed>();
+
+  constructor(kept: readonly Kept[], groups: number, stored: StoredImages) {
+    this.#kept = kept;
+    this.#stored = stored;
+    this.#byGroup = Array.from(
+      { length: groups },
+      (_, group) => kept.filter((view) => view.group === group),
+    );
+    this.#scales = this.#byGroup.map(scaleOf);
+    this.#forms = this.#byGroup.map(() => RIGHT);
+  }
+
+  formOf(group: number): Form {
+    return this.#forms[group];
+  }
+
+  match(): readonly Placed[] {
+    this.#search(this.#kept, RIGHT);
+    const poor = this.#byGroup.flatMap((views, group) =>
+      views.length > 0 && this.#share(views) < 0.5 ? [group] : []
+    );
+    if (poor.length > 0) this.#tryOtherForms(poor);
+    return this.#kept.flatMap((view) => this.#placed.get(view) ?? []);
+  }
+
+  #tryOtherForms(poor: readonly number[]): void {
+    const samples = new Map(poor.map((group) => [group, this.#byGroup[group].slice(0, SAMPLE)]));
+    for (const form of OTHER_FORMS) {
+      const left = [...samples].filter(([group]) => this.#forms[group] === RIGHT);
+      if (left.length === 0) return;
+      this.#search(left.flatMap(([, views]) => views), form);
+      for (const [group, views] of left) {
+        const found = views.filter((view) => this.#placed.has(view)).length;
+        if (found < views.length / 2) continue;
+        this.#forms[group] = form;
+        // The sample decides; the others are of the same form.
+        this.#search(this.#byGroup[group], form);
+      }
+    }
+  }
+
+  #share(views: readonly Kept[]): number {
+    return views.filter((view) => this.#placed.has(view)).length / views.length;
+  }
+
+  /** The stored images as they are first, then less their mean, for what is not found yet. */
+  #search(views: readonly Kept[], form: Form): void {
+    const layout = LAYOUTS[form.layout];
+    const groups = new Set(views.map(({ group }) => group));
+    for (const lessMean of [false, true]) {
+      const left = [...groups].filter((group) =>
+        this.#share(views.filter((view) => view.group === group)) < MOST
+      );
+      const open = views.filter((view) => left.includes(view.group) && !this.#placed.has(view));
+      if (open.length === 0) return;
+      const sought: (Sought & { readonly kept: Kept })[] = open.flatMap((kept, view) => {
+        const pixels = righted(kept.pixels, form.axes);
+        if (lessMean) return [{ view, pixels, kept }];
+        // The mean may have been subtracted where the view is, behind the crop.
+        const restored = righted(
+          this.#withMean(kept, layout, this.#scales[kept.group]),
+          form.axes,
+        );
+        return [{ view, pixels, kept }, { view, pixels: restored, kept }];
+      });
+      const space = { stored: this.#stored, layout, lessMean };
+      for (const found of search(sought, space, EXACT)) {
+        const { kept } = sought[found.sought];
+        if (found.score > (this.#placed.get(kept)?.score ?? 0)) {
+          this.#placed.set(kept, this.#place(kept, found, form));
+        }
+      }
+    }
+  }
+
+  #place(kept: Kept, found: Found, form: Form): Placed {
+    const { image, y, x, flip, channels, score } = found;
+    return { image, y, x, flip, channels, score, kept, pixels: righted(kept.pixels, form.axes) };
+  }
+
+  /** A view to which the training part's per-pixel mean is added, in bytes. */
+  #withMean({ pixels }: Kept, layout: Uint16Array, scale: number): Float64Array {
+    return Float64Array.from(pixels, (value, at) => value / scale + this.#stored.mean[layout[at]]);
+  }
+}
+
+/** What one byte is in the views: 1, 1/255, or 1/255 divided once more. */
+function scaleOf(views: readonly Kept[]): number {
+  let sum = 0, square = 0, count = 0;
+  for (const { pixels } of views.slice(0, 64)) {
+    for (const value of pixels) {
+      sum += value;
+      square += value * value;
+    }
+    count += pixels.length;
+  }
+  const deviation = Math.sqrt(square / count - (sum / count) ** 2);
+  // Images less their mean have a deviation of about 60 bytes.
+  const distance = (scale: number) => Math.abs(Math.log(deviation / 60 / scale));
+  return [1, 1 / 255, 1 / 255 ** 2].toSorted((a, b) => distance(a) - distance(b))[0];
+}
+
+/** The pixels with their axes brought back. */
+function righted<T extends Float32Array | Float64Array>(pixels: T, axes: ImageForm["axes"]): T {
+  if (axes === "right") return pixels;
+  const result = pixels.slice() as T;
+  for (let at = 0; at < SIZE; at++) {
+    const c = Math.floor(at / PLANE), y = Math.floor(at / SIDE) % SIDE, x = at % SIDE;
+    result[at] = pixels[
+      c * PLANE + (axes === "transposed" ? x * SIDE + y : (SIDE - 1 - y) * SIDE + x)
+    ];
+  }
+  return result;
+}
+
+/** Which stored image an index of a script's own data set is. */
+class IndexMaps {
+  readonly #offsets = new Map<number, number>();
+  readonly #setOf = new Map<number, number>();
+
+  constructor(
+    groups: readonly Group[],
+    placed: readonly Placed[],
+    loaders: ReadonlyMap<number, LoaderLine>,
+    { parts: [train] }: StoredImages,
+  ) {
+    const votes = new Map<number, number[]>();
+    for (const { id, datasets, composed } of loaders.values()) {
+      const set = datasets.at(composed ? -1 : 0)?.id;
+      if (set !== undefined) this.#setOf.set(id, set);
+    }
+    for (const { kept, image } of placed) {
+      const { loader, indices } = groups[kept.group];
+      const set = loader === undefined ? undefined : this.#setOf.get(loader);
+      if (set === undefined || indices[kept.at] < 0) continue;
+      const differences = votes.get(set) ?? [];
+      votes.set(set, differences);
+      differences.push(image - indices[kept.at]);
+    }
+    for (const [set, differences] of votes) {
+      // Its own order is the files', or it is another that the recording does not tell.
+      for (const offset of [0, train.count]) {
+        const agreeing = differences.filter((difference) => difference === offset).length;
+        if (differences.length >= 16 && agreeing > 0.97 * differences.length) {
+          this.#offsets.set(set, offset);
+        }
+      }
+    }
+  }
+
+  /** What is added to an index; undefined where the order is not known. */
+  offsetOf(loader: number | undefined): number | undefined {
+    const set = loader === undefined ? undefined : this.#setOf.get(loader);
+    return set === undefined ? undefined : this.#offsets.get(set);
+  }
+}
+
+function observedImages(
+  group: Group,
+  views: readonly Placed[],
+  looked: number,
+  form: Form,
+  maps: IndexMaps,
+  stored: StoredImages,
+  altered: ObservedImages["altered"],
+): Watched {
+  const images = new Int32Array(group.count).fill(-1);
+  const offset = maps.offsetOf(group.loader);
+  if (offset !== undefined) {
+    group.indices.forEach((index, at) => {
+      if (index >= 0 && index + offset < stored.count) images[at] = index + offset;
+    });
+  }
+  for (const { kept, image } of views) images[kept.at] = image;
+  const layout = LAYOUTS[form.layout];
+  const preparation = preparationOf(views, stored, layout);
+  const blueFirst = views.filter(({ channels }) => channels[0] === 2).length > views.length / 2;
+  return {
+    group,
+    images: {
+      ...common(group),
+      images,
+      views: views.map(({ kept: { at }, image, y, x, flip }) => ({ at, image, y, x, flip })),
+      looked,
+      ...(views.length === 0
+        ? {}
+        : { form: { ...form, channels: blueFirst ? "BGR" : "RGB" } satisfies ImageForm }),
+      ...(preparation === undefined ? {} : { preparation }),
+      ...(altered === undefined ? {} : { altered }),
+    },
+  };
+}
+
+/** A few views that nothing explains, with the images that they may show. */
+function unexplained(
+  looked: readonly Kept[],
+  group: Group,
+  loaders: ReadonlyMap<number, LoaderLine>,
+  stored: StoredImages,
+  maps: IndexMaps,
+  found: readonly Placed[],
+): readonly Unexplained[] {
+  const known = new Set(found.map(({ kept }) => kept));
+  const open = looked.filter((view) => !known.has(view));
+  const [train, test] = stored.parts;
+  const loader = group.loader === undefined ? undefined : loaders.get(group.loader);
+  // A data set as long as a part is taken to be in its order: a wrong image would not be alike.
+  const size = loader?.datasets.at(loader.composed ? -1 : 0)?.size;
+  const offset = maps.offsetOf(group.loader) ??
+    (size === train.count ? 0 : size === test.count ? train.count : undefined);
+  const withIndex = offset !== undefined && group.indices[open[0].at] >= 0;
+  // Of one label all, so that images are gone through once.
+  const counts = Map.groupBy(open, ({ at }) => group.labels[at]);
+  const [label, alike] = [...counts].toSorted((a, b) => b[1].length - a[1].length)[0];
+  const ofLabel = Array.from(stored.labels.keys()).filter((image) =>
+    stored.labels[image] === label
+  );
+  const scale = scaleOf(looked);
+  return (withIndex ? open : alike).slice(0, CLOSE).map(({ at, pixels }) => ({
+    appearances: [
+      pixels,
+      Float64Array.from(pixels, (value, k) => value / scale + stored.mean[LAYOUTS.right[k]]),
+    ],
+    candidates: withIndex ? [group.indices[at] + offset] : ofLabel,
+  }));
+}
+
+/** Which images an evaluation is of: test images, or training images that were trained on or not. */
+function withParts(
+  observed: readonly Watched[],
+  stored: StoredImages,
+): readonly (Watched & Pick<ObservedEvaluation, "part">)[] {
+  const trained = new Set<number>();
+  for (const { group, images } of observed) {
+    if (group.phase === "training") for (const image of images.images) trained.add(image);
+  }
+  const partOf = ({ images }: Watched): ObservedEvaluation["part"] => {
+    const known = images.images.filter((image) => image >= 0);
+    if (known.length === 0) return undefined;
+    const test = known.filter((image) => isTest(stored, image)).length;
+    if (test > known.length / 2) return "test";
+    const seen = known.filter((image) => trained.has(image)).length;
+    return seen > 0.9 * known.length ? "trained" : "validation";
+  };
+  // Without its images, an evaluation is what another on the same loader, or as long, was.
+  const parts = new Map<string, ObservedEvaluation["part"]>();
+  return observed.map((one) => {
+    if (one.group.phase === "training") return one;
+    const { loader, line, count } = one.group;
+    const key = `${loader} ${loader === undefined ? line?.images ?? count : ""}`;
+    const part = partOf(one) ?? parts.get(key);
+    if (part === undefined) return one;
+    parts.set(key, part);
+    return { ...one, part };
+  });
+}
+
+function recordedSet(
+  { name, train, test }: Dataset,
+  { labels }: StoredImages,
+): RecordedSet {
+  const sums = [0, 0, 0], squares = [0, 0, 0];
+  for (let at = 0; at < train.pixels.length; at++) {
+    const value = train.pixels[at];
+    sums[at % 3] += value;
+    squares[at % 3] += value * value;
+  }
+  const count = train.pixels.length / 3;
+  const means = sums.map((sum) => sum / count);
+  return {
+    name,
+    ...{ training: train.count, test: test.count, labels, mean: means },
+    deviation: squares.map((square, c) => Math.sqrt(square / count - means[c] ** 2)),
+  };
+}
+
+function samplesOf(
+  placed: readonly Placed[],
+  groups: readonly Group[],
+): readonly ObservedSample[] {
+  return placed.filter(({ kept }) => groups[kept.group].phase === "training").slice(0, SAMPLES)
+    .map(({ kept, image, y, x, flip }) => ({
+      ...{ at: kept.at, image, y, x, flip, pixels: kept.pixels },
+      label: groups[kept.group].labels[kept.at],
+    }));
+}

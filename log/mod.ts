@@ -22,6 +22,7 @@ export {
   type NamedFile,
 } from "./logged_run.ts";
 export { MemoryRun } from "./memory_run.ts";
+export * from "./recording/mod.ts";
 export {
   identityProblem,
   parsePredictions,

@@ -18,6 +18,9 @@ export {
   type NumericSubject,
   numericSubjectOf,
 } from "./numeric/subject.ts";
+export { preparationInWords } from "./recording/image_rules.ts";
+export { RECORDING_RULES } from "./recording/rules.ts";
+export type * from "./recording/subject.ts";
 export * from "./rule.ts";
 export { table6Reference } from "./statistical/reference.ts";
 export * from "./statistical/rules.ts";

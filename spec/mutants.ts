@@ -2,6 +2,7 @@
 import { STATIC_RULES } from "./checklist.ts";
 import { LOG_RULES } from "./log/rules.ts";
 import { NUMERIC_RULES } from "./numeric/rules.ts";
+import { RECORDING_RULES } from "./recording/rules.ts";
 import type { Finding, KnownBad, Rule } from "./rule.ts";
 import { STATISTICAL_RULES } from "./statistical/rules.ts";
 import { TABLE_6_RULES } from "./statistical/table_6.ts";
@@ -43,6 +44,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...mutantsOf(STATIC_RULES),
   ...mutantsOf(NUMERIC_RULES),
   ...mutantsOf(LOG_RULES),
+  ...mutantsOf(RECORDING_RULES),
   ...mutantsOf(TABLE_6_RULES),
   ...mutantsOf(STATISTICAL_RULES),
 ];

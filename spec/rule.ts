@@ -11,9 +11,10 @@ export type Outcome = "pass" | "fail" | "not-observable" | "defect";
 
 /**
  * What a rule looks at: `static` the graph and the recipe, `numeric` an engine
- * that is probed, `log` the events of one run, `statistical` several runs.
+ * that is probed, `log` the events of one run, `recording` what a recorder saw
+ * of somebody's training, `statistical` several runs.
  */
-export type Tier = "static" | "numeric" | "log" | "statistical";
+export type Tier = "static" | "numeric" | "log" | "recording" | "statistical";
 
 /** The answer of a check. */
 export interface Finding {
@@ -37,6 +38,7 @@ export type KnownBadKind =
   | "engine"
   | "loop"
   | "log"
+  | "recording"
   | "claim";
 
 /** A way in which reproductions go wrong: a subject that a rule must reject. */

@@ -95,8 +95,7 @@ class Planes {
           let row = 0;
           for (let x = 0; x < SIDE; x++) {
             row += this.#pixels[c * PLANE + y * SIDE + x];
-            this.#areas[base + (y + 1) * wide + x + 1] =
-              this.#areas[base + y * wide + x + 1] + row;
+            this.#areas[base + (y + 1) * wide + x + 1] = this.#areas[base + y * wide + x + 1] + row;
           }
         }
       }
@@ -255,7 +254,8 @@ function squaresOf(pixels: Float64Array): Float64Array {
       let row = 0;
       for (let x = 0; x < SIDE; x++) {
         row += pixels[c * PLANE + y * SIDE + x];
-        areas[c * wide * wide + (y + 1) * wide + x + 1] = areas[c * wide * wide + y * wide + x + 1] +
+        areas[c * wide * wide + (y + 1) * wide + x + 1] =
+          areas[c * wide * wide + y * wide + x + 1] +
           row;
       }
     }

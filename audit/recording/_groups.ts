@@ -1,5 +1,10 @@
 /** The passes of a recording, put together to epochs of training and to evaluations. */
-import { type BatchLine, linesOf, type RecordedEvaluation, type RecordingLine } from "../../log/mod.ts";
+import {
+  type BatchLine,
+  linesOf,
+  type RecordedEvaluation,
+  type RecordingLine,
+} from "../../log/mod.ts";
 
 /** Passes that belong together. */
 export interface Group {

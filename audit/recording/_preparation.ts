@@ -284,8 +284,7 @@ function borderOf(
       const inside = (p: number, mirror: boolean) =>
         p < 0 ? (mirror ? -p : 0) : p >= SIDE ? (mirror ? 2 * SIDE - 2 - p : SIDE - 1) : p;
       for (const mirror of [true, false]) {
-        const byte =
-          bytes[layout[channel * PLANE + inside(y, mirror) * SIDE + inside(x, mirror)]];
+        const byte = bytes[layout[channel * PLANE + inside(y, mirror) * SIDE + inside(x, mirror)]];
         if (Math.abs(line.slope * (byte - line.zero) - value) < Math.abs(line.slope)) {
           if (mirror) mirrored++;
           else repeated++;

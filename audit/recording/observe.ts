@@ -431,7 +431,7 @@ function withParts(
 ): readonly (Watched & Pick<ObservedEvaluation, "part">)[] {
   const trained = new Set<number>();
   for (const { group, images } of observed) {
-    if (group.phase === "training") for (const image of images.images) trained.add(image);
+    if (group.phase === "training") { for (const image of images.images) trained.add(image); }
   }
   const partOf = ({ images }: Watched): ObservedEvaluation["part"] => {
     const known = images.images.filter((image) => image >= 0);

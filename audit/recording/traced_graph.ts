@@ -57,7 +57,13 @@ type Known = Value | Constant;
 /** An operation that can't be expressed. */
 class Inexpressible extends Error {}
 
-const FOREIGN_KEEPS_SHAPE = new Set(["layer-norm", "group-norm", "activation", "dropout", "softmax"]);
+const FOREIGN_KEEPS_SHAPE = new Set([
+  "layer-norm",
+  "group-norm",
+  "activation",
+  "dropout",
+  "softmax",
+]);
 const PASSES_ON = new Set(["cast", "copy", "permute", "reshape"]);
 
 /**
@@ -224,14 +230,13 @@ class Tracer {
     if (name === undefined || shape?.length !== 4) {
       throw new Inexpressible(`${node.op} has a kernel that is no parameter`);
     }
-    const [kernel, stride, padding, dilation] = windowOf(node.arguments);
+    const [, stride, padding, dilation] = windowOf(node.arguments);
     const [, , height, width] = shape;
     if (height !== width || groups !== 1 || transposed === true || dilation !== 1) {
       throw new Inexpressible(
         `${name} is a convolution of ${height}x${width}, ${groups} groups, dilation ${dilation}`,
       );
     }
-    void kernel;
     const added = this.#add(node, "conv", {
       kind: "convolution",
       input: input.node,
@@ -337,7 +342,9 @@ class Tracer {
     const { rows, columns } = pick ?? { rows: 1, columns: 1 };
     const { before, after } = zeros ?? { before: 0, after: 0 };
     if (rows !== columns) {
-      throw new Inexpressible(`${node}: every ${rows}th row and every ${columns}th column is taken`);
+      throw new Inexpressible(
+        `${node}: every ${rows}th row and every ${columns}th column is taken`,
+      );
     }
     if (before !== 0 && before !== after) {
       throw new Inexpressible(`${node}: ${before} zero channels stand before, ${after} behind`);
@@ -377,10 +384,8 @@ class Tracer {
   }
 
   /** The module's own name where the operation is the module, else its path and what it is. */
-  #name({ module = "", op }: RecordedNode, short: string): string {
-    const last = module.slice(module.lastIndexOf(".") + 1);
-    const own = op !== "" && module !== "" &&
-      (last.startsWith(short) || /^\d+$/.test(last) || SHORT[short]?.test(last));
+  #name({ module = "", moduleClass = "", op }: RecordedNode, short: string): string {
+    const own = op !== "" && module !== "" && SHORT[short]?.test(moduleClass);
     const wanted = own ? module : module === "" ? short : `${module}.${short}`;
     let name = wanted;
     for (let i = 2; this.#shapes.has(name); i++) name = `${wanted}_${i}`;
@@ -401,13 +406,15 @@ class Tracer {
 
 type WithoutName<T> = T extends unknown ? Omit<T, "name"> : never;
 
-/** Other names of modules that are one operation. */
+/** Classes of modules that are one operation. */
 const SHORT: Readonly<Record<string, RegExp>> = {
-  conv: /^(conv|projection|downsample|shortcut|proj)/i,
-  bn: /^(bn|norm|batch)/i,
-  linear: /^(linear|fc|head|classifier|dense|out)/i,
-  relu: /^(relu|act)/i,
-  pool: /^(pool|avg|gap)/i,
+  conv: /Conv/,
+  bn: /Norm/,
+  linear: /Linear/,
+  relu: /ReLU/,
+  pool: /Pool/,
+  maxpool: /Pool/,
+  dropout: /Dropout/,
 };
 
 /** Shape, parameters and multiply-adds of a node with one input. */

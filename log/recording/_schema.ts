@@ -163,6 +163,7 @@ const schemas = {
       op: text,
       kind: text,
       module: text.optional(),
+      moduleClass: text.optional(),
       arguments: z.record(z.string(), z.unknown()),
       outputs: z.array(z.object({ value: count, shape })).max(1_000).readonly(),
     })).max(20_000).readonly(),

@@ -197,6 +197,8 @@ export interface RecordedNode {
   readonly kind: string;
   /** Path of the innermost module. */
   readonly module?: string;
+  /** Its class. */
+  readonly moduleClass?: string;
   /** By the operation's own argument names; see FORMAT.md for what a value may be. */
   readonly arguments: Readonly<Record<string, unknown>>;
   /** What it gives. */

@@ -40,7 +40,9 @@ export interface RecordingLog {
 }
 
 /** The lines of one type. */
-export type LineOf<Type extends RecordingLine["type"]> = Extract<RecordingLine, { type: Type }>;
+export type LineOf<Type extends RecordingLine["type"]> = RecordingLine extends infer Line
+  ? Line extends { readonly type: infer Own } ? Type extends Own ? Line : never : never
+  : never;
 
 /** A recording: its log, and its files as they are asked for. */
 export interface Recording extends RecordingLog {
@@ -82,7 +84,7 @@ export function linesOf<Type extends RecordingLine["type"]>(
   lines: readonly RecordingLine[],
   type: Type,
 ): readonly LineOf<Type>[] {
-  return lines.filter((line): line is LineOf<Type> => line.type === type);
+  return lines.filter((line) => line.type === type) as LineOf<Type>[];
 }
 
 /**
@@ -184,8 +186,7 @@ export function parseRecording(bytes: Uint8Array): RecordingLog {
       );
     } else if ("unknown" in line) {
       if (!UNREAD.includes(line.unknown)) unknown.add(line.unknown);
-    }
-    else {
+    } else {
       if ((line.type === "start") !== (lines.length === 0)) {
         throw new RecordingError(
           `${where}: a recording begins with its only start, found "${line.type}"`,

@@ -77,6 +77,8 @@ export interface ObservedEvaluation extends ObservedImages {
   readonly line?: RecordedEvaluation;
   /** Which images they are. */
   readonly part?: "test" | "validation" | "trained";
+  /** How many of its images are trained on, as far as both are known. */
+  readonly overlap?: { readonly images: number; readonly trained: number };
 }
 
 /** An image as it entered the network. */

@@ -1,0 +1,826 @@
+/** Section 4.2 on loss, optimiser, rates and modes, as a recorder saw them. */
+import {
+  linesOf,
+  type OptimizerLine,
+  type RecordedStep,
+  type RecordingLine,
+  type RecordingLog,
+  type SchedulerLine,
+  type SchedulerStepLine,
+} from "../../log/mod.ts";
+import { BATCH_SIZE, ITERATIONS, paperRate } from "../../paper/mod.ts";
+import { number } from "../../text/mod.ts";
+import { depthOf } from "../_graphs.ts";
+import { defineRules, type Finding, type Rule } from "../rule.ts";
+import { badKernels } from "../static/optimiser_rules.ts";
+import { finding } from "../subject.ts";
+import { badEvaluations, badLines } from "./_bad.ts";
+import { observing, type RecordingSubject } from "./subject.ts";
+
+const notObservable = (evidence: string): Finding => ({ outcome: "not-observable", evidence });
+const stepsOf = ({ lines }: RecordingLog) =>
+  linesOf(lines, "step").filter(({ skipped }) => skipped !== true);
+
+/** The optimiser that stepped most, as it was last. */
+function mainOptimizer(log: RecordingLog): OptimizerLine | undefined {
+  const counts = new Map<number, number>();
+  for (const { optimizer, steps } of stepsOf(log)) {
+    if (optimizer !== undefined) counts.set(optimizer, (counts.get(optimizer) ?? 0) + steps);
+  }
+  const [id] = [...counts].toSorted((a, b) => b[1] - a[1])[0] ?? [];
+  return linesOf(log.lines, "optimizer").findLast((line) => line.id === id);
+}
+
+const isSgd = ({ class: name }: OptimizerLine): boolean => /(^|\.)sgd$/i.test(name);
+const setting = (settings: Readonly<Record<string, unknown>>, name: string): number | undefined =>
+  typeof settings[name] === "number" ? settings[name] : undefined;
+
+/** Logits go to the softmax of the loss as they are. */
+const logits = observing(["log"], ({ log }) => {
+  const losses = linesOf(log.lines, "loss");
+  if (losses.length === 0) return notObservable("no loss was seen");
+  const below = losses.find(({ softmaxBelow }) => softmaxBelow);
+  return finding(
+    below
+      ? [`a softmax stands below that of the loss: ${below.chain.slice(0, 6).join(" < ")}`]
+      : [],
+    `no softmax below that of the loss: ${losses[0].chain.slice(0, 4).join(" < ")}`,
+  );
+});
+
+const CROSS_ENTROPY = new Set(["cross_entropy", "nll_loss"]);
+
+/** The loss is the mean cross entropy of a step's images. */
+const loss = observing(["log"], ({ log }) => {
+  const lines = linesOf(log.lines, "loss");
+  const steps = stepsOf(log);
+  if (lines.length === 0 || steps.length === 0) return notObservable("no loss was seen");
+  const problems: string[] = [];
+  for (const line of lines) {
+    const { function: name, reduction = "mean", scaled = 1, weight, labelSmoothing = 0 } = line;
+    const passes = steps[0].passes;
+    if (name !== undefined && !CROSS_ENTROPY.has(name)) problems.push(`it is ${name}`);
+    if (reduction === "sum") {
+      problems.push(
+        scaled < 0.1
+          ? ""
+          : `the losses of ${steps[0].images} images are summed: gradients are ${
+            steps[0].images
+          } times those of their mean`,
+      );
+    } else if (reduction === "mean" && scaled > 2 && scaled > 2 * passes) {
+      problems.push(`the mean loss is multiplied by ${scaled} before backward`);
+    }
+    if (weight?.some((value) => value !== weight[0])) problems.push("the classes have weights");
+    if (labelSmoothing > 0) problems.push(`labels are smoothed by ${labelSmoothing}`);
+  }
+  const [{ function: name, reduction = "mean" }] = lines;
+  if (name === undefined && problems.length === 0) {
+    return notObservable("the loss was computed by none of the framework's functions");
+  }
+  const found = [...new Set(problems)].filter((problem) => problem !== "");
+  // Gradient scalers multiply the loss, and take it back.
+  const isScaled = linesOf(log.lines, "step").some((step) => "scale" in step);
+  return finding(
+    isScaled ? found.filter((p) => !p.includes("multiplied")) : found,
+    `${name}, reduction ${reduction}`,
+  );
+});
+
+/** SGD, whose steps are what its formula says. */
+const optimiser = observing(["log"], ({ log }) => {
+  const line = mainOptimizer(log);
+  if (line === undefined) return notObservable("no optimiser was seen");
+  const name = line.class.split(".").at(-1)!;
+  if (
+    /^(adam|adamw|nadam|radam|adamax|adagrad|adadelta|rmsprop|lamb|lion|adafactor|lars)$/i.test(
+      name,
+    )
+  ) {
+    return finding([`the optimiser is ${name}`], "");
+  }
+  const off = stepsOf(log).flatMap(({ checked }) => checked?.replay ?? [])
+    .map(({ predicted }) => predicted).filter((value) => value !== undefined);
+  if (!isSgd(line)) return notObservable(`${name} is a class of its own`);
+  const median = off.toSorted((a, b) => a - b)[off.length >> 1];
+  return finding(
+    [],
+    `${name}${
+      median === undefined
+        ? ""
+        : `; its steps are what the formula gives, to ${median.toExponential(0)}`
+    }`,
+  );
+});
+
+const momentum = observing(["log"], ({ log }) => {
+  const line = mainOptimizer(log);
+  if (line === undefined || !isSgd(line)) return notObservable("no SGD of the framework was seen");
+  const found = [...new Set(line.groups.map(({ settings }) => setting(settings, "momentum")))];
+  const right = found.every((value) => value === 0.9);
+  return finding(right ? [] : [`the momentum is ${found.join(" and ")}`], "the momentum is 0.9");
+});
+
+/** The decay that the steps show: the share of the weights in an update, over that of the gradient. */
+function decayOfSteps(log: RecordingLog): number | undefined {
+  const found: number[] = [];
+  for (const { checked } of stepsOf(log)) {
+    for (const { parameter, gram, elements } of checked?.replay ?? []) {
+      if (elements < 64 || /bn|norm|bias/i.test(parameter)) continue;
+      const solved = solve(gram);
+      if (solved !== undefined && solved.gradient < 0) found.push(solved.weights / solved.gradient);
+    }
+  }
+  return found.length < 3 ? undefined : found.toSorted((a, b) => a - b)[found.length >> 1];
+}
+
+/** Least squares u = a g + b m + c w from the inner products. */
+function solve(gram: readonly number[]): { gradient: number; weights: number } | undefined {
+  const [, ug, um, uw, gg, gm, gw, mm, mw, ww] = gram;
+  if (![ug, um, uw, gg, gm, gw, mm, mw, ww].every(Number.isFinite)) return undefined;
+  if (!(gg > 0) || !(ww > 0)) return undefined;
+  if (!(mm > 1e-12 * gg)) {
+    const det = gg * ww - gw * gw;
+    if (!(det > 1e-6 * gg * ww)) return undefined;
+    return { gradient: (ug * ww - uw * gw) / det, weights: (uw * gg - ug * gw) / det };
+  }
+  const det3 = (
+    a: number,
+    b: number,
+    c: number,
+    d: number,
+    e: number,
+    f: number,
+    g: number,
+    h: number,
+    i: number,
+  ) => a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g);
+  const det = det3(gg, gm, gw, gm, mm, mw, gw, mw, ww);
+  if (!(det > 1e-6 * gg * mm * ww)) return undefined;
+  return {
+    gradient: det3(ug, gm, gw, um, mm, mw, uw, mw, ww) / det,
+    weights: det3(gg, gm, ug, gm, mm, um, gw, mw, uw) / det,
+  };
+}
+
+const DECAY = 0.0001;
+
+const weightDecay = observing(["log"], ({ log }) => {
+  const line = mainOptimizer(log);
+  if (line === undefined) return notObservable("no optimiser was seen");
+  const [network] = linesOf(log.lines, "network");
+  const kernels = new Set(
+    network?.parameters.filter(({ shape }) => shape.length >= 2).map(({ name }) => name),
+  );
+  const seen = isSgd(line) || !/adam/i.test(line.class) ? decayOfSteps(log) : undefined;
+  const added = linesOf(log.lines, "loss").some(({ chain }) =>
+    /^(Add|Sum)Backward/.test(chain[0] ?? "")
+  );
+  const problems: string[] = [];
+  for (const { settings, names } of line.groups) {
+    const of = names.filter((name) => kernels.has(name));
+    if (of.length === 0 && names.length > 0) continue;
+    const decay = setting(settings, "weight_decay");
+    if (decay === undefined) continue;
+    if (Math.abs(decay - DECAY) > 1e-9) {
+      problems.push(
+        decay === 0 && added
+          ? ""
+          : `weight_decay is ${decay} for ${of.length} of ${kernels.size} kernels`,
+      );
+    }
+  }
+  const declared = line.groups.map(({ settings }) => setting(settings, "weight_decay"))
+    .find((value) => value !== undefined);
+  const wanted = problems.filter((problem) => problem !== "");
+  if (/adamw$/i.test(line.class)) {
+    wanted.push(`AdamW's decay is decoupled: ${declared} times the rate is taken off the weights`);
+  } else if (wanted.length === 0 && seen !== undefined && Math.abs(seen - DECAY) > 0.2 * DECAY) {
+    // A step of a class of its own may do anything: it is what the step did that counts.
+    wanted.push(
+      `the steps show a decay of ${Number(seen.toPrecision(2))}, where ${
+        declared ?? DECAY
+      } is declared`,
+    );
+  }
+  if (wanted.length === 0 && problems.length > 0) {
+    return notObservable("something is added to the loss, perhaps the decay");
+  }
+  if (wanted.length === 0 && declared === undefined && seen === undefined) {
+    return notObservable("neither declared nor seen in the steps");
+  }
+  return finding(
+    [...new Set(wanted)],
+    `0.0001${
+      seen === undefined ? " as declared" : `; the steps show ${Number(seen.toPrecision(3))}`
+    }`,
+  );
+});
+
+interface Calls {
+  readonly scheduler: SchedulerLine;
+  /** In all. */
+  readonly count: number;
+  readonly steps: readonly SchedulerStepLine[];
+  /** Training steps from one call to the next; undefined where it can't be told. */
+  readonly every?: number;
+}
+
+/** Schedulers of the main optimiser, and how often they are called. */
+function schedulersOf(log: RecordingLog): readonly Calls[] {
+  const optimizer = mainOptimizer(log);
+  const inner = new Set(
+    linesOf(log.lines, "scheduler").flatMap(({ schedulers = [] }) => schedulers),
+  );
+  const totals = linesOf(log.lines, "parameters").at(-1)?.schedulerCalls ?? {};
+  const ended = log.lines.find((line) => line.type === "end" || line.type === "failure");
+  return linesOf(log.lines, "scheduler")
+    .filter(({ id, optimizer: of }) => !inner.has(id) && (of === undefined || of === optimizer?.id))
+    .map((scheduler) => {
+      const steps = linesOf(log.lines, "scheduler-step")
+        .filter((line) => line.scheduler === scheduler.id);
+      const calls = ended?.type === "end" || ended?.type === "failure"
+        ? ended.schedulerCalls
+        : totals;
+      const gaps = steps.slice(1).map(({ stepsSince }) => stepsSince).toSorted((a, b) => a - b);
+      const every = gaps[gaps.length >> 1] ?? steps[0]?.stepsSince;
+      return {
+        scheduler,
+        steps,
+        count: Math.max(steps.length, calls[scheduler.id] ?? 0),
+        ...(every === undefined || every === 0 ? {} : { every }),
+      };
+    });
+}
+
+/** Steps of the epochs of the loader that is trained on. */
+function stepsPerEpoch(log: RecordingLog): number | undefined {
+  const id = stepsOf(log).find(({ loader }) => loader !== undefined)?.loader;
+  return linesOf(log.lines, "loader").find((line) => line.id === id)?.batches;
+}
+
+/** Whether a later epoch began, or the training ended: what is done once an epoch was done. */
+function hasFinishedEpoch(log: RecordingLog): boolean {
+  const steps = stepsOf(log);
+  return steps.some(({ epoch }) => (epoch ?? 1) > 1) ||
+    // Without a loader: an evaluation between steps is the end of an epoch, if it is one of 300 steps.
+    (steps.at(-1)?.iteration ?? 0) > 355;
+}
+
+const SHORT_CLASS = (name: string): string => name.split(".").at(-1)!;
+
+/** 0.1, divided by 10 at 32,000 and 48,000 iterations: what was used, and what is scheduled. */
+const learningRate = observing(["log"], ({ log, graph }) => {
+  const steps = stepsOf(log);
+  if (steps.length === 0) return notObservable("no step was seen");
+  const line = mainOptimizer(log);
+  const warmUp = graph !== undefined && depthOf(graph) === 110;
+  const isAdaptive = line !== undefined && /adam|rms|lion|lamb/i.test(line.class);
+  const problems: string[] = [];
+  const schedulers = schedulersOf(log);
+  for (const calls of schedulers) {
+    const problem = problemOf(calls, log);
+    if (problem !== undefined) problems.push(problem);
+  }
+  const wrong = steps.find(({ learningRate, iteration }) => {
+    const expected = paperRate(iteration);
+    return Math.abs(learningRate - expected) > 1e-6 * expected &&
+      !(warmUp && Math.abs(learningRate - 0.01) < 1e-8);
+  });
+  if (wrong && problems.length === 0 && !isAdaptive) {
+    problems.push(
+      `step ${number(wrong.iteration)} had the rate ${wrong.learningRate}, not ${
+        paperRate(wrong.iteration)
+      }`,
+    );
+  }
+  if (problems.length > 0) return finding([...new Set(problems)], "");
+  const last = steps.at(-1)!.iteration;
+  const planned = schedulers.find(({ scheduler, every }) =>
+    every !== undefined && Array.isArray(scheduler.settings.milestones)
+  );
+  if (planned) {
+    const { milestones } = planned.scheduler.settings as { milestones: number[] };
+    return finding(
+      [],
+      `0.1 in ${number(last)} steps; ${SHORT_CLASS(planned.scheduler.class)} divides it after ${
+        milestones.map((m) => number(m * planned.every!)).join(" and ")
+      } steps`,
+    );
+  }
+  if (last >= ITERATIONS) return finding([], "0.1, 0.01, 0.001 in 64,000 steps");
+  return notObservable(
+    isAdaptive
+      ? "the rate is that of another optimiser"
+      : `0.1 in the ${
+        number(last)
+      } steps that were recorded; whether it falls at 32,000 was not seen`,
+  );
+});
+
+function problemOf(
+  { scheduler, count, steps, every }: Calls,
+  log: RecordingLog,
+): string | undefined {
+  const name = SHORT_CLASS(scheduler.class);
+  const taken = stepsOf(log).at(-1)?.iteration ?? 0;
+  if (count === 0) {
+    return hasFinishedEpoch(log)
+      ? `${name} was made and not stepped in ${
+        number(taken)
+      } steps, past the end of an epoch: the rate never changes`
+      : undefined;
+  }
+  if (name === "ReduceLROnPlateau") {
+    const fed = steps.find(({ argument }) => argument !== undefined);
+    const before = fed && stepsOf(log).findLast(({ iteration }) => iteration <= fed.iteration);
+    const what = fed?.argument === undefined ? "" : before?.loss !== undefined &&
+        Math.abs(before.loss - fed.argument) < 1e-4 * Math.abs(fed.argument)
+      ? `, fed with the loss of the last training batch (${fed.argument.toPrecision(4)})`
+      : `, fed with ${fed.argument.toPrecision(4)}`;
+    return `${name} (patience ${
+      scheduler.settings.patience ?? "?"
+    }) waits for a plateau${what}, where the paper divides at 32,000 and 48,000 iterations`;
+  }
+  if (every === undefined) return undefined;
+  const epoch = stepsPerEpoch(log) ?? 352;
+  const { milestones, gamma = 0.1 } = scheduler.settings;
+  const how = every > 1 ? `called once in ${number(every)} steps` : "called in every step";
+  if (Array.isArray(milestones) && milestones.every((m) => typeof m === "number")) {
+    const at = milestones.map((m: number) => m * every);
+    // Counted in epochs, a milestone is off by an epoch at most.
+    const within = every > 1 ? 1.5 * epoch : 1;
+    const right = at.length === 2 && Math.abs(at[0] - 32_000) <= within &&
+      Math.abs(at[1] - 48_000) <= within && gamma === 0.1;
+    return right
+      ? undefined
+      : `${name} with milestones [${milestones.slice(0, 6).join(", ")}] is ${how}: the rate is ${
+        gamma === 0.1 ? "divided by 10" : `multiplied by ${gamma}`
+      } after ${
+        at.slice(0, 4).map((m: number) => number(m)).join(", ")
+      } steps, not after 32,000 and 48,000`;
+  }
+  const { constants } = scheduler.settings;
+  if (
+    Array.isArray(constants) && every > 1 && constants.includes(32_000) &&
+    constants.includes(48_000)
+  ) {
+    return `${name}'s function counts to 32,000 and 48,000, and is ${how}: the rate is divided after ${
+      number(32_000 * every)
+    } steps`;
+  }
+  if (/^(CosineAnnealing|Exponential|OneCycle|StepLR|Polynomial|Cyclic|Linear)/.test(name)) {
+    return `${name}, ${how}, gives other rates than 0.1 divided by 10 at 32,000 and 48,000 iterations`;
+  }
+}
+
+const gradientsCleared = observing(["log"], ({ log }) => {
+  const steps = stepsOf(log).filter(({ iteration }) => iteration > 2);
+  if (steps.length < 3) return notObservable("too few steps were seen");
+  const kept = steps.filter(({ backwards, passes, steps, cleared }) =>
+    cleared === false && backwards > Math.max(1, passes / steps)
+  );
+  const last = steps.at(-1)!;
+  return finding(
+    kept.length > steps.length / 2
+      ? [
+        `gradients were not cleared in ${number(kept.length)} of ${
+          number(steps.length)
+        } steps: those of step ${number(last.iteration)} are the sum of ${
+          number(last.backwards)
+        } backward passes`,
+      ]
+      : [],
+    `cleared in each step`,
+  );
+});
+
+const gradientsClipped = observing(["log"], ({ log }) => {
+  const steps = stepsOf(log);
+  if (steps.length === 0) return notObservable("no step was seen");
+  let shrunk = 0, looked = 0, least = 1;
+  for (const { checked } of steps) {
+    const { gradientNorm, backwardNorm } = checked ?? {};
+    if (gradientNorm === undefined || backwardNorm === undefined || !(backwardNorm > 0)) continue;
+    looked++;
+    if (gradientNorm < 0.99 * backwardNorm) {
+      shrunk++;
+      least = Math.min(least, gradientNorm / backwardNorm);
+    }
+  }
+  const clips = steps.flatMap(({ clips = [] }) => clips);
+  const active = clips.filter(({ kind, max, norm }) =>
+    kind === "norm" && norm !== undefined && norm > max
+  );
+  const problems: string[] = [];
+  if (active.length > 0.1 * steps.length && active.length > 2) {
+    problems.push(
+      `clipped to norm ${
+        active[0].max
+      } in ${active.length} of ${steps.length} steps, where it was ${
+        active[0].norm!.toPrecision(3)
+      } at first`,
+    );
+  } else if (looked > 0 && shrunk > looked / 2) {
+    const value = clips.find(({ kind }) => kind === "value");
+    problems.push(
+      `between backward and step gradients shrink to ${(100 * least).toFixed(0)}% of their norm${
+        value ? `: clipped to values of ${value.max}` : ""
+      }`,
+    );
+  }
+  return finding(
+    problems,
+    clips.length > 0 ? "clipped, at a norm that was not reached" : "not clipped",
+  );
+});
+
+const parametersOptimised = observing(["log"], ({ log }) => {
+  const lines = linesOf(log.lines, "parameters");
+  const line = lines.at(-1);
+  if (line === undefined) return notObservable("what changed was not seen");
+  const [network] = linesOf(log.lines, "network");
+  const kernels = new Set(
+    network?.parameters.filter(({ shape }) => shape.length >= 2).map(({ name }) => name),
+  );
+  const some = (names: readonly string[]) =>
+    names.slice(0, 3).join(", ") + (names.length > 3 ? `, … (${names.length})` : "");
+  const problems: string[] = [];
+  if (line.unheld.length > 0) problems.push(`no optimiser holds ${some(line.unheld)}`);
+  if (line.frozen.length > 0) problems.push(`${some(line.frozen)} require no gradient`);
+  const still = line.iteration < 2
+    ? []
+    : line.unchanged.filter((name) => kernels.has(name) && !line.unheld.includes(name));
+  if (still.length > 0) {
+    problems.push(`${some(still)} did not change in ${number(line.iteration)} steps`);
+  }
+  return finding(problems, `all ${network?.parameters.length ?? ""} arrays are held and change`);
+});
+
+const inEvaluation = ({ norms, mode }: Pick<RecordedStep, "norms" | "mode">): boolean =>
+  norms === undefined ? mode === "evaluation" : norms.evaluation > 0;
+
+const trainingMode = observing(["log"], ({ log }) => {
+  const steps = stepsOf(log);
+  if (steps.length === 0) return notObservable("no step was seen");
+  const wrong = steps.filter(inEvaluation);
+  if (wrong.length === 0) {
+    return finding([], `training mode in ${number(steps.at(-1)!.iteration)} steps`);
+  }
+  const { norms, iteration } = wrong[0];
+  return finding([
+    `${
+      norms
+        ? `${norms.evaluation} of ${norms.training + norms.evaluation} batch norms are`
+        : "the network is"
+    } in evaluation mode from step ${number(iteration)} on, in ${number(wrong.length)} of ${
+      number(steps.length)
+    } steps`,
+  ], "");
+});
+
+const evaluationMode = observing(["log", "evaluations"], ({ evaluations }) => {
+  // Passes over what is trained on may take the statistics anew: that is the strict average.
+  const of = evaluations.filter(({ line, part }) => line !== undefined && part !== "trained");
+  if (of.length === 0) return notObservable("no evaluation was seen");
+  const wrong = of.filter(({ line }) =>
+    line!.norms === undefined ? line!.mode === "training" : line!.norms.training > 0
+  );
+  return finding(
+    wrong.length > 0
+      ? [
+        `${wrong[0].part ?? "an evaluation"} of ${number(wrong[0].line!.images)} images: ${
+          wrong[0].line!.norms
+            ? `${wrong[0].line!.norms.training} batch norms are`
+            : "the network is"
+        } in training mode, so that an image's output depends on the images beside it`,
+      ]
+      : [],
+    `evaluation mode in ${of.length} evaluations`,
+  );
+});
+
+const runningStatistics = observing(["log"], ({ log }) => {
+  const norms = linesOf(log.lines, "network").flatMap(({ norms }) => norms)
+    .filter(({ class: name }) => /batch/i.test(name));
+  if (norms.length === 0) return notObservable("no batch norm was seen");
+  const problems = norms.flatMap(({ momentum, eps, tracked, names }) => [
+    ...tracked ? [] : [`${names.length} batch norms keep no running statistics`],
+    // The share of the newest batch; TensorFlow's sense of it is 1 less.
+    ...momentum !== "cumulative" && momentum > 0.3
+      ? [
+        `the momentum is ${momentum}: the statistics for tests are ${
+          (100 * momentum).toFixed(0)
+        }% those of the last batch`,
+      ]
+      : [],
+    ...eps > 0.002 ? [`epsilon is ${eps}`] : [],
+  ]);
+  const still = linesOf(log.lines, "parameters").at(-1);
+  const statistics = still?.buffersUnchanged.filter((name) => /running_(mean|var)$/.test(name)) ??
+    [];
+  if (
+    still !== undefined && still.iteration > 1 && statistics.length > 0 &&
+    !stepsOf(log).some(inEvaluation)
+  ) {
+    problems.push(`${statistics.length} running statistics did not change`);
+  }
+  return finding([...new Set(problems)], `momentum ${norms[0].momentum}, epsilon ${norms[0].eps}`);
+});
+
+const batchSize = observing(["log"], ({ log }) => {
+  const steps = stepsOf(log);
+  if (steps.length === 0) return notObservable("no step was seen");
+  const sizes = steps.map(({ images, steps }) => images / steps).toSorted((a, b) => a - b);
+  const size = sizes[sizes.length >> 1];
+  return finding(
+    size === BATCH_SIZE ? [] : [`a step has ${number(size)} images`],
+    `${size} images`,
+  );
+});
+
+const initialisation = observing(["graph", "initialWeights"], ({ graph, initialWeights }) => {
+  const last = graph.nodes.findLast(({ kind }) => kind === "dense")?.name;
+  const wrong = (["in", "out"] as const).map((fan) =>
+    // The last layer's start is open.
+    badKernels(graph, initialWeights, fan).filter((problem) =>
+      last === undefined || !problem.startsWith(`${last}.`)
+    )
+  );
+  const [best] = wrong.toSorted((a, b) => a.length - b.length);
+  return finding(best, `variance 2 / fan in every kernel`);
+});
+
+const fromScratch = observing(["graph", "initialWeights"], ({ graph, initialWeights }) => {
+  const moved = graph.nodes.filter(({ kind }) => kind === "batch-norm").flatMap(({ name }) => {
+    const mean = initialWeights.get(`${name}.running_mean`)?.data;
+    return mean?.some((value) => value !== 0) ? [name] : [];
+  });
+  return finding(
+    moved.length > 0
+      ? [
+        `${moved.length} batch norms have statistics before the first step: the network was trained before`,
+      ]
+      : [],
+    "running statistics are those of a new network",
+  );
+});
+
+const finite = observing(["log"], ({ log }) => {
+  const wrong = stepsOf(log).find(({ loss, checked }) =>
+    (loss !== undefined && !Number.isFinite(loss)) || (checked?.nonFinite ?? 0) > 0
+  );
+  return finding(
+    wrong ? [`the loss or a gradient of step ${number(wrong.iteration)} is not finite`] : [],
+    "losses and gradients are finite",
+  );
+});
+
+const rule = (
+  id: string,
+  requirement: string,
+  check: Rule<RecordingSubject>["check"],
+  rejects: Rule<RecordingSubject>["rejects"],
+): Rule<RecordingSubject> => ({
+  id,
+  section: "4.2",
+  requirement,
+  tier: "recording",
+  check,
+  rejects,
+});
+
+const badOptimizer = (name: string, why: string, settings: object, change: object = {}) =>
+  badLines(name, why, "optimizer", ({ groups }) => ({
+    groups: groups.map((group) => ({ ...group, settings: { ...group.settings, ...settings } })),
+    ...change,
+  }));
+const badScheduler = (name: string, why: string, milestones: readonly number[]) =>
+  badLines(name, why, "scheduler", ({ settings }) => ({ settings: { ...settings, milestones } }));
+
+/** The rules on loss, optimiser, rates and modes. */
+export const TRAINING_STEP_RULES: readonly Rule<RecordingSubject>[] = defineRules([
+  rule("logits", "The last layer's outputs go to the loss's softmax as they are.", logits, [
+    badLines("softmax twice", "the network ends with one", "loss", () => ({ softmaxBelow: true })),
+    badLines("a log-softmax below", "from another loss", "loss", () => ({
+      softmaxBelow: true,
+      chain: ["NllLossBackward0", "LogSoftmaxBackward0", "LogSoftmaxBackward0"],
+    })),
+  ]),
+  rule("loss", "The loss is the softmax cross entropy, averaged over a step's images.", loss, [
+    badLines("a sum", "the reduction is another", "loss", () => ({ reduction: "sum" })),
+    badLines("times the batch", "the mean is undone", "loss", () => ({ scaled: 128 })),
+    badLines("smoothed labels", "a later habit", "loss", () => ({ labelSmoothing: 0.1 })),
+  ]),
+  rule("optimiser", "Training is by stochastic gradient descent.", optimiser, [
+    badOptimizer("Adam", "said to need no tuning", {}, { class: "torch.optim.adam.Adam" }),
+    badOptimizer("AdamW", "a later habit", {}, { class: "torch.optim.adamw.AdamW" }),
+  ]),
+  rule("momentum", "The momentum is 0.9.", momentum, [
+    badOptimizer("none", "the default is kept", { momentum: 0 }),
+    badOptimizer("0.99", "a slip", { momentum: 0.99 }),
+  ]),
+  rule("weight-decay", "The weight decay is 0.0001, added to the gradient.", weightDecay, [
+    badOptimizer("none", "the default is kept", { weight_decay: 0 }),
+    badOptimizer("five times as much", "wide nets' value", { weight_decay: 0.0005 }),
+    badLines("one that the step ignores", "an optimiser of one's own", "step", ({ checked }) => ({
+      checked: {
+        ...checked,
+        replay: checked?.replay?.map((one) => ({
+          ...one,
+          gram: [1e-6, -1e-5, 0, 0, 1e-4, 0, 0, 0, 0, 1],
+        })),
+      },
+    })),
+  ]),
+  rule(
+    "learning-rate",
+    "The learning rate is 0.1, and is divided by 10 at 32,000 and at 48,000 iterations.",
+    learningRate,
+    [
+      badScheduler("epochs, called in every step", "the call stands in the inner loop", [82, 123]),
+      badLines("iterations, called in every epoch", "units are mixed", "scheduler-step", () => ({
+        stepsSince: 352,
+        place: "epoch",
+      })),
+      badLines("another rate", "a habit of Adam", "step", () => ({ learningRate: 0.001 })),
+      {
+        name: "never called",
+        why: "it is forgotten",
+        kind: "recording",
+        spoil: (good) => ({
+          ...good,
+          log: {
+            ...good.log,
+            lines: good.log.lines.filter(({ type }) => type !== "scheduler-step")
+              .map((line): RecordingLine =>
+                line.type === "end" || line.type === "failure" || line.type === "parameters"
+                  ? { ...line, schedulerCalls: { 1: 0 } } as RecordingLine
+                  : line
+              ),
+          },
+        }),
+      },
+    ],
+  ),
+  rule(
+    "gradients-cleared",
+    "Each step's gradients are those of its own images.",
+    gradientsCleared,
+    [
+      badLines("never", "zero_grad is forgotten", "step", ({ iteration }) => ({
+        cleared: false,
+        backwards: iteration,
+      })),
+      badLines("every second step", "accumulated by mistake", "step", ({ iteration }) => ({
+        cleared: iteration % 4 === 0,
+        backwards: 1 + iteration % 4,
+      })),
+    ],
+  ),
+  rule("gradients-clipped", "Gradients are not clipped.", gradientsClipped, [
+    badLines("to a norm of 0.1", "copied from a recurrent net", "step", () => ({
+      clips: [{ kind: "norm", max: 0.1, norm: 2 }],
+    })),
+    badLines("by hand", "they are scaled in place", "step", ({ checked }) => ({
+      checked: { ...checked, gradientNorm: 0.1, backwardNorm: 2 },
+    })),
+  ]),
+  rule(
+    "parameters-optimised",
+    "Every trainable array is held by the optimiser and changes.",
+    parametersOptimised,
+    [
+      badLines("the head is not held", "it is replaced behind the optimiser", "parameters", () => ({
+        unheld: ["linear.weight", "linear.bias"],
+      })),
+      badLines(
+        "a frozen stem",
+        "from fine-tuning",
+        "parameters",
+        () => ({ frozen: ["conv1.weight"] }),
+      ),
+      badLines("a kernel that stays", "its branch is not used", "parameters", () => ({
+        unchanged: ["conv1.weight"],
+      })),
+    ],
+  ),
+  rule("training-mode", "Batch normalisation is in training mode in training.", trainingMode, [
+    badLines("evaluation mode", "it is never set back", "step", () => ({
+      mode: "evaluation",
+      norms: { training: 0, evaluation: 7 },
+    })),
+    badLines(
+      "left on",
+      "a validation in mid-epoch",
+      "step",
+      ({ iteration }) =>
+        iteration > 100 ? { mode: "evaluation", norms: { training: 0, evaluation: 7 } } : {},
+    ),
+  ]),
+  rule(
+    "evaluation-mode",
+    "At test time batch normalisation goes by the running statistics.",
+    evaluationMode,
+    [
+      badEvaluations("training mode", "eval() is forgotten", ({ line }) => ({
+        line: { ...line!, mode: "training", norms: { training: 7, evaluation: 0 } },
+      })),
+      badEvaluations("one norm", "a module is not registered", ({ line }) => ({
+        line: { ...line!, mode: "mixed", norms: { training: 1, evaluation: 6 } },
+      })),
+    ],
+  ),
+  rule(
+    "running-statistics",
+    "The running statistics are an average over many batches.",
+    runningStatistics,
+    [
+      badLines("momentum 0.9", "TensorFlow's sense of it", "network", ({ norms }) => ({
+        norms: norms.map((norm) => ({ ...norm, momentum: 0.9 })),
+      })),
+      badLines("not tracked", "an option", "network", ({ norms }) => ({
+        norms: norms.map((norm) => ({ ...norm, tracked: false })),
+      })),
+    ],
+  ),
+  rule("batch-size", "A batch has 128 images.", batchSize, [
+    badLines("64", "half of the memory", "step", () => ({ images: 64 })),
+    badLines("256", "ImageNet's", "step", () => ({ images: 256 })),
+  ]),
+  rule(
+    "initialisation",
+    "Kernels start from a normal distribution with mean 0 and variance 2 / fan.",
+    initialisation,
+    [
+      {
+        name: "half of the variance",
+        why: "Glorot's",
+        kind: "recording",
+        spoil: (good) => ({
+          ...good,
+          initialWeights: new Map(
+            [...good.initialWeights].map((
+              [name, { shape, data }],
+            ) => [name, { shape, data: data.map((value) => value * Math.SQRT1_2) }]),
+          ),
+        }),
+      },
+      {
+        name: "the library's default",
+        why: "nothing was set",
+        kind: "recording",
+        spoil: (good) => ({
+          ...good,
+          initialWeights: new Map(
+            [...good.initialWeights].map((
+              [name, { shape, data }],
+            ) => [name, { shape, data: data.map((value) => value / Math.sqrt(6)) }]),
+          ),
+        }),
+      },
+    ],
+  ),
+  rule(
+    "from-scratch",
+    "Training begins from the initialisation, not from given weights.",
+    fromScratch,
+    [
+      {
+        name: "statistics of another training",
+        why: "a pretrained net",
+        kind: "recording",
+        spoil: (good) => ({
+          ...good,
+          initialWeights: new Map(
+            [...good.initialWeights].map((
+              [name, { shape, data }],
+            ) => [name, {
+              shape,
+              data: name.endsWith("running_mean") ? data.map(() => 0.1) : data,
+            }]),
+          ),
+        }),
+      },
+      {
+        name: "one layer's",
+        why: "a part is loaded",
+        kind: "recording",
+        spoil: (good) => ({
+          ...good,
+          initialWeights: new Map(
+            [...good.initialWeights].map((
+              [name, { shape, data }],
+            ) => [name, { shape, data: name === "bn1.running_mean" ? data.map(() => 0.1) : data }]),
+          ),
+        }),
+      },
+    ],
+  ),
+  rule("finite", "Losses and gradients are finite.", finite, [
+    badLines("a loss that is not a number", "it diverged", "step", () => ({ loss: NaN })),
+    badLines("gradients", "16 bits overflow", "step", ({ checked }) => ({
+      checked: { ...checked, nonFinite: 3 },
+    })),
+  ]),
+]);

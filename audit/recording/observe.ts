@@ -123,7 +123,7 @@ export async function observe(
     subject: {
       log,
       dataset: recordedSet(dataset, stored),
-      ...split(withParts(observed, stored)),
+      ...split(withParts(observed, stored, await poolsOf(recording, loaders, sets))),
     },
     samples: samplesOf(placed, groups),
   };
@@ -153,14 +153,15 @@ function common(group: Group) {
 }
 
 function split(
-  watched: readonly (Watched & Pick<ObservedEvaluation, "part">)[],
+  watched: readonly (Watched & Pick<ObservedEvaluation, "part" | "overlap">)[],
 ): Pick<Required<RecordingSubject>, "training" | "evaluations"> {
   return {
     training: watched.filter(({ group }) => group.phase === "training")
       .map(({ images }) => images),
     evaluations: watched.filter(({ group }) => group.phase === "evaluation")
-      .map(({ group, images, part }) => ({
+      .map(({ group, images, part, overlap }) => ({
         ...images,
+        ...(overlap === undefined ? {} : { overlap }),
         ...(group.line === undefined ? {} : { line: group.line }),
         ...(part === undefined ? {} : { part }),
       })),
@@ -424,33 +425,67 @@ function unexplained(
   }));
 }
 
-/** Which images an evaluation is of: test images, or training images that were trained on or not. */
+/** The stored images that each loader can draw, where its indices are known. */
+async function poolsOf(
+  recording: Recording,
+  loaders: ReadonlyMap<number, LoaderLine>,
+  maps: IndexMaps,
+): Promise<ReadonlyMap<number, ReadonlySet<number>>> {
+  const pools = new Map<number, ReadonlySet<number>>();
+  for (const { id, indices, size = 0 } of loaders.values()) {
+    const offset = maps.offsetOf(id);
+    if (offset === undefined || size > 1_000_000) continue;
+    const drawn = indices && (await recording.arrays(indices))?.integers("indices");
+    if (indices !== undefined && drawn === undefined) continue;
+    const all = drawn ?? Float64Array.from({ length: size }, (_, i) => i);
+    pools.set(id, new Set(Array.from(all, (index) => index + offset)));
+  }
+  return pools;
+}
+
+/** A set that is this much within another is a part of it. */
+const PART = 0.98;
+
+/**
+ * Which images an evaluation is of, and how many of them are trained on: test
+ * images, or training images that are all trained on, or others.
+ */
 function withParts(
   observed: readonly Watched[],
   stored: StoredImages,
-): readonly (Watched & Pick<ObservedEvaluation, "part">)[] {
-  const trained = new Set<number>();
-  for (const { group, images } of observed) {
-    if (group.phase === "training") { for (const image of images.images) trained.add(image); }
-  }
-  const partOf = ({ images }: Watched): ObservedEvaluation["part"] => {
-    const known = images.images.filter((image) => image >= 0);
-    if (known.length === 0) return undefined;
+  pools: ReadonlyMap<number, ReadonlySet<number>>,
+): readonly (Watched & Pick<ObservedEvaluation, "part" | "overlap">)[] {
+  const training = observed.filter(({ group }) => group.phase === "training");
+  const seen = new Set(training.flatMap(({ images }) => [...images.images]));
+  const pooled = training.flatMap(({ group }) =>
+    group.loader === undefined ? [] : pools.get(group.loader) ?? []
+  );
+  const trained = pooled.length > 0 ? new Set(pooled.flatMap((pool) => [...pool])) : undefined;
+  const longest = Math.max(...training.map(({ group }) => group.whole ? group.count : 0));
+  const partOf = ({ group, images }: Watched): Pick<ObservedEvaluation, "part" | "overlap"> => {
+    const known = [...images.images].filter((image) => image >= 0);
+    if (known.length === 0) return {};
     const test = known.filter((image) => isTest(stored, image)).length;
-    if (test > known.length / 2) return "test";
-    const seen = known.filter((image) => trained.has(image)).length;
-    return seen > 0.9 * known.length ? "trained" : "validation";
+    if (test > known.length / 2) return { part: "test" };
+    const pool = group.loader === undefined ? undefined : pools.get(group.loader);
+    const of = pool !== undefined && trained !== undefined ? [...pool] : known;
+    const among = pool !== undefined && trained !== undefined ? trained : seen;
+    const overlap = { images: of.length, trained: of.filter((image) => among.has(image)).length };
+    const isTraining = overlap.trained > PART * overlap.images ||
+      (group.line !== undefined && longest > 0 && group.line.images >= 0.9 * longest);
+    return isTraining ? { part: "trained" } : { part: "validation", overlap };
   };
   // Without its images, an evaluation is what another on the same loader, or as long, was.
-  const parts = new Map<string, ObservedEvaluation["part"]>();
+  const parts = new Map<string, ReturnType<typeof partOf>>();
   return observed.map((one) => {
     if (one.group.phase === "training") return one;
     const { loader, line, count } = one.group;
     const key = `${loader} ${loader === undefined ? line?.images ?? count : ""}`;
-    const part = partOf(one) ?? parts.get(key);
+    const found = partOf(one);
+    const part = found.part === undefined ? parts.get(key) : found;
     if (part === undefined) return one;
     parts.set(key, part);
-    return { ...one, part };
+    return { ...one, ...part };
   });
 }
 

@@ -1,0 +1,265 @@
+/**
+ * A recorded training judged: what is trained, what keeps it from the paper's
+ * error, with evidence that its owner can check, and what was not seen.
+ */
+import type { Dataset } from "../../data/mod.ts";
+import { linesOf, type Recording } from "../../log/mod.ts";
+import { countParameters, type Graph } from "../../resnet/mod.ts";
+import {
+  ARCHITECTURE_RULES,
+  depthOf,
+  judge,
+  type Judgement,
+  ofKind,
+  RECORDING_RULES,
+  type RecordingSubject,
+} from "../../spec/mod.ts";
+import { number, percent } from "../../text/mod.ts";
+import { expectedError, PAPER_DEPTHS } from "../expected.ts";
+import { type RecordingChange, recordingChanges } from "./advice.ts";
+import { observe, type ObservedSample } from "./observe.ts";
+import { type TracedGraph, tracedGraph, weightsUnder } from "./traced_graph.ts";
+
+/** What an audit of a recording found. */
+export interface RecordingReport {
+  /** The folder, as the user named it. */
+  readonly target: string;
+  /** What was recorded, in words. */
+  readonly form: string;
+  /** What is trained and how far from the paper's error it ends; what to change first; what else. */
+  readonly verdict: readonly [string, string, string];
+  /** 0: all that is observable is kept; 1: something departs; 3: nothing seen, not all observable. */
+  readonly status: 0 | 1 | 3;
+  /** A judgement a rule. */
+  readonly judgements: readonly Judgement[];
+  /** Most effective first. */
+  readonly changes: readonly RecordingChange[];
+  /** Rules that could not be observed, by why, and how to show more. */
+  readonly unseen: readonly { readonly why: string; readonly rules: readonly string[] }[];
+  /** How to see what was not seen. */
+  readonly showMore: readonly string[];
+  /** Where crops stood and how many were mirrored: counts of [9, 9] offsets from -4 to 4. */
+  readonly offsets?: {
+    readonly counts: readonly number[];
+    readonly flipped: number;
+    readonly views: number;
+  };
+  /** Rates by step: where they changed. */
+  readonly rates: readonly { readonly iteration: number; readonly rate: number }[];
+  /** What a reader should know. */
+  readonly notes: readonly string[];
+}
+
+/** A report, and what of it is not plain data. */
+export interface RecordingAudit {
+  /** The report. */
+  readonly report: RecordingReport;
+  /** What the rules looked at. */
+  readonly subject: RecordingSubject;
+  /** A few training images as they entered. */
+  readonly samples: readonly ObservedSample[];
+}
+
+/** Network rules that a graph without images of a data set decides. */
+const NETWORK_IDS = new Set(ARCHITECTURE_RULES.map(({ id }) => id));
+
+/**
+ * Judges a recording.
+ *
+ * @param target As the user named it.
+ * @param recording As `readRecording` reads it.
+ * @param dataset The images that it is of; without it nothing is said of what needs them.
+ * @param onProgress Told what is being done.
+ * @returns The report.
+ */
+export async function auditRecording(
+  target: string,
+  recording: Recording,
+  dataset?: Dataset,
+  onProgress?: (line: string) => void,
+): Promise<RecordingAudit> {
+  const { subject: observed, samples } = await observe(recording, dataset, onProgress);
+  const traced = graphOf(recording);
+  const initial = traced && await initialWeights(recording, traced);
+  const subject: RecordingSubject = {
+    ...observed,
+    ...(traced?.graph === undefined ? {} : { graph: traced.graph }),
+    ...(initial === undefined ? {} : { initialWeights: initial }),
+  };
+  const judgements = [
+    ...judge(ARCHITECTURE_RULES, subject.graph === undefined ? {} : { graph: subject.graph }),
+    ...judge(RECORDING_RULES, subject),
+    ...(traced?.problems ?? []).map((evidence): Judgement => ({
+      ...{ id: "operations", section: "4.2", tier: "static", outcome: "fail", evidence },
+      requirement: "The network is made of the layers that the paper names.",
+    })),
+  ].map((judgement): Judgement =>
+    dataset === undefined && judgement.evidence.startsWith("not known: ") &&
+      judgement.tier === "recording"
+      ? { ...judgement, evidence: "the images were not matched: give --data" }
+      : judgement
+  );
+  const failed = judgements.filter(({ outcome }) => outcome === "fail");
+  const changes = recordingChanges(failed, siteOf(recording));
+  const silent = judgements.filter(({ outcome }) => outcome === "not-observable");
+  const report: RecordingReport = {
+    target,
+    form: formOf(recording),
+    verdict: verdictOf(recording, subject.graph, judgements, changes),
+    status: failed.length > 0 ? 1 : silent.length > 0 ? 3 : 0,
+    judgements,
+    changes,
+    unseen: [...Map.groupBy(silent, ({ evidence }) => evidence)]
+      .map(([why, of]) => ({ why, rules: of.map(({ id }) => id) })),
+    showMore: waysToShowMore(recording, dataset, silent),
+    ...offsetsOf(subject),
+    rates: ratesOf(recording),
+    notes: [
+      ...recording.notes,
+      ...(traced?.notes ?? []),
+      ...linesOf(recording.lines, "warning").slice(0, 5).map(({ message }) => message),
+    ],
+  };
+  return { report, subject, samples };
+}
+
+/** The graph of the network that is trained most, from its first training pass. */
+function graphOf({ lines }: Recording): TracedGraph | undefined {
+  const counts = new Map<number, number>();
+  for (const { phase, network } of linesOf(lines, "batch")) {
+    if (phase === "training") counts.set(network, (counts.get(network) ?? 0) + 1);
+  }
+  const [main] = [...counts].toSorted((a, b) => b[1] - a[1])[0] ?? [];
+  const network = linesOf(lines, "network").find(({ id }) => id === main);
+  const graphs = linesOf(lines, "graph").filter((line) => line.network === main);
+  const graph = graphs.find(({ phase }) => phase === "training") ?? graphs[0];
+  return network && graph && tracedGraph(graph, network);
+}
+
+async function initialWeights(recording: Recording, traced: TracedGraph) {
+  const file = linesOf(recording.lines, "file").find(({ kind }) => kind === "weights-start");
+  const arrays = file && await recording.arrays(file.file);
+  return traced.graph && arrays && weightsUnder(traced, arrays.floats);
+}
+
+/** The first place in the code where something was called. */
+function siteOf({ lines }: Recording): (calls: string) => string | undefined {
+  const sites = linesOf(lines, "site");
+  return (calls) => {
+    const site = sites.find((one) => one.calls === calls);
+    return site && `${site.file}:${site.line}: ${site.code}`;
+  };
+}
+
+function formOf({ start, lines }: Recording): string {
+  const steps = linesOf(lines, "step").at(-1)?.iteration ?? 0;
+  const end = lines.at(-1);
+  const how = end?.type === "end"
+    ? end.reason === "steps" ? "ended by the recorder" : "to its end"
+    : end?.type === "failure"
+    ? `ended by ${end.reason}`
+    : "killed";
+  return `a recording of ${
+    start.script?.name ?? "a notebook"
+  } (${start.framework.name} ${start.framework.version}), ${number(steps)} steps, ${how}`;
+}
+
+function verdictOf(
+  recording: Recording,
+  graph: Graph | undefined,
+  judgements: readonly Judgement[],
+  changes: readonly RecordingChange[],
+): RecordingReport["verdict"] {
+  const failed = new Set(
+    judgements.filter(({ outcome }) => outcome === "fail").map(({ id }) => id),
+  );
+  const network = whatIsTrained(recording, graph, [...failed].some((id) => NETWORK_IDS.has(id)));
+  const [first, ...others] = changes;
+  const expected = graph && expectedError(depthOf(graph));
+  const isPlain = graph !== undefined && ofKind(graph, "add").length === 0;
+  const error = expected === undefined || isPlain
+    ? "The paper gives no error for this network on CIFAR-10."
+    : changes.length === 0
+    ? `Nothing that was seen keeps it from the paper's ${percent(expected.error)} (give or take ${
+      (100 * expected.margin).toFixed(2)
+    } points for one run).`
+    : `The paper's is ${percent(expected.error)}; how far from it this training ends ${
+      first.cost === "not measured" ? "was not measured" : `is known of a like case: ${first.cost}`
+    }.`;
+  return [
+    `${network} ${error}`,
+    first === undefined
+      ? "Nothing that was seen departs from the paper."
+      : `Change first: ${first.change} Evidence: ${first.evidence}${
+        first.where === undefined ? "" : ` (${first.where})`
+      }. [${first.rule}]`,
+    others.length === 0
+      ? "Nothing else was seen to depart."
+      : `What else departs: ${
+        others.slice(0, 6).map(({ rule, evidence }) => `${rule} (${brief(evidence)})`).join("; ")
+      }${others.length > 6 ? `; and ${others.length - 6} more` : ""}.`,
+  ];
+}
+
+const brief = (text: string): string => text.length > 90 ? `${text.slice(0, 87)}...` : text;
+
+function whatIsTrained({ lines }: Recording, graph: Graph | undefined, departs: boolean): string {
+  const [line] = linesOf(lines, "network");
+  if (graph === undefined) {
+    return line === undefined
+      ? "No network was seen."
+      : `Trained is ${line.class}, ${number(line.trainable)} parameters.`;
+  }
+  const depth = depthOf(graph);
+  const facts = `${depth} weighted layers, ${number(countParameters(graph))} parameters`;
+  const kind = ofKind(graph, "add").length === 0 ? "plain" : "ResNet";
+  const what = departs
+    ? `a net that is not the paper's (${facts})`
+    : PAPER_DEPTHS.includes(depth)
+    ? `${kind}-${depth} of the paper (${facts})`
+    : `a net of the paper's form at a depth that Table 6 does not have (${kind}-${depth}, ${facts})`;
+  return `Trained is ${what}.`;
+}
+
+function offsetsOf({ training = [] }: RecordingSubject): Pick<RecordingReport, "offsets"> {
+  const views = training.flatMap((group) => group.views);
+  if (views.length === 0) return {};
+  const counts = new Array<number>(81).fill(0);
+  for (const { y, x } of views) {
+    if (Math.abs(y) <= 4 && Math.abs(x) <= 4) counts[(y + 4) * 9 + x + 4]++;
+  }
+  return {
+    offsets: { counts, flipped: views.filter(({ flip }) => flip).length, views: views.length },
+  };
+}
+
+function ratesOf({ lines }: Recording): RecordingReport["rates"] {
+  const rates: { iteration: number; rate: number }[] = [];
+  for (const { iteration, learningRate } of linesOf(lines, "step")) {
+    if (rates.at(-1)?.rate !== learningRate) rates.push({ iteration, rate: learningRate });
+    if (rates.length >= 1_000) break;
+  }
+  return rates;
+}
+
+function waysToShowMore(
+  { lines }: Recording,
+  dataset: Dataset | undefined,
+  silent: readonly Judgement[],
+): readonly string[] {
+  const ids = new Set(silent.map(({ id }) => id));
+  const steps = linesOf(lines, "step").at(-1)?.iteration ?? 0;
+  return [
+    ...(dataset === undefined
+      ? ["--data cifar-10-batches-bin: matches the recorded images with the stored ones"]
+      : []),
+    ...(["views-over-epochs", "order-over-epochs", "shuffled", "learning-rate"].some((id) =>
+        ids.has(id)
+      ) && steps < 400
+      ? ["--steps 400 when recording: past the first epoch"]
+      : []),
+    ...(["test-view", "test-set-unseen", "test-set-whole"].some((id) => ids.has(id))
+      ? ["without --steps, or with few epochs: the script's own test is recorded"]
+      : []),
+  ];
+}

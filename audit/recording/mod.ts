@@ -1,0 +1,8 @@
+/**
+ * Recordings of trainings that others made, judged.
+ *
+ * @module
+ */
+export * from "./advice.ts";
+export * from "./audit.ts";
+export type { Observed, ObservedSample } from "./observe.ts";

@@ -28,6 +28,7 @@ const EXPECTED: readonly string[] = [
   "GraphError",
   "PlanError",
   "RecipeError",
+  "RecordingError",
   "ReproductionError",
   "RunError",
   "RunInUseError",

@@ -6,7 +6,7 @@
  */
 import { printable } from "../text/mod.ts";
 import { PAPER_DATASET } from "../paper/mod.ts";
-import { loadDataset } from "../data/mod.ts";
+import { type Dataset, loadDataset } from "../data/mod.ts";
 import { chooseEngine, engineFactories, selfTest } from "../engine/mod.ts";
 import { ArchitectureError } from "../resnet/mod.ts";
 import {
@@ -19,8 +19,9 @@ import {
   sweep,
   triable,
 } from "../audit/mod.ts";
-import { auditPage, formatAudit } from "../reports/audit/mod.ts";
-import { EVENTS_FILE, logSubjectOf } from "../log/mod.ts";
+import { auditRecording } from "../audit/recording/mod.ts";
+import { auditPage, formatAudit, formatRecording } from "../reports/audit/mod.ts";
+import { EVENTS_FILE, logSubjectOf, readRecording, RECORDING_FILE } from "../log/mod.ts";
 import { writeWhole } from "../files/mod.ts";
 import { type FlagValues, text, toggle, UsageError } from "./_flags.ts";
 import { CommandError, main, type Outcome } from "./_main.ts";
@@ -42,7 +43,8 @@ const command = {
   positional: "TARGET",
   summary:
     "Judges a network or a run by the paper's checklist. TARGET is an architecture's name, a run's\n" +
-    "folder, or a file: .safetensors, .pth, .th, .pt or .onnx. Exit status: 0 every rule could be\n" +
+    "folder, a recording of a training (recorders/), or a file: .safetensors, .pth, .th, .pt or\n" +
+    ".onnx. Exit status: 0 every rule could be\n" +
     "observed and passed, 1 a rule is violated, 2 the target could not be read, 3 no violation was\n" +
     "seen, but not every rule could be observed.",
   flags: FLAGS,
@@ -57,6 +59,9 @@ async function audit(flags: FlagValues<typeof FLAGS>, target?: string): Promise<
       `${command.usage} needs a ${command.positional}. See ${command.usage} --help`,
     );
   }
+  if (await statOf(`${target}/${RECORDING_FILE}`) !== undefined) {
+    return await auditOfRecording(flags, target);
+  }
   const found = await readTarget(target);
   const subject = flags.as === undefined ? found : heldTo(found, flags.as);
   const report = await judge(subject, await tryOnImages(subject, flags));
@@ -65,6 +70,31 @@ async function audit(flags: FlagValues<typeof FLAGS>, target?: string): Promise<
   }
   if (flags.html !== undefined) await writeWhole(flags.html, encode(auditPage(report)));
   return { text: formatAudit(report), json: report, status: report.status };
+}
+
+/** A training that a recorder wrote down. */
+async function auditOfRecording(
+  flags: FlagValues<typeof FLAGS>,
+  target: string,
+): Promise<Outcome> {
+  const recording = await readRecording(target);
+  const dataset = flags.data === undefined ? undefined : await cifarOf(flags.data);
+  const { report } = await auditRecording(
+    target,
+    recording,
+    dataset,
+    (line) => console.error(line),
+  );
+  if (flags.json !== undefined) {
+    await writeWhole(flags.json, encode(JSON.stringify(report, null, 2) + "\n"));
+  }
+  return { text: formatRecording(report), json: report, status: report.status };
+}
+
+/** CIFAR-10, or CIFAR-100 where the folder holds that. */
+async function cifarOf(path: string): Promise<Dataset> {
+  const holds100 = await statOf(`${path}/train.bin`) ?? await statOf(`${path}/cifar-100-binary`);
+  return await loadDataset(holds100 === undefined ? PAPER_DATASET : "cifar100", { path });
 }
 
 function encode(text: string): Uint8Array {

@@ -19,4 +19,4 @@ export * from "./onnx.ts";
 export { type FileAccess, openSource, readModelFile } from "./open.ts";
 export * from "./permute.ts";
 export { decodePyTorch } from "./pytorch.ts";
-export { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "./safetensors.ts";
+export * from "./safetensors.ts";

@@ -18,6 +18,7 @@ const TIERS: Readonly<Record<Tier, string>> = {
   static: "What the network and the recipe are",
   numeric: "What an engine shows when it is probed",
   log: "What the run's log shows",
+  recording: "What the recording shows",
   statistical: "What several runs show together",
 };
 

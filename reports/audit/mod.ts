@@ -8,6 +8,8 @@ import { renderHtml } from "../page/html.tsx";
 import { renderText } from "../page/text.ts";
 import { auditContent } from "./content.ts";
 
+export { formatRecording } from "./recording.ts";
+
 /**
  * The report as a page: the same as {@link formatAudit}, in the same order.
  *

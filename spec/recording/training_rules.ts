@@ -540,12 +540,8 @@ const batchSize = observing(["log"], ({ log }) => {
 });
 
 const initialisation = observing(["graph", "initialWeights"], ({ graph, initialWeights }) => {
-  const last = graph.nodes.findLast(({ kind }) => kind === "dense")?.name;
   const wrong = (["in", "out"] as const).map((fan) =>
-    // The last layer's start is open.
-    badKernels(graph, initialWeights, fan).filter((problem) =>
-      last === undefined || !problem.startsWith(`${last}.`)
-    )
+    badKernels(graph, initialWeights, fan).problems
   );
   const [best] = wrong.toSorted((a, b) => a.length - b.length);
   return finding(best, `variance 2 / fan in every kernel`);

@@ -16,6 +16,7 @@ export type { Contents, Decode, FileSource, Format, ModelFile } from "./format.t
 export { decodeModel, FORMATS } from "./formats.ts";
 export { nameByPlace, type NamedNetwork } from "./naming.ts";
 export * from "./onnx.ts";
+export { encodeOnnx, type OnnxExportOptions } from "./onnx_export.ts";
 export { type FileAccess, openSource, readModelFile } from "./open.ts";
 export * from "./permute.ts";
 export { decodePyTorch } from "./pytorch.ts";

@@ -52,8 +52,10 @@ async function exportModel(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
     );
   }
   const model = await readModel(path);
+  const recorded = model.identity?.recipe.architecture.zeroChannels;
+  // A net without option A has no zero channels; where it has, they are appended unless said.
   const zeroChannels = flags["shortcut-padding"] ??
-    model.identity?.recipe.architecture.zeroChannels ?? "append";
+    (recorded === undefined || recorded === "none" ? "append" : recorded);
   const { graph, weights, epsilon } = networkOf(model, zeroChannels).network;
   const { ending, encode } = FORMS[to];
   const out = flags.out ?? `${path.replace(/\.\w+$/, "")}.${ending}`;

@@ -10,8 +10,10 @@ import { webgpuEngine } from "./webgpu/factory.ts";
 
 export * from "./engine.ts";
 export {
+  type AdamSettings,
   type Decayed,
   decayOf,
+  type NadamSettings,
   type Optimiser,
   optimiserFaults,
   PLAIN_SGD,

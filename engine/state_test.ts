@@ -1,6 +1,8 @@
 /** The state of an engine: what a checkpoint needs of it, and what a refused call leaves behind. */
+import { assertTensorClose } from "../testing/mod.ts";
+import { type Arithmetic, ruleOf } from "./optimiser.ts";
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { architecture, sizeOf, truncate } from "../resnet/mod.ts";
+import { architecture, parametersOf, sizeOf, truncate } from "../resnet/mod.ts";
 import {
   optionsFor,
   planFor,
@@ -12,10 +14,12 @@ import {
 } from "../testing/engines/mod.ts";
 import {
   type BatchPlan,
+  decayOf,
   type Engine,
   EngineError,
   type EngineFactory,
   type EngineOptions,
+  type Optimiser,
   PLAIN_SGD,
   type TrainingState,
 } from "./mod.ts";
@@ -334,3 +338,91 @@ await testEveryEngine("may be disposed of twice", async (factory) => {
   engine.dispose();
   await assertRejects(() => engine.exportState(), EngineError, "disposed");
 });
+
+const SGD = { ...PLAIN_SGD, momentum: 0.9, weightDecay: 0.01 };
+const ADAM = { beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weightDecay: 0.1 } as const;
+/** Optimisers whose slots, scalars and decays differ. */
+const OPTIMISERS: Readonly<Record<string, Optimiser>> = {
+  "Caffe's momentum": { ...SGD, velocityOf: "steps" as const },
+  "AMSGrad": { kind: "adam", ...ADAM, amsgrad: true, decayed: "kernels" },
+  "AdamW": { kind: "adamw", ...ADAM },
+  "NAdam": { kind: "nadam", ...ADAM, momentumDecay: 0.004, decoupled: true },
+};
+
+await testEveryEngine(
+  "a step is the optimiser's rule on the engine's own gradients, in every slot",
+  async (factory, t) => {
+    const doubles: Arithmetic<number> = {
+      add: (a, b) => a + b,
+      sub: (a, b) => a - b,
+      mul: (a, b) => a * b,
+      div: (a, b) => a / b,
+      max: Math.max,
+      sqrt: Math.sqrt,
+      constant: (value) => value,
+      keep: (value) => value,
+    };
+    for (const [name, optimiser] of Object.entries(OPTIMISERS)) {
+      await t.step(name, async () => {
+        const rule = ruleOf(optimiser);
+        const specs = parametersOf(GRAPH).filter(({ trainable }) => trainable);
+        const state: TrainingState = {
+          ...randomState(GRAPH),
+          iteration: 5,
+          slots: new Map(rule.slots.map((slot, k) => [
+            slot,
+            // Positive, so that they may be means of squares.
+            new Map(specs.map(({ name, shape }, i) => [
+              name,
+              { shape, data: uniform(sizeOf(shape), 700 + 100 * k + i).map((u) => 1.1 + u) },
+            ])),
+          ])),
+        };
+        const { gradients, after } = await withEngine(
+          factory,
+          { ...OPTIONS, optimiser },
+          async (engine) => {
+            await engine.load(randomData(GRAPH));
+            await engine.importState(state);
+            const { gradients } = await engine.probe({
+              ...{ input: await engine.augmented(FIRST), images: 4, mode: "training" },
+              labels: Uint8Array.from(FIRST.indices, (i) => randomData(GRAPH).train.labels[i]),
+            });
+            const after = await trained(engine, [FIRST]);
+            const end = await trained(engine, [SECOND]);
+            await engine.importState(after);
+            assertEquals(await trained(engine, [SECOND]), end);
+            return { gradients: gradients!, after };
+          },
+        );
+        assertEquals([...after.slots.keys()], rule.slots);
+        const scalars = rule.scalars(6, RATE);
+        for (const spec of specs) {
+          const decay = decayOf(optimiser, spec) || undefined;
+          const of = (state: TrainingState) => [
+            state.weights.get(spec.name)!.data,
+            ...rule.slots.map((slot) => state.slots.get(slot)!.get(spec.name)!.data),
+          ];
+          const [weights, ...slots] = of(state);
+          const gradient = gradients.get(spec.name)!.data;
+          const expected = Array.from(weights, (weight, i) => {
+            const element = {
+              ...{ weight, gradient: gradient[i], scalars, decay },
+              slots: slots.map((slot) => slot[i]),
+            };
+            const updated = rule.update(doubles, element);
+            return [updated.weight, ...updated.slots];
+          });
+          of(after).forEach((found, k) =>
+            assertTensorClose(
+              found,
+              Float32Array.from(expected, (values) => values[k]),
+              { relativeNorm: 1e-5 },
+              `${spec.name}, ${["weights", ...rule.slots][k]}`,
+            )
+          );
+        }
+      });
+    }
+  },
+);

@@ -25,7 +25,8 @@ export type OpenField =
   | "data.split.validation"
   | "initialisation.fan"
   | "optimiser.decayed"
-  | "optimiser.nesterov";
+  | "optimiser.nesterov"
+  | "optimiser.velocityOf";
 
 /** A point that the paper leaves open. */
 export interface OpenPoint {
@@ -117,11 +118,12 @@ export const OPEN_POINTS: readonly OpenPoint[] = [
     id: "momentum-form",
     question: "Which form does the momentum have?",
     readings: [
-      { id: "false", reading: "v = mu v + g, w = w - rate v" },
-      { id: "true", reading: "Nesterov's" },
+      { id: "false/gradients", reading: "v = mu v + g, w = w - rate v" },
+      { id: "true/gradients", reading: "Nesterov's" },
+      { id: "false/steps", reading: "v = mu v + rate g, w = w - v, as in Caffe" },
     ],
     reason: "the paper names no other",
-    fields: ["optimiser.nesterov"],
+    fields: ["optimiser.nesterov", "optimiser.velocityOf"],
   },
   {
     id: "epoch-end",

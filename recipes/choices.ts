@@ -29,6 +29,8 @@ const READ: { readonly [field in OpenField]: (recipe: Recipe) => string | number
     optimiser.kind === "sgd" ? optimiser.decayed : optimiser.kind,
   "optimiser.nesterov": ({ optimiser }) =>
     optimiser.kind === "sgd" ? optimiser.nesterov : optimiser.kind,
+  "optimiser.velocityOf": ({ optimiser }) =>
+    optimiser.kind === "sgd" ? optimiser.velocityOf ?? "gradients" : optimiser.kind,
 };
 
 /**

@@ -60,7 +60,7 @@ export interface Recipe {
   /** Normal with mean 0 and variance 2 / fan. */
   readonly initialisation: { readonly kind: "he-normal"; readonly fan: "in" | "out" };
   /** How gradients change the weights. */
-  readonly optimiser: Sgd | Adam;
+  readonly optimiser: Sgd | Adam | AdamW | Nadam;
   /** The learning rate of each step, and their number. */
   readonly schedule: StepSchedule | PlateauSchedule;
   /** Where a variant leaves the paper, and why. */
@@ -75,16 +75,46 @@ export interface Sgd {
   readonly momentum: NonNegative;
   /** True: w = w - rate * (g + momentum * v). */
   readonly nesterov: boolean;
+  /** Steps: v = momentum * v + rate * g, w = w - v, as in Caffe; gradients when undefined. */
+  readonly velocityOf?: "gradients" | "steps";
   /** Times the weight, added to its gradient. */
   readonly weightDecay: NonNegative;
   /** The weights that decay: every trainable one, or kernels (convolution, dense) alone. */
   readonly decayed: "all" | "kernels";
 }
 
-/** Admitted so that other systems' recipes can be stated and audited; no engine trains it. */
-export interface Adam {
+/** What Adam and AdamW have in common, as PyTorch has it. */
+export interface AdamConstants {
+  /** Decay of the mean of gradients. */
+  readonly beta1: Share;
+  /** Decay of the mean of squared gradients. */
+  readonly beta2: Share;
+  /** Added to the root of the mean of squares. */
+  readonly epsilon: NonNegative;
+  /** Times the weight: added to its gradient by Adam, taken from it, times the rate, by AdamW. */
+  readonly weightDecay: NonNegative;
+  /** True: the root of the largest mean of squares so far. */
+  readonly amsgrad?: boolean;
+  /** The weights that decay; every trainable one when undefined. */
+  readonly decayed?: "all" | "kernels";
+}
+
+/** Adam, or AMSGrad. */
+export interface Adam extends AdamConstants {
   /** Tells the kinds apart. */
   readonly kind: "adam";
+}
+
+/** Adam with decoupled weight decay. */
+export interface AdamW extends AdamConstants {
+  /** Tells the kinds apart. */
+  readonly kind: "adamw";
+}
+
+/** NAdam, as PyTorch has it. */
+export interface Nadam {
+  /** Tells the kinds apart. */
+  readonly kind: "nadam";
   /** Decay of the mean of gradients. */
   readonly beta1: Share;
   /** Decay of the mean of squared gradients. */
@@ -93,6 +123,12 @@ export interface Adam {
   readonly epsilon: NonNegative;
   /** Times the weight, added to its gradient. */
   readonly weightDecay: NonNegative;
+  /** How fast the momentum rises to `beta1`. */
+  readonly momentumDecay: NonNegative;
+  /** True: decay is taken from the weight, times the rate. */
+  readonly decoupled?: boolean;
+  /** The weights that decay; every trainable one when undefined. */
+  readonly decayed?: "all" | "kernels";
 }
 
 /** A rate divided at given iterations. */

@@ -186,13 +186,18 @@ export function vary(
   return { ...changed, departures: departuresOf({ ...changed, departures }) };
 }
 
+/** Whether a change is of another kind of a union: it has no field of the old value. */
+function isOtherKind(old: object, change: object): boolean {
+  return "kind" in old && "kind" in change && old.kind !== change.kind;
+}
+
 /** Every field of `changes` laid over `base`. */
 function merge<T extends object>(base: T, changes: object): T {
   const merged = { ...base } as Record<string, unknown>;
   for (const [key, change] of Object.entries(changes)) {
     const old = merged[key];
     const nested = typeof change === "object" && typeof old === "object" && change && old &&
-      !Array.isArray(change);
+      !Array.isArray(change) && !isOtherKind(old, change);
     merged[key] = nested ? merge(old, change) : change;
   }
   return merged as T;
@@ -326,9 +331,6 @@ export function forDataset(
  */
 export function checkRecipe(recipe: Recipe): void {
   const { optimiser, batchSize, batchNormImages, batchNorm, data } = recipe;
-  if (optimiser.kind !== "sgd") {
-    throw new RecipeError(`engines train with the optimiser "sgd", found "${optimiser.kind}"`);
-  }
   checkSchedule(recipe.schedule);
   const { name, shortcut, zeroChannels } = recipe.architecture;
   const has = shortcutsOf(name, recipe.architecture);

@@ -213,9 +213,22 @@ Deno.test("checkRecipe: names the field, the rule and the value", () => {
     assertThrows(() => checkRecipe(paper("resnet20", changes)), RecipeError, message);
   }
   const adam = { kind: "adam", beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 } as const;
+  checkRecipe(paper("resnet20", { optimiser: adam }));
   assertThrows(
-    () => checkRecipe({ ...paper("resnet20"), optimiser: adam }),
+    () => checkRecipe(paper("resnet20", { optimiser: { ...adam, beta2: 1 } })),
     RecipeError,
-    `found "adam"`,
+    "optimiser.beta2 must be from 0 to below 1, found 1",
   );
+});
+
+Deno.test("an optimiser of another kind replaces the old one whole", () => {
+  const nadam = {
+    kind: "nadam",
+    beta1: 0.9,
+    beta2: 0.999,
+    epsilon: 1e-8,
+    weightDecay: 0,
+    momentumDecay: 0.004,
+  } as const;
+  assertEquals(paper("resnet20", { optimiser: nadam }).optimiser, nadam);
 });

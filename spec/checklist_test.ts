@@ -20,7 +20,7 @@ const OTHER_READINGS: Readonly<Record<string, readonly RecipeChanges[]>> = {
   "mean-subtracted": [{ data: { meanSubtracted: "after-crop" } }],
   "pixel-scale": [{ data: { pixelScale: "0..255" } }],
   "he-fan": [{ initialisation: { fan: "out" } }],
-  "momentum-form": [{ optimiser: { nesterov: true } }],
+  "momentum-form": [{ optimiser: { nesterov: true } }, { optimiser: { velocityOf: "steps" } }],
   "epoch-end": [{ data: { epochEnd: "keep-partial" } }, { data: { epochEnd: "drop-partial" } }],
   "running-statistics": [],
 };

@@ -1,6 +1,6 @@
 /** Checkpoints: the whole state of a run in one safetensors file. */
 import { createHash } from "node:crypto";
-import { type Optimiser, slotsOf, type TrainingState } from "../engine/mod.ts";
+import { slotsOf, type TrainingState } from "../engine/mod.ts";
 import { decodeSafetensors, encodeSafetensors } from "../weights/mod.ts";
 import {
   fitWeights,
@@ -161,8 +161,7 @@ export function decodeCheckpoint(
   }
   const weights = fitWeights(graph, weightsOf(tensors), source);
   const slots = new Map<string, Weights>();
-  const optimiser = identity.recipe.optimiser as Optimiser; // a run is of what an engine trains
-  for (const slot of slotsOf(optimiser)) {
+  for (const slot of slotsOf(identity.recipe.optimiser)) {
     const arrays = new Map<string, Tensor>();
     for (const { name, shape, trainable } of parametersOf(graph)) {
       if (!trainable) continue;

@@ -269,7 +269,7 @@ export class TensorFlowEngine extends Lifecycle {
 
   /** A number for all parameters, or a vector with one for each. */
   #decayOf(optimiser: Optimiser): Handle {
-    const { weightDecay, decayed } = optimiser;
+    const { weightDecay, decayed = "all" } = optimiser;
     if (decayed === "all") return this.#tf.floats([], Float32Array.of(weightDecay));
     const values = this.#places.flatMap(({ spec, size }) =>
       new Array<number>(size).fill(decayOf(optimiser, spec))

@@ -40,10 +40,15 @@ export interface TrainingKernels {
   update(tf: Operations, optimiser: Optimiser, operands: UpdateOperands): void;
 }
 
-/** By FusedBatchNormV3, FusedBatchNormGradV3 and, for SGD, ResourceApplyMomentum. */
+/**
+ * By FusedBatchNormV3, FusedBatchNormGradV3 and, for PyTorch's form of SGD, ResourceApplyMomentum.
+ */
 export const FUSED: TrainingKernels = {
   batchNorm: fusedBatchNorm,
   update(tf, optimiser, operands) {
+    if (optimiser.kind !== "sgd" || optimiser.velocityOf === "steps") {
+      return COMPOSED.update(tf, optimiser, operands);
+    }
     const { weights, gradient, slots: [velocity], scalars: [rate], decay } = operands;
     const { compute } = arithmetic(tf);
     const decayed = decay === undefined
@@ -69,6 +74,9 @@ export const COMPOSED: TrainingKernels = {
       add: (a, b) => compute("AddV2", a, b),
       sub: (a, b) => compute("Sub", a, b),
       mul: (a, b) => compute("Mul", a, b),
+      div: (a, b) => compute("RealDiv", a, b),
+      max: (a, b) => compute("Maximum", a, b),
+      sqrt: (a) => compute("Sqrt", a),
       constant: (value) => tf.float(value),
       keep: (value) => value,
     };

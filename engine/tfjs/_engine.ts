@@ -15,10 +15,13 @@ import { networkInput } from "./_augment.ts";
 import { type BatchStatistics, forward, type TensorFlow } from "./_forward.ts";
 
 /** The numbers of JavaScript. */
-const NUMBERS: Arithmetic<number> = {
+export const NUMBERS: Arithmetic<number> = {
   add: (a, b) => a + b,
   sub: (a, b) => a - b,
   mul: (a, b) => a * b,
+  div: (a, b) => a / b,
+  max: Math.max,
+  sqrt: Math.sqrt,
   constant: (value) => value,
   keep: Math.fround,
 };

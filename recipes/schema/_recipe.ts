@@ -17,16 +17,40 @@ const sgd = z.strictObject({
   kind: z.literal("sgd"),
   momentum: nonNegative,
   nesterov: z.boolean(),
+  velocityOf: z.enum(["gradients", "steps"]).optional(),
   weightDecay: nonNegative,
   decayed: z.enum(["all", "kernels"]),
 });
 
 const adam = z.strictObject({
-  kind: z.literal("adam"),
   beta1: share,
   beta2: share,
   epsilon: nonNegative,
   weightDecay: nonNegative,
+  amsgrad: z.boolean().optional(),
+  decayed: z.enum(["all", "kernels"]).optional(),
+  kind: z.literal("adam"),
+});
+
+const adamW = z.strictObject({
+  beta1: share,
+  beta2: share,
+  epsilon: nonNegative,
+  weightDecay: nonNegative,
+  amsgrad: z.boolean().optional(),
+  decayed: z.enum(["all", "kernels"]).optional(),
+  kind: z.literal("adamw"),
+});
+
+const nadam = z.strictObject({
+  kind: z.literal("nadam"),
+  beta1: share,
+  beta2: share,
+  epsilon: nonNegative,
+  weightDecay: nonNegative,
+  momentumDecay: nonNegative,
+  decoupled: z.boolean().optional(),
+  decayed: z.enum(["all", "kernels"]).optional(),
 });
 
 const stepSchedule = z.strictObject({
@@ -85,7 +109,7 @@ export const recipe: z.ZodType<Recipe> = z.strictObject({
     runningVariance: z.literal("unbiased"),
   }),
   initialisation: z.strictObject({ kind: z.literal("he-normal"), fan: z.enum(["in", "out"]) }),
-  optimiser: z.discriminatedUnion("kind", [sgd, adam]),
+  optimiser: z.discriminatedUnion("kind", [sgd, adam, adamW, nadam]),
   schedule: z.discriminatedUnion("kind", [stepSchedule, plateauSchedule]),
   departures: z.array(departure),
 });

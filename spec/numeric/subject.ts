@@ -8,9 +8,9 @@ import {
   type EngineData,
   type EngineFactory,
   freshState,
-  type Optimiser,
   PLAIN_SGD,
   type Probe,
+  type SgdSettings,
   type StepMetrics,
   type TrainingState,
 } from "../../engine/mod.ts";
@@ -34,7 +34,7 @@ export interface NumericSubject {
   /** What was claimed: the network that the engine computes. */
   readonly graph?: Graph;
   /** What was claimed: the optimiser's constants. */
-  readonly optimiser?: Optimiser;
+  readonly optimiser?: SgdSettings;
   /** What was claimed: batch normalisation's constants. */
   readonly batchNorm?: BatchNormSettings;
   /** What was claimed: zeros around an image before it is cropped. */

@@ -1,6 +1,6 @@
 /** Section 4.2 on the optimiser: the rules that one or two steps decide. */
 import { normalisedBatch } from "../../data/mod.ts";
-import { decayOf, type Optimiser, type TrainingState } from "../../engine/mod.ts";
+import { decayOf, type SgdSettings, type TrainingState } from "../../engine/mod.ts";
 import { type Graph, parametersOf, type Weights } from "../../resnet/mod.ts";
 import {
   badEngine,
@@ -58,11 +58,15 @@ const NO_LINEAR = {
 
 /** What one step and the next train: weights and velocities by the declared formula, as doubles. */
 function declaredStep(
-  { momentum, nesterov }: Optimiser,
+  { momentum, nesterov, velocityOf }: SgdSettings,
   w: number,
   v: number,
   gradient: number,
 ): readonly [weight: number, velocity: number] {
+  if (velocityOf === "steps") {
+    const step = RATE * gradient, velocity = momentum * v + step;
+    return [w - (nesterov ? step + momentum * velocity : velocity), velocity];
+  }
   const velocity = momentum * v + gradient;
   return [w - RATE * (nesterov ? gradient + momentum * velocity : velocity), velocity];
 }
@@ -448,7 +452,7 @@ function shrinkage(before: Float32Array, after: Float32Array): number {
 }
 
 /** What {@link shrinkage} is by the declared formula. */
-function declaredShrinkage(optimiser: Optimiser, decay: number, step: number): number {
+function declaredShrinkage(optimiser: SgdSettings, decay: number, step: number): number {
   const [first, velocity] = declaredStep(optimiser, 1, 0, decay);
   return step === 0
     ? 1 - first

@@ -12,6 +12,7 @@ import {
   advance,
   below,
   type Code,
+  div,
   float4,
   type FunctionReference,
   get,
@@ -22,7 +23,9 @@ import {
   loopWhile,
   type Module,
   mul,
+  pmax,
   set,
+  sqrt,
   store,
   sub,
   when,
@@ -59,7 +62,7 @@ export function updateKernel(
     const pointer = f.i32();
     const kept: Code[] = [];
     const arithmetic = {
-      ...{ add, sub, mul, constant: float4 },
+      ...{ add, sub, mul, div, sqrt, max: pmax, constant: float4 },
       keep(value: Code): Code {
         const [local] = f.vectors(1);
         kept.push(set(local, value));

@@ -151,6 +151,9 @@ function writtenArithmetic(): { statements: string[]; arithmetic: Arithmetic<str
       add: (a, b) => `(${a} + ${b})`,
       sub: (a, b) => `(${a} - ${b})`,
       mul: (a, b) => `(${a} * ${b})`,
+      div: (a, b) => `(${a} / ${b})`,
+      max: (a, b) => `max(${a}, ${b})`,
+      sqrt: (a) => `sqrt(${a})`,
       constant: float,
       keep(value) {
         const name = `kept_${statements.length}`;

@@ -20,6 +20,9 @@ export interface Case {
 /** Of a right script: enough for the images, the modes and the steps that are looked at closely. */
 const CLEAN_STEPS = 40;
 
+/** Has no loader of which a recorder could end the epoch: it would stop before any evaluation. */
+const WITHOUT_LOADER: Style = "functional";
+
 /** Where a change is made, with what its values are. */
 export interface Variant {
   /** The file in which it is made. */
@@ -98,7 +101,7 @@ export async function caseOf(
     mistake,
     files: withVariant(await rightFiles(style, net), variant),
     steps: mistake.steps,
-    tests: mistake.tests === true,
+    tests: mistake.tests === true || style === WITHOUT_LOADER,
   };
 }
 

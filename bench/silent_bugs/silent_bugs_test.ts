@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { caseOf, cleanCase, drawVariant, rightFiles, waysOf, withVariant } from "./_case.ts";
-import { changed, ChangeError, type Mistake, NETS, STYLES } from "./_mistake.ts";
+import { changed, ChangeError, type Mistake, NETS, type Style, STYLES } from "./_mistake.ts";
 import { CLEAN } from "./clean.ts";
 import { MISTAKES } from "./mistakes.ts";
 
@@ -92,6 +92,14 @@ Deno.test("a text that is to be replaced must stand exactly once", () => {
 
 Deno.test("a replacement is put in as it is, dollar signs too", () => {
   assertEquals(changed("a b", [{ find: "b", put: "$& $1" }]), "a $& $1");
+});
+
+Deno.test("scripts end by themselves where a test is what is wrong, or no loader can be ended", async () => {
+  const tests = async (id: string, style: Style) =>
+    (await caseOf(MISTAKES.find((mistake) => mistake.id === id)!, style, "resnet8", 0))!.tests;
+  assertEquals(await tests("augmented-test", "loop"), true);
+  assertEquals(await tests("clipped", "loop"), false);
+  assertEquals(await tests("clipped", "functional"), true);
 });
 
 Deno.test("scripts have at most 150 lines, mistakes put in or not", async () => {

@@ -9,6 +9,8 @@ import { COMMON, type FlagValues, integer, main, type Outcome } from "../cli/mod
 import { RandomStream } from "../random/mod.ts";
 import {
   decide,
+  kindOf,
+  meansTest,
   sampleOf,
   singleRunInterval,
   type Spread,
@@ -39,12 +41,17 @@ export interface Experiment {
   readonly runs: number;
 }
 
+/** What equivalence is to: the printed number, or the mean of the net that it was measured of. */
+export type Meaning = "printed number" | "paper's net";
+
 /** How many of the experiments had each verdict. */
 export interface Rates extends Experiment {
   /** Experiments. */
   readonly experiments: number;
   /** Shares by verdict; those that never were are absent. */
   readonly rates: Readonly<Partial<Record<VerdictKind, number>>>;
+  /** The same where equivalence is to the mean of the paper's net; of one run the same rates. */
+  readonly ratesAsNet: Readonly<Partial<Record<VerdictKind, number>>>;
 }
 
 /**
@@ -62,24 +69,39 @@ export function simulate(
 ): Rates {
   const { difference, spread, runs } = experiment;
   const single = singleRunInterval({ error: REFERENCE, runs: 1, spread: PUBLISHED });
-  const judge = (errors: readonly number[]): VerdictKind => {
+  const judge = (errors: readonly number[], printed: number): [VerdictKind, VerdictKind] => {
     const { count, mean, standardDeviation } = sampleOf(errors);
     if (standardDeviation === undefined) {
-      return mean >= single.lower && mean <= single.upper ? "not inconsistent" : "inconsistent";
+      const inside = mean >= single.lower && mean <= single.upper;
+      const kind = inside ? "not inconsistent" : "inconsistent";
+      return [kind, kind];
     }
-    return decide({ count, mean, standardDeviation }, REFERENCE, TESTS).kind;
+    const sample = { count, mean, standardDeviation };
+    const reference = { count: 1, mean: printed };
+    const { equivalence, differenceP } = meansTest(sample, reference, TESTS.margin);
+    return [
+      decide(sample, REFERENCE, TESTS).kind,
+      kindOf(equivalence.p, differenceP, TESTS.alpha),
+    ];
   };
-  const counts: Partial<Record<VerdictKind, number>> = {};
+  const counts = [{}, {}] as Partial<Record<VerdictKind, number>>[];
+  // Streams of their own, so that one meaning's experiments don't move the other's.
+  const ofNet = new RandomStream(random.word(), "probe", 1);
   for (let i = 0; i < experiments; i++) {
-    const kind = judge(
-      Array.from({ length: runs }, () => REFERENCE + difference + spread * random.normal()),
+    const errors = Array.from(
+      { length: runs },
+      () => REFERENCE + difference + spread * random.normal(),
     );
-    counts[kind] = (counts[kind] ?? 0) + 1;
+    // The printed number is itself one run of the paper's net.
+    const kinds = judge(errors, REFERENCE + spread * ofNet.normal());
+    kinds.forEach((kind, meaning) => counts[meaning][kind] = (counts[meaning][kind] ?? 0) + 1);
   }
-  const rates = Object.fromEntries(
-    Object.entries(counts).map(([kind, count]) => [kind, count / experiments]),
+  const [rates, ratesAsNet] = counts.map((ofMeaning) =>
+    Object.fromEntries(
+      Object.entries(ofMeaning).map(([kind, count]) => [kind, count / experiments]),
+    )
   );
-  return { ...experiment, experiments, rates };
+  return { ...experiment, experiments, rates, ratesAsNet };
 }
 
 /**
@@ -100,18 +122,27 @@ export function simulateAll(experiments: number, seed: number): Rates[] {
   );
 }
 
-function table(all: readonly Rates[], kinds: readonly VerdictKind[]): string {
+function table(
+  all: readonly Rates[],
+  kinds: readonly VerdictKind[],
+  meaning: Meaning = "printed number",
+): string {
   const points = (share: number) => (100 * share).toFixed(2);
   const cells = [
     ["runs", "spread", "difference", ...kinds],
-    ...all.map(({ runs, spread, difference, rates }) => [
-      ...[String(runs), points(spread), points(difference)],
-      ...kinds.map((kind) => `${(100 * (rates[kind] ?? 0)).toFixed(2)}%`),
-    ]),
+    ...all.map(({ runs, spread, difference, rates, ratesAsNet }) => {
+      const shown = meaning === "printed number" ? rates : ratesAsNet;
+      return [
+        ...[String(runs), points(spread), points(difference)],
+        ...kinds.map((kind) => `${(100 * (shown[kind] ?? 0)).toFixed(2)}%`),
+      ];
+    }),
   ];
   const widths = cells[0].map((_, i) => Math.max(...cells.map((row) => row[i].length)));
   return cells.map((row) => row.map((cell, i) => cell.padStart(widths[i])).join("  ")).join("\n");
 }
+
+const SEVERAL = ["equivalent", "different", "inconclusive"] as const;
 
 const FLAGS = {
   experiments: integer("simulated experiments of each kind; 10,000 by default", 1),
@@ -134,7 +165,10 @@ function run({ experiments = 10_000, seed = 1 }: FlagValues<typeof FLAGS>): Prom
     } experiments each, seed ${seed}; spread and difference in points, margin ${
       100 * margin
     } points, alpha ${alpha}.`,
-    table(all.filter(({ runs }) => runs > 1), ["equivalent", "different", "inconclusive"]),
+    "Against the printed number:",
+    table(all.filter(({ runs }) => runs > 1), SEVERAL),
+    "Against the mean of the paper's net, of which the printed number is one run:",
+    table(all.filter(({ runs }) => runs > 1), SEVERAL, "paper's net"),
     `One run, against the spread of ${
       100 * PUBLISHED.standardDeviation
     } points (${PUBLISHED.runs} runs; ${PUBLISHED.source}):`,

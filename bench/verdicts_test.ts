@@ -7,7 +7,8 @@ const EXPERIMENTS = 10_000;
 const rateOf = (
   kind: "equivalent" | "different" | "inconsistent",
   experiment: Experiment,
-): number => simulate(experiment, EXPERIMENTS, new RandomStream(1, "probe", 0)).rates[kind] ?? 0;
+  meaning: "rates" | "ratesAsNet" = "rates",
+): number => simulate(experiment, EXPERIMENTS, new RandomStream(1, "probe", 0))[meaning][kind] ?? 0;
 
 Deno.test("a mean that is off by the margin is called equivalent in at most 5.7% of experiments", () => {
   assertEquals(RUNS, [1, 3, 5, 10]);
@@ -21,6 +22,21 @@ Deno.test("a mean that is off by the margin is called equivalent in at most 5.7%
       assert(rate >= 0.03, `${runs} runs with a spread of ${spread}: ${rate}`);
     }
   }
+});
+
+Deno.test("so is a net that is off by the margin, where its printed number is one run of it", () => {
+  for (const runs of RUNS.slice(1)) {
+    for (const spread of SPREADS) {
+      const off = { difference: 0.005, spread, runs };
+      const rate = rateOf("equivalent", off, "ratesAsNet");
+      assert(rate <= 0.057, `${runs} runs with a spread of ${spread}: ${rate}`);
+    }
+  }
+  // A pair of means knows less than a mean and a fixed number: it says less often that they agree.
+  const none = { difference: 0, spread: 0.0016, runs: 5 };
+  const [printed, net] = [rateOf("equivalent", none), rateOf("equivalent", none, "ratesAsNet")];
+  assert(net > 0.5 && net < printed, `${net} and ${printed}`);
+  assert(rateOf("different", none, "ratesAsNet") <= 0.057);
 });
 
 Deno.test("the rates of equivalent are its power", () => {

@@ -4,7 +4,13 @@
  */
 import { createHash } from "node:crypto";
 import { basename, join, resolve } from "node:path";
-import { canonicalJson, type JudgedRun, planHash, type ReproductionPlan } from "../verdicts/mod.ts";
+import {
+  type JudgedRun,
+  planHash,
+  plannedRecipe,
+  type ReproductionPlan,
+  sameRecipe,
+} from "../verdicts/mod.ts";
 import {
   effectiveEvents,
   type EvaluationEvent,
@@ -17,7 +23,7 @@ import {
 } from "../log/mod.ts";
 import { judge, LOG_RULES } from "../spec/mod.ts";
 import { ReproductionError } from "./errors.ts";
-import { plannedRecipe, type PlannedRun, plannedRuns, RUNS_FOLDER } from "./planned.ts";
+import { type PlannedRun, plannedRuns, RUNS_FOLDER } from "./planned.ts";
 
 /**
  * Where a run stands, by its folder alone: `to do` before its first line;
@@ -197,9 +203,7 @@ function startProblems(start: StartEvent, run: PlannedRun, plan: ReproductionPla
       `the SHA-256 of "${name}" must be ${planned ?? "none"}, as planned, found ${found ?? "none"}`,
     );
   }
-  // Departures follow from the other fields, and their reasons are words.
-  const fields = ({ departures: _, ...fields }: typeof recipe) => canonicalJson(fields);
-  if (fields(recipe) !== fields(plannedRecipe(plan, run.architecture))) {
+  if (!sameRecipe(recipe, plannedRecipe(plan, run.architecture))) {
     problems.push(`its recipe is not the planned one, "${plan.recipe}" with its fields unchanged`);
   }
   return problems;

@@ -1,11 +1,10 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { createHash } from "node:crypto";
-import { planHash, type ReproductionPlan } from "../verdicts/mod.ts";
+import { planHash, plannedRecipe, type ReproductionPlan } from "../verdicts/mod.ts";
 import { eventsIn } from "../testing/runs/mod.ts";
 import { jobOptions, planIn, REQUEST } from "./_fixture.ts";
 import { checkRun, checkRuns, runState } from "./check_run.ts";
 import { ReproductionError } from "./errors.ts";
-import { plannedRecipe } from "./planned.ts";
 import { runQueue } from "./queue.ts";
 import { train } from "../train/mod.ts";
 

@@ -11,7 +11,6 @@ export { claimOf, conclude, type Conclusion, reproductionSubject } from "./concl
 export { ReproductionError } from "./errors.ts";
 export {
   PLAN_FILE,
-  plannedRecipe,
   type PlannedRun,
   plannedRun,
   plannedRuns,

@@ -5,11 +5,12 @@ import {
   parsePlan,
   PlanError,
   planHash,
+  plannedRecipe,
   type ReproductionPlan,
 } from "../verdicts/mod.ts";
 import { architecture } from "../resnet/mod.ts";
 import { table6Reference, TABLE_6_MARGIN } from "../spec/mod.ts";
-import { forDataset, type Recipe, RECIPES, withIterations } from "../recipes/mod.ts";
+import { type Recipe, RECIPES } from "../recipes/mod.ts";
 import { openOwn, writeWhole } from "../files/mod.ts";
 import { ReproductionError } from "./errors.ts";
 
@@ -84,23 +85,6 @@ export function plannedRun(plan: ReproductionPlan, index: number): PlannedRun {
     );
   }
   return runs[index];
-}
-
-/**
- * The recipe of a network's runs.
- *
- * @param plan The plan.
- * @param net One of its networks.
- * @throws {ReproductionError} If the plan's recipe is not one of the module's.
- */
-export function plannedRecipe(
-  { recipe, dataset, iterations }: Pick<ReproductionPlan, "recipe" | "dataset" | "iterations">,
-  net: string,
-): Recipe {
-  const planned = forDataset(recipeNamed(recipe)(net), dataset, "planned");
-  return planned.schedule.iterations === iterations
-    ? planned
-    : withIterations(planned, iterations, "planned");
 }
 
 /**
@@ -194,15 +178,12 @@ async function newPlan(
   return parsePlan(JSON.stringify(plan));
 }
 
+/** The recipe of that name, as it is by itself. */
 function recipeNamed(name: string): (architecture?: string) => Recipe {
-  if (!Object.hasOwn(RECIPES, name)) {
-    throw new ReproductionError(
-      `Reading the plan: its recipe must be one of ${
-        Object.keys(RECIPES).join(", ")
-      }, found "${name}"; plan one of these`,
-    );
-  }
-  return RECIPES[name as keyof typeof RECIPES];
+  if (Object.hasOwn(RECIPES, name)) return RECIPES[name as keyof typeof RECIPES];
+  // Refuses the name in the plan's own words.
+  plannedRecipe({ recipe: name, dataset: "cifar10", iterations: 1 }, "resnet20");
+  throw new ReproductionError(`there is no recipe "${name}"`);
 }
 
 function settled(plan: ReproductionPlan, request: PlanRequest, folder: string): SettledPlan {

@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { parsePlan, PlanError, planHash } from "../verdicts/mod.ts";
+import { parsePlan, PlanError, planHash, plannedRecipe } from "../verdicts/mod.ts";
 import { DATASET, planIn, REQUEST } from "./_fixture.ts";
 import { ReproductionError } from "./errors.ts";
-import { plannedRecipe, plannedRuns, readPlan, settlePlan, withJobLock } from "./planned.ts";
+import { plannedRuns, readPlan, settlePlan, withJobLock } from "./planned.ts";
 
 async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "reproduce-test-" });

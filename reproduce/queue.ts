@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import type { Dataset } from "../data/mod.ts";
 import type { EngineChoice } from "../engine/mod.ts";
-import { canonicalJson, planHash, type ReproductionPlan } from "../verdicts/mod.ts";
+import { canonicalJson, planHash, plannedRecipe, type ReproductionPlan } from "../verdicts/mod.ts";
 import { RunFolder, RunInUseError } from "../log/mod.ts";
 import {
   type Started,
@@ -18,7 +18,7 @@ import {
 } from "../train/mod.ts";
 import { checkRun, isOver, type RunState, runState } from "./check_run.ts";
 import { ReproductionError } from "./errors.ts";
-import { plannedRecipe, type PlannedRun, plannedRun, plannedRuns, RUNS_FOLDER } from "./planned.ts";
+import { type PlannedRun, plannedRun, plannedRuns, RUNS_FOLDER } from "./planned.ts";
 
 /** What a job needs; the training's options but those that the plan decides. */
 export interface QueueOptions extends

@@ -7,6 +7,7 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import type { DatasetName } from "../data/mod.ts";
+import { forDataset, type Recipe, RECIPES, withIterations } from "../recipes/mod.ts";
 import { datasetName, explain } from "../recipes/schema/mod.ts";
 import { isArchitecture } from "../resnet/mod.ts";
 
@@ -224,4 +225,58 @@ export function plannedNet(plan: ReproductionPlan, architecture: string): Planne
   }
   const reference = references.find((reference) => reference.architecture === architecture);
   return { architecture, dataset, iterations, seeds, margin, alpha, reference };
+}
+
+/**
+ * The recipe of a network's runs, by value: what the name that the plan has
+ * stands for. Fields that a recipe has gained since the plan was written have
+ * the value that means what was done then.
+ *
+ * @param plan The plan.
+ * @param net One of its networks.
+ * @throws {PlanError} If the plan's recipe is not one of the module's.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { paper } from "../recipes/mod.ts";
+ * import { plannedRecipe } from "./plan.ts";
+ *
+ * const plan = { recipe: "paper", dataset: "cifar10", iterations: 64_000 } as const;
+ * assertEquals(plannedRecipe(plan, "resnet110"), paper("resnet110"));
+ * ```
+ */
+export function plannedRecipe(
+  { recipe, dataset, iterations }: Pick<ReproductionPlan, "recipe" | "dataset" | "iterations">,
+  net: string,
+): Recipe {
+  if (!Object.hasOwn(RECIPES, recipe)) {
+    throw new PlanError(
+      `Reading the plan: its recipe must be one of ${
+        Object.keys(RECIPES).join(", ")
+      }, found "${recipe}"; plan one of these`,
+    );
+  }
+  const planned = forDataset(RECIPES[recipe as keyof typeof RECIPES](net), dataset, "planned");
+  return planned.schedule.iterations === iterations
+    ? planned
+    : withIterations(planned, iterations, "planned");
+}
+
+/**
+ * Whether two recipes train the same: their departures and reasons are words
+ * that follow from the other fields.
+ *
+ * @example
+ * ```ts
+ * import { assert } from "@std/assert";
+ * import { paper } from "../recipes/mod.ts";
+ * import { sameRecipe } from "./plan.ts";
+ *
+ * assert(!sameRecipe(paper("resnet20"), paper("resnet20", { batchSize: 64 })));
+ * ```
+ */
+export function sameRecipe(a: Recipe, b: Recipe): boolean {
+  const fields = ({ departures: _, ...fields }: Recipe) => canonicalJson(fields);
+  return fields(a) === fields(b);
 }

@@ -117,6 +117,10 @@ export function sampleOf(values: readonly number[]): Sample {
   }
   const mean = values.reduce((sum, value) => sum + value, 0) / count;
   if (count === 1) return { count, mean };
+  // Without the rounding of the mean, which would leave a spread of 1e-17.
+  if (values.every((value) => value === values[0])) {
+    return { count, mean: values[0], standardDeviation: 0 };
+  }
   const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
   return { count, mean, standardDeviation: Math.sqrt(squares / (count - 1)) };
 }
@@ -151,7 +155,8 @@ export function tInterval(sample: SpreadSample, confidence = 0.95): Interval {
  *
  * @param sample Of two or more values.
  * @param reference The value.
- * @returns The p value of "the mean is the reference"; 0 or 1 where all values are equal.
+ * @returns The p value of "the mean is the reference"; 1 where all values are equal: a spread that
+ *   was not met is no evidence that there is none.
  * @throws {RangeError} On fewer values.
  *
  * Source: Student, 1908, as for {@link tInterval}.
@@ -168,7 +173,7 @@ export function tInterval(sample: SpreadSample, confidence = 0.95): Interval {
  */
 export function tTest(sample: SpreadSample, reference: number): number {
   checkSample("t test", sample);
-  return 2 * lowerTail(-Math.abs(sample.mean - reference), sample);
+  return Math.min(1, 2 * lowerTail(-Math.abs(sample.mean - reference), ofMean(sample)));
 }
 
 /**
@@ -180,7 +185,7 @@ export function tTest(sample: SpreadSample, reference: number): number {
  * @param reference The value.
  * @param margin Above 0, fixed before the values were seen.
  * @returns Both p values. Each test has its level alone: no correction is due,
- *   since both must reject.
+ *   since both must reject. 1 where all values are equal: they tell nothing of a spread.
  * @throws {RangeError} On fewer values, or a margin that is not above 0.
  *
  * Source: D. J. Schuirmann, "A comparison of the two one-sided tests procedure
@@ -199,9 +204,82 @@ export function tTest(sample: SpreadSample, reference: number): number {
 export function tost(sample: SpreadSample, reference: number, margin: number): Equivalence {
   checkSample("TOST", sample);
   checkMargin("TOST", margin);
-  const difference = sample.mean - reference;
-  const pBelow = lowerTail(-(difference + margin), sample);
-  const pAbove = lowerTail(difference - margin, sample);
+  return equivalenceOf(sample.mean - reference, ofMean(sample), margin);
+}
+
+/**
+ * Both questions of {@link tost} and {@link tTest}, asked of the mean behind a
+ * reference that is itself of noisy runs: of one value, which adds its noise and
+ * knows nothing of the spread, or of several with theirs.
+ *
+ * @param sample Of two or more values.
+ * @param reference Of one value, or of several with their standard deviation.
+ * @param margin Above 0, fixed before the values were seen.
+ * @returns The two one-sided tests, the p value of "the means are the same", and
+ *   the standard error and degrees of freedom that they rest on.
+ * @throws {RangeError} On fewer values, or a margin that is not above 0.
+ *
+ * Source: the pooled two-sample t test, as in {@link differenceInterval}.
+ *
+ * @example The interval that contains the difference lies within the margin where p is below its tail.
+ * ```ts
+ * import { assert } from "@std/assert";
+ * import { differenceInterval, meansTest } from "./statistics.ts";
+ *
+ * const sample = { count: 5, mean: 8.7, standardDeviation: 0.16 };
+ * const { lower, upper } = differenceInterval(sample, { count: 1, mean: 8.75 }, 0.9);
+ * assert(lower > -0.5 && upper < 0.5);
+ * assert(meansTest(sample, { count: 1, mean: 8.75 }, 0.5).equivalence.p < 0.05);
+ * ```
+ */
+export function meansTest(
+  sample: SpreadSample,
+  reference: Sample,
+  margin: number,
+): {
+  readonly equivalence: Equivalence;
+  readonly differenceP: number;
+  readonly standardError: number;
+  readonly degreesOfFreedom: number;
+} {
+  checkMargin("TOST of two means", margin);
+  const spread = pooled("TOST of two means", sample, reference);
+  const difference = sample.mean - reference.mean;
+  return {
+    equivalence: equivalenceOf(difference, spread, margin),
+    differenceP: Math.min(1, 2 * lowerTail(-Math.abs(difference), spread)),
+    standardError: spread.error,
+    degreesOfFreedom: spread.degrees,
+  };
+}
+
+/** How far chance moves what is tested. */
+interface ErrorOf {
+  /** Standard error. */
+  readonly error: number;
+  /** Degrees of freedom behind it. */
+  readonly degrees: number;
+}
+
+const ofMean = ({ count, standardDeviation }: SpreadSample): ErrorOf => ({
+  error: standardDeviation / Math.sqrt(count),
+  degrees: count - 1,
+});
+
+/** Of the difference of two means with one true spread. */
+function pooled(attempted: string, sample: SpreadSample, reference: Sample): ErrorOf {
+  checkSample(attempted, sample);
+  const { count, standardDeviation = 0 } = reference;
+  if (count > 1) checkSample(attempted, reference);
+  const degrees = sample.count + count - 2;
+  const variance = ((sample.count - 1) * sample.standardDeviation ** 2 +
+    (count - 1) * standardDeviation ** 2) / degrees;
+  return { error: Math.sqrt(variance * (1 / sample.count + 1 / count)), degrees };
+}
+
+function equivalenceOf(difference: number, spread: ErrorOf, margin: number): Equivalence {
+  const pBelow = lowerTail(-(difference + margin), spread);
+  const pAbove = lowerTail(difference - margin, spread);
   return { pBelow, pAbove, p: Math.max(pBelow, pAbove) };
 }
 
@@ -310,14 +388,8 @@ export function differenceInterval(
   reference: Sample,
   confidence = 0.95,
 ): Interval {
-  checkSample("interval of a difference", sample);
-  const { count, mean, standardDeviation = 0 } = reference;
-  if (count > 1) checkSample("interval of a difference", reference);
-  const degrees = sample.count + count - 2;
-  const variance = ((sample.count - 1) * sample.standardDeviation ** 2 +
-    (count - 1) * standardDeviation ** 2) / degrees;
-  const error = Math.sqrt(variance * (1 / sample.count + 1 / count));
-  return around(sample.mean - mean, error, degrees, confidence);
+  const { error, degrees } = pooled("interval of a difference", sample, reference);
+  return around(sample.mean - reference.mean, error, degrees, confidence);
 }
 
 /**
@@ -387,10 +459,9 @@ function tQuantile(p: number, degrees: number): number {
   }
 }
 
-/** P(T < difference / standard error); of equal values the limit for a spread towards 0. */
-function lowerTail(difference: number, { count, standardDeviation }: SpreadSample): number {
-  if (standardDeviation === 0) return difference < 0 ? 0 : difference > 0 ? 1 : 0.5;
-  return tCdf(difference * Math.sqrt(count) / standardDeviation, count - 1);
+/** P(T < difference / standard error); 1 where there is none, since equal values reject nothing. */
+function lowerTail(difference: number, { error, degrees }: ErrorOf): number {
+  return error === 0 ? 1 : tCdf(difference / error, degrees);
 }
 
 /** Simpson's rule. */

@@ -2,6 +2,7 @@ import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/ass
 import { RandomStream } from "../random/mod.ts";
 import {
   differenceInterval,
+  meansTest,
   predictionInterval,
   sampleOf,
   type SpreadSample,
@@ -239,12 +240,13 @@ Deno.test("the power of TOST with a known spread is that of the normal distribut
   assertEquals(tostPower({ ...known, standardError: 0, difference: 0.05, degreesOfFreedom: 4 }), 0);
 });
 
-Deno.test("equal values leave the tests without doubt", () => {
+Deno.test("equal values show nothing, near or far", () => {
   const sample = { count: 3, mean: 8.75, standardDeviation: 0 };
   assertEquals(tTest(sample, 8.75), 1);
-  assertEquals(tTest(sample, 8.74), 0);
-  assertEquals(tost(sample, 8.5, 0.5).p, 0);
+  assertEquals(tTest(sample, 8.74), 1);
+  assertEquals(tost(sample, 8.5, 0.5).p, 1);
   assertEquals(tost(sample, 8, 0.5).p, 1);
+  assertEquals(meansTest(sample, { count: 1, mean: 8.5 }, 0.5).equivalence.p, 1);
   assertEquals(tInterval(sample), { lower: 8.75, upper: 8.75, confidence: 0.95 });
 });
 

@@ -4,10 +4,12 @@
  */
 import { percent } from "../text/mod.ts";
 import type { PlannedNet, Reference } from "./plan.ts";
+import chiSquareCdf from "@stdlib/stats-base-dists-chisquare-cdf";
 import {
   differenceInterval,
   type Equivalence,
   type Interval,
+  meansTest,
   predictionInterval,
   type Sample,
   sampleOf,
@@ -60,6 +62,18 @@ export interface Verdict {
   readonly summary?: Sample;
   /** The t interval of the mean; of two or more finished runs. */
   readonly meanInterval?: Interval;
+  /**
+   * The verdict's other meaning. `kind` compares with the printed number as if it
+   * were exact; this compares with the mean of the net behind it, of which the
+   * printed number is one noisy measurement, or several.
+   */
+  readonly asPaperNet?: {
+    readonly kind: "equivalent" | "different" | "inconclusive";
+    readonly equivalence: Equivalence;
+    readonly differenceP: number;
+    /** As {@linkcode Verdict.power}, for this meaning. */
+    readonly power: number;
+  };
   /** Mean minus reference, where the reference is itself of noisy runs. */
   readonly differenceInterval?: Interval;
   /** Of several runs: the two one-sided tests. */
@@ -100,7 +114,9 @@ const FEWEST_RUNS = 3;
  * - Three or more runs: `equivalent` where the two one-sided t tests show that the
  *   mean lies within the margin; `different` where they do not and the two-sided
  *   t test shows a difference, better or worse; `inconclusive` where neither does.
- *   A run that failed or diverged counts: `equivalent` is then impossible.
+ *   A run that failed or diverged counts: `equivalent` is then impossible. So is it
+ *   where the runs are more alike than chance lets them be: equal errors tell
+ *   nothing of a spread. `asPaperNet` has the same for the mean of the paper's net.
  * - One run: `not inconsistent` where it lies within the prediction interval from
  *   the published spread, else `inconsistent`.
  * - `none`: no reference; another data set, schedule or number of test images than
@@ -203,12 +219,49 @@ export function decide(
 } {
   const equivalence = tost(sample, reference, margin);
   const differenceP = tTest(sample, reference);
-  const kind = equivalence.p < alpha
-    ? "equivalent"
-    : differenceP < alpha
-    ? "different"
-    : "inconclusive";
-  return { kind, equivalence, differenceP };
+  return { kind: kindOf(equivalence.p, differenceP, alpha), equivalence, differenceP };
+}
+
+/**
+ * The verdict that p values give.
+ *
+ * @param equivalenceP Of the two one-sided tests, the larger.
+ * @param differenceP Of the two-sided test.
+ * @param alpha Level of each.
+ */
+export function kindOf(
+  equivalenceP: number,
+  differenceP: number,
+  alpha: number,
+): "equivalent" | "different" | "inconclusive" {
+  return equivalenceP < alpha ? "equivalent" : differenceP < alpha ? "different" : "inconclusive";
+}
+
+/** A spread that chance makes as small as this once in a thousand times is no chance. */
+export const TOO_REGULAR = 0.001;
+
+/**
+ * How often chance makes runs as alike as these, were their true spread the published one.
+ *
+ * @param sample Of two or more runs.
+ * @param spread As published.
+ * @returns A probability; below {@linkcode TOO_REGULAR} the runs tell nothing of their spread.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { regularity } from "./verdict.ts";
+ *
+ * const spread = { standardDeviation: 0.0016, runs: 5, source: "Table 6, ResNet-110" };
+ * assertEquals(regularity({ count: 3, mean: 0.0875, standardDeviation: 0 }, spread), 0);
+ * ```
+ */
+export function regularity(
+  { count, standardDeviation }: SpreadSample,
+  spread: Reference["spread"],
+): number {
+  const squares = (count - 1) * (standardDeviation / spread.standardDeviation) ** 2;
+  return chiSquareCdf(squares, count - 1);
 }
 
 /**
@@ -271,12 +324,35 @@ function severalRuns(
   reference: Reference,
 ): Pick<
   Verdict,
-  "kind" | "sentence" | "equivalence" | "differenceP" | "power" | "differenceInterval"
+  | "kind"
+  | "sentence"
+  | "equivalence"
+  | "differenceP"
+  | "power"
+  | "differenceInterval"
+  | "asPaperNet"
 > {
   const { margin, alpha } = planned;
   const { kind: decided, equivalence, differenceP } = decide(sample, reference.error, planned);
   const unfinished = runs.length - sample.count;
-  const kind = decided === "equivalent" && unfinished > 0 ? "inconclusive" : decided;
+  const alike = regularity(sample, reference.spread) < TOO_REGULAR;
+  /** What the tests say, where runs that did not finish, or are too alike, let them speak. */
+  const allowed = (kind: ReturnType<typeof kindOf>): ReturnType<typeof kindOf> =>
+    alike || (kind === "equivalent" && unfinished > 0) ? "inconclusive" : kind;
+  const kind = allowed(decided);
+  const published = {
+    ...{ count: reference.runs, mean: reference.error },
+    standardDeviation: reference.spread.standardDeviation,
+  };
+  const ofNet = meansTest(sample, published, margin);
+  const asPaperNet = {
+    kind: allowed(kindOf(ofNet.equivalence.p, ofNet.differenceP, alpha)),
+    ...{ equivalence: ofNet.equivalence, differenceP: ofNet.differenceP },
+    power: tostPower({
+      ...{ standardError: ofNet.standardError, degreesOfFreedom: ofNet.degreesOfFreedom },
+      ...{ margin, alpha },
+    }),
+  };
   const power = tostPower({
     standardError: sample.standardDeviation / Math.sqrt(runs.length),
     degreesOfFreedom: runs.length - 1,
@@ -297,29 +373,43 @@ function severalRuns(
   const apart = `a difference was ${differenceP < alpha ? "" : "not "}shown (two-sided t test, ${
     p(differenceP)
   })`;
-  const failed = unfinished > 0
-    ? `${unfinishedOf(runs)}, which makes equivalence impossible; `
-    : "";
+  const failed = [
+    ...unfinished > 0 ? [`${unfinishedOf(runs)}, which makes equivalence impossible; `] : [],
+    ...alike
+      ? [
+        `the runs are more alike than trainings with a spread of ${
+          points(reference.spread.standardDeviation)
+        } (${reference.spread.source}) are, so they tell nothing of their own spread; `,
+      ]
+      : [],
+  ].join("");
   const better = kind === "different" && away < 0
     ? " A better error than the paper's is no reproduction either."
     : "";
   const sentence = `${
     capital(kind)
   }: ${failed}${mean}; ${within}, and ${apart}, each at alpha ${alpha}.${better} With this spread ${runs.length} runs show equivalence with a probability of ${
-    power > 0.99 ? "over 99%" : percent(power, 0)
-  } where there is no difference.`;
+    chance(power)
+  } where there is no difference. That is of the printed number; the mean of the paper's net, of which it is ${
+    reference.runs === 1 ? "one noisy run" : `the mean of ${reference.runs} runs`
+  }, is ${SAID[asPaperNet.kind]} (${p(ofNet.equivalence.p)} and ${p(ofNet.differenceP)}; ${
+    chance(asPaperNet.power)
+  } where there is no difference).`;
   return {
-    ...{ kind, sentence, equivalence, differenceP, power },
-    differenceInterval: differenceInterval(sample, {
-      count: reference.runs,
-      mean: reference.error,
-      standardDeviation: reference.spread.standardDeviation,
-    }),
+    ...{ kind, sentence, equivalence, differenceP, power, asPaperNet },
+    differenceInterval: differenceInterval(sample, published),
   };
 }
 
 const points = (share: number): string => `${(100 * share).toFixed(2)} points`;
-const p = (value: number): string => value < 0.0001 ? "p < 0.0001" : `p = ${value.toFixed(4)}`;
+/** A few runs can't carry a finer figure than this. */
+const p = (value: number): string => value < 0.001 ? "p < 0.001" : `p = ${value.toFixed(3)}`;
+const chance = (power: number): string => power > 0.99 ? "over 99%" : percent(power, 0);
+const SAID = {
+  equivalent: "shown to lie within the margin",
+  different: "shown to be another",
+  inconclusive: "neither shown to lie within the margin nor to be another",
+} as const;
 const capital = (word: string): string => word[0].toUpperCase() + word.slice(1);
 const hasSpread = (summary?: Sample): summary is SpreadSample =>
   summary?.standardDeviation !== undefined;

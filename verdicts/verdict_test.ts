@@ -6,6 +6,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import type { PlannedNet, Reference } from "./plan.ts";
+import { differenceInterval } from "./statistics.ts";
 import { type JudgedRun, verdict, VerdictError } from "./verdict.ts";
 
 const SPREAD = { standardDeviation: 0.0016, runs: 5, source: "Table 6, ResNet-110" };
@@ -134,6 +135,34 @@ Deno.test("one run is no more than not inconsistent, by a spread that is named",
   // Five runs behind the figure: the factor is sqrt(1 + 1/5).
   const five = verdict(runsOf(6.61), planOf(1, RESNET110)).predictionInterval;
   assertAlmostEquals(five!.upper, 0.0661 + 0.0048663, 1e-7);
+});
+
+Deno.test("runs that are more alike than chance lets them be show nothing", () => {
+  const equal = judge(8.75, 8.75, 8.75);
+  assertEquals([equal.kind, equal.asPaperNet?.kind], ["inconclusive", "inconclusive"]);
+  assertEquals([equal.equivalence?.p, equal.differenceP], [1, 1]);
+  assertStringIncludes(equal.sentence, "they tell nothing of their own spread");
+  // By chance once in 1,800 times: 1 - exp(-s^2 / sigma^2) of three runs, s 0.0038 points.
+  assertEquals(judge(8.75, 8.7566, 8.7566).kind, "inconclusive");
+  assertEquals(judge(8.7, 8.75, 8.8).kind, "equivalent");
+});
+
+Deno.test("both meanings of equivalent stand beside each other", () => {
+  // The mean is shown to lie within 0.5 points of 8.75, and not of what lies behind it.
+  const both = judge(8.66, 8.99, 9.1, 8.8, 8.95);
+  assertEquals([both.kind, both.asPaperNet?.kind], ["equivalent", "inconclusive"]);
+  assertStringIncludes(both.sentence, "one noisy run");
+  // Equivalence at 0.05 is the 90% interval within the margin: differenceInterval, by SciPy.
+  for (const errors of [[8.81, 8.64, 8.92, 8.7, 8.75], [8.66, 8.99, 9.1, 8.8, 8.95]]) {
+    const { summary, asPaperNet } = judge(...errors);
+    const sample = { standardDeviation: 0, ...summary! };
+    const reference = { count: 1, mean: 0.0875 };
+    const { lower, upper } = differenceInterval(sample, reference, 0.9);
+    assertEquals(asPaperNet!.equivalence.p < 0.05, lower > -0.005 && upper < 0.005);
+    const wide = differenceInterval(sample, reference, 1 - asPaperNet!.differenceP);
+    const nearer = Math.min(Math.abs(wide.lower), Math.abs(wide.upper));
+    assertAlmostEquals(nearer, 0, 1e-8);
+  }
 });
 
 Deno.test("nothing is said where nothing can be", () => {

@@ -239,7 +239,10 @@ function conditionsOf({ run: { start } }: RunOfSet): string {
   return canonicalJson({
     // The warm-up belongs to the network: the paper's ResNet-110 has one, the others none.
     ...{ ...recipe, name, schedule: { ...schedule, warmUp: undefined } },
-    architecture: { ...architecture, name: undefined },
+    // So do the shortcuts: the plain controls have none.
+    architecture: architecture.shortcut === "none"
+      ? { shortcut: "A", zeroChannels: "append" }
+      : { ...architecture, name: undefined },
     ...{ hashes: start.data.hashes, weights: start.startWeights?.sha256 },
   });
 }

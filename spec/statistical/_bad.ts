@@ -7,8 +7,8 @@ import {
   type Verdict,
 } from "../../verdicts/mod.ts";
 import type { LogSubject, RunEvent } from "../../log/mod.ts";
-import { claimed, type ReproductionSubject } from "./subject.ts";
-import type { KnownBad } from "../rule.ts";
+import { claimed, claimOf, type ReproductionSubject } from "./subject.ts";
+import type { KnownBad, KnownGood } from "../rule.ts";
 
 /** A claim whose verdicts are changed one by one. */
 export function badClaim(
@@ -42,6 +42,31 @@ export function badPlan(
       if (!hidden) return { ...good, plan };
       const planSha256 = planHash(plan);
       return { ...good, plan, planSha256, claim: { ...good.claim, planSha256 } };
+    },
+  };
+}
+
+/** An unusual plan that is right. */
+export function goodPlan(
+  name: string,
+  why: string,
+  change: (plan: ReproductionPlan) => Partial<ReproductionPlan>,
+): KnownGood<ReproductionSubject> {
+  return { name, why, make: (good) => ({ ...good, plan: { ...good.plan, ...change(good.plan) } }) };
+}
+
+/** Unusual runs that are right, and what follows from them. */
+export function goodRuns(
+  name: string,
+  why: string,
+  make: (runs: readonly LogSubject[]) => readonly LogSubject[],
+): KnownGood<ReproductionSubject> {
+  return {
+    ...{ name, why },
+    make: (good) => {
+      const runs = make(good.runs);
+      const claim = claimOf(good.plan, good.planSha256, runs);
+      return { ...good, runs, claim };
     },
   };
 }

@@ -1,8 +1,16 @@
 /** What is claimed of the runs: all of them, their mean, and the verdict that follows. */
-import { type JudgedRun, plannedNet, sampleOf, verdict, VerdictError } from "../../verdicts/mod.ts";
+import {
+  canonicalJson,
+  type JudgedRun,
+  plannedNet,
+  sampleOf,
+  type Verdict,
+  verdict,
+  VerdictError,
+} from "../../verdicts/mod.ts";
 import { close } from "../_numbers.ts";
 import { percent } from "../../text/mod.ts";
-import { badClaim, badRuns, brokenOff, edited } from "./_bad.ts";
+import { badClaim, badRuns, brokenOff, edited, goodRuns } from "./_bad.ts";
 import {
   claimed,
   logged,
@@ -77,6 +85,9 @@ export const CLAIM_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
         }),
       },
     ],
+    accepts: [
+      goodRuns("a run that diverged, counted", "failures are results", (runs) => brokenOff(runs)),
+    ],
   },
   {
     id: "mean-of-all",
@@ -133,6 +144,13 @@ export const CLAIM_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
         summary: { ...summary!, mean: summary!.mean - 0.0012 },
       })),
     ],
+    accepts: [
+      goodRuns(
+        "the mean of the four that finished",
+        "the fifth broke off and is counted elsewhere",
+        (runs) => brokenOff(runs),
+      ),
+    ],
   },
   {
     id: "verdict-recomputed",
@@ -143,16 +161,23 @@ export const CLAIM_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
     check: needing(["plan", "runs", "claim"], ({ plan, runs, claim }) => {
       const problems: string[] = [];
       const evidence: string[] = [];
-      for (const { claim: { planned: { architecture }, kind }, ofNet } of claimed(claim, runs)) {
+      for (const { claim: said, ofNet } of claimed(claim, runs)) {
+        const { planned: { architecture }, kind } = said;
         if (!plan.architectures.includes(architecture)) {
           problems.push(`${architecture} is not in the plan`);
           continue;
         }
         try {
           const right = verdict(ofNet, plannedNet(plan, architecture));
-          evidence.push(`${architecture}: ${right.kind}`);
+          evidence.push(
+            `${architecture}: ${right.kind}${
+              right.asPaperNet ? `, and ${right.asPaperNet.kind} as the paper's net` : ""
+            }`,
+          );
           if (kind !== right.kind) {
             problems.push(`${architecture} is claimed to be "${kind}". ${right.sentence}`);
+          } else if (rounded(said) !== rounded(right)) {
+            problems.push(`${architecture}: what is claimed beside "${kind}" is not what follows`);
           }
         } catch (error) {
           if (!(error instanceof VerdictError)) throw error;
@@ -178,6 +203,38 @@ export const CLAIM_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
       badClaim("another word than the tests'", "it is written by hand", () => ({
         kind: "inconclusive",
       })),
+      badRuns(
+        "equivalent with three equal errors",
+        "equal results are taken for certainty",
+        edited("end", () => ({ testError: 0.0875 })),
+      ),
+      badClaim("another sentence than the verdict's", "it is written by hand", ({ sentence }) => ({
+        sentence: sentence.replace("Equivalent", "Better than the paper"),
+      })),
+      badClaim("a smaller p", "a digit is lost", ({ equivalence }) => ({
+        equivalence: { ...equivalence!, p: equivalence!.p / 10 },
+      })),
+      badClaim("another word for the paper's net", "one meaning is taken for both", (verdict) => ({
+        asPaperNet: { ...verdict.asPaperNet!, kind: "different" },
+      })),
+    ],
+    accepts: [
+      goodRuns(
+        "a difference that is shown to be small",
+        "equivalent and different from the printed number at once",
+        edited(
+          "end",
+          (_, index) => ({ testError: (index < 5 ? 0.0895 : 0.0681) + 0.0004 * (index % 5) }),
+        ),
+      ),
     ],
   },
 ]);
+
+/** What a verdict says beside its kind, its figures to nine digits; runs and mean are other rules'. */
+function rounded({ runs: _, finished: __, summary: ___, planned: ____, ...said }: Verdict): string {
+  return canonicalJson(JSON.parse(JSON.stringify(
+    said,
+    (_, value) => typeof value === "number" ? Number(value.toPrecision(9)) : value,
+  )));
+}

@@ -1,12 +1,33 @@
 /** What was fixed beforehand: the plan, and what it compares with. */
-import { planHash, type PlannedNet, plannedNet, type Reference } from "../../verdicts/mod.ts";
+import {
+  planHash,
+  type PlannedNet,
+  plannedNet,
+  plannedRecipe,
+  type Reference,
+  type ReproductionPlan,
+} from "../../verdicts/mod.ts";
 import { TABLE_6 } from "../../paper/mod.ts";
 import { number, percent } from "../../text/mod.ts";
-import { badClaim, badPlan, badReferences } from "./_bad.ts";
-import { logged, nameOf, needing, points, type ReproductionSubject, same } from "./subject.ts";
+import { badClaim, badPlan, badReferences, badRuns, edited, goodPlan } from "./_bad.ts";
+import {
+  FEWEST_RUNS,
+  logged,
+  nameOf,
+  needing,
+  points,
+  type ReproductionSubject,
+  same,
+} from "./subject.ts";
+import { departuresOf, isOpen, type Recipe } from "../../recipes/mod.ts";
 import { PAPER_SOURCE, table6Reference } from "./reference.ts";
 import { defineRules, type Rule } from "../rule.ts";
 import { finding } from "../subject.ts";
+
+/** Points that a mean may lie from a figure, at most, and still be said to be the same. */
+const WIDEST_MARGIN = 0.005;
+/** The most that chance may do to a claim. */
+const HIGHEST_LEVEL = 0.05;
 
 /** The rules on the plan. */
 export const PLAN_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
@@ -27,18 +48,28 @@ export const PLAN_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
         if (claim.planSha256 !== planSha256) {
           problems.push(`the claim is by another plan: ${claim.planSha256}`);
         }
+        const nets = claim.verdicts.map(({ planned }) => planned.architecture);
+        for (const net of nets.filter((net, i) => nets.indexOf(net) !== i)) {
+          problems.push(`there are two verdicts on ${net}`);
+        }
         for (const { planned } of claim.verdicts) {
           if (plan.architectures.includes(planned.architecture)) {
             problems.push(...planProblems(planned, plannedNet(plan, planned.architecture)));
           } else problems.push(`${planned.architecture} is not in the plan`);
         }
-        const early = logged(runs).filter(({ start }) =>
-          Date.parse(start.time) < Date.parse(plan.written)
-        );
-        for (const run of early) {
-          problems.push(
-            `${nameOf(run)} began at ${run.start.time}, the plan is of ${plan.written}`,
-          );
+        const written = Date.parse(plan.written);
+        if (Number.isNaN(written)) {
+          problems.push(`the plan is of "${plan.written}", which is no time`);
+        }
+        for (const run of logged(runs)) {
+          const { time, plan: begunBy } = run.start;
+          // A time that is none is no later than the plan's.
+          if (!(Date.parse(time) >= written)) {
+            problems.push(`${nameOf(run)} began at ${time}, the plan is of ${plan.written}`);
+          }
+          if (begunBy !== planSha256) {
+            problems.push(`${nameOf(run)} was begun under ${begunBy ?? "no plan"}`);
+          }
         }
         return finding(
           problems,
@@ -73,6 +104,91 @@ export const PLAN_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
       badClaim("another level in the claim", "p is 0.07", ({ planned }) => ({
         planned: { ...planned, alpha: 0.1 },
       })),
+      badPlan(
+        "a plan without a time",
+        "it was written by hand",
+        () => ({ written: "before" }),
+        true,
+      ),
+      badRuns(
+        "runs of another plan",
+        "the first plan was not to be kept",
+        edited("start", () => ({ plan: "f".repeat(64) })),
+      ),
+      {
+        name: "two verdicts on a net",
+        why: "the better one is read",
+        kind: "claim",
+        spoil: (good) => ({
+          ...good,
+          claim: { ...good.claim, verdicts: [...good.claim.verdicts, good.claim.verdicts[0]] },
+        }),
+      },
+    ],
+    accepts: [{
+      name: "a plan whose fields stand in another order",
+      why: "the order of a file's fields says nothing",
+      make: (good) => ({
+        ...good,
+        plan: Object.fromEntries(
+          Object.entries(good.plan).reverse(),
+        ) as unknown as ReproductionPlan,
+      }),
+    }],
+  },
+  {
+    id: "claim-bounded",
+    section: "all",
+    requirement: `A claim is made with a margin of at most ${
+      points(WIDEST_MARGIN)
+    } and a level of at most ${HIGHEST_LEVEL}, of ${FEWEST_RUNS} runs or more with seeds of their own.`,
+    tier: "statistical",
+    check: needing(["plan"], ({ plan }) => {
+      const { margin, alpha, seeds, architectures, references } = plan;
+      const problems: string[] = [];
+      if (!(margin > 0 && margin <= WIDEST_MARGIN)) {
+        problems.push(`the margin is ${points(margin)}`);
+      }
+      if (!(alpha > 0 && alpha <= HIGHEST_LEVEL)) problems.push(`the level is ${alpha}`);
+      if (seeds.length < FEWEST_RUNS) problems.push(`${seeds.length} runs of a net are planned`);
+      const lists = {
+        seed: seeds,
+        net: architectures,
+        reference: references.map(({ architecture }) => architecture),
+      };
+      for (const [what, list] of Object.entries<readonly (string | number)[]>(lists)) {
+        const twice = list.find((value, i) => list.indexOf(value) !== i);
+        if (twice !== undefined) problems.push(`the ${what} ${twice} is planned twice`);
+      }
+      return finding(
+        problems,
+        `a margin of ${points(margin)} at the level ${alpha}, ${seeds.length} runs of a net`,
+      );
+    }),
+    rejects: [
+      badPlan("a margin of 50 points", "whatever comes out lies within it", () => ({
+        margin: 0.5,
+      }), true),
+      badPlan("a margin of 0.6 points", "a little more would do", () => ({ margin: 0.006 }), true),
+      badPlan("a level of 0.49", "half of all experiments show anything", () => ({
+        alpha: 0.49,
+      }), true),
+      badPlan("one run", "it takes a day", ({ seeds }) => ({ seeds: seeds.slice(0, 1) }), true),
+      badPlan("a seed twice", "the list is written by hand", ({ seeds }) => ({
+        seeds: [...seeds, seeds[0]],
+      }), true),
+      badPlan("a net twice", "one of its claims may pass", ({ architectures }) => ({
+        architectures: [...architectures, architectures[0]],
+      }), true),
+      badPlan("two references for a net", "the nearer one counts", ({ references }) => ({
+        references: [...references, { ...references[0], error: references[0].error + 0.005 }],
+      }), true),
+    ],
+    accepts: [
+      goodPlan("a margin of 0.3 points at 0.01", "stricter than need be", () => ({
+        ...{ margin: 0.003, alpha: 0.01 },
+      })),
+      goodPlan("three seeds that do not begin at 0", "any will do", () => ({ seeds: [7, 8, 99] })),
     ],
   },
   {
@@ -93,6 +209,16 @@ export const PLAN_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
           number(iterations)
         } iterations on ${dataset}; spread ${points(spread.standardDeviation)})`;
       const problems = references.flatMap((reference) => {
+        const recipe = knownRecipe(plan, reference.architecture);
+        if (typeof recipe === "string") return [recipe];
+        const other = departuresOf(recipe).filter(({ field }) => !isOpen(recipe, field));
+        if (other.length > 0) {
+          return [
+            `${reference.architecture} is compared with the paper and trained otherwise: ${
+              other.map(({ field, here }) => `${field} ${here}`).join(", ")
+            }`,
+          ];
+        }
         const right = table6Reference(reference.architecture);
         if (!right) return [`${reference.architecture} is not in ${PAPER_SOURCE}`];
         const fields = Object.keys(right) as (keyof Reference)[];
@@ -122,9 +248,21 @@ export const PLAN_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
           reference.architecture === "resnet20" ? { error: TABLE_6.resnet32.error } : {},
       ),
       badReferences("a shortened schedule", "the time was up", () => ({ iterations: 4_000 })),
+      badPlan("another recipe than the paper's", "the demonstration's is shorter", () => ({
+        recipe: "demo",
+      }), true),
       badReferences("a wider spread", "a single run lies outside", ({ spread }) => ({
         spread: { ...spread, standardDeviation: 0.0054 },
       })),
+    ],
+    accepts: [
+      goodPlan(
+        "one net without a figure beside it",
+        "a plain net has none in the table",
+        (plan) => ({
+          architectures: [...plan.architectures, "plain20"],
+        }),
+      ),
     ],
   },
 ]);
@@ -137,4 +275,13 @@ function planProblems(claim: PlannedNet, planned: PlannedNet): string[] {
       JSON.stringify(planned[field])
     }`
   );
+}
+
+/** The recipe of a planned net, or why there is none. */
+function knownRecipe(plan: ReproductionPlan, net: string): Recipe | string {
+  try {
+    return plannedRecipe(plan, net);
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
 }

@@ -1,17 +1,31 @@
 /** The runs of a reproduction: as planned, each its own, neither too good nor too regular. */
-import chiSquareCdf from "@stdlib/stats-base-dists-chisquare-cdf";
-import { sampleOf, tInterval } from "../../verdicts/mod.ts";
-import type { LoggedRun } from "../../log/mod.ts";
+import {
+  plannedRecipe,
+  regularity,
+  type ReproductionPlan,
+  sameRecipe,
+  sampleOf,
+  tInterval,
+  TOO_REGULAR,
+} from "../../verdicts/mod.ts";
+import { differingFields, type Recipe, vary } from "../../recipes/mod.ts";
+import { finalTestOf, type LoggedRun, type RunEvent } from "../../log/mod.ts";
 import { number, percent } from "../../text/mod.ts";
-import { badRuns, edited } from "./_bad.ts";
-import { logged, nameOf, needing, netOf, points, type ReproductionSubject } from "./subject.ts";
+import { badRuns, edited, goodRuns } from "./_bad.ts";
+import {
+  FEWEST_RUNS,
+  logged,
+  nameOf,
+  needing,
+  netOf,
+  points,
+  type ReproductionSubject,
+} from "./subject.ts";
 import { defineRules, type Rule } from "../rule.ts";
 import { finding } from "../subject.ts";
 
-/** Fewest runs of which a spread says anything. */
-const FEWEST_RUNS = 3;
-/** A spread that is as small as this by chance once in a thousand times is no chance. */
-const TOO_REGULAR = 0.001;
+/** The widest margin of a claim, see the rule on claims' bounds. */
+const WIDEST_MARGIN = 0.005;
 
 /** The rules on the set of runs. */
 export const RUNS_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
@@ -41,8 +55,11 @@ export const RUNS_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
             `${nameOf(run)}: ${number(iterations)} iterations, not ${number(plan.iterations)}`,
           );
         }
-        if (recipe.name !== plan.recipe) {
-          problems.push(`${nameOf(run)}: the recipe ${recipe.name}, not ${plan.recipe}`);
+        const other = otherRecipe(plan, run);
+        if (other) problems.push(`${nameOf(run)}: ${other}`);
+        const { startWeights } = run.start;
+        if (startWeights) {
+          problems.push(`${nameOf(run)} began from given weights, ${startWeights.path}`);
         }
         if (data.set !== plan.dataset) {
           problems.push(`${nameOf(run)}: the data set ${data.set}, not ${plan.dataset}`);
@@ -86,12 +103,53 @@ export const RUNS_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
             recipe: { ...recipe, schedule: { ...recipe.schedule, iterations: 32_000 } },
           }),
       ),
+      badRuns(
+        "another recipe under the planned name",
+        "option B, Nesterov, five times the decay, half of the batch, all images",
+        edited("start", ({ recipe }) => ({
+          recipe: vary(recipe, {
+            architecture: { shortcut: "B" },
+            optimiser: { nesterov: true, weightDecay: 5e-4 },
+            batchSize: 64,
+            data: { split: { training: 50_000, validation: 0 } },
+          }),
+        })),
+      ),
+      badRuns(
+        "one field of one recipe",
+        "a flag that was left in a script",
+        edited(
+          "start",
+          ({ recipe }, index) =>
+            index > 0 ? {} : { recipe: vary(recipe, { batchNorm: { momentum: 0.01 } }) },
+        ),
+      ),
+      badRuns(
+        "runs from given weights",
+        "pretrained nets are refined",
+        edited("start", () => ({
+          startWeights: { path: "imagenet.safetensors", sha256: "0".repeat(64) },
+        })),
+      ),
+    ],
+    accepts: [
+      goodRuns(
+        "runs in another order",
+        "folders are read as the disk has them",
+        (runs) => runs.toReversed(),
+      ),
+      goodRuns(
+        "a recipe with a departure's reason in other words",
+        "reasons are words",
+        edited("start", ({ recipe }) => ({ recipe: { ...recipe, departures: [] } })),
+      ),
     ],
   },
   {
     id: "seeds-distinct",
     section: "all",
-    requirement: "Each of a net's runs has a seed, and weights, of its own.",
+    requirement:
+      "Each of a net's runs has a seed, a split, losses, predictions and weights of its own.",
     tier: "statistical",
     check: needing(["runs"], ({ runs }) => {
       const all = logged(runs);
@@ -101,10 +159,12 @@ export const RUNS_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
         const seed = nameOf(run);
         if (seen.has(seed)) problems.push(`two runs are of ${seed}`);
         seen.set(seed, run);
-        const weights = run.end && `${netOf(run)} ${run.end.weightsSha256}`;
-        const other = weights && seen.get(weights);
-        if (other) problems.push(`${seed} has the weights of seed ${other.start.seed}`);
-        if (weights) seen.set(weights, run);
+        for (const [what, value] of signsOf(run)) {
+          const sign = value && `${netOf(run)} ${what} ${value}`;
+          const other = sign && seen.get(sign);
+          if (other) problems.push(`${seed} has the ${what} of seed ${other.start.seed}`);
+          if (sign) seen.set(sign, run);
+        }
       }
       return finding(problems, `${all.length} runs, no seed and no weights twice in a net`);
     }),
@@ -118,6 +178,43 @@ export const RUNS_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
         "one run under several seeds",
         "its folder was copied and edited",
         edited("end", () => ({ weightsSha256: "a".repeat(64) })),
+      ),
+      badRuns(
+        "one run with other weights",
+        "a copy whose hash was edited too",
+        (runs) => {
+          const [first, second, ...others] = runs;
+          const events = first.events?.map((event, i): RunEvent => {
+            const its = second.events![i];
+            if (event.type === "start" && its.type === "start") {
+              return { ...event, seed: its.seed, data: its.data };
+            }
+            return event.type === "end" && its.type === "end"
+              ? { ...event, weightsSha256: its.weightsSha256 }
+              : event;
+          });
+          return [first, { ...second, events }, ...others];
+        },
+      ),
+      badRuns(
+        "one split for all seeds",
+        "the seed reaches the initialisation alone, or nothing",
+        edited("start", ({ data }) => ({
+          data: { ...data, splitHashes: { training: "1".repeat(64), validation: "2".repeat(64) } },
+        })),
+      ),
+    ],
+    accepts: [
+      goodRuns(
+        "two runs with one error",
+        "875 wrong images twice, each in its own way",
+        (runs) =>
+          edited("end", ({ testError }, index) => ({ testError: index < 2 ? 0.0875 : testError }))(
+            edited(
+              "evaluation",
+              (test, index) => index < 2 ? { errors: 875, error: 0.0875 } : test,
+            )(runs),
+          ),
       ),
     ],
   },
@@ -138,17 +235,16 @@ export const RUNS_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
           .flatMap(({ end }) => end?.testError ?? []);
         if (errors.length < FEWEST_RUNS) continue;
         const { count, mean, standardDeviation = 0 } = sampleOf(errors);
+        const margin = Math.min(plan.margin, WIDEST_MARGIN);
         const { upper } = tInterval({ count, mean, standardDeviation });
         const figure = `${architecture}: ${percent(mean)}, spread ${points(standardDeviation)}`;
         evidence.push(figure);
-        if (upper < error - plan.margin) {
+        if (upper < error - margin) {
           problems.push(
             `${figure}: at most ${percent(upper)}, where ${percent(error)} is published`,
           );
         }
-        // As small a spread, were the true one the published.
-        const squares = (count - 1) * (standardDeviation / spread.standardDeviation) ** 2;
-        const chance = chiSquareCdf(squares, count - 1);
+        const chance = regularity({ count, mean, standardDeviation }, spread);
         if (chance < TOO_REGULAR) {
           problems.push(
             `${figure}: where ${
@@ -181,6 +277,51 @@ export const RUNS_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
         "the errors were made up",
         edited("end", (_, index) => ({ testError: 0.0875 + 0.00001 * (index % 3) })),
       ),
+      {
+        name: "two points better, with a margin of three",
+        why: "the margin was made to fit",
+        kind: "claim",
+        spoil: (good) => ({
+          ...good,
+          plan: { ...good.plan, margin: 0.03 },
+          runs: edited("end", ({ testError }) => ({ testError: testError - 0.02 }))(good.runs),
+        }),
+      },
+    ],
+    accepts: [
+      goodRuns(
+        "a little better than published",
+        "by less than the margin",
+        edited("end", ({ testError }) => ({ testError: testError - 0.003 })),
+      ),
     ],
   },
 ]);
+
+/** What keeps a run's recipe from being the planned one, by value. */
+function otherRecipe(plan: ReproductionPlan, { start: { recipe } }: LoggedRun): string | undefined {
+  let planned: Recipe;
+  try {
+    planned = plannedRecipe(plan, recipe.architecture.name);
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+  if (sameRecipe(recipe, planned)) return undefined;
+  const { departures: _, ...there } = planned, { departures: __, ...here } = recipe;
+  const fields = differingFields(there, here)
+    .map(({ field, before, after }) => `${field} is ${after}, not ${before}`);
+  return `the recipe is not the planned one: ${fields.slice(0, 3).join(", ")}`;
+}
+
+/** What two trainings never share. */
+function signsOf(run: LoggedRun): [what: string, value: string | undefined][] {
+  const { start: { data, recipe }, steps, end } = run;
+  const losses = steps.map(({ iteration, loss, error }) => [iteration, loss, error]);
+  return [
+    ["weights", end?.weightsSha256],
+    ["predictions", finalTestOf(run)?.predictions?.sha256],
+    ["losses", losses.length > 0 ? JSON.stringify(losses) : undefined],
+    // All images are one split, whatever the seed.
+    ["split", recipe.data.split.validation > 0 ? data.splitHashes.training : undefined],
+  ];
+}

@@ -2,9 +2,11 @@
 import {
   canonicalJson,
   type JudgedRun,
+  plannedNet,
   type ReproductionClaim,
   type ReproductionPlan,
   type Verdict,
+  verdict,
 } from "../../verdicts/mod.ts";
 import { finalTestOf, type LoggedRun, loggedRun, type LogSubject } from "../../log/mod.ts";
 import type { Finding } from "../rule.ts";
@@ -22,6 +24,9 @@ export interface ReproductionSubject {
   readonly claim?: ReproductionClaim;
 }
 
+/** Fewest runs with seeds of their own of which a spread says anything. */
+export const FEWEST_RUNS = 3;
+
 /** A share in points. */
 export const points = (share: number): string => `${(100 * share).toFixed(3)} points`;
 /** Whether two values are the same JSON. */
@@ -29,7 +34,10 @@ export const same = (a: unknown, b: unknown): boolean => canonicalJson(a) === ca
 
 /** The logs, sorted by what their lines say; a run without a log is none. */
 export const logged = (runs: readonly LogSubject[]): LoggedRun[] =>
-  runs.flatMap(({ events }) => events ? [loggedRun(events)] : []);
+  runs.flatMap(({ events }) => {
+    const run = events && loggedRun(events);
+    return run?.start ? [run] : [];
+  });
 
 /** The name of the net that was trained. */
 export const netOf = ({ start }: LoggedRun): string => start.recipe.architecture.name;
@@ -39,7 +47,8 @@ export const nameOf = (run: LoggedRun): string => `${netOf(run)}, seed ${run.sta
 /** What a log tells of its run, for a verdict. */
 export function judged(run: LoggedRun): JudgedRun {
   const { start: { seed }, end } = run;
-  if (!end) return { seed, outcome: "failed" };
+  const failure = run.events.findLast((event) => event.type === "failure");
+  if (!end) return { seed, outcome: failure?.diverged ? "diverged" : "failed" };
   const testImages = finalTestOf(run)?.images;
   return { seed, outcome: "finished", testError: end.testError, testImages };
 }
@@ -63,4 +72,26 @@ export function needing<Part extends keyof ReproductionSubject>(
 ): (subject: ReproductionSubject) => Finding {
   return (subject) =>
     unknown(subject, parts) ?? check(subject as Required<Pick<ReproductionSubject, Part>>);
+}
+
+/**
+ * What a plan's runs say, network by network.
+ *
+ * @param plan The plan.
+ * @param planSha256 Its hash, as it was recorded before the first step.
+ * @param runs Every run that was begun.
+ * @throws {VerdictError} If a run is given twice, or was not planned.
+ */
+export function claimOf(
+  plan: ReproductionPlan,
+  planSha256: string,
+  runs: readonly LogSubject[],
+): ReproductionClaim {
+  const all = logged(runs);
+  return {
+    planSha256,
+    verdicts: plan.architectures.map((net) =>
+      verdict(all.filter((run) => netOf(run) === net).map(judged), plannedNet(plan, net))
+    ),
+  };
 }

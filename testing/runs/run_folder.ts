@@ -114,7 +114,10 @@ export async function fixtureFolder(options: FixtureOptions = {}): Promise<Folde
       trainingImages: recipe.data.split.training,
       validationImages: recipe.data.split.validation,
       testImages: TEST.images,
-      splitHashes: { training: hash("2"), validation: hash("3") },
+      splitHashes: {
+        training: seed.toString(16).padStart(64, "2"),
+        validation: seed.toString(16).padStart(64, "3"),
+      },
       mean: { sha256: hash("4"), of: "the training part" },
     },
     classes: CLASSES.map((name, label) => label === 3 ? `${name}${samples ? "" : text}` : name),
@@ -158,7 +161,7 @@ export async function fixtureFolder(options: FixtureOptions = {}): Promise<Folde
             images: TEST.images,
             errors: wrong,
             error: wrong / TEST.images,
-            predictions: await add("predictions.csv", predictionsCsv(wrong)),
+            predictions: await add("predictions.csv", predictionsCsv(wrong, seed)),
           });
         }
       }
@@ -212,11 +215,11 @@ export async function fixtureFolder(options: FixtureOptions = {}): Promise<Folde
 }
 
 /** Every n-th image is wrong, most often a cat taken for a dog; n is 13 for 751 errors. */
-function predictionsCsv(errors: number): string {
+function predictionsCsv(errors: number, seed: number): string {
   const every = Math.floor(TEST.images / errors);
   const rows = Array.from({ length: TEST.images }, (_, i) => {
     const label = i % 10;
-    const wrong = i % every === 0 && i < every * errors;
+    const wrong = (i + seed) % every === 0 && i < every * errors;
     return `${label},${wrong ? (label + (label === 3 || i % 26 === 0 ? 2 : 8)) % 10 : label}\r\n`;
   });
   return `label,prediction\r\n${rows.join("")}`;

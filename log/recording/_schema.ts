@@ -26,12 +26,24 @@ const numbers = z.array(anyNumber).max(MOST_ITEMS).readonly();
 const texts = z.array(text).max(MOST_ITEMS).readonly();
 const plain = z.union([z.boolean(), z.number(), text]);
 
-/** Little-endian words in base64. */
-const bytes = z.base64().transform((base64) => Uint8Array.fromBase64(base64));
-const i32 = bytes.refine((data) => data.length % 4 === 0, "expected whole 32-bit integers")
-  .transform((data) => new Int32Array(data.slice().buffer));
-const u64 = bytes.refine((data) => data.length % 8 === 0, "expected whole 64-bit integers")
-  .transform((data) => new BigUint64Array(data.slice().buffer));
+/** Little-endian words in base64; a text that was cut holds none. */
+const i32 = z.string().transform((base64) => {
+  const bytes = wordsOf(base64, 4);
+  return bytes && new Int32Array(bytes.buffer);
+});
+const u64 = z.string().transform((base64) => {
+  const bytes = wordsOf(base64, 8);
+  return bytes && new BigUint64Array(bytes.buffer);
+});
+
+function wordsOf(base64: string, size: number): Uint8Array<ArrayBuffer> | undefined {
+  try {
+    const bytes = Uint8Array.fromBase64(base64);
+    return bytes.length % size === 0 ? bytes : undefined;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+}
 
 const line = { time: z.iso.datetime({ offset: true }) };
 const placed = { ...line, iteration: count, site: id.optional() };

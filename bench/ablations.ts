@@ -145,7 +145,12 @@ async function trained(
   try {
     const { normalisation } = measureNormalisation(dataset.train, training, data);
     await engine.load({ train: dataset.train, test: dataset.test, normalisation });
-    const weights = initialise(graph, seed, recipe.initialisation.fan);
+    const weights = initialise(
+      graph,
+      seed,
+      recipe.initialisation.fan,
+      recipe.initialisation.lastLayer,
+    );
     await engine.importState(freshState(graph, optimiser, weights));
     for (let iteration = 1; iteration <= schedule.iterations; iteration++) {
       engine.step(batches.plan(iteration), learningRate(schedule, iteration));

@@ -24,6 +24,7 @@ export type OpenField =
   | "data.split.training"
   | "data.split.validation"
   | "initialisation.fan"
+  | "initialisation.lastLayer"
   | "optimiser.decayed"
   | "optimiser.nesterov"
   | "optimiser.velocityOf";
@@ -113,6 +114,16 @@ export const OPEN_POINTS: readonly OpenPoint[] = [
     ],
     reason: "the form that its source derives first",
     fields: ["initialisation.fan"],
+  },
+  {
+    id: "last-layer-start",
+    question: "How does the last layer start?",
+    readings: [
+      { id: "he-normal", reading: "as the convolutions do" },
+      { id: "library", reading: "as libraries start it, uniformly within 1 / sqrt(inputs)" },
+    ],
+    reason: "the paper names one initialisation alone",
+    fields: ["initialisation.lastLayer"],
   },
   {
     id: "momentum-form",

@@ -25,6 +25,7 @@ const READ: { readonly [field in OpenField]: (recipe: Recipe) => string | number
   "data.split.training": ({ data }) => data.split.training,
   "data.split.validation": ({ data }) => data.split.validation,
   "initialisation.fan": ({ initialisation }) => initialisation.fan,
+  "initialisation.lastLayer": ({ initialisation }) => initialisation.lastLayer ?? "he-normal",
   "optimiser.decayed": ({ optimiser }) =>
     optimiser.kind === "sgd" ? optimiser.decayed : optimiser.kind,
   "optimiser.nesterov": ({ optimiser }) =>

@@ -58,7 +58,12 @@ export interface Recipe {
     readonly runningVariance: "unbiased";
   };
   /** Normal with mean 0 and variance 2 / fan. */
-  readonly initialisation: { readonly kind: "he-normal"; readonly fan: "in" | "out" };
+  readonly initialisation: {
+    readonly kind: "he-normal";
+    readonly fan: "in" | "out";
+    /** Library: uniform within 1 / sqrt(inputs) of 0; he-normal when undefined. */
+    readonly lastLayer?: "he-normal" | "library";
+  };
   /** How gradients change the weights. */
   readonly optimiser: Sgd | Adam | AdamW | Nadam;
   /** The learning rate of each step, and their number. */

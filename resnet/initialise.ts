@@ -17,6 +17,8 @@ import type { Weights } from "./weights.ts";
  * @param fan `in`: kernel height x kernel width x input channels, which keeps the
  *   variance of activations. `out`: the same with output channels, which keeps
  *   that of gradients.
+ * @param lastLayer How kernels of dense layers start: as the others, or as libraries start them,
+ *   uniformly within 1 / sqrt(inputs) of 0, as fb.resnet.torch has it.
  * @returns Every array of the graph, in graph order.
  * @throws {RangeError} If the seed is out of range.
  *
@@ -33,18 +35,23 @@ import type { Weights } from "./weights.ts";
  * assertAlmostEquals(variance, 2 / (3 * 3 * 64), 1e-4);
  * ```
  */
-export function initialise(graph: Graph, seed: number, fan: "in" | "out"): Weights {
+export function initialise(
+  graph: Graph,
+  seed: number,
+  fan: "in" | "out",
+  lastLayer: "he-normal" | "library" = "he-normal",
+): Weights {
   return new Map(
     parametersOf(graph).map((parameter, index) => {
       const random = new RandomStream(seed, "initialisation", index);
       const { name, shape } = parameter;
-      return [name, { shape, data: initialValues(parameter, random, fan) }];
+      return [name, { shape, data: initialValues(parameter, random, fan, lastLayer) }];
     }),
   );
 }
 
 /**
- * Zeros for every trainable parameter: the momentum before the first step.
+ * Zeros for every trainable parameter: what an optimiser keeps before the first step.
  *
  * @returns The trainable arrays of the graph, in graph order.
  *
@@ -71,11 +78,15 @@ function initialValues(
   { role, shape }: ParameterSpec,
   random: RandomStream,
   fan: "in" | "out",
+  lastLayer: "he-normal" | "library",
 ): Float32Array {
   const data = new Float32Array(sizeOf(shape));
   switch (role) {
     case "kernel": {
       const [outputs, inputs, ...window] = shape; // [O, I, H, W] or [O, I]
+      if (window.length === 0 && lastLayer === "library") {
+        return data.map(() => (2 * random.uniform() - 1) / Math.sqrt(inputs));
+      }
       const std = Math.sqrt(2 / (sizeOf(window) * (fan === "in" ? inputs : outputs)));
       return data.map(() => std * random.normal());
     }

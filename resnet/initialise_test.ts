@@ -128,6 +128,21 @@ Deno.test("the same seed gives the same bits", () => {
   assertEquals(initialise(graph, 1, "in"), initialise(architecture("resnet20"), 1, "in"));
 });
 
+Deno.test("the last layer may start as libraries start it: uniform, the rest as before", () => {
+  const he = initialise(graph, 1, "in");
+  const library = initialise(graph, 1, "in", "library");
+  for (const [name, { data }] of he) {
+    if (name !== "linear.weight") assertEquals(library.get(name)!.data, data, name);
+  }
+  const { data } = library.get("linear.weight")!;
+  const bound = 1 / Math.sqrt(64);
+  assert(data.every((w) => Math.abs(w) <= bound));
+  // A uniform distribution's variance is a third of its bound squared; 640 values.
+  const variance = data.reduce((sum, w) => sum + w * w, 0) / data.length;
+  assertAlmostEquals(variance, bound ** 2 / 3, 4 * bound ** 2 / 3 / Math.sqrt(data.length));
+  assert(data.some((w) => Math.abs(w) > 0.95 * bound), "the bound is reached");
+});
+
 Deno.test("a seed out of range is refused", () => {
   assertThrows(() => initialise(graph, -1, "in"), RangeError, "found -1");
 });

@@ -20,6 +20,7 @@ const OTHER_READINGS: Readonly<Record<string, readonly RecipeChanges[]>> = {
   "mean-subtracted": [{ data: { meanSubtracted: "after-crop" } }],
   "pixel-scale": [{ data: { pixelScale: "0..255" } }],
   "he-fan": [{ initialisation: { fan: "out" } }],
+  "last-layer-start": [{ initialisation: { lastLayer: "library" } }],
   "momentum-form": [{ optimiser: { nesterov: true } }, { optimiser: { velocityOf: "steps" } }],
   "epoch-end": [{ data: { epochEnd: "keep-partial" } }, { data: { epochEnd: "drop-partial" } }],
   "running-statistics": [],

@@ -67,7 +67,8 @@ export function subjectOf(
     graph,
     recipe,
     split,
-    initialWeights: () => initialise(graph, seed, recipe.initialisation.fan),
+    initialWeights: () =>
+      initialise(graph, seed, recipe.initialisation.fan, recipe.initialisation.lastLayer),
     learningRate: (iteration, warmUpEnded) => learningRate(recipe.schedule, iteration, warmUpEnded),
     batchPlan: (iteration) => batches.plan(iteration),
   };

@@ -126,6 +126,6 @@ export function firstState(
 ): TrainingState {
   const weights = startWeights
     ? fitWeights(graph, startWeights.weights, startWeights.path)
-    : initialise(graph, seed, recipe.initialisation.fan);
+    : initialise(graph, seed, recipe.initialisation.fan, recipe.initialisation.lastLayer);
   return freshState(graph, optimiser, weights);
 }

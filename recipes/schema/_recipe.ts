@@ -108,7 +108,11 @@ export const recipe: z.ZodType<Recipe> = z.strictObject({
     momentum: share,
     runningVariance: z.literal("unbiased"),
   }),
-  initialisation: z.strictObject({ kind: z.literal("he-normal"), fan: z.enum(["in", "out"]) }),
+  initialisation: z.strictObject({
+    kind: z.literal("he-normal"),
+    fan: z.enum(["in", "out"]),
+    lastLayer: z.enum(["he-normal", "library"]).optional(),
+  }),
   optimiser: z.discriminatedUnion("kind", [sgd, adam, adamW, nadam]),
   schedule: z.discriminatedUnion("kind", [stepSchedule, plateauSchedule]),
   departures: z.array(departure),

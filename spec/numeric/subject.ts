@@ -179,7 +179,7 @@ export async function numericSubjectOf(
   images: { readonly train: ByteImages; readonly test: ByteImages },
   seed = 0,
 ): Promise<Required<NumericSubject> & Disposable> {
-  const { batchSize, batchNorm, initialisation: { fan }, optimiser } = recipe;
+  const { batchSize, batchNorm, initialisation: { fan, lastLayer }, optimiser } = recipe;
   if (optimiser.kind !== "sgd") {
     throw new RecipeError(
       `probing a training needs the optimiser "sgd", found "${optimiser.kind}"`,
@@ -196,7 +196,7 @@ export async function numericSubjectOf(
   return await loadSubject(factory, {
     ...{ graph, batchSize, optimiser, batchNorm, cropPadding, fan, training },
     data: { ...images, normalisation },
-    state: freshState(graph, optimiser, initialise(graph, seed, fan)),
+    state: freshState(graph, optimiser, initialise(graph, seed, fan, lastLayer)),
     batchPlan: (iteration: number) => batches.plan(iteration),
   });
 }

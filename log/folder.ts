@@ -4,7 +4,7 @@ import { basename, join, resolve } from "node:path";
 import { openOwn, removeIfThere, removeUnfinished, sha256, writeWhole } from "../files/mod.ts";
 import { publishable } from "./_publishable.ts";
 import type { FileReference, RunEvent } from "./events.ts";
-import { parseRunLog, RunLogError } from "./read_run.ts";
+import { EVENTS_FILE, parseRunLog, RunLogError } from "./parse_log.ts";
 
 /** A run that can't be started, gone on with or written: what was tried, the rule, what to do. */
 export class RunError extends Error {
@@ -18,8 +18,6 @@ export class RunInUseError extends RunError {
   override name = "RunInUseError";
 }
 
-/** The event log's name in a run's folder. */
-export const EVENTS_FILE = "events.jsonl";
 const LOCK_FILE = "run.lock";
 
 /** An event as it is handed to {@link RunFolder.append}, which adds the time and the seal. */

@@ -1,6 +1,8 @@
 /** What the log rules look at: the event log of one run, and the files that it names. */
 import type { SplitManifest } from "../data/mod.ts";
-import { parsePredictions, parseRunLog, type Predictions, RunLogError } from "./read_run.ts";
+import { RunLogError } from "./parse_log.ts";
+import { parsePredictions, type Predictions } from "./read_run.ts";
+import { readFolder, type Reading } from "./reading.ts";
 import {
   type CheckpointEvent,
   effectiveEvents,
@@ -13,7 +15,6 @@ import {
   type StepEvent,
   type WarmUpEndEvent,
 } from "./events.ts";
-import { EVENTS_FILE } from "./folder.ts";
 
 /** One run. What a run lacks makes the rules that need it "not observable". */
 export interface LogSubject {
@@ -67,8 +68,7 @@ export interface LoggedRun {
  * @example
  * ```ts
  * import { assertRejects } from "@std/assert";
- * import { RunLogError } from "./read_run.ts";
- * import { logSubjectOf } from "./logged_run.ts";
+ * import { logSubjectOf, RunLogError } from "./mod.ts";
  *
  * const readFile = () => Promise.resolve(new TextEncoder().encode('{"type":"begin"}\n'));
  * await assertRejects(() => logSubjectOf("runs/a", readFile), RunLogError, "line 1");
@@ -78,44 +78,35 @@ export async function logSubjectOf(
   folder: string,
   readFile: (path: string) => Promise<Uint8Array> = Deno.readFile,
 ): Promise<LogSubject> {
-  const read = async (path: string): Promise<Uint8Array | undefined> => {
-    try {
-      return await readFile(`${folder}/${path}`);
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return undefined;
-      throw error;
-    }
-  };
-  const log = await read(EVENTS_FILE);
-  if (!log) {
-    throw new RunLogError(
-      `Reading the run in ${folder}: there is no ${EVENTS_FILE}, which every run has; give the folder of a run as it was written`,
-    );
-  }
-  const { events } = parseRunLog(new TextDecoder().decode(log));
+  return subjectOfReading(await readFolder(folder, readFile));
+}
+
+/**
+ * The subject that a reading of a run's folder makes.
+ *
+ * @param reading As {@linkcode readFolder} gives it.
+ * @returns The log and what its files hold; what is wrong with one is for a rule to judge.
+ */
+export function subjectOfReading({ log: { events }, fileOf }: Reading): LogSubject {
   const run = loggedRun(events);
   const files: NamedFile[] = [];
   /** The file's bytes, where it is the one that the log names. */
-  const readNamed = async (
-    { path, sha256 }: FileReference,
-  ): Promise<Uint8Array | undefined> => {
-    const bytes = await read(path);
-    const digest = bytes &&
-      new Uint8Array(await crypto.subtle.digest("SHA-256", new Uint8Array(bytes))).toHex();
-    const problem = bytes === undefined
+  const readNamed = (file: FileReference): Uint8Array | undefined => {
+    const found = fileOf(file);
+    const problem = found.sha256 === undefined
       ? "it is missing"
-      : digest !== sha256
-      ? `its SHA-256 is ${digest}, the log says ${sha256}`
+      : found.sha256 !== file.sha256
+      ? `its SHA-256 is ${found.sha256}, the log says ${file.sha256}`
       : undefined;
-    files.push({ path, problem });
-    return problem ? undefined : bytes;
+    files.push({ path: file.path, problem });
+    return problem ? undefined : found.bytes;
   };
   /** What a file holds; a file that does not parse is as good as none. */
-  const parseNamed = async <T>(
+  const parseNamed = <T>(
     file: FileReference | undefined,
     parse: (text: string) => T,
-  ): Promise<T | undefined> => {
-    const bytes = file && await readNamed(file);
+  ): T | undefined => {
+    const bytes = file && readNamed(file);
     try {
       return bytes && parse(new TextDecoder().decode(bytes));
     } catch (error) {
@@ -126,13 +117,13 @@ export async function logSubjectOf(
   };
 
   const named = (kind: FileEvent["kind"]) => run.files.findLast((file) => file.kind === kind)?.file;
-  const split = await parseNamed(named("split"), parseManifest);
+  const split = parseNamed(named("split"), parseManifest);
   const tested = finalTestOf(run)?.predictions;
-  const predictions = await parseNamed(
+  const predictions = parseNamed(
     tested,
     (text) => parsePredictions(tested!.path, text, run.start.classes.length),
   );
-  for (const { kind, file } of run.files) if (kind !== "split") await readNamed(file);
+  for (const { kind, file } of run.files) if (kind !== "split") readNamed(file);
   return { events, split, predictions, files };
 }
 

@@ -1,7 +1,8 @@
 /** A run's folder that needs no disk and no permission: for tests of runs. */
 import { createHash } from "node:crypto";
 import { sha256 } from "../files/mod.ts";
-import { EVENTS_FILE, lineOf, type RunStore, type UntimedEvent } from "./folder.ts";
+import { lineOf, type RunStore, type UntimedEvent } from "./folder.ts";
+import { EVENTS_FILE } from "./parse_log.ts";
 import type { FileReference, RunEvent } from "./events.ts";
 
 /**

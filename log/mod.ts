@@ -5,14 +5,7 @@
  * @module
  */
 export * from "./events.ts";
-export {
-  EVENTS_FILE,
-  RunError,
-  RunFolder,
-  RunInUseError,
-  type RunStore,
-  type UntimedEvent,
-} from "./folder.ts";
+export { RunError, RunFolder, RunInUseError, type RunStore, type UntimedEvent } from "./folder.ts";
 export {
   finalTestOf,
   type LoggedRun,
@@ -20,17 +13,23 @@ export {
   type LogSubject,
   logSubjectOf,
   type NamedFile,
+  subjectOfReading,
 } from "./logged_run.ts";
 export { MemoryRun } from "./memory_run.ts";
 export * from "./recording/mod.ts";
 export {
-  identityProblem,
-  parsePredictions,
+  EVENTS_FILE,
   parseRunLog,
-  type Predictions,
-  readRun,
-  type Run,
   type RunLog,
   RunLogError,
   type RunWarning,
+} from "./parse_log.ts";
+export { type FoundFile, readFolder, type Reading } from "./reading.ts";
+export {
+  identityProblem,
+  parsePredictions,
+  type Predictions,
+  readRun,
+  type Run,
+  runOf,
 } from "./read_run.ts";

@@ -1,6 +1,5 @@
-/** A run's folder, read strictly: its event log and the files that the log names. */
+/** A run's folder as a report shows it, strictly: its event log and the files that the log names. */
 import { parse } from "@std/csv";
-import { createHash } from "node:crypto";
 import { z } from "zod";
 import {
   type CheckpointEvent,
@@ -17,10 +16,12 @@ import {
   type StartEvent,
   type StepEvent,
   type StopEvent,
+  type WarningEvent,
 } from "./events.ts";
-import { publishable } from "./_publishable.ts";
+import { imageSample, layerStatistics } from "./_schema.ts";
+import { parseJson, RunLogError, type RunWarning } from "./parse_log.ts";
+import { readFolder, type Reading } from "./reading.ts";
 import { explain, recipe, seed } from "../recipes/schema/mod.ts";
-import { imageSample, layerStatistics, runEvent } from "./_schema.ts";
 
 /** A run as its folder tells it; a resumed run stands as if it had never been stopped. */
 export interface Run {
@@ -52,14 +53,6 @@ export interface Run {
   readonly layerStatistics?: LayerStatistics;
 }
 
-/** Something that a reader of the result should know. */
-export interface RunWarning {
-  /** Steps taken when it was given, if it was given by the run. */
-  readonly iteration?: number;
-  /** For people. */
-  readonly message: string;
-}
-
 /** Class of each test image and the class that the network took it for. */
 export interface Predictions {
   /** [N], positions in the run's class names. */
@@ -68,35 +61,19 @@ export interface Predictions {
   readonly predictions: readonly number[];
 }
 
-/** The lines of a log, checked but not yet freed of what a resume took back. */
-export interface RunLog {
-  /** The first line. */
-  readonly start: StartEvent;
-  /** All events in the order of the log, the start included. */
-  readonly events: readonly RunEvent[];
-  /** What was met while reading. */
-  readonly warnings: readonly RunWarning[];
-}
-
-/** A run's folder that breaks the rules of the log: where, the rule, and what was found. */
-export class RunLogError extends Error {
-  /** The class's name, for messages. */
-  override name = "RunLogError";
-}
-
 /**
  * Reads a run's folder: the log, and the files in it that a report shows.
  *
  * @param folder Path of the run's folder, the one with `events.jsonl`.
  * @param readFile Reads a file, given `folder`, a slash and the path in the log.
  * @returns The run; {@link effectiveEvents} decides which events count.
- * @throws {RunLogError} If the log is missing or refused by {@link parseRunLog};
+ * @throws {RunLogError} If the log is missing or refused by `parseRunLog`;
  *   if a named file is missing, malformed or has another SHA-256 than the log
  *   says; or if the log's result and the predictions contradict each other.
  *
  * @example
  * ```ts
- * import { readRun, RunLogError } from "./read_run.ts";
+ * import { readRun, RunLogError } from "./mod.ts";
  * import { assertRejects } from "@std/assert";
  *
  * const files = { "runs/a/events.jsonl": "not a log\n" };
@@ -109,31 +86,32 @@ export async function readRun(
   folder: string,
   readFile: (path: string) => Promise<Uint8Array> = Deno.readFile,
 ): Promise<Run> {
-  const read = async (path: string, namedBy: string): Promise<Uint8Array> => {
-    try {
-      return await readFile(`${folder}/${path}`);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
+  return runOf(await readFolder(folder, readFile));
+}
+
+/**
+ * The run that a reading of its folder makes.
+ *
+ * @param reading As {@linkcode readFolder} gives it.
+ * @returns The run; {@link effectiveEvents} decides which events count.
+ * @throws {RunLogError} As {@linkcode readRun}, but for the log itself.
+ */
+export function runOf({ folder, log, fileOf }: Reading): Run {
+  const verified = (file: FileReference): string => {
+    const { sha256, bytes } = fileOf(file);
+    if (sha256 === undefined || !bytes) {
       throw new RunLogError(
-        `Reading the run in ${folder}: there is no ${path}, which ${namedBy}; give the folder of a run as it was written`,
+        `Reading the run in ${folder}: there is no ${file.path}, which its event log names; give the folder of a run as it was written`,
       );
     }
-  };
-  const readVerified = async (file: FileReference): Promise<string> => {
-    const bytes = await read(file.path, "its event log names");
-    const digest = await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>);
-    const sha256 = new Uint8Array(digest).toHex();
     if (sha256 !== file.sha256) {
       throw new RunLogError(
         `${file.path} is not the file that the event log names: its SHA-256 must be ${file.sha256}, found ${sha256}; restore the file or repeat the run`,
       );
     }
-    return decode(bytes);
+    return new TextDecoder().decode(bytes);
   };
-
-  const { start, events, warnings } = parseRunLog(
-    decode(await read("events.jsonl", "every run has")),
-  );
+  const { start, events, warnings } = log;
   const counted = effectiveEvents(events);
   const ofType = <T extends RunEvent["type"]>(type: T) =>
     counted.filter((event): event is Extract<RunEvent, { type: T }> => event.type === type);
@@ -142,13 +120,13 @@ export async function readRun(
   const outcome = outcomeOf(events);
   const finalTest = outcome?.type === "end" ? finalTestOf(outcome, evaluations) : undefined;
 
-  const readNamed = async <T>(kind: FileEvent["kind"], schema: z.ZodType<T>) => {
+  const named = <T>(kind: FileEvent["kind"], schema: z.ZodType<T>) => {
     const file = files.findLast((event) => event.kind === kind)?.file;
-    return file && parseJson(file.path, await readVerified(file), schema);
+    return file && parseJson(file.path, verified(file), schema);
   };
   const classes = start.classes.length;
   const file = finalTest?.predictions;
-  const predictions = file && parsePredictions(file.path, await readVerified(file), classes);
+  const predictions = file && parsePredictions(file.path, verified(file), classes);
   if (predictions) checkPredictions(file.path, predictions, finalTest);
   return {
     start,
@@ -157,65 +135,24 @@ export async function readRun(
     evaluations,
     checkpoints: ofType("checkpoint"),
     files,
-    warnings: [
-      ...ofType("warning").map(({ iteration, message }) => ({ iteration, message })),
-      ...warnings,
-    ],
+    warnings: [...shownOf(ofType("warning")), ...warnings],
     outcome,
     finalTest,
     predictions,
-    augmentedSample: checkSample(await readNamed("augmented-sample", imageSample), classes),
-    worstMistakes: checkSample(await readNamed("worst-mistakes", imageSample), classes),
-    layerStatistics: await readNamed("layer-statistics", layerStatistics),
+    augmentedSample: checkSample(named("augmented-sample", imageSample), classes),
+    worstMistakes: checkSample(named("worst-mistakes", imageSample), classes),
+    layerStatistics: named("layer-statistics", layerStatistics),
   };
 }
 
-/**
- * Parses an event log, every line of it, strictly.
- *
- * A last line without its line end is what a killed process leaves behind: it
- * is dropped, with a warning. All else is an error with its line number.
- *
- * @param text Content of `events.jsonl`.
- * @throws {RunLogError} On a line that is not a JSON object of a known type with
- *   exactly its fields; on a log that does not begin with its only `start`, goes
- *   on after its `end`, or goes back in iterations without a `resume`; on a line
- *   with the hash of other lines than stand before it.
- *
- * @example
- * ```ts
- * import { parseRunLog, RunLogError } from "./read_run.ts";
- * import { assertThrows } from "@std/assert";
- *
- * assertThrows(() => parseRunLog('{"type":"begin"}\n'), RunLogError, "line 1");
- * ```
- */
-export function parseRunLog(text: string): RunLog {
-  const lines = text.split("\n");
-  const unfinished = lines.pop();
-  const warnings = unfinished
-    ? [{
-      message: `The last line of the log (line ${
-        lines.length + 1
-      }) was cut off, as when a process is killed while it writes; it does not count.`,
-    }]
-    : [];
-  const events = lines.map((line, index) =>
-    parseJson(`events.jsonl, line ${index + 1}`, line, runEvent)
-  );
-  const [start] = events;
-  if (start?.type !== "start") {
-    throw new RunLogError(
-      `events.jsonl, line 1: a log begins with its start event, found ${
-        start ? `"${start.type}"` : "no complete line"
-      }`,
-    );
-  }
-  checkOrder(events);
-  checkSeals(events, lines);
-  // Logs of earlier versions have paths of the computer that wrote them.
-  const shown = events.map((event) => publishable(event));
-  return { start: shown[0] as StartEvent, events: shown, warnings };
+/** Warnings that a reader is shown; a log may have any number. */
+const MOST_WARNINGS = 200;
+
+function shownOf(warnings: readonly WarningEvent[]): RunWarning[] {
+  const shown = warnings.slice(0, MOST_WARNINGS)
+    .map(({ iteration, message }): RunWarning => ({ iteration, message }));
+  const more = warnings.length - shown.length;
+  return more > 0 ? [...shown, { message: `${more} more warnings stand in the log` }] : shown;
 }
 
 /** What a file of weights says of its run, as far as it is read again. */
@@ -244,42 +181,6 @@ export function identityProblem(value: unknown): string | undefined {
   return error && explain(error, value);
 }
 
-function checkOrder(events: readonly RunEvent[]): void {
-  let iteration = 0;
-  events.forEach((event, index) => {
-    const before = events[index - 1];
-    const refuse = (rule: string, found: string) => {
-      throw new RunLogError(`events.jsonl, line ${index + 1}: ${rule}, found ${found}`);
-    };
-    if (index > 0 && event.type === "start") refuse("a log has one start", "a second");
-    if (before?.type === "end") refuse("nothing follows a run's end", `"${event.type}"`);
-    if (event.type === "resume") iteration = event.iteration;
-    if (event.type !== "step") return;
-    if (event.iteration <= iteration) {
-      refuse(`a step after iteration ${iteration} needs a higher one`, `${event.iteration}`);
-    }
-    iteration = event.iteration;
-  });
-}
-
-/** The lines before a checkpoint, a failure or the end must be those that it was written after. */
-function checkSeals(events: readonly RunEvent[], lines: readonly string[]): void {
-  const log = createHash("sha256");
-  events.forEach((event, index) => {
-    if ("logSha256" in event) {
-      const found = log.copy().digest("hex");
-      if (event.logSha256 !== found) {
-        throw new RunLogError(
-          `events.jsonl, line ${
-            index + 1
-          }: the lines before it must have the SHA-256 ${event.logSha256}, found ${found}; the log was altered after it was written: restore it or repeat the run`,
-        );
-      }
-    }
-    log.update(lines[index] + "\n");
-  });
-}
-
 function outcomeOf(events: readonly RunEvent[]): Run["outcome"] {
   const last = events[events.length - 1];
   return last.type === "end" || last.type === "stop" || last.type === "failure" ? last : undefined;
@@ -304,18 +205,6 @@ function finalTestOf(end: EndEvent, evaluations: readonly EvaluationEvent[]): Ev
     }
   }
   return test;
-}
-
-function parseJson<T>(name: string, text: string, schema: z.ZodType<T>): T {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new RunLogError(`${name}: expected JSON (${(error as Error).message})`);
-  }
-  const result = schema.safeParse(value);
-  if (!result.success) throw new RunLogError(`${name}: ${explain(result.error, value)}`);
-  return result.data;
 }
 
 /**
@@ -384,8 +273,4 @@ function checkSample(sample: ImageSample | undefined, classes: number): ImageSam
     }
   }
   return sample;
-}
-
-function decode(bytes: Uint8Array): string {
-  return new TextDecoder().decode(bytes);
 }

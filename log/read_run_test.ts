@@ -8,7 +8,15 @@ import {
   TEST,
   textOf,
 } from "../testing/runs/mod.ts";
-import { readRun, type Run, RunLogError } from "./read_run.ts";
+import {
+  logSubjectOf,
+  readFolder,
+  readRun,
+  type Run,
+  RunLogError,
+  runOf,
+  subjectOfReading,
+} from "./mod.ts";
 
 const LOG = "events.jsonl";
 
@@ -306,3 +314,42 @@ async function replaceFile(
   setText(folder, path, text);
   setText(folder, LOG, textOf(folder, LOG).replace(before, await sha256()));
 }
+
+Deno.test("both views of a run follow from one reading of each file", async () => {
+  const folder = await fixtureFolder();
+  const reader = readerOf(folder);
+  const reads: string[] = [];
+  const reading = await readFolder("run", (path) => {
+    reads.push(path);
+    return reader(path);
+  });
+  assertEquals(reads.toSorted(), [...new Set(reads)].toSorted());
+  assertEquals(reading.logSha256.length, 64);
+  assertEquals(runOf(reading), await read(folder));
+  assertEquals(subjectOfReading(reading), await logSubjectOf("run", reader));
+  assertEquals(subjectOfReading(reading).predictions, runOf(reading).predictions);
+});
+
+Deno.test("a log that would keep its readers busy is refused, or cut", async () => {
+  const many = await fixtureFolder();
+  changeEvent(many, "start", (event) => ({
+    ...event,
+    classes: Array.from({ length: 12_000 }, (_, i) => `${i}`),
+  }));
+  await assertRefused(many, "line 1", "classes");
+  const deep = await fixtureFolder();
+  changeEvent(deep, "start", (event) => {
+    const { recipe } = event as { recipe: { architecture: object } };
+    return {
+      ...event,
+      recipe: { ...recipe, architecture: { ...recipe.architecture, name: "resnet9998" } },
+    };
+  });
+  await assertRefused(deep, "recipe.architecture.name", "2000 layers");
+  const warned = await fixtureFolder({ ending: "none" });
+  const warning = linesOf(warned).find((line) => JSON.parse(line).type === "warning")!;
+  setLines(warned, [...linesOf(warned), ...Array.from({ length: 5_000 }, () => warning)]);
+  const run = await read(warned);
+  assertEquals(run.warnings.length, 201);
+  assertStringIncludes(run.warnings[200].message, "4801 more warnings");
+});

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import type { Dataset } from "../data/mod.ts";
 import type { EngineChoice } from "../engine/mod.ts";
 import { canonicalJson, planHash, plannedRecipe, type ReproductionPlan } from "../verdicts/mod.ts";
-import { RunFolder, RunInUseError } from "../log/mod.ts";
+import { RunError, RunFolder, RunInUseError } from "../log/mod.ts";
 import {
   type Started,
   type StoppedResult,
@@ -142,6 +142,8 @@ async function doRun(
     store = await RunFolder.open(folder);
   } catch (error) {
     if (error instanceof RunInUseError) return "elsewhere";
+    // Where its log is at fault, that says so by the run's name.
+    if (error instanceof RunError) await checkRun(folder, plan);
     throw error;
   }
   try {

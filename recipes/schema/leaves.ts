@@ -71,16 +71,23 @@ export const innerPath: z.ZodType<InnerPath> = z.string().min(1).refine(
   "expected a path inside the run's folder",
 );
 
-/** The names of a data set's classes, in label order: 2 or more. */
+/** The names of a data set's classes, in label order: 2 to 1,000. */
 export type ClassNames = readonly string[];
 /** The schema of {@link ClassNames}. */
-export const classNames: z.ZodType<ClassNames> = z.array(z.string()).min(2);
+export const classNames: z.ZodType<ClassNames> = z.array(z.string().max(200)).min(2).max(1_000);
+
+/** Most layers of a network that a file may name; the paper's deepest net has 1,202. */
+const MOST_LAYERS = 2_000;
 
 /** The name of a network, as `architecture()` takes it: `resnet32`, `plain20`, ... */
 export type ArchitectureName = string;
 /** The schema of {@link ArchitectureName}. */
 export const architectureName: z.ZodType<ArchitectureName> = z.string().max(40)
-  .refine(isArchitecture, "expected an architecture of the module");
+  .refine(isArchitecture, "expected an architecture of the module")
+  .refine(
+    (name) => Number(/\d+/.exec(name)?.[0] ?? 0) <= MOST_LAYERS,
+    `expected at most ${MOST_LAYERS} layers`,
+  );
 
 /** The schema of the name of a data set of the registry. */
 export const datasetName: z.ZodType<Dataset> = z.enum(DATASET_NAMES);

@@ -1,7 +1,6 @@
 /** The report of a set of runs: a page, the same as Markdown, and the same as data. */
-import { createHash } from "node:crypto";
 import { relative, resolve } from "node:path";
-import { EVENTS_FILE, logSubjectOf, readRun, RunLogError } from "../../log/mod.ts";
+import { EVENTS_FILE, readFolder, RunLogError, runOf, subjectOfReading } from "../../log/mod.ts";
 import { attempt, foldersIn, writeWhole } from "../../files/mod.ts";
 import { renderHtml } from "../page/html.tsx";
 import { renderMarkdown } from "../page/markdown.ts";
@@ -155,11 +154,12 @@ async function readRunOfSet(path: string, folder: string): Promise<RunOfSet | Br
   // By its name in the report, so that no message holds a path of this machine.
   const read = (file: string) => Deno.readFile(`${path}${file.slice(folder.length)}`);
   try {
+    const reading = await readFolder(folder, read);
     return {
       folder,
-      run: await readRun(folder, read),
-      log: await logSubjectOf(folder, read),
-      logSha256: createHash("sha256").update(await read(`${folder}/${EVENTS_FILE}`)).digest("hex"),
+      run: runOf(reading),
+      log: subjectOfReading(reading),
+      logSha256: reading.logSha256,
       report: await isThere(`${path}/report.html`) ? `${folder}/report.html` : null,
     };
   } catch (error) {

@@ -2,7 +2,7 @@
 import type { SplitManifest } from "../data/mod.ts";
 import { RunLogError } from "./parse_log.ts";
 import { parsePredictions, type Predictions } from "./read_run.ts";
-import { readFolder, type Reading } from "./reading.ts";
+import { type FolderReading, readFolder } from "./reading.ts";
 import {
   type CheckpointEvent,
   effectiveEvents,
@@ -87,7 +87,7 @@ export async function logSubjectOf(
  * @param reading As {@linkcode readFolder} gives it.
  * @returns The log and what its files hold; what is wrong with one is for a rule to judge.
  */
-export function subjectOfReading({ log: { events }, fileOf }: Reading): LogSubject {
+export function subjectOfReading({ log: { events }, fileOf }: FolderReading): LogSubject {
   const run = loggedRun(events);
   const files: NamedFile[] = [];
   /** The file's bytes, where it is the one that the log names. */

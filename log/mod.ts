@@ -24,7 +24,7 @@ export {
   RunLogError,
   type RunWarning,
 } from "./parse_log.ts";
-export { type FoundFile, readFolder, type Reading } from "./reading.ts";
+export { type FolderReading, type FoundFile, readFolder } from "./reading.ts";
 export {
   identityProblem,
   parsePredictions,

@@ -20,7 +20,7 @@ import {
 } from "./events.ts";
 import { imageSample, layerStatistics } from "./_schema.ts";
 import { parseJson, RunLogError, type RunWarning } from "./parse_log.ts";
-import { readFolder, type Reading } from "./reading.ts";
+import { type FolderReading, readFolder } from "./reading.ts";
 import { explain, recipe, seed } from "../recipes/schema/mod.ts";
 
 /** A run as its folder tells it; a resumed run stands as if it had never been stopped. */
@@ -96,7 +96,7 @@ export async function readRun(
  * @returns The run; {@link effectiveEvents} decides which events count.
  * @throws {RunLogError} As {@linkcode readRun}, but for the log itself.
  */
-export function runOf({ folder, log, fileOf }: Reading): Run {
+export function runOf({ folder, log, fileOf }: FolderReading): Run {
   const verified = (file: FileReference): string => {
     const { sha256, bytes } = fileOf(file);
     if (sha256 === undefined || !bytes) {

@@ -7,7 +7,7 @@ import { effectiveEvents, type FileReference } from "./events.ts";
 import { EVENTS_FILE, parseRunLog, type RunLog, RunLogError } from "./parse_log.ts";
 
 /** A run's folder, as it was read. */
-export interface Reading {
+export interface FolderReading {
   /** Path of the folder, for messages. */
   readonly folder: string;
   /** The event log. */
@@ -47,7 +47,7 @@ export interface FoundFile {
 export async function readFolder(
   folder: string,
   readFile: (path: string) => Promise<Uint8Array> = Deno.readFile,
-): Promise<Reading> {
+): Promise<FolderReading> {
   const read = async (path: string): Promise<Uint8Array | undefined> => {
     try {
       return await readFile(`${folder}/${path}`);

@@ -49,8 +49,8 @@ def environment(folder):
         packages = subprocess.run(
             [str(python), "-c", purelib], check=True, capture_output=True, text=True
         ).stdout.strip()
-        Path(packages, "as_cpu_build.py").write_text(AS_CPU_BUILD)
-        Path(packages, "as_cpu_build.pth").write_text("import as_cpu_build\n")
+        # Not a .pth file: those are read before the packages of the Python around it are there.
+        Path(packages, "sitecustomize.py").write_text(AS_CPU_BUILD)
     return python
 
 

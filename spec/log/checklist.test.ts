@@ -1,7 +1,7 @@
 // The log part of the paper's checklist: one test a rule, and one for what the
 // rule must reject. The logs are those of the real training loop, which takes
 // all 64,000 steps over an engine without arithmetic.
-import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fileURLToPath } from "node:url";
 import { loadDataset, measureNormalisation } from "../../data/mod.ts";
 import {
@@ -16,7 +16,6 @@ import { paper, vary } from "../../recipes/mod.ts";
 import { faultyRun, paperRun } from "./_loop_mutants.ts";
 import { LOG_RULES } from "./rules.ts";
 import { judge, type Judgement } from "../rule.ts";
-import { referenceRuns, TABLE_6_RULES } from "../statistical/table_6.ts";
 
 const runs = await Promise.all(["resnet20", "resnet110"].map(paperRun));
 const [good] = runs.map(({ subject }) => complete(subject));
@@ -176,47 +175,16 @@ Deno.test({
   },
 });
 
-const ERRORS = [0.0869, 0.0902, 0.0855]; // made up, around Table 6's 8.75%
-const references = {
-  runs: ERRORS.map((testError, seed): LogSubject => ({
-    events: good.events.map((event): RunEvent =>
-      event.type === "start"
-        ? { ...event, seed }
-        : event.type === "end"
-        ? { ...event, testError }
-        : event
-    ),
-  })),
-};
-
-for (const { id, check, rejects } of TABLE_6_RULES) {
-  const folder = new URL("../../reports/reference", import.meta.url);
-  const { state } = await Deno.permissions.query({ name: "read", path: folder });
-  const reference = state === "granted" ? await referenceRuns(fileURLToPath(folder)) : {};
-  const { requirement } = TABLE_6_RULES[0];
-  const observed = check(reference);
-  const missing = observed.outcome === "not-observable";
-  const why = state === "granted" ? observed.evidence : "needs reading reports/reference";
-  Deno.test({
-    name: `[${id}] ${requirement}${missing ? ` NOT RUN: ${why}` : ""}`,
-    ignore: missing,
-    fn: () => assertEquals(observed.outcome, "pass", observed.evidence),
-  });
-
-  Deno.test(`[${id}] rejects what is known to go wrong`, async (t) => {
-    assertEquals(check(references).outcome, "pass");
-    for (const { name, why, spoil } of rejects) {
-      await t.step(`${name} (${why})`, async () => {
-        const { outcome, evidence } = check(await spoil(references));
-        assertEquals(outcome, "fail", evidence);
-        assertNotEquals(evidence, "");
-      });
-    }
-  });
-}
-
-Deno.test("[table-6] is not observable for runs of other lengths, nets and data", async () => {
-  const short = await faultyRun({ stopAfter: 1, recipe: vary(paper("resnet8"), {}) });
-  const [rule] = TABLE_6_RULES;
-  assertEquals(rule.check({ runs: [short] }).outcome, "not-observable");
+Deno.test("a rate that no line tells is not observable, and never passes", () => {
+  const rule = LOG_RULES.find(({ id }) => id === "rates-used")!;
+  for (const every of [64_000, 16_000, 200]) {
+    const events = good.events.flatMap((event): RunEvent[] =>
+      event.type !== "step"
+        ? [event]
+        : event.iteration % every === 0
+        ? [{ ...event, steps: every, images: 128 * every }]
+        : []
+    );
+    assertEquals(rule.check({ events }).outcome, "not-observable", `lines of ${every} steps`);
+  }
 });

@@ -9,6 +9,8 @@ import { number } from "../../text/mod.ts";
 import { defineRules, type Rule } from "../rule.ts";
 import { reading } from "../subject.ts";
 
+/** Most steps of a line for which the rate of its last step speaks. */
+const WIDEST_LINE = 100;
 const WARM_UP_RATE = 0.01;
 const WARM_UP_BOUND = 0.8;
 
@@ -35,8 +37,18 @@ export const LOG_SCHEDULE_RULES: readonly Rule<LogSubject>[] = defineRules([
         if (last?.rate === learningRate) last.to = iteration;
         else segments.push({ rate: learningRate, to: iteration });
       }
+      // The rate of a line is that of its last step: within a long line anything may have happened.
+      const widest = Math.max(0, ...steps.map(({ steps }) => steps));
+      if (problems.length === 0 && widest > WIDEST_LINE) {
+        return {
+          outcome: "not-observable",
+          evidence:
+            `a line stands for ${number(widest)} steps and has the rate of the last: what ` +
+            `the others had is not logged`,
+        };
+      }
       const trace = segments.map(({ rate, to }) => `${rate} to step ${number(to)}`).join(", ");
-      return once(run, problems, `${trace} (logged every ${start.logEvery} steps)`);
+      return once(run, problems, `${trace}, to within one line of ${number(widest)} steps`);
     }),
     rejects: [
       badEnd("a rate that is never divided", "the scheduler is not called", 32_000, {

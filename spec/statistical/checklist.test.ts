@@ -11,7 +11,9 @@ import {
 } from "../../verdicts/mod.ts";
 import { paper } from "../../recipes/mod.ts";
 import type { LogSubject, RunEvent } from "../../log/mod.ts";
+import { fileURLToPath } from "node:url";
 import { judge } from "../rule.ts";
+import { referenceRuns, TABLE_6_RULES } from "./table_6.ts";
 import { table6Reference } from "./reference.ts";
 import { STATISTICAL_RULES } from "./rules.ts";
 import type { ReproductionSubject } from "./subject.ts";
@@ -191,4 +193,44 @@ Deno.test("Table 6's references are the paper's figures", () => {
   ]);
   assertEquals(table6Reference("plain110"), undefined);
   assertEquals(table6Reference("toString"), undefined);
+});
+
+for (const { id, requirement, check, rejects, accepts = [] } of TABLE_6_RULES) {
+  const folder = new URL("../../reports/reference", import.meta.url);
+  const { state } = await Deno.permissions.query({ name: "read", path: folder });
+  const reference = state === "granted" ? await referenceRuns(fileURLToPath(folder)) : {};
+  const observed = check(reference);
+  const missing = observed.outcome === "not-observable";
+  const why = state === "granted" ? observed.evidence : "needs reading reports/reference";
+  Deno.test({
+    name: `[${id}] ${requirement}${missing ? ` NOT RUN: ${why}` : ""}`,
+    ignore: missing,
+    fn: () => assertEquals(observed.outcome, "pass", observed.evidence),
+  });
+
+  const references = { sets: [good] };
+  Deno.test(`[${id}] rejects what is known to go wrong`, async (t) => {
+    assertEquals(check(references).outcome, "pass", check(references).evidence);
+    for (const { name, why, spoil } of rejects) {
+      await t.step(`${name} (${why})`, async () => {
+        const { outcome, evidence } = check(await spoil(references));
+        assertEquals(outcome, "fail", evidence);
+        assert(evidence !== "", "a failure without evidence");
+      });
+    }
+    for (const { name, why, make } of accepts) {
+      await t.step(`${name} (${why}): accepted`, async () => {
+        const { outcome, evidence } = check(await make(references));
+        assertEquals(outcome, "pass", evidence);
+      });
+    }
+  });
+}
+
+Deno.test("[table-6] is not observable for sets of other lengths, and for runs without a plan", () => {
+  const [rule] = TABLE_6_RULES;
+  const short = { ...good, plan: { ...plan, iterations: 4_000 } };
+  for (const sets of [[short], [{ runs: good.runs }], []]) {
+    assertEquals(rule.check({ sets }).outcome, "not-observable");
+  }
 });

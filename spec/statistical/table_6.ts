@@ -1,112 +1,170 @@
 /** The target itself: the reference runs' errors against Table 6. */
 import { foldersIn } from "../../files/mod.ts";
-import { loggedRun, type LogSubject, logSubjectOf } from "../../log/mod.ts";
-import { ITERATIONS, PAPER_DATASET, TABLE_6 } from "../../paper/mod.ts";
-import { number, percent } from "../../text/mod.ts";
-import { defineRules, type KnownBad, type Rule } from "../rule.ts";
+import { type LogSubject, logSubjectOf } from "../../log/mod.ts";
+import { ITERATIONS, TABLE_6 } from "../../paper/mod.ts";
+import { paper, vary } from "../../recipes/mod.ts";
+import { number } from "../../text/mod.ts";
+import { parsePlan, planHash, sameRecipe } from "../../verdicts/mod.ts";
+import { brokenOff, edited } from "./_bad.ts";
+import { STATISTICAL_RULES } from "./rules.ts";
+import { claimOf, logged, type ReproductionSubject } from "./subject.ts";
+import { defineRules, judge, type KnownBad, type Rule } from "../rule.ts";
 import { finding } from "../subject.ts";
 
 /** How far the mean of a net's runs may lie from Table 6, to either side; fixed beforehand. */
 export const TABLE_6_MARGIN = 0.005;
 
-/** Runs that are to reproduce Table 6. */
+/** Sets of runs that are to reproduce Table 6, each with its plan. */
 export interface ReferenceRuns {
-  /** Every run that was begun, failed ones too. */
-  readonly runs?: readonly LogSubject[];
+  /** Every set that was planned; runs without a plan are none. */
+  readonly sets?: readonly ReproductionSubject[];
 }
 
-/** A run by the paper's recipe with all of its steps, for a net of Table 6. */
-function reproduction({ events }: LogSubject) {
-  const run = events && loggedRun(events);
-  const { name } = run?.start.recipe.architecture ?? {};
-  const { data, schedule } = run?.start.recipe ?? {};
-  if (!run || !name || !(name in TABLE_6)) return undefined;
-  if (data?.set !== PAPER_DATASET || schedule?.iterations !== ITERATIONS) return undefined;
-  return { name, seed: run.start.seed, error: run.end?.testError };
+/** A set that is to reproduce Table 6: the paper's recipe at its length, for nets of the table. */
+function isReproduction({ plan }: ReproductionSubject): boolean {
+  return plan !== undefined && plan.recipe === "paper" && plan.dataset === "cifar10" &&
+    plan.iterations === ITERATIONS && plan.architectures.some((net) => Object.hasOwn(TABLE_6, net));
 }
 
-/** Known-bad runs in place of the good ones. */
-function badRuns(
+/** Known-bad sets in place of the good one. */
+function badSet(
   name: string,
   why: string,
-  spoil: (runs: readonly LogSubject[]) => readonly LogSubject[],
+  spoil: (set: Required<ReproductionSubject>) => ReproductionSubject,
 ): KnownBad<ReferenceRuns> {
-  return { name, why, kind: "log", spoil: ({ runs }) => ({ runs: spoil(runs) }) };
-}
-
-/** A run whose result is another. */
-function shifted({ events = [], ...rest }: LogSubject, by: number): LogSubject {
   return {
-    ...rest,
-    events: events.map((event) =>
-      event.type === "end" ? { ...event, testError: event.testError + by } : event
-    ),
+    ...{ name, why, kind: "log" },
+    spoil: ({ sets }) => ({ sets: sets.map((set) => spoil(set as Required<ReproductionSubject>)) }),
   };
 }
 
-/** The rule on the target; its subject is the set of all reference runs. */
+/** The same plan with runs that are changed, and the claim that follows from them. */
+function withRuns(
+  { plan, planSha256, runs }: Required<ReproductionSubject>,
+  change: (runs: readonly LogSubject[]) => readonly LogSubject[],
+): ReproductionSubject {
+  const changed = change(runs);
+  return { plan, planSha256, runs: changed, claim: claimOf(plan, planSha256, changed) };
+}
+
+const shifted = (by: (index: number) => number) =>
+  edited("end", ({ testError }, index) => ({ testError: testError + by(index) }));
+
+/** The rule on the target; its subject is all sets of reference runs. */
 export const TABLE_6_RULES: readonly Rule<ReferenceRuns>[] = defineRules([{
   id: "table-6",
   section: "Table 6",
-  requirement: `The mean final-step test error of each net's reference runs lies within ${
-    100 * TABLE_6_MARGIN
-  } points of Table 6, above or below; failed runs count.`,
+  requirement:
+    `Runs of the paper's recipe, field by field and from scratch, are equivalent to Table 6: each net's mean final-step test error within ${
+      100 * TABLE_6_MARGIN
+    } points, above or below, by a plan and runs that keep every statistical rule.`,
   tier: "statistical",
-  check: ({ runs }) => {
-    const found = runs?.flatMap((run) => reproduction(run) ?? []) ?? [];
-    const nets = Object.keys(TABLE_6).filter((net) => found.some(({ name }) => name === net));
-    if (nets.length === 0) {
+  check: ({ sets }) => {
+    const found = sets?.filter(isReproduction) ?? [];
+    if (found.length === 0) {
       return {
         outcome: "not-observable",
-        evidence: `no run of ${number(ITERATIONS)} steps of a net of Table 6 on CIFAR-10`,
+        evidence: `no planned set of ${number(ITERATIONS)} steps of a net of Table 6 on CIFAR-10`,
       };
     }
     const problems: string[] = [];
     const evidence: string[] = [];
-    for (const net of nets) {
-      const ofNet = found.filter(({ name }) => name === net);
-      const errors = ofNet.flatMap(({ error }) => error ?? []);
-      const seeds = new Set(ofNet.map(({ seed }) => seed)).size;
-      if (errors.length < ofNet.length) {
-        problems.push(`${net}: ${ofNet.length - errors.length} of ${ofNet.length} did not finish`);
+    for (const set of found) {
+      for (const { id, outcome, evidence } of judge(STATISTICAL_RULES, set)) {
+        if (outcome !== "pass") problems.push(`${id}: ${evidence}`);
       }
-      if (seeds < ofNet.length) {
-        problems.push(`${net}: ${ofNet.length} runs have ${seeds} different seeds`);
+      for (const { start } of logged(set.runs ?? [])) {
+        const net = start.recipe.architecture.name;
+        if (!sameRecipe(start.recipe, paper(net))) {
+          problems.push(`${net}, seed ${start.seed}: its recipe is not the paper's`);
+        }
       }
-      const mean = errors.reduce((sum, error) => sum + error, 0) / errors.length;
-      const figure = `${net}: ${percent(mean)} (${
-        errors.map((error) => percent(error)).join(", ")
-      }), Table 6: ${percent(TABLE_6[net].error)}`;
-      // Past the margin by more than the rounding of decimal fractions.
-      if (Math.abs(mean - TABLE_6[net].error) > TABLE_6_MARGIN + 1e-12) problems.push(figure);
-      evidence.push(figure);
+      for (const { kind, sentence, planned } of set.claim?.verdicts ?? []) {
+        if (!Object.hasOwn(TABLE_6, planned.architecture)) continue;
+        const figure = `${planned.architecture}: ${sentence}`;
+        if (kind !== "equivalent") problems.push(figure);
+        evidence.push(figure);
+      }
     }
-    return finding(problems, evidence.join("; "));
+    return finding(problems, evidence.join(" "));
   },
   rejects: [
-    badRuns(
+    badSet(
       "two points better",
       "the best step, or the best run, is reported",
-      (runs) => runs.map((run) => shifted(run, -0.02)),
+      (set) => withRuns(set, shifted(() => -0.02)),
     ),
-    badRuns(
+    badSet(
       "a point worse",
       "a part of the recipe is missing",
-      (runs) => runs.map((run) => shifted(run, 0.01)),
+      (set) => withRuns(set, shifted(() => 0.01)),
     ),
-    badRuns("a failed run", "it is left out of the mean", ([first, ...others]) => [
-      { ...first, events: first.events?.filter(({ type }) => type !== "end") },
-      ...others,
-    ]),
-    badRuns("one run three times", "a seed is repeated", ([first]) => [first, first, first]),
+    badSet(
+      "a mean of 3.75% and 13.75%",
+      "two errors that are none have the right mean",
+      (set) => withRuns(set, shifted((index) => index % 2 === 0 ? -0.05 : 0.05)),
+    ),
+    badSet("a failed run", "it is left out of the mean", (set) => withRuns(set, brokenOff)),
+    badSet("one run of each net", "it takes a day", ({ plan, runs }) => {
+      const seeds = plan.seeds.slice(0, 1);
+      const less = { ...plan, seeds };
+      const planSha256 = planHash(less);
+      const kept = runs.filter(({ events }) =>
+        events?.[0].type === "start" && events[0].seed === seeds[0]
+      );
+      const begun = edited("start", () => ({ plan: planSha256 }))(kept);
+      return { plan: less, planSha256, runs: begun, claim: claimOf(less, planSha256, begun) };
+    }),
+    badSet(
+      "another recipe under the paper's name",
+      "option B, Nesterov, five times the decay, half of the batch, all images",
+      (set) =>
+        withRuns(
+          set,
+          edited("start", ({ recipe }) => ({
+            recipe: vary(recipe, {
+              architecture: { shortcut: "B" },
+              optimiser: { nesterov: true, weightDecay: 5e-4 },
+              batchSize: 64,
+              data: { split: { training: 50_000, validation: 0 } },
+            }),
+          })),
+        ),
+    ),
+    badSet(
+      "runs from given weights",
+      "pretrained nets are refined",
+      (set) =>
+        withRuns(
+          set,
+          edited("start", () => ({
+            startWeights: { path: "imagenet.safetensors", sha256: "0".repeat(64) },
+          })),
+        ),
+    ),
+    badSet("three equal errors", "one result is copied", (set) =>
+      withRuns(
+        set,
+        edited("end", ({ testError }) => ({ testError: testError < 0.075 ? 0.0661 : 0.0875 })),
+      )),
   ],
+  accepts: [{
+    name: "runs in another order, beside a set of other length",
+    why: "a folder holds what it holds",
+    make: ({ sets }) => ({
+      sets: [...sets.map((set) => ({ ...set, runs: set.runs?.toReversed() })), {
+        plan: { ...sets[0].plan!, iterations: 4_000 },
+      }],
+    }),
+  }],
 }]);
 
 /**
- * The reference runs in a folder: each of its folders is a run, or a job with its runs in `runs/`.
+ * The reference sets in a folder: each of its folders with a `plan.json` is a job, with its runs
+ * in `runs/`.
  *
  * @param folder Path of the folder.
- * @returns The runs by name; none where the folder is not there.
+ * @returns The sets; none where the folder is not there.
  * @throws {RunLogError} If a log is damaged.
  *
  * @example
@@ -115,15 +173,29 @@ export const TABLE_6_RULES: readonly Rule<ReferenceRuns>[] = defineRules([{
  * import { referenceRuns, TABLE_6_RULES } from "./table_6.ts";
  * import { judge } from "../rule.ts";
  *
- * const { runs } = await referenceRuns("reports/no-such-folder");
- * assertEquals(judge(TABLE_6_RULES, { runs })[0].outcome, "not-observable");
+ * const { sets } = await referenceRuns("reports/no-such-folder");
+ * assertEquals(judge(TABLE_6_RULES, { sets })[0].outcome, "not-observable");
  * ```
  */
 export async function referenceRuns(folder: string): Promise<Required<ReferenceRuns>> {
-  const runs: LogSubject[] = [];
+  const sets: ReproductionSubject[] = [];
   for (const path of await foldersIn(folder)) {
-    const ofJob = await foldersIn(`${path}/runs`);
-    for (const run of ofJob.length > 0 ? ofJob : [path]) runs.push(await logSubjectOf(run));
+    const text = await readIfThere(`${path}/plan.json`);
+    if (text === undefined) continue;
+    const plan = parsePlan(text);
+    const runs: LogSubject[] = [];
+    for (const run of await foldersIn(`${path}/runs`)) runs.push(await logSubjectOf(run));
+    const planSha256 = planHash(plan);
+    sets.push({ plan, planSha256, runs, claim: claimOf(plan, planSha256, runs) });
   }
-  return { runs };
+  return { sets };
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
 }

@@ -10,7 +10,7 @@ import { TABLE_6_RULES } from "./statistical/table_6.ts";
 /** A way in which reproductions go wrong, and the rule that must reject it. */
 export interface Mutant
   extends Pick<KnownBad<unknown>, "name" | "why" | "kind">, Pick<Rule<unknown>, "tier"> {
-  /** The rule's id, a slash, and the mutant's name: unique. */
+  /** The tier, the rule's id and the mutant's name, with slashes: unique. */
   readonly id: string;
   /** Id of the rule that must reject it. */
   readonly caughtBy: string;
@@ -24,7 +24,7 @@ type Rejecting = Pick<Rule<never, Finding | Promise<Finding>>, "id" | "tier"> & 
 function mutantsOf(rules: readonly Rejecting[]): Mutant[] {
   return rules.flatMap(({ id, tier, rejects }) =>
     rejects.map(({ name, why, kind }) => ({
-      ...{ id: `${id}/${name}`, name, why, kind, tier, caughtBy: id },
+      ...{ id: `${tier}/${id}/${name}`, name, why, kind, tier, caughtBy: id },
     }))
   );
 }

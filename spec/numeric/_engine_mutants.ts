@@ -80,6 +80,33 @@ export function badShortcut(
   };
 }
 
+/** A known-bad subject whose batch normalisation adds another epsilon to the variance. */
+export function badEpsilon(name: string, why: string, epsilon: number): KnownBad<NumericSubject> {
+  return {
+    ...{ name, why, kind: "engine" },
+    spoil: (good) => ({
+      ...good,
+      outputOf: async (part, probe) => {
+        const node = part.nodes.find((node) => node.name === part.output);
+        const right = await good.outputOf(part, probe);
+        if (node?.kind !== "batch-norm") return right;
+        const channels = node.shape[node.shape.length - 1];
+        const source = await good.outputOf(truncate(part, node.input), probe);
+        const count = source.length / channels;
+        const mean = new Float64Array(channels), variance = new Float64Array(channels);
+        source.forEach((x, i) => mean[i % channels] += x / count);
+        source.forEach((x, i) => variance[i % channels] += (x - mean[i % channels]) ** 2 / count);
+        const shift = good.state.weights.get(`${node.name}.bias`)!.data;
+        return right.map((y, i) => {
+          const c = i % channels;
+          const factor = (variance[c] + good.batchNorm.epsilon) / (variance[c] + epsilon);
+          return shift[c] + (y - shift[c]) * Math.sqrt(factor);
+        });
+      },
+    }),
+  };
+}
+
 /** Where the i-th value of [N, H, W, C] lies. */
 function placeOf(i: number, [height, width, channels]: readonly number[]) {
   const pixel = Math.floor(i / channels), row = Math.floor(pixel / width);

@@ -164,9 +164,9 @@ Deno.test("of a network without batch normalisation its statistics are not obser
   }
   const unobserved = judgements.filter(({ outcome }) => outcome === "not-observable");
   assertEquals(unobserved.map(({ id }) => id), [
+    "block-values",
     "batch-statistics",
     "running-statistics",
-    "block-values",
   ]);
 });
 

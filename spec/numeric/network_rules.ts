@@ -3,6 +3,7 @@ import { initialise, INPUT, parametersOf, sizeOf } from "../../resnet/mod.ts";
 import {
   activating,
   badEngine,
+  badEpsilon,
   badNetwork,
   badShortcut,
   evaluating,
@@ -13,7 +14,7 @@ import {
 import { consumersOf, edit, find, insertAfter, ofKind, remove } from "../_graphs.ts";
 import { first, largestDistance, mapWeights, relativeDistance, short } from "../_numbers.ts";
 import { layersOn, NO_BATCH_NORM, SAME, statistics } from "./_layers.ts";
-import { begun, type NumericRule, probing } from "./subject.ts";
+import { begun, type NumericRule, type NumericSubject, probing } from "./subject.ts";
 import { defineRules } from "../rule.ts";
 import { finding } from "../subject.ts";
 import { badKernels } from "../static/optimiser_rules.ts";
@@ -93,7 +94,11 @@ export const NUMERIC_NETWORK_RULES: readonly NumericRule[] = defineRules([
     tier: "numeric",
     check: probing(
       ["graph", "data", "state", "batchSize", "outputOf"],
-      async (subject) => {
+      async (
+        subject:
+          & Required<Pick<NumericSubject, "graph" | "data" | "state" | "batchSize" | "outputOf">>
+          & Pick<NumericSubject, "batchNorm">,
+      ) => {
         const { graph, state } = subject;
         const { valuesOf } = layersOn(subject, subject.batchSize);
         const problems: string[] = [], seen: string[] = [];
@@ -104,11 +109,16 @@ export const NUMERIC_NETWORK_RULES: readonly NumericRule[] = defineRules([
             problems.push(`${name} differs from ${what} by ${short(100 * distance)}%`);
           }
         };
-        /** A batch norm's output, checked against its scale and shift. */
+        /** A batch norm's output, checked against its input, scale and shift. */
         const normalised = async (name: string) => {
           const values = await valuesOf(name);
           const array = (suffix: string) => state.weights.get(`${name}.${suffix}`)!.data;
-          problems.push(...offNorm(name, values, array("weight"), array("bias")));
+          const node = find(graph, name);
+          const before = node && "input" in node && node.input !== INPUT
+            ? await valuesOf(node.input)
+            : undefined;
+          const epsilon = subject.batchNorm?.epsilon;
+          problems.push(...offNorm(name, values, array("weight"), array("bias"), before, epsilon));
           seen.push(name);
           return values;
         };
@@ -160,6 +170,7 @@ export const NUMERIC_NETWORK_RULES: readonly NumericRule[] = defineRules([
             input: "conv1",
           }),
       ),
+      badEpsilon("an epsilon of 0.5", "a wrong constant is passed on", 0.5),
       badNetwork(
         "a shortcut from before the ReLU",
         "the block's input is kept too early",
@@ -300,21 +311,30 @@ function offNorm(
   values: Float32Array,
   scale: Float32Array,
   shift: Float32Array,
+  before?: Float32Array,
+  epsilon?: number,
 ): string[] {
   const { mean, variance } = statistics(values, scale.length);
   const worst = largestDistance(mean, shift);
-  // A channel that is all but constant spreads less than its scale, for epsilon is added.
-  const wide = variance.findIndex((v, c) => !(Math.sqrt(v) <= Math.abs(scale[c]) + 1e-3));
-  return [
-    ...(worst <= 1e-3
-      ? []
-      : [`a channel's mean in ${name} is ${short(worst)} away from its shift`]),
-    ...(wide < 0 ? [] : [
-      `channel ${wide} of ${name} has a deviation of ${
-        short(Math.sqrt(variance[wide]))
-      } and a scale of ${short(scale[wide])}`,
-    ]),
-  ];
+  const problems = worst <= 1e-3
+    ? []
+    : [`a channel's mean in ${name} is ${short(worst)} away from its shift`];
+  const input = before && statistics(before, scale.length).variance;
+  // What the declared constant leaves of the scale; where none is declared, no more than the scale.
+  const wrong = variance.findIndex((v, c) => {
+    const found = Math.sqrt(v), most = Math.abs(scale[c]);
+    if (input === undefined || epsilon === undefined) return !(found <= most + 1e-3);
+    const expected = most * Math.sqrt(input[c] / (input[c] + epsilon));
+    return !(Math.abs(found - expected) <= 1e-3 * (1 + expected));
+  });
+  if (wrong >= 0) {
+    problems.push(
+      `channel ${wrong} of ${name} has a deviation of ${
+        short(Math.sqrt(variance[wrong]))
+      } and a scale of ${short(scale[wrong])}`,
+    );
+  }
+  return problems;
 }
 
 /** Option A's shortcut in plain code: [N, ...from] to [N, ...to]. */

@@ -8,12 +8,16 @@ export interface Layer {
   readonly path: string;
   /** Told by the number of axes of its arrays. */
   readonly kind: "convolution" | "batch-norm" | "dense";
+  /** The place of its first array in the file. */
+  readonly place: number;
   /** [O, I, H, W] or [O, I]. */
   readonly weight?: Tensor;
   /** Of a convolution or a dense layer. */
   readonly bias?: Tensor;
   /** Batch norm's, as far as they are there. */
   readonly statistics: Readonly<Partial<Record<Statistic, Tensor>>>;
+  /** How often batch norm's statistics were updated, where the file counts it. */
+  readonly updates?: number;
 }
 
 /** Batch norm's four arrays, by PyTorch's names. */
@@ -21,75 +25,128 @@ export type Statistic = "weight" | "bias" | "running_mean" | "running_var";
 
 /** What was made of a file's arrays. */
 export interface Layers {
-  /** In the order of their names, the stem first and the head last. */
+  /** In the file's order. */
   readonly layers: readonly Layer[];
   /** How names and layouts are written, for people. */
   readonly naming: string;
   /** Names of arrays that belong to no layer. */
   readonly ignored: readonly string[];
+  /** What was computed to get at the weights, such as a mask that was applied. */
+  readonly notes: readonly string[];
 }
 
-type Role = "kernel" | "bias" | "scale" | "shift" | "mean" | "variance";
+type Role = "kernel" | "bias" | "scale" | "shift" | "mean" | "variance" | "updates" | "mask";
 
-/** The last part of a name, in every library's words. */
-const ROLES: Readonly<Record<string, Role>> = {
-  weight: "kernel",
-  kernel: "kernel",
-  bias: "bias",
-  gamma: "scale",
-  scale: "scale",
-  beta: "shift",
-  running_mean: "mean",
-  moving_mean: "mean",
-  mean: "mean",
-  running_var: "variance",
-  moving_variance: "variance",
-  var: "variance",
-};
+/** The last words of a name, in every library's; those of several words first. */
+const ROLES: readonly (readonly [RegExp, Role])[] = [
+  [/num_batches_tracked/, "updates"],
+  [/(running|moving|batch|population|ema)_?(mean|avg|average)/, "mean"],
+  [/(running|moving|batch|population|ema)_?(variance|var|sigma2)/, "variance"],
+  [/weight_?mask/, "mask"],
+  [/weight_?orig|parametrizations[./]weight[./]original|weights?|kernels?|filters?|w/, "kernel"],
+  [/bias_?orig|biases|bias|b/, "bias"],
+  [/gamma|scale|gain/, "scale"],
+  [/beta|shift|offset/, "shift"],
+  [/mean|mu/, "mean"],
+  [/variance|var/, "variance"],
+];
+/** A role at the end of a name, behind a separator or a small letter before a large one. */
+const ENDINGS = ROLES.map(([words, role]) =>
+  [
+    new RegExp(`^(?:(.*?)[./_:|-])?(?:${words.source})$`, "i"),
+    new RegExp(
+      `^(.*[a-z0-9])(?:${
+        words.source.replace(/[a-z]+/g, (word) => word[0].toUpperCase() + word.slice(1))
+      })$`,
+    ),
+    role,
+  ] as const
+);
 
 /** Extents that a window has; channels are rarely so few. */
 const WINDOWS = [1, 3, 5, 7, 9, 11];
 
+interface Group {
+  readonly path: string;
+  readonly place: number;
+  readonly arrays: Partial<Record<Role, Tensor>>;
+}
+
 /** Groups arrays by layer and brings them into our layouts. */
 export function readLayers(tensors: Weights): Layers {
-  const groups = new Map<string, Partial<Record<Role, Tensor>>>();
+  const groups = new Map<string, Group>();
   const ignored: string[] = [];
   const suffixes = new Set<string>();
   const prefix = commonPrefix([...tensors.keys()]);
+  let place = 0;
   for (const [name, tensor] of tensors) {
-    const parts = partsOf(name.slice(prefix.length));
-    const last = parts.pop() ?? "";
-    const role = Object.hasOwn(ROLES, last) ? ROLES[last] : undefined;
-    if (!role || tensor.shape.length === 0) {
+    place++;
+    const found = roleOf(name.slice(prefix.length), tensor);
+    if (!found) {
       ignored.push(name);
       continue;
     }
-    suffixes.add(last);
-    // Files of Keras repeat a layer's name: conv2d/conv2d/kernel:0.
-    const path = parts.filter((part, i) => part !== parts[i - 1] || /^\d+$/.test(part)).join(".");
-    const group = groups.get(path) ?? {};
-    group[role] = tensor;
-    groups.set(path, group);
+    suffixes.add(found.ending);
+    const path = pathOf(found.path);
+    let key = path;
+    while (groups.get(key)?.arrays[found.role]) key += "'";
+    const group = groups.get(key) ?? { path, place, arrays: {} };
+    groups.set(key, group);
+    group.arrays[found.role] = tensor;
   }
-  const kernels = [...groups.values()].flatMap(({ kernel }) =>
-    kernel?.shape.length === 4 ? [kernel.shape] : []
+  const layouts = layoutOf(
+    [...groups.values()].flatMap(({ arrays: { kernel } }) =>
+      kernel?.shape.length === 4 ? [kernel.shape] : []
+    ),
   );
-  const votes = (height: number, width: number) =>
-    kernels.filter((shape) => shape[height] === shape[width] && WINDOWS.includes(shape[height]))
-      .length;
-  const channelsLast = votes(0, 1) > votes(2, 3);
-  const layers = [...groups].flatMap(([path, group]) => {
-    const layer = layerOf(path, group, channelsLast);
-    if (!layer) ignored.push(...Object.keys(group).map((role) => `${prefix}${path} (${role})`));
-    return layer ? [layer] : [];
+  const notes: string[] = [];
+  const layers = [...groups.values()].flatMap((group) => {
+    const found = layersOf(masked(group, notes), layouts);
+    if (found.length === 0) {
+      ignored.push(...Object.keys(group.arrays).map((role) => `${prefix}${group.path} (${role})`));
+    }
+    return found;
   });
-  layers.sort((a, b) => comparePaths(a.path, b.path));
-  return { layers, naming: namingOf(layers, prefix, channelsLast, suffixes), ignored };
+  return {
+    layers,
+    naming: namingOf(layers, prefix, layouts, suffixes),
+    ignored,
+    notes: [...new Set(notes)],
+  };
 }
 
-/** A name's parts; Keras ends names with the number of the output, ":0". */
-function partsOf(name: string): string[] {
-  return name.replace(/:\d+$/, "").split(/[./]/);
+/** What an array is to its layer, by its name's end; undefined where that says nothing. */
+function roleOf(
+  name: string,
+  { shape }: Tensor,
+): { readonly path: string; readonly role: Role; readonly ending: string } | undefined {
+  // Keras ends names with the number of the output.
+  const bare = name.replace(/:\d+$/, "");
+  for (const [separated, joined, role] of ENDINGS) {
+    const match = separated.exec(bare) ?? joined.exec(bare);
+    if (!match) continue;
+    const rank = shape.length;
+    const fits = role === "updates"
+      ? rank === 0
+      : role === "kernel" || role === "mask"
+      ? rank > 0
+      : rank === 1;
+    if (!fits) continue;
+    const path = match[1] ?? "";
+    return { path, role, ending: bare.slice(path.length).replace(/^[./_:|-]/, "") };
+  }
+  // Kernels are told by their axes, whatever they are called.
+  const rank = shape.length;
+  return rank === 4 || rank === 2 ? { path: bare, role: "kernel", ending: "" } : undefined;
+}
+
+/** Flax keeps statistics apart from parameters, under the same path. */
+const COLLECTION = /^(params|batch_stats|state|variables)[./](?=.)/;
+
+/** A layer's path with dots, each part once: Keras repeats them, conv2d/conv2d/kernel:0. */
+function pathOf(path: string): string {
+  const parts = path.replace(COLLECTION, "").split(/[./]/);
+  return parts.filter((part, i) => part !== parts[i - 1] || /^\d+$/.test(part)).join(".");
 }
 
 /** The parts with which every name begins, such as `module.`. */
@@ -105,48 +162,71 @@ function commonPrefix(names: readonly string[]): string {
   return names.length > 4 ? prefix : "";
 }
 
-function layerOf(
-  path: string,
-  group: Partial<Record<Role, Tensor>>,
-  channelsLast: boolean,
-): Layer | undefined {
-  const { kernel, bias, mean, variance } = group;
-  const rank = kernel?.shape.length;
-  if (kernel && rank === 4) {
-    const weight = channelsLast ? permuteAxes(kernel, [3, 2, 0, 1]) : kernel;
-    return { path, kind: "convolution", weight, bias, statistics: {} };
-  }
-  if (kernel && rank === 2) {
-    const weight = channelsLast ? permuteAxes(kernel, [1, 0]) : kernel;
-    return { path, kind: "dense", weight, bias, statistics: {} };
-  }
-  const scale = group.scale ?? (rank === 1 ? kernel : undefined);
-  const shift = group.shift ?? bias;
-  const arrays = { weight: scale, bias: shift, running_mean: mean, running_var: variance };
-  const known = Object.entries(arrays).filter(([, tensor]) => tensor !== undefined);
-  if (known.length < 2 || (rank !== undefined && rank !== 1)) return undefined;
-  return { path, kind: "batch-norm", statistics: Object.fromEntries(known) };
+/** The order of a kernel's axes. */
+type Layout = "OIHW" | "HWIO" | "OHWI";
+
+const LAYOUTS: Readonly<
+  Record<Layout, readonly [window: readonly [number, number], permutation: readonly number[]]>
+> = {
+  OIHW: [[2, 3], [0, 1, 2, 3]],
+  HWIO: [[0, 1], [3, 2, 0, 1]],
+  OHWI: [[1, 2], [0, 3, 1, 2]],
+};
+
+/** The layout in which most kernels have a window. */
+function layoutOf(kernels: readonly (readonly number[])[]): Layout {
+  const votes = ([height, width]: readonly [number, number]) =>
+    kernels.filter((shape) => shape[height] === shape[width] && WINDOWS.includes(shape[height]))
+      .length;
+  return (Object.keys(LAYOUTS) as Layout[])
+    .reduce((best, layout) => votes(LAYOUTS[layout][0]) > votes(LAYOUTS[best][0]) ? layout : best);
 }
 
-/** Words that stand at a net's beginning and end, wherever the alphabet puts them. */
-const FIRST = /^(stem|init\w*|input\w*|first\w*|pre\w*|root)$/;
-const LAST =
-  /^(linear|fc|classifier|head|dense|logits|output|predictions|final\w*|post\w*|norm|bn)$/;
+/** Applies the mask of a pruned layer. */
+function masked(group: Group, notes: string[]): Group {
+  const { kernel, mask, ...rest } = group.arrays;
+  if (!kernel || !mask || mask.shape.join() !== kernel.shape.join()) return group;
+  notes.push("layers are pruned by masks, which were applied to their weights");
+  const data = kernel.data.map((value, i) => value * mask.data[i]);
+  return { ...group, arrays: { ...rest, kernel: { shape: kernel.shape, data } } };
+}
 
-/** In the order of names, with numbers in them as numbers. */
-function comparePaths(a: string, b: string): number {
-  const [x, y] = [a, b].map((path) => path.split("."));
-  const place = (part: string | undefined) =>
-    part === undefined ? 0 : FIRST.test(part) ? -1 : LAST.test(part) ? 1 : 0;
-  const difference = place(x[0]) - place(y[0]);
-  if (difference !== 0) return difference;
-  return new Intl.Collator("en", { numeric: true }).compare(a, b);
+function layersOf({ path, place, arrays }: Group, layout: Layout): Layer[] {
+  const { kernel, mean, variance, updates } = arrays;
+  const rank = kernel?.shape.length;
+  const layers: Layer[] = [];
+  let { bias, scale, shift } = arrays;
+  if (kernel && rank === 4) {
+    const weight = layout === "OIHW" ? kernel : permuteAxes(kernel, LAYOUTS[layout][1]);
+    layers.push({ path, place, kind: "convolution", weight, bias, statistics: {} });
+    bias = undefined;
+  } else if (kernel && rank === 2) {
+    // A bias tells outputs from inputs; without one the layout of the kernels does.
+    const [rows, columns] = kernel.shape;
+    const transposed = bias && rows !== columns
+      ? bias.shape[0] === columns && bias.shape[0] !== rows
+      : layout === "HWIO";
+    const weight = transposed ? permuteAxes(kernel, [1, 0]) : kernel;
+    layers.push({ path, place, kind: "dense", weight, bias, statistics: {} });
+    bias = undefined;
+  } else if (rank === 1) scale ??= kernel;
+  else if (rank !== undefined) return [];
+  shift ??= bias;
+  const statistics = { weight: scale, bias: shift, running_mean: mean, running_var: variance };
+  const known = Object.entries(statistics).filter(([, tensor]) => tensor?.shape.length === 1);
+  if (known.length >= 2) {
+    layers.push({
+      ...{ path, place, kind: "batch-norm", statistics: Object.fromEntries(known) },
+      ...(updates ? { updates: updates.data[0] } : {}),
+    });
+  }
+  return layers;
 }
 
 function namingOf(
   layers: readonly Layer[],
   prefix: string,
-  channelsLast: boolean,
+  layout: Layout,
   suffixes: ReadonlySet<string>,
 ): string {
   const has = (pattern: RegExp) => layers.some(({ path }) => pattern.test(path));
@@ -162,6 +242,6 @@ function namingOf(
   return [
     style,
     ...(prefix ? [`all behind "${prefix}"`] : []),
-    channelsLast ? "kernels as [H, W, I, O]" : "kernels as [O, I, H, W]",
+    `kernels as [${[...layout].join(", ")}]`,
   ].join(", ");
 }

@@ -1,6 +1,16 @@
-/** From layers in the order of their names to stem, blocks and head, by their shapes. */
+/**
+ * From layers to stem, blocks and head, by their shapes.
+ *
+ * The order of the layers is the file's, or that of their names, or the chain
+ * that their shapes make: whichever gives a net. Which batch norm belongs to
+ * which convolution is told in as many ways. Of several readings the one that
+ * is nearest to the paper is taken: what another reading explains is no
+ * evidence against a net.
+ */
 import type { Tensor } from "../resnet/mod.ts";
 import type { Layer } from "./_layers.ts";
+import { byNames, chained } from "./_order.ts";
+import { pairings, type Pairs } from "./_pairs.ts";
 
 /** A convolution with what belongs to it. */
 export interface Unit {
@@ -12,6 +22,8 @@ export interface Unit {
   readonly weight: Tensor;
   readonly bias?: Tensor;
   readonly batchNorm?: Layer;
+  /** The channels before it are split in so many groups. */
+  readonly groups: number;
 }
 
 /** Layers around which one shortcut goes, or would go. */
@@ -26,73 +38,157 @@ export interface Block {
 export interface Net {
   readonly stem: Unit;
   readonly blocks: readonly Block[];
+  /** The last layer. */
   readonly dense: Layer;
+  /** Dense layers before the last. */
+  readonly hidden: readonly Layer[];
+  /** Numbers that the dense layers take of each channel: 1 behind global pooling. */
+  readonly pixels: number;
   /** Whether each batch norm stands before its convolution. */
   readonly preActivation: boolean;
   /** Behind the last block of a pre-activation net. */
   readonly lastBatchNorm?: Layer;
+  /** Batch norms that belong to no convolution. */
+  readonly spare: readonly Layer[];
+  /** What told the order of the layers. */
+  readonly order: "file" | "names" | "shapes";
 }
 
 /** Why no net could be put together. */
 export interface NoNet {
   readonly problem: string;
+  /** Whether another order of the layers might give one. */
+  readonly ofOrder: boolean;
 }
 
 /** Words for what stands on a shortcut. */
 const SHORTCUT =
-  /shortcut|downsample|skip|proj|identity|match|(^|\.)conv\d+_block\d+_0_|residual_conv/i;
+  /short|downsample|skip|proj|identity|match|adjust|(^|[._])(conv\d+_block\d+_0|res|down|residual)([._]|$)|residual_conv/i;
 
 /** Whether the layer stands on a shortcut by its name. */
 export function isOnShortcut(path: string): boolean {
-  return SHORTCUT.test(path.replace(/residual_function/g, ""));
+  return SHORTCUT.test(path.replace(/residual_function|res_?(net|block|layer)\w*/gi, ""));
 }
 
-/** Puts layers together by names where they tell, and by shapes. */
-export function readNet(layers: readonly Layer[]): Net | NoNet {
-  const of = (kind: Layer["kind"]) => layers.filter((layer) => layer.kind === kind);
-  const [convolutions, batchNorms, dense] = [of("convolution"), of("batch-norm"), of("dense")];
+/**
+ * Puts layers together by names where they tell, and by shapes.
+ *
+ * @param layers In the file's order.
+ * @param ordered Whether the file keeps the order in which layers were made.
+ */
+export function readNet(layers: readonly Layer[], ordered: boolean): Net | NoNet {
+  const convolutions = layers.filter(({ kind }) => kind === "convolution");
   if (convolutions.length < 3) {
-    return { problem: `${convolutions.length} convolutions make no residual net` };
+    return noNet(`${convolutions.length} convolutions make no residual net`);
   }
-  if (dense.length !== 1) return { problem: `there are ${dense.length} dense layers, not 1` };
+  const dense = layers.filter(({ kind }) => kind === "dense");
+  if (dense.length === 0) return noNet("there is no dense layer");
   const odd = convolutions.find(({ weight }) => weight!.shape[2] !== weight!.shape[3]);
-  if (odd) return { problem: `the kernel of ${odd.path} is not square` };
+  if (odd) return noNet(`the kernel of ${odd.path} is not square`);
 
-  const { preActivation, of: batchNormOf, rest } = pairBatchNorms(convolutions, batchNorms);
+  const named = byNames(layers);
+  const byFile = { order: "file", layers } as const;
+  const byName = { order: "names", layers: named } as const;
+  const orders = ordered ? [byFile, byName] : [byName, byFile];
+  const chain = [...orders].flatMap(({ layers }) => {
+    const found = chained(layers, isOnShortcut);
+    return found ? [{ order: "shapes", layers: found } as const] : [];
+  });
+  let best: Net | undefined;
+  // A problem that no order would solve is the one to tell.
+  let problem: NoNet | undefined;
+  for (const { order, layers } of [...orders, ...chain]) {
+    for (const pairs of pairings(layers, isOnShortcut)) {
+      const net = putTogether(layers, pairs, order);
+      if ("problem" in net) problem = problem?.ofOrder === false ? problem : net;
+      else if (!best || distance(net) < distance(best)) best = net;
+    }
+  }
+  return best ?? problem!;
+}
+
+/** In how many places a reading leaves the paper; equal readings keep their order. */
+function distance({ stem, blocks, spare, preActivation, lastBatchNorm }: Net): number {
+  const units = [
+    stem,
+    ...blocks.flatMap(({ layers, projection }) => projection ? [...layers, projection] : layers),
+  ];
+  const bare = units.filter(({ batchNorm }) => !batchNorm).length;
+  const widths = blocks.map(({ filters }) => filters);
+  const changes = widths.filter((width, i) => width !== (widths[i - 1] ?? stem.filters)).length;
+  const uneven =
+    blocks.flatMap(({ layers, filters }) =>
+      layers.length === 2 ? layers.filter((layer) => layer.filters !== filters) : []
+    ).length;
+  return bare + spare.length + 2 * changes + uneven +
+    (preActivation ? 3 : 0) + (lastBatchNorm ? -1 : 0);
+}
+
+function noNet(problem: string, ofOrder = false): NoNet {
+  return { problem, ofOrder };
+}
+
+function putTogether(
+  layers: readonly Layer[],
+  { preActivation, of: batchNormOf, rest }: Pairs,
+  order: Net["order"],
+): Net | NoNet {
+  const convolutions = layers.filter(({ kind }) => kind === "convolution");
+  const dense = layers.filter(({ kind }) => kind === "dense");
   const units = convolutions.map((layer): Unit => {
     const [filters, inputs, kernel] = layer.weight!.shape;
     const { path, bias } = layer;
-    return {
-      path,
-      filters,
-      inputs,
-      kernel,
-      weight: layer.weight!,
-      bias,
-      batchNorm: batchNormOf.get(layer),
-    };
+    const batchNorm = batchNormOf.get(layer);
+    return { path, filters, inputs, kernel, weight: layer.weight!, bias, batchNorm, groups: 1 };
   });
   const [stem, ...others] = units;
   const found = findBlocks(stem, others);
   if ("problem" in found) return found;
   const width = found.blocks.at(-1)!.filters;
-  const [units0, channels] = dense[0].weight!.shape;
-  if (channels !== width) {
-    return {
-      problem: `${
-        dense[0].path
-      } takes ${channels} channels to ${units0}, and the last block gives ${width}`,
-    };
-  }
-  if (rest.length > (preActivation ? 1 : 0)) {
-    return { problem: `${rest.length} batch norms belong to no convolution: ${rest[0].path}` };
-  }
+  const head = findHead(dense, width);
+  if ("problem" in head) return head;
+  const last = preActivation ? rest.find((norm) => channelsOf(norm) === width) : undefined;
   return {
     stem,
     blocks: found.blocks,
-    dense: dense[0],
+    ...head,
     preActivation,
-    lastBatchNorm: rest[0],
+    ...(last ? { lastBatchNorm: last } : {}),
+    spare: rest.filter((norm) => norm !== last),
+    order,
+  };
+}
+
+/** The dense layers as a chain from the last block's channels to the classes. */
+function findHead(
+  dense: readonly Layer[],
+  width: number,
+): Pick<Net, "dense" | "hidden" | "pixels"> | NoNet {
+  const chain: Layer[] = [];
+  let left = [...dense];
+  const first = left.find(({ weight }) => {
+    const pixels = weight!.shape[1] / width;
+    return Number.isInteger(Math.sqrt(pixels)) && pixels >= 1;
+  });
+  for (let next = first; next;) {
+    chain.push(next);
+    left = left.filter((layer) => layer !== next);
+    const [units] = next.weight!.shape;
+    next = left.find(({ weight }) => weight!.shape[1] === units);
+  }
+  if (!first || left.length > 0) {
+    const [{ path, weight }] = left.length > 0 ? left : dense;
+    return noNet(
+      `${path} takes ${weight!.shape[1]} numbers to ${
+        weight!.shape[0]
+      }, and the last block gives ${width} channels`,
+      true,
+    );
+  }
+  return {
+    dense: chain.at(-1)!,
+    hidden: chain.slice(0, -1),
+    pixels: first.weight!.shape[1] / width,
   };
 }
 
@@ -101,58 +197,13 @@ export function channelsOf(layer: Layer): number {
   return Object.values(layer.statistics)[0].shape[0];
 }
 
-interface Pairs {
-  readonly of: ReadonlyMap<Layer, Layer>;
-  readonly preActivation: boolean;
-  /** Batch norms of no convolution. */
-  readonly rest: readonly Layer[];
-}
-
-/** Each convolution with the batch norm of the same place under the same parent. */
-function pairBatchNorms(convolutions: readonly Layer[], batchNorms: readonly Layer[]): Pairs {
-  const parent = ({ path }: Layer) => path.slice(0, Math.max(0, path.lastIndexOf(".")));
-  const byParent = Map.groupBy(convolutions, parent);
-  const normsByParent = Map.groupBy(batchNorms, parent);
-  const of = new Map<Layer, Layer>();
-  let before = 0;
-  let behind = 0;
-  const pair = (group: readonly Layer[], norms: readonly Layer[]) => {
-    group.forEach((convolution, i) => {
-      const norm = norms[i];
-      if (!norm) return;
-      const [filters, inputs] = convolution.weight!.shape;
-      if (channelsOf(norm) === filters) behind++;
-      if (channelsOf(norm) === inputs) before++;
-      of.set(convolution, norm);
-    });
-  };
-  for (const [name, group] of byParent) {
-    const norms = normsByParent.get(name) ?? [];
-    if (norms.length === 0) continue;
-    if (norms.length >= group.length) pair(group, norms);
-    else {
-      // In a flat file the projections may be those that have none.
-      const main = group.filter(({ path, weight }) => weight!.shape[2] > 1 && !isOnShortcut(path));
-      pair(norms.length === main.length ? main : group, norms);
-    }
-  }
-  // Before its convolution a batch norm has that one's inputs; the stem has none then.
-  const preActivation = before > behind;
-  for (const [convolution, norm] of of) {
-    const [filters, inputs] = convolution.weight!.shape;
-    if (channelsOf(norm) !== (preActivation ? inputs : filters)) of.delete(convolution);
-  }
-  const used = new Set(of.values());
-  return { of, preActivation, rest: batchNorms.filter((norm) => !used.has(norm)) };
-}
-
 function findBlocks(stem: Unit, others: readonly Unit[]): { blocks: readonly Block[] } | NoNet {
   const small = others.filter(({ path, kernel }) => kernel === 1 && !isOnShortcut(path)).length;
   const large = others.filter(({ kernel }) => kernel > 1).length;
   // A bottleneck has two 1x1 layers to one of 3x3, a projection none or one to two.
   const bottleneck = small >= 1.5 * large;
   const isProjection = (unit: Unit, next: Unit | undefined, position: number) =>
-    isOnShortcut(unit.path) ||
+    (isOnShortcut(unit.path) && (unit.kernel === 1 || unit.inputs !== unit.filters)) ||
     (unit.kernel === 1 && (!bottleneck || (position === 0 && next?.kernel === 1)));
   const main: Unit[] = [];
   const projections: Unit[] = [];
@@ -162,22 +213,27 @@ function findBlocks(stem: Unit, others: readonly Unit[]): { blocks: readonly Blo
     (isProjection(unit, next, main.length % perBlock) ? projections : main).push(unit);
   });
   if (main.length === 0 || main.length % perBlock !== 0) {
-    return { problem: `${main.length} convolutions behind the stem are no blocks of ${perBlock}` };
+    return noNet(`${main.length} convolutions behind the stem are no blocks of ${perBlock}`);
   }
 
   const blocks: Block[] = [];
   let width = stem.filters;
   for (let i = 0; i < main.length; i += perBlock) {
-    const layers = main.slice(i, i + perBlock);
     const inputs = width;
-    for (const { path, inputs, filters } of layers) {
-      if (inputs !== width) {
-        return {
-          problem:
-            `${path} takes ${inputs} channels, and the layer before it by its name gives ${width}`,
-        };
+    const layers: Unit[] = [];
+    for (const unit of main.slice(i, i + perBlock)) {
+      const groups = width / unit.inputs;
+      if (groups > 1 && unit.inputs === 1) {
+        return noNet(`${unit.path} looks at each channel by itself: a net of another kind`);
       }
-      width = filters;
+      if (!Number.isInteger(groups) || (groups > 1 && unit.kernel === 1)) {
+        return noNet(
+          `${unit.path} takes ${unit.inputs} channels, and the layer before it gives ${width}`,
+          true,
+        );
+      }
+      layers.push({ ...unit, groups });
+      width = unit.filters;
     }
     blocks.push({ layers, inputs, filters: width });
   }
@@ -195,8 +251,8 @@ function withProjections(
   for (const projection of projections) {
     const fits = (block: Block, i: number) =>
       !given.has(i) && block.inputs === projection.inputs && block.filters === projection.filters;
-    const named = parents.findIndex((parent) =>
-      parent !== "" && projection.path.startsWith(`${parent}.`)
+    const named = parents.findIndex((parent, i) =>
+      parent !== "" && projection.path.startsWith(`${parent}.`) && fits(blocks[i], i)
     );
     // Widths alone tell the block where it changes them, and the order among equals.
     const changing = blocks.findIndex((block, i) =>
@@ -204,11 +260,11 @@ function withProjections(
       (projection.inputs === projection.filters || block.inputs !== block.filters)
     );
     const at = named >= 0 ? named : changing;
-    if (at < 0 || !fits(blocks[at], at)) {
-      return {
-        problem:
-          `${projection.path}, from ${projection.inputs} to ${projection.filters} channels, is on no block's shortcut`,
-      };
+    if (at < 0) {
+      return noNet(
+        `${projection.path}, from ${projection.inputs} to ${projection.filters} channels, is on no block's shortcut`,
+        true,
+      );
     }
     if (named < 0) from = at + 1;
     given.set(at, projection);

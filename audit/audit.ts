@@ -21,15 +21,20 @@ import {
   TRAINING_RULES,
 } from "../spec/mod.ts";
 import { OPEN_POINTS, PAPER_DATASET } from "../paper/mod.ts";
-import { percent } from "../text/mod.ts";
+import { number, percent } from "../text/mod.ts";
 import { changesFor } from "./advice.ts";
-import { expectedError, PAPER_DEPTHS } from "./expected.ts";
-import type {
-  AuditCandidate,
-  AuditReport,
-  AuditSubject,
-  FeatureMap,
-  TrialSummary,
+import { type Cause, causeKind, OWN_REQUIREMENTS, rankOf } from "./causes.ts";
+import { expectedError, nearestDepth, PAPER_DEPTHS } from "./expected.ts";
+import { causesIn } from "./_graph_causes.ts";
+import {
+  type AuditCandidate,
+  type AuditFinding,
+  type AuditReport,
+  type AuditSubject,
+  type Conclusion,
+  type FeatureMap,
+  STATUS,
+  type TrialSummary,
 } from "./report.ts";
 import { scalesByChannel } from "./preprocessings.ts";
 import { type RankedTrial, type Sweep, type Trialled, withoutLastRelu } from "./sweep.ts";
@@ -66,57 +71,67 @@ export async function audit(
   subject: AuditSubject,
   trials?: Sweep,
 ): Promise<AuditReport> {
-  const { candidates } = subject;
+  // What only images can tell is no candidate without them.
+  const tried = new Set(trials?.screened.map(({ candidate }) => candidate.name));
+  const variants = trials ? (subject.variants?.() ?? []).filter(({ name }) => tried.has(name)) : [];
+  const candidates = [...subject.candidates, ...variants];
   const possible = trials ? possibleAfter(candidates, trials) : candidates;
   const observed = trials ? observe(trials, possible) : {};
-  const assumed = subject.inferred && !(trials && confirms(trials, possible));
-  const ofGraph = staticJudgements(subject, possible).map((judgement): Judgement => {
-    const evidence = subject.seen?.[judgement.id];
-    return evidence === undefined || judgement.outcome === "fail"
-      ? judgement
-      : { ...judgement, outcome: "fail", evidence };
-  });
+  const assumed = subject.inferred === true && !(trials && confirms(trials, possible));
+  const causes = causesOf(subject, possible, assumed, trials);
   const judgements = [
-    ...(subject.violations ?? []).map((violation): Judgement => ({
-      ...violation,
-      ...{ section: "4.2", tier: "static", outcome: "fail" },
-    })),
-    ...(assumed ? ofGraph.map(withoutAssumed) : ofGraph),
+    ...ownJudgements(subject, causes),
+    ...staticJudgements(subject, possible)
+      .map((judgement) => assumed ? withoutAssumed(judgement) : judgement),
     ...await probeEngine({}),
     ...judge(LOG_RULES, subject.log ?? {}),
-  ].map((judgement) => {
-    const why = subject.unobservable?.[judgement.id] ?? silence(judgement, subject);
-    if (observed[judgement.id] && judgement.outcome === "not-observable") {
-      return { ...judgement, ...observed[judgement.id] };
+  ].map((judgement): Judgement => {
+    const { id } = judgement;
+    const seen = causes.filter((cause) => causeKind(cause.id).rule === id);
+    if (seen.length > 0) {
+      const evidence = seen.map(({ evidence }) => evidence).join("; ");
+      return { ...judgement, outcome: "fail", evidence };
     }
+    const said = subject.evidence?.find(({ rule }) => rule === id);
+    if (said) return { ...judgement, outcome: said.outcome, evidence: said.evidence };
+    if (observed[id] && judgement.outcome !== "fail") return { ...judgement, ...observed[id] };
+    const why = subject.unobservable?.[id] ?? silence(judgement, subject);
     return why === undefined ? judgement : { ...judgement, ...notObservable(why) };
   });
-  const failed = judgements.filter(({ outcome }) => outcome === "fail");
+  const findings = findingsOf(judgements, causes);
   const open = judgements.some(({ outcome }) => outcome !== "pass" && outcome !== "fail");
   const leaders = trials?.leaders ?? [];
   const tested = leaders.length > 0 ? leaders[0] : finalTest(subject.log);
   const testError = tested && errorOf(tested);
   const ofPaper = isOfPaper(judgements, possible);
-  const changes = changesFor(failed);
+  const changes = changesFor(findings);
+  const conclusion = concludes(findings, open, possible, testError);
+  const ofForm = judgements.every(({ id, outcome }) =>
+    outcome !== "fail" || !ARCHITECTURE_IDS.has(id)
+  );
   return {
     target: subject.target,
     form: subject.form,
-    verdict: verdictOf({
-      ...{ candidates: possible, ofPaper, failed, changes, leaders, testError },
-      ofForm: failed.every(({ id }) => !ARCHITECTURE_IDS.has(id)),
+    conclusion,
+    status: STATUS[conclusion],
+    ...verdictOf({
+      ...{ candidates: possible, ofPaper, ofForm, findings, changes, leaders, testError },
+      parameters: parametersOf(subject, possible),
       tried: trials !== undefined,
-      trainingKnown: subject.claims?.recipe !== undefined,
+      trainingKnown: subject.claims?.recipe !== undefined || (subject.evidence ?? []).length > 0,
       otherImages: (subject.claims?.recipe?.data.set ?? PAPER_DATASET) !== PAPER_DATASET,
     }),
-    status: failed.length > 0 ? 1 : open ? 3 : 0,
+    findings,
     candidates: candidates.map((candidate) => ({
       name: candidate.name,
       assumptions: candidate.assumptions,
+      ...(candidate.departs ? { variant: true } : {}),
       depth: depthOf(candidate.graph),
-      parameters: countParameters(candidate.graph),
+      parameters: parametersOf(subject, [candidate])!,
       possible: possible.includes(candidate),
     })),
-    featureMaps: ofPaper || possible.length === 0 ? [] : featureMaps(possible[0].graph),
+    // Of weights alone the maps' sizes are not known.
+    featureMaps: ofPaper || possible.length === 0 || assumed ? [] : featureMaps(possible[0].graph),
     trials: (leaders.length > 0 ? leaders : (trials?.screened ?? []).slice(0, 5)).map(summarised),
     ...(trials
       ? { screened: { trials: trials.screened.length, images: trials.screened[0].images } }
@@ -127,6 +142,109 @@ export async function audit(
     changes,
     notes: subject.notes ?? [],
   };
+}
+
+/** What was seen, and what a graph shows that is known or that trials confirmed. */
+function causesOf(
+  subject: AuditSubject,
+  possible: readonly AuditCandidate[],
+  assumed: boolean,
+  trials: Sweep | undefined,
+): readonly Cause[] {
+  const seen = subject.causes ?? [];
+  const [first] = possible;
+  const tried = trials && trials.leaders.length > 0 &&
+    possible.every(({ departs }) => departs !== undefined && departs === first?.departs);
+  const ofTrials: Cause[] = tried && first?.departs
+    ? [{
+      id: first.departs,
+      evidence: `on images the weights err least as ${first.name}`,
+    }]
+    : [];
+  const ofGraph = !first || assumed || first.departs ? [] : causesIn(first.graph);
+  const known = new Set([...seen, ...ofTrials].map(({ id }) => id));
+  const all = [...seen, ...ofTrials, ...ofGraph.filter(({ id }) => !known.has(id))];
+  // What another cause says already.
+  return all.filter(({ id }) =>
+    !all.some((other) => other.id !== id && causeKind(other.id).subsumes?.includes(id))
+  ).sort((a, b) => rankOf(a.id) - rankOf(b.id));
+}
+
+/** Judgements of rules that the checklist does not have. */
+function ownJudgements(subject: AuditSubject, causes: readonly Cause[]): Judgement[] {
+  return Object.entries(OWN_REQUIREMENTS).flatMap(([id, requirement]): Judgement[] => {
+    const broken = causes.some((cause) => causeKind(cause.id).rule === id);
+    if (!broken && !(id === "weights" && subject.weightsSeen)) return [];
+    return [{
+      ...{ id, requirement, section: "4.2", tier: "static", outcome: "pass" },
+      evidence: "all are finite, and none is as it started",
+    }];
+  });
+}
+
+/** What speaks against the target: each cause with what follows from it, then rules without one. */
+function findingsOf(
+  judgements: readonly Judgement[],
+  causes: readonly Cause[],
+): readonly AuditFinding[] {
+  const failing = judgements.filter(({ outcome }) => outcome === "fail");
+  const left = new Map(failing.map((judgement) => [judgement.id, judgement]));
+  const requirementOf = (rule: string) =>
+    judgements.find(({ id }) => id === rule)?.requirement ?? OWN_REQUIREMENTS[rule] ?? "";
+  for (const { id } of causes) left.delete(causeKind(id).rule);
+  const findings = causes.map(({ id, evidence }): AuditFinding => {
+    const { title, severity = "departure", rule, explains = [] } = causeKind(id);
+    const follows = explains.flatMap((rule) => left.get(rule) ?? []);
+    for (const { id } of follows) left.delete(id);
+    return {
+      ...{ id, title, severity, rule, evidence, follows },
+      requirement: requirementOf(rule),
+    };
+  });
+  const others = [...left.values()].map(({ id, tier, requirement, evidence }): AuditFinding => ({
+    ...{ id, rule: id, title: requirement, requirement, evidence, follows: [] },
+    severity: tier === "static" || OBSERVED.has(id) ? "departure" : "fault",
+  }));
+  const all = [...findings, ...others];
+  // What follows from another rule's failure stands with that.
+  const before = (finding: AuditFinding) =>
+    all.find((other) => other !== finding && FOLLOWING[finding.id]?.includes(other.rule));
+  return all.filter((finding) => !before(finding)).map((finding): AuditFinding => ({
+    ...finding,
+    follows: [...finding.follows, ...all.filter((other) => before(other) === finding)],
+  })).sort((a, b) => (a.severity === "fault" ? 0 : 1) - (b.severity === "fault" ? 0 : 1));
+}
+
+/** Rules that fail because others do and bring no cause of their own. */
+const FOLLOWING: Readonly<Record<string, readonly string[]>> = {
+  "parameters": ["stem", "stages", "depth", "identity", "no-bias", "batch-norm", "head"],
+  "preprocessed-mean": ["mean"],
+};
+/** Numeric rules that trials on images answer: another preprocessing is another choice. */
+const OBSERVED: ReadonlySet<string> = new Set(["preprocessed-mean"]);
+
+/** What it all comes to. */
+function concludes(
+  findings: readonly AuditFinding[],
+  open: boolean,
+  possible: readonly AuditCandidate[],
+  testError: AuditReport["testError"],
+): Conclusion {
+  if (findings.length === 0) return open ? "unseen" : "keeps";
+  if (findings.some(({ severity }) => severity === "fault")) return "wrong";
+  const [first] = possible;
+  const expected = first && expectedError(nearestDepth(depthOf(first.graph)));
+  return expected && testError && testError.error <= expected.error + expected.margin
+    ? "reaches"
+    : "departs";
+}
+
+/** Trainable parameters: the file's own count where it has one. */
+function parametersOf(
+  { parameters }: AuditSubject,
+  [first]: readonly AuditCandidate[],
+): number | undefined {
+  return parameters ?? (first && countParameters(first.graph));
 }
 
 const ARCHITECTURE_IDS = new Set(ARCHITECTURE_RULES.map(({ id }) => id));
@@ -156,19 +274,35 @@ const ASSUMED: Readonly<Record<string, string>> = {
   "activation": "ReLU has no weights",
 };
 
-/** Rules of which nothing but what was assumed speaks, so that a failure is no evidence either. */
-const WHOLLY_ASSUMED: readonly string[] = ["subsampling", "activation"];
-
-/** Takes back what rests on the assumptions behind a candidate. */
+/**
+ * Takes back what rests on the assumptions behind a candidate, a failure too:
+ * what arrays show against a net is among the causes.
+ */
 function withoutAssumed(judgement: Judgement): Judgement {
-  const { id, outcome } = judgement;
-  const why = ASSUMED[id];
-  if (why === undefined || (outcome === "fail" && !WHOLLY_ASSUMED.includes(id))) return judgement;
-  return { ...judgement, ...notObservable(why) };
+  const why = ASSUMED[judgement.id];
+  return why === undefined ? judgement : { ...judgement, ...notObservable(why) };
 }
 
 /** Every static rule on every candidate: one judgement where they agree. */
 function staticJudgements(
+  subject: AuditSubject,
+  candidates: readonly AuditCandidate[],
+): Judgement[] {
+  return ofGraphs(subject, candidates).map((judgement) => {
+    const { parameters } = subject;
+    const [first] = candidates;
+    // The file may hold fewer than the graph needs, such as a last layer without bias.
+    if (judgement.id !== "parameters" || parameters === undefined || !first) return judgement;
+    const ofGraph = countParameters(first.graph);
+    return parameters === ofGraph ? judgement : {
+      ...judgement,
+      outcome: "fail",
+      evidence: `${number(parameters)} trainable parameters in the file, not ${number(ofGraph)}`,
+    };
+  });
+}
+
+function ofGraphs(
   { claims }: AuditSubject,
   candidates: readonly AuditCandidate[],
 ): Judgement[] {
@@ -224,10 +358,10 @@ function confirms({ leaders }: Sweep, possible: readonly AuditCandidate[]): bool
  *   from pixel to pixel.
  */
 export function triable(
-  { candidates }: AuditSubject,
+  { candidates, variants }: AuditSubject,
   { height, width, channels, classes }: ByteImages,
 ): readonly Trialled[] {
-  return candidates.flatMap(({ name, graph, network }) =>
+  return [...candidates, ...variants?.() ?? []].flatMap(({ name, graph, network }) =>
     network && graph.inputShape.join() === [height, width, channels].join() &&
       shapeOf(graph, graph.output).join() === String(classes) &&
       (!network.inputTransform || scalesByChannel(network.inputTransform, channels))

@@ -16,6 +16,12 @@ export interface ExpectedError {
 export const PAPER_DEPTHS: readonly number[] = Object.keys(TABLE_6)
   .map((name) => Number(name.replace("resnet", "")));
 
+/** The depth of Table 6 that is nearest to another. */
+export function nearestDepth(depth: number): number {
+  const [near] = PAPER_DEPTHS.toSorted((a, b) => Math.abs(a - depth) - Math.abs(b - depth));
+  return near;
+}
+
 /**
  * What one run of a residual net may err, if results spread at every depth as
  * the paper's five runs of ResNet-110 do.

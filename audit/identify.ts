@@ -4,32 +4,20 @@
  * biases; strides, activations and shortcuts without weights they do not tell,
  * so a file admits several candidates, and what was assumed is said.
  */
-import {
-  buildGraph,
-  type Graph,
-  INPUT,
-  type NodeSpec,
-  parametersOf,
-  sizeOf,
-  type Tensor,
-  type Weights,
-  type ZeroChannels,
-} from "../resnet/mod.ts";
-import { nameByPlace } from "../weights/mod.ts";
+import { sizeOf, type Weights } from "../resnet/mod.ts";
+import { type Candidate, candidatesOf, variantsOf } from "./_candidates.ts";
+import type { Cause, CauseId } from "./causes.ts";
 import { type Layer, readLayers, type Statistic } from "./_layers.ts";
-import { type Block, isOnShortcut, type Net, readNet } from "./_structure.ts";
+import {
+  channelsOf,
+  isOnShortcut,
+  type Net,
+  type NoNet,
+  readNet,
+  type Unit,
+} from "./_structure.ts";
 
-/** A network that a file's names and shapes admit. */
-export interface Candidate {
-  /** For people: the net, its shortcuts, and whether a ReLU follows the last layer. */
-  readonly name: string;
-  /** Under our names. */
-  readonly graph: Graph;
-  /** The graph's arrays in its names, order and layouts, as far as the file has them. */
-  readonly weights: Weights;
-  /** What names and shapes do not tell and this candidate takes for granted. */
-  readonly assumptions: readonly string[];
-}
+export type { Candidate } from "./_candidates.ts";
 
 /** Convolutions of one size. */
 export interface KernelCount {
@@ -77,64 +65,34 @@ export interface Census {
   readonly classes?: number;
 }
 
-/** What is observable and not the paper's. */
-export type WeightFindingId =
-  /** The first convolution is no 3x3 convolution with 16 filters. */
-  | "stem-7x7"
-  | "stem-kernel"
-  | "stem-filters"
-  | "image-channels"
-  /** Three stages of equally many blocks with 16, 32 and 64 filters; depth 6n+2. */
-  | "stages"
-  | "widths"
-  | "blocks-per-stage"
-  | "depth"
-  | "bottleneck"
-  | "kernel-size"
-  /** Shortcuts have weights. */
-  | "projection"
-  | "projection-without-batch-norm"
-  /** Batch norm behind every convolution, and no bias there. */
-  | "batch-norm-missing"
-  | "batch-norm-incomplete"
-  | "pre-activation"
-  | "convolution-bias"
-  /** The last layer. */
-  | "classes"
-  | "head-missing"
-  /** The arrays are no residual net that could be put together. */
-  | "unknown-structure";
-
-/** A departure from the paper that names and shapes show. */
-export interface WeightFinding {
-  /** Which of the known kinds. */
-  readonly id: WeightFindingId;
-  /** The names and numbers on which it rests, as one sentence for people. */
-  readonly evidence: string;
-}
-
 /** What a file's names and shapes tell. */
 export interface Identification {
   /** Every network that they admit; the paper's first. Empty where none could be built. */
   readonly candidates: readonly Candidate[];
+  /** Networks that leave the paper in one thing which weights cannot show; built when asked for. */
+  readonly variants: () => readonly Candidate[];
   /** Whose names the file uses, and in which layout its kernels are. */
   readonly naming: string;
   /** The arrays, counted. */
   readonly census: Census;
   /** What is not the paper's; nothing that is not observable. */
-  readonly findings: readonly WeightFinding[];
+  readonly findings: readonly Cause[];
+  /** Why the layers' order is not known, where it is not: then no net can be told. */
+  readonly orderUnknown?: string;
+  /** What was done to get at the weights, and what told the order of the layers. */
+  readonly notes: readonly string[];
   /** Names of arrays that belong to no layer, such as counters of batches. */
   readonly ignored: readonly string[];
 }
 
 /** Section 4.2. */
 const PAPER = { kernel: 3, widths: [16, 32, 64], classes: 10, channels: 3 } as const;
-const IMAGE = 32;
 
 /**
  * Infers which networks a file's arrays can belong to.
  *
- * @param tensors Arrays under the file's own names, as `decodeWeights` gives them.
+ * @param tensors Arrays under the file's own names, as `readModelFile` gives them.
+ * @param ordered Whether they stand in the order in which the layers were made.
  * @returns Candidates whose weights are in our names and layouts, and what was
  *   seen; never an error, since what is unknown is a finding too.
  *
@@ -149,20 +107,44 @@ const IMAGE = 32;
  * assertEquals(candidates.map(({ graph }) => graph.name).slice(0, 3), ["resnet20", "resnet20", "plain20"]);
  * ```
  */
-export function identify(tensors: Weights): Identification {
-  const { layers, naming, ignored } = readLayers(tensors);
-  const net = readNet(layers);
+export function identify(tensors: Weights, ordered = true): Identification {
+  const { layers, naming, ignored, notes } = readLayers(tensors);
+  const net = readNet(layers, ordered && !isSorted(tensors));
   const census = takeCensus(layers, net);
-  const findings = findingsOf(net, census);
   const known = "problem" in net ? [] : candidatesOf(net);
-  return { candidates: known, naming, census, findings, ignored };
+  return {
+    candidates: known,
+    variants: () => "problem" in net ? [] : variantsOf(net),
+    naming,
+    census,
+    findings: findingsOf(net, census),
+    ...("problem" in net && net.ofOrder ? { orderUnknown: net.problem } : {}),
+    ignored,
+    notes: [
+      ...notes,
+      ...("order" in net && net.order === "shapes"
+        ? [
+          "neither the file's order nor that of the names is the layers': their shapes gave it, and among layers of one shape it is not known",
+        ]
+        : []),
+    ],
+  };
 }
 
-function takeCensus(layers: readonly Layer[], net: ReturnType<typeof readNet>): Census {
+/** Whether the kernels stand in the order of the alphabet, which some formats put them in. */
+function isSorted(tensors: Weights): boolean {
+  const names = [...tensors].flatMap(([name, { shape }]) => shape.length === 4 ? [name] : []);
+  return names.every((name, i) => i === 0 || names[i - 1] <= name);
+}
+
+function takeCensus(layers: readonly Layer[], net: Net | NoNet): Census {
   const convolutions = layers.filter(({ kind }) => kind === "convolution");
   const kernels = new Map<string, KernelCount>();
-  for (const { weight } of convolutions) {
-    const [filters, inputs, kernel] = weight!.shape;
+  const ordered = "problem" in net
+    ? convolutions.map(({ weight }) => weight!)
+    : [net.stem, ...net.blocks.flatMap(unitsOf)].map(({ weight }) => weight);
+  for (const weight of ordered) {
+    const [filters, inputs, kernel] = weight.shape;
     const key = `${kernel},${inputs},${filters}`;
     kernels.set(key, { kernel, inputs, filters, count: (kernels.get(key)?.count ?? 0) + 1 });
   }
@@ -170,7 +152,11 @@ function takeCensus(layers: readonly Layer[], net: ReturnType<typeof readNet>): 
   const projections = "problem" in net
     ? convolutions.filter(({ path }) => isOnShortcut(path)).length
     : net.blocks.filter(({ projection }) => projection).length;
-  const first = convolutions[0]?.weight;
+  // Without a net the layer that takes the image is the one that takes the fewest channels.
+  const first = "problem" in net
+    ? convolutions.map(({ weight }) => weight!).sort((a, b) => a.shape[1] - b.shape[1])[0]
+    : net.stem.weight;
+  const last = "problem" in net ? dense.at(-1) : net.dense;
   return {
     parameters: layers.reduce((sum, layer) => sum + trainableOf(layer), 0),
     kernels: [...kernels.values()],
@@ -181,8 +167,12 @@ function takeCensus(layers: readonly Layer[], net: ReturnType<typeof readNet>): 
     depth: convolutions.length - projections + dense.length,
     stem: first && { kernel: first.shape[2], filters: first.shape[0] },
     stages: "problem" in net ? [] : stagesOf(net),
-    classes: dense.at(-1)?.weight?.shape[0],
+    classes: last?.weight?.shape[0],
   };
+}
+
+function unitsOf({ layers, projection }: Net["blocks"][number]): readonly Unit[] {
+  return projection ? [...layers, projection] : layers;
 }
 
 function trainableOf({ weight, bias, statistics }: Layer): number {
@@ -204,9 +194,9 @@ function stagesOf({ blocks }: Net): Stage[] {
   return stages;
 }
 
-function findingsOf(net: ReturnType<typeof readNet>, census: Census): WeightFinding[] {
-  const findings: WeightFinding[] = [];
-  const find = (wrong: boolean, id: WeightFindingId, evidence: string) => {
+function findingsOf(net: Net | NoNet, census: Census): Cause[] {
+  const findings: Cause[] = [];
+  const find = (wrong: boolean, id: CauseId, evidence: string) => {
     if (wrong) findings.push({ id, evidence });
   };
   const { stem, classes, kernels } = census;
@@ -216,10 +206,11 @@ function findingsOf(net: ReturnType<typeof readNet>, census: Census): WeightFind
     find(stem.kernel === 7, "stem-7x7", found);
     find(stem.kernel !== 7 && stem.kernel !== PAPER.kernel, "stem-kernel", found);
     find(stem.filters !== PAPER.widths[0], "stem-filters", found);
+    const channels = Math.min(...kernels.map(({ inputs }) => inputs));
     find(
-      kernels[0].inputs !== PAPER.channels,
+      channels !== PAPER.channels,
       "image-channels",
-      `the first convolution takes ${kernels[0].inputs} channels, not 3`,
+      `the first convolution takes ${channels} channels, not 3`,
     );
   }
   find(
@@ -233,13 +224,21 @@ function findingsOf(net: ReturnType<typeof readNet>, census: Census): WeightFind
     "there is no dense layer",
   );
   if ("problem" in net) {
-    findings.push({ id: "unknown-structure", evidence: net.problem });
+    find(!net.ofOrder, "unknown-structure", net.problem);
     return findings;
   }
+  findForm(net, census, find);
+  findNorms(net, census, find);
+  findHead(net, find);
+  return findings;
+}
 
+type Find = (wrong: boolean, id: CauseId, evidence: string) => void;
+
+function findForm({ blocks, dense: _, ...net }: Net, census: Census, find: Find): void {
   const { stages } = census;
   const widths = stages.map(({ filters }) => filters);
-  const blocks = stages.map((stage) => stage.blocks);
+  const perStage = stages.map((stage) => stage.blocks);
   find(widths.length !== 3, "stages", `${widths.length} widths: ${widths.join(", ")}`);
   find(
     widths.join() !== PAPER.widths.join(),
@@ -247,28 +246,50 @@ function findingsOf(net: ReturnType<typeof readNet>, census: Census): WeightFind
     `the blocks have ${widths.join(", ")} filters, not 16, 32, 64`,
   );
   find(
-    new Set(blocks).size > 1,
+    new Set(perStage).size > 1,
     "blocks-per-stage",
-    `${blocks.join(", ")} blocks of each width, where the paper has n of each`,
+    `${perStage.join(", ")} blocks of each width, where the paper has n of each`,
   );
-  find(
-    (census.depth - 2) % 6 !== 0,
-    "depth",
-    `${census.depth} weighted layers are not 6n+2`,
-  );
-  const bottlenecks = net.blocks.filter(({ layers }) => layers.length === 3).length;
+  const depth = census.depth - net.hidden.length;
+  find((depth - 2) % 6 !== 0, "depth", `${depth} weighted layers are not 6n+2`);
+  const layers = blocks.flatMap((block) => block.layers);
+  const bottlenecks = blocks.filter((block) => block.layers.length === 3).length;
   find(
     bottlenecks > 0,
     "bottleneck",
     `${bottlenecks} blocks of ${
-      net.blocks[0].layers.map(({ kernel }) => `${kernel}x${kernel}`).join(", ")
+      blocks[0].layers.map(({ kernel }) => `${kernel}x${kernel}`).join(", ")
     } convolutions, where the paper's are of two 3x3`,
   );
-  const odd = bottlenecks > 0
-    ? undefined
-    : net.blocks.flatMap(({ layers }) => layers).find(({ kernel }) => kernel !== PAPER.kernel);
-  find(odd !== undefined, "kernel-size", `${odd?.path} is ${odd?.kernel}x${odd?.kernel}, not 3x3`);
+  const odd = bottlenecks > 0 ? [] : layers.filter(({ kernel }) => kernel !== PAPER.kernel);
+  find(
+    odd.length > 0,
+    "kernel-size",
+    `${odd[0]?.path} is ${odd[0]?.kernel}x${odd[0]?.kernel}, not 3x3`,
+  );
+  const thin = bottlenecks > 0
+    ? []
+    : blocks.filter((block) => block.layers[0].filters !== block.filters);
+  find(
+    thin.length > 0,
+    "thinned",
+    `${thin[0]?.layers[0].path} has ${thin[0]?.layers[0].filters} filters in a block of ${
+      thin[0]?.filters
+    }${thin.length > 1 ? `, and so have ${thin.length - 1} more` : ""}`,
+  );
+  const grouped = layers.filter(({ groups }) => groups > 1);
+  find(
+    grouped.length > 0,
+    "grouped",
+    `${grouped[0]?.path} takes ${grouped[0]?.inputs} of ${
+      (grouped[0]?.inputs ?? 0) * (grouped[0]?.groups ?? 0)
+    } channels: ${grouped[0]?.groups} groups${
+      grouped.length > 1 ? `, and so do ${grouped.length - 1} more` : ""
+    }`,
+  );
+}
 
+function findNorms(net: Net, census: Census, find: Find): void {
   const projections = net.blocks.flatMap(({ projection }) => projection ?? []);
   const bare = projections.filter(({ batchNorm }) => !batchNorm);
   const pathsOf = (units: readonly { readonly path: string }[]) =>
@@ -280,8 +301,9 @@ function findingsOf(net: ReturnType<typeof readNet>, census: Census): WeightFind
   );
   const units = [net.stem, ...net.blocks.flatMap(({ layers }) => layers)];
   const normed = units.filter(({ batchNorm }) => batchNorm).length;
+  // A pre-activation net has none there.
   find(
-    bare.length > 0 && normed > 0,
+    bare.length > 0 && normed > 0 && !net.preActivation,
     "projection-without-batch-norm",
     `no batch norm stands behind ${pathsOf(bare)}`,
   );
@@ -297,215 +319,53 @@ function findingsOf(net: ReturnType<typeof readNet>, census: Census): WeightFind
     "pre-activation",
     "each batch norm has the channels that its convolution takes, so it stands before it",
   );
+  find(
+    net.spare.length > 0,
+    "batch-norm-spare",
+    `${net.spare.length} batch norms belong to no convolution: ${pathsOf(net.spare)}`,
+  );
   const incomplete = [...units, ...projections]
     .filter(({ batchNorm }) => batchNorm && Object.keys(batchNorm.statistics).length < 4);
   find(
     incomplete.length > 0,
     "batch-norm-incomplete",
-    `the batch norms of ${incomplete.length} convolutions lack ${
+    `the normalisations of ${incomplete.length} convolutions lack ${
       missingOf(incomplete[0]?.batchNorm)
-    }`,
+    }: group norm has none, nor has batch norm that does not track them`,
   );
   find(
     census.biases > 0,
     "convolution-bias",
     `${census.biases} of ${census.convolutions} convolutions have a bias`,
   );
-  return findings;
+}
+
+function findHead({ dense, hidden, pixels, blocks }: Net, find: Find): void {
+  const { filters } = blocks.at(-1)!;
+  const [{ path, weight }] = [...hidden, dense];
+  const side = Math.sqrt(pixels);
+  find(
+    pixels > 1,
+    "flattened-head",
+    `${path} takes ${
+      weight!.shape[1]
+    } numbers: maps of ${side}x${side} pixels and ${filters} channels, where the paper averages each map`,
+  );
+  find(
+    hidden.length > 0,
+    "hidden-dense",
+    `${hidden.length + 1} dense layers follow each other: ${
+      [...hidden, dense].map(({ path }) => path).join(", ")
+    }`,
+  );
+  find(
+    dense.bias === undefined,
+    "dense-without-bias",
+    `${dense.path} has no bias`,
+  );
 }
 
 function missingOf(batchNorm: Layer | undefined): string {
   const names: readonly Statistic[] = ["weight", "bias", "running_mean", "running_var"];
   return names.filter((name) => !batchNorm?.statistics[name]).join(", ");
-}
-
-/** Shortcuts without weights, where the width changes. */
-type Shortcuts = ZeroChannels | "identity" | "none";
-
-const SHORTCUT_NAMES: Readonly<Record<Shortcuts, string>> = {
-  append: "option A with zero channels appended",
-  split: "option A with zero channels on both sides",
-  identity: "identity shortcuts",
-  none: "no shortcuts",
-};
-
-function candidatesOf(net: Net): Candidate[] {
-  const changing = net.blocks.filter((block) => block.inputs !== block.filters);
-  const projected = net.blocks.filter(({ projection }) => projection);
-  const bare = changing.filter(({ projection }) => !projection);
-  // Fewer channels than before: no zeros can make up for that.
-  const shrinks = bare.some((block) => block.filters < block.inputs);
-  const shortcuts: Shortcuts[] = shrinks
-    ? []
-    : bare.length > 0
-    ? ["append", "split"]
-    : ["identity"];
-  if (projected.length === 0) shortcuts.push("none");
-  return [false, true].flatMap((finalRelu) =>
-    shortcuts.map((shortcut) => candidateOf(net, shortcut, finalRelu))
-  );
-}
-
-function candidateOf(net: Net, shortcuts: Shortcuts, finalRelu: boolean): Candidate {
-  const built = new NetBuilder();
-  const output = built.net(net, shortcuts);
-  const build = (specs: readonly NodeSpec[]) => {
-    const graph = buildGraph("weights", [IMAGE, IMAGE, net.stem.inputs], specs);
-    const weights = new Map(parametersOf(graph).map(({ name }) => [name, built.weights.get(name)]));
-    const named = nameByPlace(graph, weights as Weights);
-    return {
-      graph: named.graph,
-      weights: new Map([...named.weights].filter(([, tensor]) => tensor !== undefined)),
-    };
-  };
-  const plain = build(built.specs);
-  const { graph, weights } = finalRelu
-    ? build([...built.specs, { kind: "relu", name: "final-relu", input: output }])
-    : plain;
-  const projections = net.blocks.filter(({ projection }) => projection);
-  const bare = projections.some(({ projection }) => !projection?.batchNorm);
-  const shortcutText = projections.length > 0
-    ? `projections${bare ? " without batch norm" : ""}${
-      shortcuts === "identity" ? "" : ` and ${SHORTCUT_NAMES[shortcuts]}`
-    }`
-    : SHORTCUT_NAMES[shortcuts];
-  return {
-    name: [
-      plain.graph.name,
-      shortcutText,
-      ...(finalRelu ? ["ReLU after the last layer"] : []),
-    ].join(", "),
-    graph,
-    weights,
-    assumptions: assumptionsOf(net, shortcuts, finalRelu),
-  };
-}
-
-function assumptionsOf(net: Net, shortcuts: Shortcuts, finalRelu: boolean): string[] {
-  const assumptions = [
-    `images of ${IMAGE}x${IMAGE} pixels`,
-    "stride 2 where a block's filters change, but for the first block",
-    net.preActivation
-      ? "ReLU behind each batch norm"
-      : "ReLU behind each batch norm and after each addition, not before the batch norm",
-    `${finalRelu ? "a" : "no"} ReLU after the last layer`,
-    "global average pooling before the last layer",
-  ];
-  if (net.stem.kernel > 3) {
-    assumptions.push(
-      "the first convolution has stride 2 and 3x3 max pooling of stride 2 behind it",
-    );
-  }
-  if (net.blocks[0].layers.length === 3) {
-    assumptions.push("a bottleneck's stride at its 3x3 layer, where the later literature has it");
-  }
-  if (!net.blocks.some(({ projection }) => projection)) {
-    assumptions.push(SHORTCUT_NAMES[shortcuts]);
-  }
-  const units = [net.stem, ...net.blocks.flatMap(({ layers }) => layers)];
-  if (units.some(({ batchNorm }) => batchNorm && Object.keys(batchNorm.statistics).length < 4)) {
-    assumptions.push("arrays of batch norm that the file lacks: the net cannot be run");
-  }
-  return assumptions;
-}
-
-/** Nodes and weights of a net, under names that only have to differ. */
-class NetBuilder {
-  readonly specs: NodeSpec[] = [];
-  readonly weights = new Map<string, Tensor | undefined>();
-
-  /** Returns the name of the last node. */
-  net(net: Net, shortcuts: Shortcuts): string {
-    const { stem, blocks, dense } = net;
-    const large = stem.kernel > 3;
-    let x = this.unit(stem, INPUT, large ? 2 : 1);
-    if (!net.preActivation) x = this.relu(x);
-    if (large) x = this.node({ kind: "max-pool", input: x, kernel: 3, stride: 2, padding: 1 });
-    blocks.forEach((block, i) => {
-      const stride = i > 0 && block.inputs !== block.filters ? 2 : 1;
-      x = this.block(block, x, stride, shortcuts, net.preActivation);
-    });
-    if (net.lastBatchNorm) x = this.relu(this.batchNorm(net.lastBatchNorm, x));
-    x = this.node({ kind: "global-average-pool", input: x });
-    const units = dense.weight!.shape[0];
-    x = this.node({ kind: "dense", input: x, units });
-    this.weights.set(`${x}.weight`, dense.weight);
-    this.weights.set(
-      `${x}.bias`,
-      dense.bias ?? { shape: [units], data: new Float32Array(units) },
-    );
-    return x;
-  }
-
-  private block(
-    { layers, projection, filters, inputs }: Block,
-    input: string,
-    stride: number,
-    shortcuts: Shortcuts,
-    preActivation: boolean,
-  ): string {
-    const strided = layers.findIndex(({ kernel }) => kernel > 1);
-    let x = input;
-    layers.forEach((layer, i) => {
-      const step = i === strided ? stride : 1;
-      if (preActivation) {
-        if (layer.batchNorm) x = this.batchNorm(layer.batchNorm, x);
-        x = this.convolution(layer, this.relu(x), step);
-      } else {
-        x = this.unit(layer, x, step);
-        if (i < layers.length - 1) x = this.relu(x);
-      }
-    });
-    if (shortcuts === "none") return preActivation ? x : this.relu(x);
-    let shortcut = input;
-    if (projection) shortcut = this.unit(projection, input, stride);
-    else if (filters !== inputs) {
-      const zeroChannels = shortcuts === "split" ? "split" : "append";
-      shortcut = this.node({ kind: "shortcut-a", input, filters, stride, zeroChannels });
-    }
-    const sum = this.node({ kind: "add", inputs: [x, shortcut] });
-    return preActivation ? sum : this.relu(sum);
-  }
-
-  /** A convolution and the batch norm behind it, where there is one. */
-  private unit(unit: Block["layers"][number], input: string, stride: number): string {
-    const x = this.convolution(unit, input, stride);
-    return unit.batchNorm ? this.batchNorm(unit.batchNorm, x) : x;
-  }
-
-  private convolution(unit: Block["layers"][number], input: string, stride: number): string {
-    const { filters, kernel, weight, bias } = unit;
-    const name = this.node({
-      kind: "convolution",
-      input,
-      filters,
-      kernel,
-      stride,
-      padding: (kernel - 1) / 2,
-      bias: bias !== undefined,
-    });
-    this.weights.set(`${name}.weight`, weight);
-    this.weights.set(`${name}.bias`, bias);
-    return name;
-  }
-
-  private batchNorm({ statistics }: Layer, input: string): string {
-    const name = this.node({ kind: "batch-norm", input });
-    for (const [suffix, tensor] of Object.entries(statistics)) {
-      this.weights.set(`${name}.${suffix}`, tensor);
-    }
-    return name;
-  }
-
-  private relu(input: string): string {
-    return this.node({ kind: "relu", input });
-  }
-
-  private node(
-    spec: NodeSpec extends infer S ? S extends NodeSpec ? Omit<S, "name"> : never : never,
-  ) {
-    const name = `${spec.kind}-${this.specs.length}`;
-    this.specs.push({ ...spec, name } as NodeSpec);
-    return name;
-  }
 }

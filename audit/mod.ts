@@ -6,7 +6,8 @@
  */
 export * from "./advice.ts";
 export * from "./audit.ts";
-export type * from "./report.ts";
+export { type Cause, type CauseId, type CauseKind, causeKind, type Severity } from "./causes.ts";
+export * from "./report.ts";
 export * from "./compare.ts";
 export * from "./identify.ts";
 export * from "./preprocessings.ts";

@@ -6,7 +6,7 @@ import { decodeOnnx, type OnnxModel } from "../weights/mod.ts";
 import { assertTensorClose } from "../testing/mod.ts";
 
 async function logits(model: OnnxModel, input: Float32Array): Promise<Float32Array> {
-  const { graph, weights } = model.executable;
+  const { graph, weights } = model.executable!;
   const engine = await wasmEngine.create({
     graph,
     batchSize: 2,

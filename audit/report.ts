@@ -2,8 +2,9 @@
 import type { LogSubject } from "../log/mod.ts";
 import type { Choice } from "../recipes/mod.ts";
 import type { Graph, Shape } from "../resnet/mod.ts";
-import type { Judgement, StaticSubject } from "../spec/mod.ts";
+import type { Finding, Judgement, StaticSubject } from "../spec/mod.ts";
 import type { Change } from "./advice.ts";
+import type { Cause, CauseId, Severity } from "./causes.ts";
 import type { RankedTrial, Trialled } from "./sweep.ts";
 
 /** A network that the target may be. */
@@ -16,16 +17,14 @@ export interface AuditCandidate {
   readonly network?: Omit<Trialled, "name">;
   /** What neither names nor shapes say and this candidate supposes. */
   readonly assumptions: readonly string[];
+  /** In what it leaves the paper, where only trials on images can show it. */
+  readonly departs?: CauseId;
 }
 
-/** Something that breaks the paper's word and that no rule on a graph sees. */
-export interface Violation {
-  /** Short and stable. */
-  readonly id: string;
-  /** What is asked for. */
-  readonly requirement: string;
-  /** What was found. */
-  readonly evidence: string;
+/** What something that was found says of one rule. */
+export interface RuleEvidence extends Finding {
+  /** The rule's id. */
+  readonly rule: string;
 }
 
 /** What is audited. */
@@ -36,12 +35,18 @@ export interface AuditSubject {
   readonly form: string;
   /** Every network that it may be; none where it is of no form that can be expressed. */
   readonly candidates: readonly AuditCandidate[];
+  /** Networks that only trials on images can tell from the candidates. */
+  readonly variants?: () => readonly AuditCandidate[];
   /** Whether the candidates were inferred from names and shapes, which leave much open. */
   readonly inferred?: boolean;
-  /** Violations that were seen beside the graph. */
-  readonly violations?: readonly Violation[];
-  /** By rule: what names and shapes show against it, whichever candidate it is. */
-  readonly seen?: Readonly<Record<string, string>>;
+  /** What was seen against it, whichever candidate it is. */
+  readonly causes?: readonly Cause[];
+  /** Judgements of what the file itself says of its training, by rule. */
+  readonly evidence?: readonly RuleEvidence[];
+  /** Trainable parameters as the file holds them, where the graph has others. */
+  readonly parameters?: number;
+  /** Whether the arrays were looked at for what no training leaves so. */
+  readonly weightsSeen?: boolean;
   /** What a reader should know: the naming, arrays that were ignored, notes of the file. */
   readonly notes?: readonly string[];
   /** Rules on which the file cannot tell, with the reason. */
@@ -68,6 +73,8 @@ export interface CandidateSummary {
   readonly name: string;
   /** What it supposes. */
   readonly assumptions: readonly string[];
+  /** Whether it was tried on images only because they can show what weights cannot. */
+  readonly variant?: boolean;
   /** Weighted layers on the longest way. */
   readonly depth: number;
   /** Trainable parameters. */
@@ -88,16 +95,62 @@ export interface TrialSummary extends Pick<RankedTrial, "errors" | "images" | "s
   readonly error: number;
 }
 
+/** Something that speaks against the target, with what follows from it. */
+export interface AuditFinding {
+  /** The kind of cause, or the rule's id where no cause is known. */
+  readonly id: string;
+  /** In a few words. */
+  readonly title: string;
+  /** Whether something is broken, or another choice than the paper's. */
+  readonly severity: Severity;
+  /** The rule that it breaks. */
+  readonly rule: string;
+  /** What the paper states. */
+  readonly requirement: string;
+  /** The names and numbers on which it rests. */
+  readonly evidence: string;
+  /** Rules that fail because of it, and say nothing more. */
+  readonly follows: readonly Pick<Judgement, "id" | "evidence">[];
+}
+
+/** What an audit comes to. */
+export type Conclusion =
+  /** Every rule could be observed and is kept. */
+  | "keeps"
+  /** Nothing speaks against it, but not everything can be seen. */
+  | "unseen"
+  /** Another choice than the paper's. */
+  | "departs"
+  /** Another choice than the paper's, and an error that is not inconsistent with Table 6. */
+  | "reaches"
+  /** Something is broken, whatever the paper says. */
+  | "wrong";
+
+/** The exit status of a command for each conclusion; 2 is for what cannot be read. */
+export const STATUS: Readonly<Record<Conclusion, 0 | 1 | 3 | 4 | 5>> = {
+  keeps: 0,
+  departs: 1,
+  unseen: 3,
+  wrong: 4,
+  reaches: 5,
+};
+
 /** What an audit found. */
 export interface AuditReport {
   /** As the user named it. */
   readonly target: string;
   /** What kind of thing it is, in words. */
   readonly form: string;
-  /** What it is, what differs, what that costs and which error to expect, in a few sentences. */
+  /** What it comes to. */
+  readonly conclusion: Conclusion;
+  /** The exit status that says so; see {@linkcode STATUS}. */
+  readonly status: 0 | 1 | 3 | 4 | 5;
+  /** Three lines: what it is, its error against Table 6, what to change first. */
+  readonly summary: readonly [what: string, error: string, first: string];
+  /** The summary, and what cannot be told, as one text. */
   readonly verdict: string;
-  /** 0: everything observable and passed; 1: a violation; 3: none seen, but not all observable. */
-  readonly status: 0 | 1 | 3;
+  /** What speaks against it, the gravest first. */
+  readonly findings: readonly AuditFinding[];
   /** Every network that it may be. */
   readonly candidates: readonly CandidateSummary[];
   /** Layer by layer; none for the paper's nets and where no candidate is known. */

@@ -2,17 +2,29 @@
 import { identityProblem, type LogSubject, type StartEvent } from "../log/mod.ts";
 import {
   architecture,
+  buildGraph,
   type Graph,
+  type Node,
+  type NodeSpec,
   parametersOf,
   WeightFileError,
   type Weights,
 } from "../resnet/mod.ts";
-import type { Contents, ModelFile, OnnxModel } from "../weights/mod.ts";
+import {
+  type Contents,
+  type ModelFile,
+  nameByPlace,
+  type OnnxModel,
+  type OnnxNoteId,
+} from "../weights/mod.ts";
 import type { RunIdentity } from "../train/mod.ts";
 import { completed } from "../recipes/mod.ts";
-import { subjectOf } from "../spec/mod.ts";
-import type { AuditCandidate, AuditSubject, Violation } from "./report.ts";
-import { type Candidate, identify, type WeightFinding } from "./identify.ts";
+import { consumersOf, ofKind, subjectOf } from "../spec/mod.ts";
+import { number } from "../text/mod.ts";
+import type { Cause, CauseId } from "./causes.ts";
+import { faultsOf } from "./_health.ts";
+import type { AuditCandidate, AuditSubject } from "./report.ts";
+import { type Candidate, identify } from "./identify.ts";
 
 /**
  * An architecture by its name: its graph, and nothing of a training.
@@ -59,13 +71,18 @@ export function fileSubject(
     ? networkSubject(target, file.network)
     : file.unmapped
     ? unmappedSubject(target, file.unmapped, file.tensors)
-    : weightsSubject(target, file.tensors, identity);
-  return { ...subject, notes: [...file.notes ?? [], ...subject.notes ?? []] };
+    : weightsSubject(target, file, identity);
+  return {
+    ...subject,
+    causes: [...faultsOf(file.tensors), ...subject.causes ?? []],
+    weightsSeen: true,
+    notes: [...file.notes ?? [], ...subject.notes ?? []],
+  };
 }
 
 function weightsSubject(
   target: string,
-  weights: Weights,
+  { tensors, ordered }: Contents,
   identity?: RunIdentity,
 ): AuditSubject {
   const problem = identity && identityProblem(identity);
@@ -74,24 +91,29 @@ function weightsSubject(
       `${target}: what the metadata says of the run must be a recipe of this module: ${problem}; remove the metadata to have the weights judged alone`,
     );
   }
-  const { candidates, naming, census, findings, ignored } = identify(weights);
+  const found = identify(tensors, ordered);
+  const { candidates, naming, census, findings, ignored, orderUnknown } = found;
   const claims = identity && claimsOf(completed(identity.recipe), identity.seed);
   const claimed = identity ? candidates.filter(({ graph }) => isClaimed(graph, identity)) : [];
   return {
     target,
     form: "a file of weights",
     candidates: (claimed.length > 0 ? claimed : candidates).map(runnable),
+    ...(claimed.length > 0 ? {} : { variants: () => found.variants().map(runnable) }),
     inferred: claimed.length === 0,
-    violations: candidates.length > 0 ? [] : findings.map(violationOf),
-    seen: Object.fromEntries(
-      findings.flatMap(({ id, evidence }) => id in RULES ? [[RULES[id]!, evidence]] : []),
-    ),
+    causes: findings,
+    parameters: census.parameters,
     notes: [
       `names: ${naming}`,
       `arrays: ${census.convolutions} convolutions, ${census.batchNorms} batch norms, ${
-        census.parameters.toLocaleString("en-US")
+        number(census.parameters)
       } trainable parameters`,
-      ...(candidates.length > 0 ? findings.map(({ evidence }) => evidence) : []),
+      ...found.notes,
+      ...(orderUnknown
+        ? [
+          `the order of the layers can't be known, neither by the file nor by names or shapes (${orderUnknown}): what depends on it is not judged`,
+        ]
+        : []),
       ...(ignored.length > 0
         ? [`${ignored.length} arrays belong to no layer: ${some(ignored)}`]
         : []),
@@ -102,30 +124,70 @@ function weightsSubject(
 }
 
 function networkSubject(target: string, network: OnnxModel): AuditSubject {
-  const { graph, executable, notes, inputTransform, epsilon, producer } = network;
-  const ids = new Set(notes.map(({ id }) => id));
-  const folded =
+  const { graph, weights, executable, notes, departures, inputTransform, epsilon, producer } =
+    network;
+  const folded = isFolded(graph);
+  const judged = folded ? unfolded(graph, weights) : graph;
+  const why =
     "batch norm was folded into the convolutions when the file was written, or never there";
+  const seen = new Set(notes.map(({ id }) => id));
   return {
     target,
     form: ONNX,
     candidates: [{
-      name: graph.name,
-      graph,
+      name: judged.name,
+      graph: judged,
       assumptions: [],
-      network: { ...executable, ...{ inputTransform, epsilon } },
+      ...(executable ? { network: { ...executable, ...{ inputTransform, epsilon } } } : {}),
     }],
-    violations: notes.filter(({ id }) => id in FORBIDDEN)
-      .map(({ id, evidence }) => ({ id, requirement: FORBIDDEN[id], evidence })),
+    causes: [
+      ...departures,
+      ...notes.flatMap(({ id, evidence }): Cause[] => {
+        // Keras's loss takes probabilities, PyTorch's does not.
+        const ofKeras = /tf2onnx|keras|tensorflow/i.test(producer);
+        if (id === "softmax-inside" && ofKeras) return [];
+        return Object.hasOwn(NOTED, id) ? [{ id: NOTED[id]!, evidence }] : [];
+      }),
+    ],
     notes: [`written by ${producer || "an exporter that does not say its name"}`]
       .concat(notes.map(({ id, evidence }) => `${id}: ${evidence}`)),
     unobservable: {
       "no-dropout": "an exporter leaves dropout out, since it does nothing when it is tested",
-      ...(ids.has("batch-norm-folded")
-        ? Object.fromEntries(BATCH_NORM_RULES.map((rule) => [rule, folded]))
+      ...(folded ? { "batch-norm": why, "no-bias": why, "parameters": why } : {}),
+      ...(departures.some(({ id }) => COUNTED_OTHERWISE.has(id))
+        ? {
+          "parameters":
+            "layers of another kind have other parameters than those that stand for them",
+        }
         : {}),
+      ...(seen.has("input-size-open") ? { "input": "the file leaves the images' size open" } : {}),
     },
   };
+}
+
+/** Whether no batch norm follows a convolution, and biases stand where it would have been folded. */
+function isFolded(graph: Graph): boolean {
+  const convolutions = ofKind(graph, "convolution");
+  const follows = ({ name }: Node) =>
+    consumersOf(graph, name).some(({ kind }) => kind === "batch-norm");
+  return convolutions.some(({ bias }) => bias) && !convolutions.some(follows);
+}
+
+/** The graph with a batch norm behind each convolution into which one may have been folded. */
+function unfolded(graph: Graph, weights: Weights): Graph {
+  const renamed = new Map<string, string>();
+  const inputOf = (name: string) => renamed.get(name) ?? name;
+  const specs = graph.nodes.flatMap((node): NodeSpec[] => {
+    if (node.kind === "add") {
+      return [{ ...node, inputs: [inputOf(node.inputs[0]), inputOf(node.inputs[1])] }];
+    }
+    const spec = { ...node, input: inputOf(node.input) };
+    if (spec.kind !== "convolution" || !spec.bias) return [spec];
+    const norm = `${node.name}.norm`;
+    renamed.set(node.name, norm);
+    return [{ ...spec, bias: false }, { kind: "batch-norm", name: norm, input: node.name }];
+  });
+  return nameByPlace(buildGraph(graph.name, graph.inputShape, specs), weights).graph;
 }
 
 function unmappedSubject(
@@ -138,26 +200,32 @@ function unmappedSubject(
     target,
     form: ONNX,
     candidates: [],
-    violations: operators.map((evidence) => ({
-      id: "operations",
-      requirement: "The network is made of the layers that the paper names.",
-      evidence,
-    })).concat(findings.filter(({ id }) => id !== "unknown-structure").map(violationOf)),
+    causes: [
+      {
+        id: "operations",
+        evidence: operators.slice(0, 3).join("; ") +
+          (operators.length > 3 ? `; and ${operators.length - 3} more` : ""),
+      },
+      ...findings.filter(({ id }) => id !== "unknown-structure"),
+    ],
     notes: [`arrays: ${census.convolutions} convolutions`],
   };
 }
 
 const ONNX = "an ONNX file";
+const COUNTED_OTHERWISE: ReadonlySet<string> = new Set([
+  "flattened-head",
+  "grouped",
+  "hidden-dense",
+]);
 
-/** Notes of an ONNX file that are violations, with the requirement. */
-const FORBIDDEN: Readonly<Record<string, string>> = {
-  "dropout": "There is no dropout.",
-  "batch-norm-in-training-mode":
-    "At test time batch normalisation takes the statistics of the training.",
+/** Notes of an ONNX file that speak against it. */
+const NOTED: Readonly<Partial<Record<OnnxNoteId, CauseId>>> = {
+  "dropout": "dropout",
+  "batch-norm-in-training-mode": "training-mode-norm",
+  "softmax-inside": "softmax-at-end",
+  "dense-without-bias": "dense-without-bias",
 };
-
-/** What cannot be told once batch norm is folded into the convolutions. */
-const BATCH_NORM_RULES = ["batch-norm", "activation", "no-bias", "parameters"];
 
 /**
  * A run: what its recipe says and what its log shows.
@@ -197,10 +265,9 @@ export function heldTo(subject: AuditSubject, name: string): AuditSubject {
   const found = [...new Set(nets)].join(" or ");
   return {
     ...subject,
-    violations: [...subject.violations ?? [], {
+    causes: [...subject.causes ?? [], {
       id: "claimed",
-      requirement: `It is said to be ${name}.`,
-      evidence: `it is ${found || "of no form that is known"}`,
+      evidence: `it is said to be ${name}, and is ${found || "of no form that is known"}`,
     }],
   };
 }
@@ -219,34 +286,13 @@ function isClaimed(graph: Graph, { recipe, classes }: RunIdentity): boolean {
 }
 
 /** A candidate with what can be run of it: nothing where the file lacks arrays of the graph. */
-function runnable({ name, graph, weights, assumptions }: Candidate): AuditCandidate {
+function runnable({ name, graph, weights, assumptions, departs }: Candidate): AuditCandidate {
   const complete = parametersOf(graph).every((parameter) => weights.has(parameter.name));
-  return { name, graph, assumptions, ...(complete ? { network: { graph, weights } } : {}) };
-}
-
-/** The rules that findings of names and shapes break, whichever candidate it is. */
-const RULES: Readonly<Partial<Record<WeightFinding["id"], string>>> = {
-  "stem-7x7": "stem",
-  "stem-kernel": "stem",
-  "stem-filters": "stem",
-  "image-channels": "input",
-  "stages": "stages",
-  "widths": "stages",
-  "blocks-per-stage": "stages",
-  "kernel-size": "stages",
-  "depth": "depth",
-  "bottleneck": "shortcuts",
-  "projection": "identity",
-  "projection-without-batch-norm": "batch-norm",
-  "batch-norm-missing": "batch-norm",
-  "pre-activation": "batch-norm",
-  "convolution-bias": "no-bias",
-  "classes": "head",
-  "head-missing": "head",
-};
-
-function violationOf({ id, evidence }: WeightFinding): Violation {
-  return { id, requirement: "The network is made of the layers that the paper names.", evidence };
+  return {
+    ...{ name, graph, assumptions },
+    ...(complete ? { network: { graph, weights } } : {}),
+    ...(departs ? { departs } : {}),
+  };
 }
 
 function some(names: readonly string[]): string {

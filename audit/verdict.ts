@@ -1,11 +1,11 @@
 /** What an audit comes to, in a few sentences that need no knowledge of the checklist. */
 import { architecture, countParameters, type Graph } from "../resnet/mod.ts";
-import { depthOf, type Judgement, ofKind } from "../spec/mod.ts";
+import { depthOf, ofKind } from "../spec/mod.ts";
 import type { Change } from "./advice.ts";
-import type { AuditCandidate, AuditReport } from "./report.ts";
-import { expectedError, PAPER_DEPTHS } from "./expected.ts";
+import type { AuditCandidate, AuditFinding, AuditReport } from "./report.ts";
+import { expectedError, nearestDepth } from "./expected.ts";
 import type { RankedTrial } from "./sweep.ts";
-import { percent } from "../text/mod.ts";
+import { number, percent } from "../text/mod.ts";
 
 /** What the sentences are made of. */
 export interface Grounds {
@@ -15,10 +15,12 @@ export interface Grounds {
   readonly ofPaper: boolean;
   /** Whether each keeps the paper's rules on the network, at any depth. */
   readonly ofForm: boolean;
-  /** The rules that failed. */
-  readonly failed: readonly Judgement[];
-  /** What would mend them, most effective first. */
+  /** What speaks against it, the gravest first. */
+  readonly findings: readonly AuditFinding[];
+  /** What would mend it, most effective first. */
   readonly changes: readonly Change[];
+  /** Trainable parameters, where they are known. */
+  readonly parameters: number | undefined;
   /** Whether candidates were tried on images. */
   readonly tried: boolean;
   /** The best trials on all images; none where nothing beat guessing. */
@@ -27,43 +29,66 @@ export interface Grounds {
   readonly testError: AuditReport["testError"];
   /** Whether its recipe trains and tests on other images than CIFAR-10. */
   readonly otherImages: boolean;
-  /** Whether a recipe or a log says how it was trained. */
+  /** Whether anything says how it was trained. */
   readonly trainingKnown: boolean;
 }
 
 /**
- * The verdict: what the target is, what differs from the paper, which error to
- * expect, what cannot be told, and what to change first.
+ * The verdict: what the target is, its error against Table 6 and what to change
+ * first, a line each; then what differs and what cannot be told.
  *
  * @param grounds What the audit found.
- * @returns A few sentences.
+ * @returns The three lines, and everything as one text.
  */
-export function verdictOf(grounds: Grounds): string {
-  const { failed, changes, trainingKnown } = grounds;
-  return [
-    identity(grounds),
-    ...differences(grounds),
-    ...error(grounds),
-    ...(trainingKnown ? [] : ["How it was trained is not observable."]),
-    ...(changes.length > 0 ? [`Change first: ${changes[0].change}`] : []),
-    ...(failed.length === 0 ? ["No rule that can be observed is broken."] : []),
-  ].join(" ");
+export function verdictOf(grounds: Grounds): Pick<AuditReport, "summary" | "verdict"> {
+  const { findings, changes, trainingKnown, tried, leaders } = grounds;
+  const what = identity(grounds);
+  const error = errorLine(grounds);
+  const first = changes.length > 0
+    ? `Change first: ${changes[0].change}`
+    : findings.length > 0
+    ? `It departs by ${findings.map(({ title }) => title).slice(0, 3).join(", ")}.`
+    : "No rule that can be observed is broken.";
+  return {
+    summary: [what, error, first],
+    verdict: [
+      what,
+      ...differences(grounds),
+      error,
+      ...(tried && leaders.length === 0
+        ? [
+          "With no preprocessing it does better than guessing: the weights are untrained, or belong to another network or to other classes.",
+        ]
+        : []),
+      ...unmatched(grounds),
+      ...(trainingKnown ? [] : ["How it was trained is not observable."]),
+      first,
+    ].join(" "),
+  };
 }
 
 /** Of the paper's nets, from the first layer to the last. */
 const MAP_SIZES = "32x32, 16x16, 8x8";
 
-function identity({ candidates, ofPaper, ofForm, failed }: Grounds): string {
+function identity(grounds: Grounds): string {
+  const { candidates, ofPaper, ofForm, findings } = grounds;
   if (candidates.length === 0) {
-    return `This is none of the networks that the checklist can express: ${
-      failed.map(({ evidence }) => evidence).join("; ")
-    }.`;
+    const structure = findings.filter(({ rule }) => rule !== "weights");
+    return structure.length > 0
+      ? `This is none of the networks that the checklist can express: ${
+        structure.map(({ evidence }) => evidence).join("; ")
+      }.`
+      : "Which network this is can't be told: the order of its layers is not known.";
   }
   const [{ graph, name }] = candidates;
-  const facts = factsOf(graph);
+  const facts = factsOf(graph, grounds.parameters);
+  const kinds = findings.filter(({ id }) => FORMS.has(id)).map(({ title }) => title);
   if (!ofPaper) {
     const near = nearest(graph);
-    const sizes = mapSizes(graph).join(", ");
+    // What weights alone assume of the maps is no fact.
+    const sizes = candidates.some(({ assumptions }) => assumptions.length > 0)
+      ? MAP_SIZES
+      : mapSizes(graph).join(", ");
     const maps = sizes === MAP_SIZES
       ? ""
       : ` On images of ${
@@ -73,9 +98,9 @@ function identity({ candidates, ofPaper, ofForm, failed }: Grounds): string {
       ofForm
         ? "This has the form of the paper's CIFAR nets, at a depth that Table 6 does not have"
         : "This is not one of the paper's CIFAR nets"
-    }: ${name} has ${facts}, against ${millions(countParameters(architecture(near)))} in ${
-      titled(near)
-    }, the paper's net nearest in depth.${maps}`;
+    }: ${name}${kinds.length > 0 ? `, with ${kinds.join(", ")},` : ""} has ${facts}, against ${
+      millions(countParameters(architecture(near)))
+    } in ${titled(near)}, the paper's net nearest in depth.${maps}`;
   }
   if (candidates.length === 1) {
     return `This is ${titled(paperName(graph))} of the paper: ${facts}, ${shortcutsOf(graph)}.`;
@@ -93,17 +118,25 @@ function identity({ candidates, ofPaper, ofForm, failed }: Grounds): string {
   }.`;
 }
 
-function differences({ failed, leaders }: Grounds): string[] {
+/** Causes that say what kind of net it is. */
+const FORMS: ReadonlySet<string> = new Set([
+  "pre-activation",
+  "bottleneck",
+  "grouped",
+  "group-norm",
+]);
+
+function differences({ findings, leaders }: Grounds): string[] {
   const sentences: string[] = [];
   const [best] = leaders;
-  const ids = failed.map(({ id }) => id);
-  const network = ids.filter((id) => id !== "mean" && id !== "preprocessed-mean");
+  const rules = [...new Set(findings.map(({ rule }) => rule))];
+  const network = rules.filter((id) => id !== "mean" && id !== "preprocessed-mean");
   if (network.length > 0) {
     sentences.push(
       `It breaks ${network.length === 1 ? "the rule" : "the rules"} ${network.join(", ")}.`,
     );
   }
-  if (best && ids.includes("mean")) {
+  if (best && rules.includes("mean")) {
     const tied = leaders.filter(({ standing }) => standing === "tied")
       .filter(({ preprocessing }) => preprocessing !== best.preprocessing)
       .map(({ preprocessing }) => preprocessing.name);
@@ -113,67 +146,66 @@ function differences({ failed, leaders }: Grounds): string[] {
         best.preprocessing.channels === "BGR" ? " with blue first" : ""
       }${
         others.size > 0 ? ` (or by ${[...others].join(" or ")}: a tie)` : ""
-      }, not by the per-pixel mean of the paper; what that costs was not measured.`,
+      }, not by the per-pixel mean of the paper; what that costs is not known.`,
     );
-  } else if (network.length > 0) {
-    sentences.push("What that costs was not measured here.");
   }
   return sentences;
 }
 
-function error({ candidates, ofPaper, tried, leaders, testError, otherImages }: Grounds): string[] {
-  if (candidates.length === 0) return [];
+/** Points that weights may lie above Table 6 before no candidate can be the right one. */
+const FAR = 0.05;
+
+/** Whether the best trial errs so much more than such nets do that none computes what it was. */
+export function isUnmatched({ candidates, testError, leaders }: Grounds): boolean {
+  const expected = candidates.length > 0
+    ? expectedError(nearestDepth(depthOf(candidates[0].graph)))
+    : undefined;
+  return leaders.length > 0 && testError !== undefined && expected !== undefined &&
+    testError.error > expected.error + FAR;
+}
+
+function unmatched(grounds: Grounds): string[] {
+  return isUnmatched(grounds)
+    ? [
+      "So far from it, either its training went no further, or none of the networks and preprocessings that were tried computes what its own code does: then a recording of that code, or an ONNX file of the network, shows more.",
+    ]
+    : [];
+}
+
+function errorLine({ candidates, ofPaper, testError, otherImages }: Grounds): string {
+  const measured = testError
+    ? `It errs on ${percent(testError.error)} of ${number(testError.images)} test images (${
+      percent(testError.lower)
+    } to ${percent(testError.upper)} with so many images).`
+    : "Its error was not measured here.";
+  if (candidates.length === 0) return measured;
+  if (otherImages) {
+    return `${measured} It was trained on other images than CIFAR-10: Table 6 says nothing of it.`;
+  }
   const [{ graph }] = candidates;
   const name = ofPaper ? paperName(graph) : nearest(graph);
   const expected = expectedError(depthOf(architecture(name)));
-  const sentences: string[] = [];
-  if (tried && leaders.length === 0) {
-    sentences.push(
-      "With no preprocessing it does better than guessing: the weights are untrained, or belong to another network or to other classes.",
-    );
-  }
-  if (testError) {
-    const { error, images, lower, upper } = testError;
-    sentences.push(
-      `It errs on ${percent(error)} of ${images.toLocaleString("en-US")} test images (${
-        percent(lower)
-      } to ${percent(upper)} with so many images).`,
-    );
-  }
-  if (otherImages) {
-    return [
-      ...sentences,
-      "It was trained on other images than CIFAR-10: Table 6 says nothing of it.",
-    ];
-  }
-  if (!expected) return sentences;
+  if (!expected) return measured;
   if (!ofPaper) {
-    sentences.push(
-      `The error to expect is not the ${percent(expected.error)} of ${
-        titled(name)
-      }: the paper gives none for this net on CIFAR-10${
-        testError ? "" : ", and none was measured here"
-      }.`,
-    );
-  } else if (candidates.every(({ graph }) => isPlain(graph))) {
-    sentences.push(
-      "The paper prints no error of plain nets; Figure 6 shows them above the residual nets.",
-    );
-  } else {
-    const points = (100 * expected.margin).toFixed(2);
-    sentences.push(
-      testError
-        ? `Table 6 gives ${percent(expected.error)} for ${titled(name)}, with which one run is ${
-          Math.abs(testError.error - expected.error) <= expected.margin
-            ? "not inconsistent"
-            : "inconsistent"
-        }: it may lie ${points} points off, if results spread as those of the paper's ResNet-110.`
-        : `After the paper's training expect ${
-          percent(expected.error)
-        } (Table 6), give or take ${points} points for one run.`,
-    );
+    return `${measured} The error to expect is not the ${percent(expected.error)} of ${
+      titled(name)
+    }: the paper gives none for this net on CIFAR-10.`;
   }
-  return sentences;
+  if (candidates.every(({ graph }) => isPlain(graph))) {
+    return `${measured} The paper prints no error of plain nets; Figure 6 shows them above the residual nets.`;
+  }
+  const points = (100 * expected.margin).toFixed(2);
+  return testError
+    ? `${measured} Table 6 gives ${percent(expected.error)} for ${
+      titled(name)
+    }, with which one run is ${
+      Math.abs(testError.error - expected.error) <= expected.margin
+        ? "not inconsistent"
+        : "inconsistent"
+    }: it may lie ${points} points off, if results spread as those of the paper's ResNet-110.`
+    : `${measured} After the paper's training expect ${
+      percent(expected.error)
+    } (Table 6), give or take ${points} points for one run.`;
 }
 
 const isPlain = (graph: Graph): boolean => ofKind(graph, "add").length === 0;
@@ -185,9 +217,7 @@ function paperName(graph: Graph): string {
 
 /** The paper's residual net that is nearest in depth. */
 function nearest(graph: Graph): string {
-  const depth = depthOf(graph);
-  const [near] = PAPER_DEPTHS.toSorted((a, b) => Math.abs(a - depth) - Math.abs(b - depth));
-  return `resnet${near}`;
+  return `resnet${nearestDepth(depthOf(graph))}`;
 }
 
 /** `resnet32` as the paper writes it. */
@@ -195,17 +225,14 @@ function titled(name: string): string {
   return name.replace(/^resnet/, "ResNet-").replace(/^plain/, "plain-");
 }
 
-function factsOf(graph: Graph): string {
-  const parameters = countParameters(graph);
-  const exact = parameters.toLocaleString("en-US");
+function factsOf(graph: Graph, parameters = countParameters(graph)): string {
+  const exact = number(parameters);
   return `${depthOf(graph)} weighted layers and ${
     parameters < 1e6 ? exact : `${exact} (${millions(parameters)})`
   } parameters`;
 }
 
 const millions = (count: number): string => `${(count / 1e6).toFixed(2)}M`;
-
-/** A share from 0 to 1 in percent. */
 
 function shortcutsOf(graph: Graph): string {
   if (isPlain(graph)) return "without shortcuts";

@@ -55,17 +55,14 @@ export type Runnable = AuditCandidate & Required<Pick<AuditCandidate, "network">
  */
 export function networkOf({ subject, file }: Model, zeroChannels: ZeroChannels): Runnable {
   const runnable = subject.candidates.filter((candidate): candidate is Runnable =>
-    candidate.network !== undefined
+    candidate.network !== undefined && candidate.departs === undefined
   );
   const fitting = runnable.filter(({ graph }) =>
     (paddingOf(graph) ?? zeroChannels) === zeroChannels
   );
   const [found] = fitting.length > 0 && !file.network ? fitting : runnable;
   if (found) return found;
-  const reasons = [
-    ...(subject.violations ?? []).map(({ evidence }) => evidence),
-    ...Object.values(subject.seen ?? {}),
-  ];
+  const reasons = (subject.causes ?? []).map(({ evidence }) => evidence);
   throw new CommandError(
     `the arrays of ${subject.target} are of no network that can be run here${
       reasons.length > 0 ? `: ${reasons.slice(0, 3).join("; ")}` : ""

@@ -33,9 +33,9 @@ Deno.test("a violation is status 1, and the report goes to files too", () =>
     assert(stdout.includes("not one of the paper's CIFAR nets"), stdout);
     const report = JSON.parse(await Deno.readTextFile(path));
     assertEquals([report.target, report.status], ["resnet34", 1]);
-    assert(stdout.includes(report.verdict));
+    for (const line of report.summary) assert(stdout.replace(/\s+/g, " ").includes(line), stdout);
     const html = await Deno.readTextFile(page);
-    assert(html.startsWith("<!DOCTYPE html>") && html.includes(report.verdict), html);
+    assert(html.startsWith("<!DOCTYPE html>") && html.includes("21,289,802"), html);
     assertEquals(
       [...Deno.readDirSync(folder)].map(({ name }) => name).toSorted(),
       ["report.html", "report.json"],

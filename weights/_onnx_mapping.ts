@@ -11,6 +11,7 @@ import type { OnnxFile, OnnxNode } from "./_onnx_format.ts";
 import {
   Activation,
   type AffineChange,
+  type Averaged,
   type Axis,
   CHANNELS_FIRST,
   CHANNELS_LAST,
@@ -19,6 +20,8 @@ import {
   type InputTransform,
   isConstant,
   type OneSided,
+  type OnnxDeparture,
+  type OnnxDepartureId,
   type OnnxNote,
   type OnnxNoteId,
   type Operation,
@@ -36,6 +39,7 @@ import {
   INPUT,
   inputsOf,
   isWeighted,
+  type Node,
   type NodeSpec,
   parametersOf,
   type Shape,
@@ -55,9 +59,10 @@ const MOST_BYTES = 160 * 1024 * 1024;
 /** What came of a file: a network under names of its own, or what could not be mapped. */
 export type Mapped = { readonly problems: readonly string[] } | {
   readonly network: NamedNetwork;
-  /** See `OnnxModel.executable`; undefined where it is the network itself. */
+  /** See `OnnxModel.executable`. */
   readonly executable?: NamedNetwork;
   readonly notes: readonly OnnxNote[];
+  readonly departures: readonly OnnxDeparture[];
   readonly inputTransform?: InputTransform;
   readonly epsilon?: number;
 };
@@ -83,6 +88,9 @@ class Mapper {
   readonly #settled = new Map<Activation, Activation>();
   readonly #oneSided = new Map<string, OneSided>();
   readonly #withoutBias = new Set<string>();
+  readonly #standIns = new Map<string, "activation" | "norm">();
+  readonly #averaged = new Map<string, Averaged>();
+  readonly #departures = new Map<OnnxDepartureId, string[]>();
   readonly #notes = new Map<OnnxNoteId, string[]>();
   readonly #problems: string[] = [];
   #inputShape: Shape = [];
@@ -113,15 +121,32 @@ class Mapper {
       this.#mapNode(node);
     }
     if (outputs.length === 0) throw new WeightFileError("the ONNX graph has no output");
-    if (outputs.length > 1) this.#note("several-outputs", outputs.map(quote).join(", "));
-    const output = this.#values.get(outputs[0]);
+    const chosen = this.#chooseOutput(outputs);
+    if (outputs.length > 1) {
+      this.#note(
+        "several-outputs",
+        `${quote(chosen)} of ${outputs.map(quote).join(", ")} is taken for the network's`,
+      );
+    }
+    const output = this.#values.get(chosen);
     if (this.#problems.length === 0 && !(output instanceof Activation)) {
-      this.#problems.push(`the output ${quote(outputs[0])} does not depend on the input`);
+      this.#problems.push(`the output ${quote(chosen)} does not depend on the input`);
     }
     if (this.#problems.length > 0 || !(output instanceof Activation)) {
       return { problems: this.#problems };
     }
     return this.#finish(output);
+  }
+
+  /** Of several outputs the last dense layer's, else the deepest. */
+  #chooseOutput(outputs: readonly string[]): string {
+    const rank = (name: string) => {
+      const value = this.#values.get(name);
+      if (!(value instanceof Activation)) return -1;
+      const { kind } = this.#specs.get(value.node) ?? {};
+      return (this.#depths.get(value.node) ?? 0) + (kind === "dense" ? 0.5 : 0);
+    };
+    return outputs.reduce((best, name) => rank(name) > rank(best) ? name : best);
   }
 
   #finish(output: Activation): Mapped {
@@ -130,7 +155,10 @@ class Mapper {
       if (last.node === INPUT) throw new Unmappable("the output is the input itself");
       const network = this.#network("an ONNX file", last.node, [...this.#specs.values()]);
       this.#noteOnLayers(network.graph);
-      const executable = this.#oneSided.size > 0
+      this.#classifyAverages(network.graph);
+      const executable = this.#departures.size > 0
+        ? undefined
+        : this.#oneSided.size > 0
         ? this.#network(
           "an ONNX file",
           last.node,
@@ -141,11 +169,13 @@ class Mapper {
               : spec;
           }),
         )
-        : undefined;
+        : network;
       return {
         network,
         executable,
         notes: [...this.#notes].map(([id, evidence]) => ({ id, evidence: summary(evidence) })),
+        departures: [...this.#departures]
+          .map(([id, evidence]) => ({ id, evidence: summary(evidence) })),
         inputTransform: this.#inputTransform,
         epsilon: network.graph.nodes.some((node) => node.kind === "batch-norm")
           ? this.#epsilon ?? DEFAULT_EPSILON
@@ -268,12 +298,19 @@ class Mapper {
     return {
       node,
       inputs,
-      isLast: node.outputs[0] === this.#file.outputs[0],
+      isLast: this.#file.outputs.includes(node.outputs[0]),
       settle: (value) => this.#settle(value),
       emit: (spec, arrays) => this.#emit(spec, arrays),
       addBias: (value, shift) => this.#addBias(node.inputs[value], shift),
       depth: (name) => this.#depths.get(name)!,
       note: (id, evidence) => this.#note(id, evidence),
+      departs: (id, evidence) => this.#depart(id, evidence),
+      standIn: (name, as) => this.#standIns.set(name, as),
+      standsFor: (name) => this.#standIns.get(name),
+      inputOf: (name) => {
+        const spec = this.#specs.get(name);
+        return spec && spec.kind !== "add" ? spec.input : undefined;
+      },
       epsilon: (epsilon) => this.#takeEpsilon(epsilon),
       oneSided: (name, window) => this.#oneSided.set(name, window),
       withoutBias: (name) => this.#withoutBias.add(name),
@@ -294,6 +331,34 @@ class Mapper {
     const found = this.#notes.get(id);
     if (found) found.push(evidence);
     else this.#notes.set(id, [evidence]);
+  }
+
+  #depart(id: OnnxDepartureId, evidence: string): void {
+    const found = this.#departures.get(id);
+    if (found) found.push(evidence);
+    else this.#departures.set(id, [evidence]);
+  }
+
+  /** Means of windows: on a shortcut, before the last layer, or within the network. */
+  #classifyAverages(graph: Graph): void {
+    const consumers = new Map<string, Node[]>();
+    for (const node of graph.nodes) {
+      for (const input of inputsOf(node)) {
+        consumers.set(input, [...consumers.get(input) ?? [], node]);
+      }
+    }
+    for (const [name, { evidence }] of this.#averaged) {
+      if (!graph.nodes.some((node) => node.name === name)) continue;
+      const next = consumers.get(name) ?? [];
+      const onShortcut = next.every((node) =>
+        (node.kind === "add" && node.inputs[1] === name) ||
+        (node.kind === "convolution" && node.kernel === 1)
+      );
+      if (onShortcut) this.#depart("average-pooled-shortcut", evidence);
+      else if (next.some(({ kind }) => kind === "global-average-pool")) {
+        this.#depart("flattened-head", evidence);
+      } else this.#depart("max-pooled-stages", evidence);
+    }
   }
 
   #takeEpsilon(epsilon: number): void {
@@ -327,6 +392,7 @@ class Mapper {
           { kind: "shortcut-a", input, filters, stride: change.rows, zeroChannels },
           {},
         ).with({ axes });
+        if (change.averaged) this.#averaged.set(settled.node, change.averaged);
         break;
       }
       case "affine":

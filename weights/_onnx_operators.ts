@@ -13,6 +13,7 @@ import {
   DEFAULT_EPSILON,
   describe,
   floats,
+  Grouped,
   isConstant,
   type OneSided,
   type Operation,
@@ -24,12 +25,15 @@ import {
   vector,
   Zeros,
 } from "./_onnx_values.ts";
-import { INPUT, type Tensor } from "../resnet/mod.ts";
+import { INPUT, sizeOf, type Tensor } from "../resnet/mod.ts";
+import { quote } from "../text/mod.ts";
 import { permuteAxes } from "./permute.ts";
 
 const IMAGE_AXES = ["H", "W", "C"] as const;
 /** An end of a slice at least this far away means "to the end"; tf2onnx writes just this. */
 const FAR = 1_000_000_000;
+/** Numbers of a kernel that stands for a grouped one; the largest of ResNet-34 has 2.4 million. */
+const MOST_STAND_IN = 4_000_000;
 type Handler = (operation: Operation) => Value;
 
 const BY_NAME: Readonly<Record<string, Handler>> = {
@@ -39,6 +43,12 @@ const BY_NAME: Readonly<Record<string, Handler>> = {
     const { node: input, axes } = settle(activation(x));
     return emit({ kind: "relu", input }, {}).with({ axes });
   },
+  ...Object.fromEntries(
+    [
+      ...["LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Gelu", "HardSwish", "Mish", "Swish"],
+      ...["Softplus", "Softsign", "Tanh", "ThresholdedRelu", "HardSigmoid", "Sigmoid"],
+    ].map((name) => [name, otherActivation]),
+  ),
   Add: add,
   Sum: add,
   Sub: ({ inputs: [a, b] }) =>
@@ -47,8 +57,14 @@ const BY_NAME: Readonly<Record<string, Handler>> = {
       : affine(activation(a), (x, c) => [x.scale, x.shift - c], constantOf(b)),
   Mul: (operation) => {
     const [a, b] = operation.inputs;
+    // x * sigmoid(x) and the like are one activation.
+    if (a instanceof Activation && b instanceof Activation) {
+      if (isActivationOf(b, a, operation)) return b;
+      if (isActivationOf(a, b, operation)) return a;
+    }
     const [x, factor] = isConstant(a) ? [activation(b), a] : [activation(a), constantOf(b)];
     if (factor.data.every((value) => value === 0)) return new Zeros(x.extents());
+    if (operation.standsFor(x.node) === "norm") return x;
     return affine(x, ({ scale, shift }, c) => [scale * c, shift * c], factor);
   },
   Div: ({ inputs: [a, b] }) =>
@@ -57,8 +73,8 @@ const BY_NAME: Readonly<Record<string, Handler>> = {
   AveragePool: averagePool,
   GlobalAveragePool: ({ inputs: [x], settle, emit }) => globalPool(settle(activation(x)), emit),
   ReduceMean: reduceMean,
-  Flatten: ({ inputs: [x], settle, emit }) =>
-    asVector(settle(activation(x)), emit).with({ axes: VECTOR }),
+  Flatten: (operation) =>
+    asVector(operation.settle(activation(operation.inputs[0])), operation).with({ axes: VECTOR }),
   Reshape: reshape,
   Squeeze: squeeze,
   Transpose: ({ node, inputs: [x] }) => {
@@ -103,31 +119,97 @@ const BY_NAME: Readonly<Record<string, Handler>> = {
   Pad: pad,
   Slice: slice,
   Concat: concat,
+  Tile: tile,
+  InstanceNormalization: instanceNorm,
+  GroupNormalization: instanceNorm,
+  LayerNormalization: instanceNorm,
 };
 
 /** By the operator's name; a map, because a file may call an operator "constructor". */
 export const HANDLERS: ReadonlyMap<string, Handler> = new Map(Object.entries(BY_NAME));
 
+/** A ReLU stands for any other activation; a sigmoid at the end is left out. */
+function otherActivation(operation: Operation): Activation {
+  const { node, inputs: [x], settle, emit, departs, isLast, standIn } = operation;
+  const value = activation(x);
+  if (node.operator === "Sigmoid" && isLast) {
+    departs("sigmoid-at-end", describe(node));
+    return value;
+  }
+  departs("other-activation", describe(node));
+  const { node: input, axes } = settle(value);
+  const stand = emit({ kind: "relu", input }, {}).with({ axes });
+  standIn(stand.node, "activation");
+  return stand;
+}
+
+/** Whether a value is an activation of the other, however many stand-ins it takes. */
+function isActivationOf(value: Activation, of: Activation, operation: Operation): boolean {
+  let node: string | undefined = value.node;
+  while (node !== undefined && operation.standsFor(node) === "activation") {
+    node = operation.inputOf(node);
+    if (node === of.node) return true;
+  }
+  return false;
+}
+
+/** A batch norm stands for a norm over groups of channels. */
+function instanceNorm({ node, inputs: [x], settle, emit, departs, standIn }: Operation): Value {
+  const grouped = x instanceof Grouped;
+  const { node: input, axes, shape } = settle(grouped ? x.x : activation(x));
+  departs("group-norm", describe(node));
+  const channels = shape[shape.length - 1];
+  const constant = (value: number) => vector(new Float32Array(channels).fill(value));
+  const stand = emit({ kind: "batch-norm", input }, {
+    ...{ weight: constant(1), bias: constant(0) },
+    ...{ running_mean: constant(0), running_var: constant(1) },
+  }).with({ axes });
+  standIn(stand.node, "norm");
+  return grouped ? new Grouped(stand, true) : stand;
+}
+
+/** Channels that are repeated stand for zeros. */
+function tile({ node, inputs: [x, repeats], settle, departs }: Operation): Activation {
+  const given = activation(x);
+  const times = [...constantOf(repeats).data];
+  const at = given.axes.indexOf("C");
+  if (!(times[at] > 1) || times.some((count, axis) => axis !== at && count !== 1)) {
+    throw new Unmappable(`repeats its input by ${times.join(", ")}`);
+  }
+  departs("copied-channels", describe(node));
+  return pick(given, { before: 0, after: (times[at] - 1) * given.extents()[at] }, settle);
+}
+
 function convolution(operation: Operation): Activation {
-  const { node, inputs: [x, kernel, bias], emit, settle, note, oneSided } = operation;
+  const { node, inputs: [x, kernel, bias], emit, settle, note, oneSided, departs } = operation;
   const given = activation(x);
   const outer = given.change?.kind === "pad" ? given.change.pads : [0, 0, 0, 0] as const;
   const input = given.change?.kind === "pad" ? given.with({}) : settle(given);
   expectAxes(input, CHANNELS_FIRST);
-  const weight = floats(constantOf(kernel));
+  let weight = floats(constantOf(kernel));
   if (weight.shape.length !== 4) {
     throw new Unmappable(`has a kernel of ${weight.shape.length} axes, not 4`);
   }
   const [filters, channels, size] = weight.shape;
   const [height, width, inputChannels] = input.shape;
   const groups = integer(node, "group", 1);
-  if (groups !== 1 || channels !== inputChannels) {
+  if (!(groups >= 1) || channels * groups !== inputChannels) {
     throw new Unmappable(`has ${groups} groups of ${channels} of ${inputChannels} channels`);
   }
+  if (groups > 1) {
+    const shape = [filters, inputChannels, size, size];
+    // A few bytes must not ask for much memory.
+    if (sizeOf(shape) > MOST_STAND_IN) throw new Unmappable(`has ${groups} groups`);
+    departs("grouped", `${describe(node)} has ${groups} groups of ${channels} channels`);
+    weight = { shape, data: new Float32Array(sizeOf(shape)) };
+  }
   const stride = square(node, "strides", 1);
-  if (square(node, "dilations", 1) !== 1) throw new Unmappable("is dilated");
+  const dilation = square(node, "dilations", 1);
+  if (dilation !== 1) departs("dilated", `${describe(node)} takes every ${dilation}th pixel`);
   if (weight.shape[3] !== size) throw new Unmappable(`has a ${size}x${weight.shape[3]} kernel`);
-  const inner = padsOf(node, size, stride, [height, width]);
+  // What a dilated window is padded by more keeps the size.
+  const inner = padsOf(node, size, stride, [height, width])
+    .map((zeros) => Math.max(0, zeros - Math.floor((dilation - 1) * (size - 1) / 2)));
   const pads = inner.map((zeros, i) => zeros + outer[i]) as unknown as Pads;
   const window = windowFor(pads, size, stride, [height, width]);
   const one = window.kernel !== size;
@@ -196,7 +278,11 @@ function batchNorm(operation: Operation): Activation {
     }
   }
   epsilon(number(node, "epsilon", DEFAULT_EPSILON));
-  if (integer(node, "training_mode", 0) === 1) note("batch-norm-in-training-mode", describe(node));
+  // Before opset 14, only training has more outputs than one.
+  const outputs = node.outputs.filter((name) => name !== "").length;
+  if (integer(node, "training_mode", 0) === 1 || outputs > 1) {
+    note("batch-norm-in-training-mode", describe(node));
+  }
   return emit({ kind: "batch-norm", input }, {
     weight,
     bias,
@@ -205,12 +291,13 @@ function batchNorm(operation: Operation): Activation {
   }).with({ axes });
 }
 
-function add({ inputs, settle, emit, addBias, depth }: Operation): Activation {
+function add({ inputs, settle, emit, addBias, depth, standsFor }: Operation): Activation {
   if (inputs.length !== 2) throw new Unmappable(`adds ${inputs.length} values, not 2`);
   const at = inputs.findIndex(isConstant);
   if (at >= 0) {
     const x = activation(inputs[1 - at]);
     const constant = constantOf(inputs[at]);
+    if (standsFor(x.node) === "norm") return x;
     const changed = affine(x, ({ scale, shift }, c) => [scale, shift + c], constant);
     const { shift } = changed.change as AffineChange;
     return !x.change && x.node !== INPUT && addBias(1 - at, shift) ? x : changed;
@@ -306,6 +393,14 @@ function averagePool({ node, inputs: [x], settle, emit }: Operation): Activation
     const stride = square(node, "strides", 1);
     return pick(input, { rows: stride, columns: stride });
   }
+  const [window] = kernel;
+  const stride = square(node, "strides", 1);
+  if (kernel.length === 2 && kernel[1] === window && stride > 1 && !padded) {
+    const evidence = `${
+      describe(node)
+    } averages windows of ${window}x${window} of a ${height}x${width} map`;
+    return pick(input, { rows: stride, columns: stride, averaged: { window, evidence } });
+  }
   throw new Unmappable(
     `averages windows of ${
       kernel.join("x")
@@ -332,25 +427,37 @@ function reduceMean({ node, inputs: [x, axesInput], settle, emit }: Operation): 
     : pooled.with({ axes: pooled.axes.filter((axis) => !axes.includes(axis)) });
 }
 
-/** An image of one pixel is a vector; a larger one is no input of a dense layer here. */
-function asVector(x: Activation, emit: Operation["emit"]): Activation {
+/** An image of one pixel is a vector; for a larger one its mean stands. */
+function asVector(x: Activation, { node, emit, departs }: Operation): Activation {
   if (x.shape.length === 1) return x;
   const [height, width] = x.shape;
-  if (height === 1 && width === 1) return globalPool(x, emit);
-  throw new Unmappable(`flattens a ${height}x${width} map without averaging it`);
+  if (height !== 1 || width !== 1) {
+    departs(
+      "flattened-head",
+      `${describe(node)} flattens maps of ${height}x${width} pixels without averaging them`,
+    );
+  }
+  return globalPool(x, emit);
 }
 
-function reshape({ inputs: [x, target], settle, emit }: Operation): Activation {
+function reshape(operation: Operation): Value {
+  const { inputs: [x, target], settle } = operation;
+  // Behind a group norm the channels come apart again.
+  if (x instanceof Grouped) return x.x;
   const input = settle(activation(x));
   const extents = [...constantOf(target).data];
-  const channels = input.shape[input.shape.length - 1];
-  const isVector = extents.length === 2 && [-1, 0, channels].includes(extents[1]);
+  if (extents.length === 3 && input.shape.length === 3 && extents[1] > 0) {
+    return new Grouped(input, false);
+  }
+  const flat = sizeOf(input.shape);
+  const isVector = extents.length === 2 && [-1, 0, flat].includes(extents[1]);
   if (!isVector) throw new Unmappable(`has the target shape [${extents.join(", ")}]`);
-  return asVector(input, emit).with({ axes: VECTOR });
+  return asVector(input, operation).with({ axes: VECTOR });
 }
 
-function squeeze({ node, inputs: [x, axesInput], settle, emit }: Operation): Activation {
-  const input = asVector(settle(activation(x)), emit);
+function squeeze(operation: Operation): Activation {
+  const { node, inputs: [x, axesInput], settle } = operation;
+  const input = asVector(settle(activation(x)), operation);
   const listed = axesInput ? [...constantOf(axesInput).data] : integers(node, "axes");
   const removed = listed?.map((axis) => axis < 0 ? axis + input.axes.length : axis);
   const axes = input.axes.filter((axis, i) =>
@@ -380,6 +487,12 @@ function denseNode(
 ): Activation {
   expectAxes(x, VECTOR);
   const [units, channels] = weight.shape;
+  const pixels = channels / x.shape[0];
+  // Maps that were flattened without an average: their mean stands, and so does its matrix.
+  if (weight.shape.length === 2 && pixels > 1 && Number.isInteger(pixels)) {
+    const shape = [units, x.shape[0]];
+    return denseNode(x, { shape, data: new Float32Array(sizeOf(shape)) }, bias, emit);
+  }
   if (weight.shape.length !== 2 || channels !== x.shape[0]) {
     throw new Unmappable(
       `has a matrix of [${weight.shape.join(", ")}] for ${x.shape[0]} channels`,
@@ -398,7 +511,9 @@ function softmax({ node, inputs: [x], isLast, note }: Operation): Value {
   return x;
 }
 
-function clip({ node, inputs: [x, low, high], settle, emit, note }: Operation): Activation {
+function clip(
+  { node, inputs: [x, low, high], settle, emit, note, departs }: Operation,
+): Activation {
   const input = activation(x);
   const bound = (value: Value, attribute: string, open: number) =>
     value ? constantOf(value).data[0] : number(node, attribute, open);
@@ -408,7 +523,8 @@ function clip({ node, inputs: [x, low, high], settle, emit, note }: Operation): 
     return input;
   }
   // The largest float stands for "no limit" in older files.
-  if (least !== 0 || most < 3e38) throw new Unmappable(`limits values to ${least} to ${most}`);
+  if (least !== 0) throw new Unmappable(`limits values to ${least} to ${most}`);
+  if (most < 3e38) departs("other-activation", `${describe(node)} limits values to 0 to ${most}`);
   const { node: name, axes } = settle(input);
   return emit({ kind: "relu", input: name }, {}).with({ axes });
 }
@@ -451,13 +567,15 @@ function pick(
   const columns = known.columns * (more.columns ?? 1);
   const before = known.before + (more.before ?? 0);
   const after = known.after + (more.after ?? 0);
+  const averaged = more.averaged ??
+    (input.change?.kind === "pick" ? input.change.averaged : undefined);
   if (rows * columns === 1 && before + after === 0) return input;
   if (before !== 0 && before !== Math.floor((before + after) / 2)) {
     throw new Unmappable(
       `puts ${before} zero channels before the others and ${after} behind, which is neither appended nor split`,
     );
   }
-  return input.with({ change: { kind: "pick", rows, columns, before, after } });
+  return input.with({ change: { kind: "pick", rows, columns, before, after, averaged } });
 }
 
 function slice({ node, inputs: [x, start, end, axesInput, steps], settle }: Operation): Activation {
@@ -488,15 +606,21 @@ function slice({ node, inputs: [x, start, end, axesInput, steps], settle }: Oper
   return pick(given, { rows: strides.H, columns: strides.W }, settle);
 }
 
-function concat({ node, inputs, settle }: Operation): Activation {
+function concat({ node, inputs, settle, departs }: Operation): Activation {
   const at = inputs.findIndex((value) => value instanceof Activation);
   const x = activation(inputs[at]);
-  if (inputs.some((value, i) => i !== at && value instanceof Activation)) {
-    throw new Unmappable("joins the channels of two branches");
-  }
   const position = integer(node, "axis", 0);
   const axis = position < 0 ? position + x.axes.length : position;
   if (x.axes[axis] !== "C") throw new Unmappable(`joins along the axis ${x.axes[axis]}`);
+  const others = inputs.filter((value, i) => i !== at && value instanceof Activation);
+  const same = (value: Value) =>
+    value instanceof Activation && value.node === x.node &&
+    JSON.stringify(value.change) === JSON.stringify(x.change);
+  if (others.length > 0 && others.length === inputs.length - 1 && others.every(same)) {
+    departs("copied-channels", `${describe(node)} joins ${quote(node.inputs[at])} to itself`);
+    return pick(x, { before: 0, after: others.length * x.extents()[axis] }, settle);
+  }
+  if (others.length > 0) throw new Unmappable("joins the channels of two branches");
   const zeroChannels = inputs.map((value) => {
     if (value instanceof Zeros) return value.extents[axis];
     if (isConstant(value) && value.data.every((number) => number === 0)) return value.shape[axis];

@@ -36,6 +36,37 @@ export interface OnnxNote {
   readonly evidence: string;
 }
 
+/** Operations for which a node of ours stands, so that the rest of the network can be judged. */
+export type OnnxDepartureId =
+  /** Another activation than ReLU, for which a ReLU stands. */
+  | "other-activation"
+  /** A mean of windows on a shortcut, for which every second pixel stands. */
+  | "average-pooled-shortcut"
+  /** Channels that are copied, for which zeros stand. */
+  | "copied-channels"
+  /** Maps that are not averaged to one number before the last layer. */
+  | "flattened-head"
+  /** A sigmoid as the last operation, which is left out. */
+  | "sigmoid-at-end"
+  /** Convolutions over some of the channels, for which one over all stands. */
+  | "grouped"
+  /** Convolutions that skip pixels, for which one that does not stands. */
+  | "dilated"
+  /** Another normalisation, for which a batch norm stands. */
+  | "group-norm"
+  /** Pooling by the mean within the network, for which max pooling stands. */
+  | "max-pooled-stages"
+  /** Several dense layers, or one before the pooling. */
+  | "hidden-dense";
+
+/** What a node of ours stands for. */
+export interface OnnxDeparture {
+  /** Which of the known kinds. */
+  readonly id: OnnxDepartureId;
+  /** For people, with the names and numbers of the file. */
+  readonly evidence: string;
+}
+
 /** A change of the input that a model makes itself: x * scale + shift. */
 export interface InputTransform {
   /** [H, W, C]. */
@@ -64,6 +95,16 @@ export interface PickChange {
   readonly columns: number;
   readonly before: number;
   readonly after: number;
+  /** Where the pixels are means of windows. */
+  readonly averaged?: Averaged;
+}
+
+/** A mean of windows in place of every `stride`-th pixel. */
+export interface Averaged {
+  /** Height and width of the window. */
+  readonly window: number;
+  /** For people. */
+  readonly evidence: string;
 }
 
 /** Zeros around the image. */
@@ -114,8 +155,13 @@ export class Zeros {
   constructor(readonly extents: readonly number[]) {}
 }
 
+/** Channels taken together in groups, between the operations of a group norm. */
+export class Grouped {
+  constructor(readonly x: Activation, readonly normalised: boolean) {}
+}
+
 /** Undefined where the value comes from an operation that could not be mapped. */
-export type Value = Constant | Activation | Zeros | undefined;
+export type Value = Constant | Activation | Zeros | Grouped | undefined;
 
 /** Why one operation can't be mapped. */
 export class Unmappable extends Error {}
@@ -144,6 +190,14 @@ export interface Operation {
   readonly addBias: (input: number, shift: Float32Array) => boolean;
   readonly depth: (node: string) => number;
   readonly note: (id: OnnxNoteId, evidence: string) => void;
+  /** Says that a node only stands for what the file has. */
+  readonly departs: (id: OnnxDepartureId, evidence: string) => void;
+  /** Says that a node's output is what an activation of that kind gives, or a norm. */
+  readonly standIn: (node: string, as: "activation" | "norm") => void;
+  /** Whether a node is such a stand-in. */
+  readonly standsFor: (node: string) => "activation" | "norm" | undefined;
+  /** What a node takes. */
+  readonly inputOf: (node: string) => string | undefined;
   readonly epsilon: (epsilon: number) => void;
   readonly oneSided: (node: string, window: OneSided) => void;
   readonly withoutBias: (node: string) => void;
@@ -154,7 +208,8 @@ export function describe({ operator, domain, name }: OnnxNode): string {
 }
 
 export function isConstant(value: Value): value is Constant {
-  return value !== undefined && !(value instanceof Activation) && !(value instanceof Zeros);
+  return value !== undefined && !(value instanceof Activation) && !(value instanceof Zeros) &&
+    !(value instanceof Grouped);
 }
 
 export function floats({ shape, data }: Constant): Tensor {

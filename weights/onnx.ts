@@ -94,7 +94,16 @@ export function decodeOnnx(bytes: Uint8Array): OnnxModel {
   return networkOf(readOnnxFile(bytes));
 }
 
+/** Operators that compute with whole numbers and scales. */
+const QUANTISED = /Quantize|^QLinear|Integer$/;
+
 function networkOf(file: OnnxFile): OnnxModel {
+  const quantised = file.nodes.find(({ operator }) => QUANTISED.test(operator));
+  if (quantised) {
+    throw new WeightFileError(
+      `the model is quantised (${quantised.operator} and others): its weights are whole numbers with scales, which are not those that were trained; give the file of the float model that it was made from`,
+    );
+  }
   if (file.nodes.length > MOST_NODES) {
     throw new WeightFileError(
       `an ONNX graph of at most ${MOST_NODES} operations is read, this one has ${file.nodes.length}`,
@@ -107,7 +116,13 @@ function networkOf(file: OnnxFile): OnnxModel {
   return {
     ...named,
     ...rest,
-    executable: executable ? nameByPlace(executable.graph, executable.weights) : named,
+    ...(executable
+      ? {
+        executable: executable === network
+          ? named
+          : nameByPlace(executable.graph, executable.weights),
+      }
+      : {}),
     producer: file.producer,
   };
 }

@@ -16,17 +16,8 @@ export const safetensors: Format = {
   recognises: ({ bytes }) =>
     bytes[8] === "{".charCodeAt(0) && bytes[0] !== "{".charCodeAt(0) &&
     bytes.subarray(5, 8).every((byte) => byte === 0),
-  // Python's writer sorts the arrays by type and name; ours keeps the network's order.
-  read: ({ bytes }) => {
-    const { tensors, metadata } = decodeSafetensors(bytes);
-    return { tensors, metadata, ordered: !isSorted([...tensors.keys()]) };
-  },
+  read: ({ bytes }) => ({ ...decodeSafetensors(bytes), ordered: true }),
 };
-
-/** Whether names stand in the order of the alphabet, and so say nothing of the layers'. */
-function isSorted(names: readonly string[]): boolean {
-  return names.every((name, i) => i === 0 || names[i - 1] <= name);
-}
 
 /** Bytes of the header's length, a little-endian 64-bit number. */
 const PREFIX = 8;

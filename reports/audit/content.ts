@@ -22,10 +22,12 @@ const TIERS: Readonly<Record<Tier, string>> = {
   statistical: "What several runs show together",
 };
 
-const STATUS: Readonly<Record<AuditReport["status"], string>> = {
-  0: "Every rule kept.",
-  1: "Violations.",
-  3: "No violation seen.",
+const CONCLUSIONS: Readonly<Record<AuditReport["conclusion"], string>> = {
+  keeps: "Every rule is kept.",
+  unseen: "Nothing speaks against it, as far as can be seen.",
+  departs: "It departs from the paper.",
+  reaches: "It departs from the paper, and reaches its error.",
+  wrong: "Something is wrong.",
 };
 
 /** Everything that the report of an audit says, in order. */
@@ -35,20 +37,21 @@ export function auditContent(report: AuditReport): Report {
     title: report.target,
     head: headline(report),
     body: [
+      ...findings(report),
+      ...changes(report),
       ...candidates(report),
       ...notes(report),
       ...layers(report),
       ...trials(report),
-      ...Object.entries(TIERS).flatMap(([tier, title]) =>
-        judgements(title, report.judgements.filter((judgement) => judgement.tier === tier))
-      ),
+      ...broken(report),
+      ...kept(report),
       ...choices(report),
-      ...changes(report),
+      ...unseen(report),
     ],
   };
 }
 
-function headline({ verdict, status, judgements, testError }: AuditReport): Block[] {
+function headline({ summary, conclusion, judgements, testError }: AuditReport): Block[] {
   const count = (outcome: Judgement["outcome"]) =>
     number(judgements.filter((judgement) => judgement.outcome === outcome).length);
   const facts: [string, Line][] = [
@@ -64,18 +67,43 @@ function headline({ verdict, status, judgements, testError }: AuditReport): Bloc
       `${percent(testError.error)}, ${percent(testError.lower)} to ${percent(testError.upper)}`,
     ]);
   }
-  return [notice(STATUS[status], verdict, status === 1 ? "alert" : "calm"), {
-    kind: "facts",
-    facts,
+  const [what, error, first] = summary;
+  return [
+    notice(CONCLUSIONS[conclusion], what, conclusion === "wrong" ? "alert" : "calm"),
+    { kind: "list", items: [error, first] },
+    { kind: "facts", facts },
+  ];
+}
+
+/** What speaks against the target, the gravest first, each with what follows from it. */
+function findings({ findings }: AuditReport): Block[] {
+  if (findings.length === 0) return [];
+  return [heading(2, "What departs, the gravest first"), {
+    kind: "judgements",
+    judgements: findings.map(({ title, severity, rule, requirement, evidence, follows }) => ({
+      ...{ outcome: severity === "fault" ? "Wrong" : "Departs", fails: severity === "fault" },
+      id: rule,
+      lines: [
+        title === requirement ? title : `${title}: ${evidence}`,
+        [{ muted: title === requirement ? `found: ${evidence}` : `the paper: ${requirement}` }],
+        ...follows.map(({ id, evidence }): Line => [
+          { muted: "follows from it: " },
+          { code: id },
+          { muted: ` (${evidence})` },
+        ]),
+      ],
+    })),
   }];
 }
 
 function candidates({ candidates }: AuditReport): Block[] {
-  if (candidates.length === 0) return [];
-  const excludes = candidates.some(({ possible }) => !possible);
+  // Variants were tried on images alone: those that these exclude say nothing.
+  const shown = candidates.filter(({ variant, possible }) => !variant || possible);
+  if (shown.length === 0) return [];
+  const excludes = shown.some(({ possible }) => !possible);
   // What every candidate supposes.
-  const shared = candidates[0].assumptions.filter((assumption) =>
-    candidates.every(({ assumptions }) => assumptions.includes(assumption))
+  const shared = shown[0].assumptions.filter((assumption) =>
+    shown.every(({ assumptions }) => assumptions.includes(assumption))
   );
   return [
     heading(2, "What it may be"),
@@ -88,7 +116,7 @@ function candidates({ candidates }: AuditReport): Block[] {
         numbers("Parameters"),
         ...(excludes ? ["On images"] : []),
       ],
-      candidates.map(({ name, depth, parameters, possible }) => [
+      shown.map(({ name, depth, parameters, possible }) => [
         name,
         number(depth),
         number(parameters),
@@ -156,31 +184,56 @@ function trials({ trials, screened, testError }: AuditReport): Block[] {
   ];
 }
 
-/** Fails first, then passes; what cannot be observed is summed up by its reason. */
-function judgements(title: string, judgements: readonly Judgement[]): Block[] {
-  if (judgements.length === 0) return [];
-  const of = (outcome: Judgement["outcome"]) =>
-    judgements.filter((judgement) => judgement.outcome === outcome);
-  const silent = Map.groupBy(of("not-observable"), ({ evidence }) => evidence);
-  return [heading(2, title), {
+/** Rules that broke on the target: defects of the rules, which say nothing of it. */
+function broken({ judgements }: AuditReport): Block[] {
+  const defects = judgements.filter(({ outcome }) => outcome === "defect");
+  return defects.length === 0 ? [] : [heading(2, "Rules that broke"), {
     kind: "judgements",
-    judgements: [
-      ...of("fail").map(({ id, section, requirement, evidence }) => ({
-        ...{ outcome: "Fails", fails: true, id },
-        lines: [[requirement, { muted: ` (paper: ${section})` }], `Found: ${evidence}`],
-      })),
-      ...of("defect").map(({ id, evidence }) => ({
-        ...{ outcome: "Broke", fails: true, id, lines: [evidence] },
-      })),
-      ...of("pass").map(({ id, evidence }) => ({ outcome: "Passes", id, lines: [evidence] })),
-      ...[...silent].map(([reason, rules]) => ({
-        outcome: "Not observable",
-        lines: [
-          reason,
-          rules.flatMap(({ id }, i) => [...(i > 0 ? [{ muted: ", " }] : []), { code: id }]),
-        ],
-      })),
-    ],
+    judgements: defects.map(({ id, evidence }) => ({
+      ...{ outcome: "Broke", fails: true, id, lines: [evidence] },
+    })),
+  }];
+}
+
+/** The rules that pass, tier by tier. */
+function kept({ judgements }: AuditReport): Block[] {
+  return Object.entries(TIERS).flatMap(([tier, title]): Block[] => {
+    const passing = judgements.filter((judgement) =>
+      judgement.tier === tier && judgement.outcome === "pass"
+    );
+    return passing.length === 0 ? [] : [heading(2, `${title}: kept`), {
+      kind: "judgements",
+      judgements: passing.map(({ id, evidence }) => ({ outcome: "Passes", id, lines: [evidence] })),
+    }];
+  });
+}
+
+/** What would show each kind of thing that can't be seen here. */
+const WAYS: readonly (readonly [why: RegExp, how: string])[] = [
+  [/have no weights|has no weights|disagree/, "Give the images (--data), or the network as ONNX."],
+  [
+    /folded/,
+    "Export with batch norm kept (torch.onnx.export(..., training=TrainingMode.PRESERVE)).",
+  ],
+  [/probed|how it was trained|event log/, "Record the training script, and audit the recording."],
+];
+
+/** What can't be seen, by its reason, and how to show it. */
+function unseen({ judgements }: AuditReport): Block[] {
+  const silent = Map.groupBy(
+    judgements.filter(({ outcome }) => outcome === "not-observable"),
+    ({ evidence }) => evidence,
+  );
+  if (silent.size === 0) return [];
+  return [heading(2, "What can't be seen, and how to show it"), {
+    kind: "judgements",
+    judgements: [...silent].map(([reason, rules]) => ({
+      outcome: "Not observable",
+      lines: [
+        [reason, { muted: ` ${WAYS.find(([why]) => why.test(reason))?.[1] ?? ""}` }],
+        rules.flatMap(({ id }, i) => [...(i > 0 ? [{ muted: ", " }] : []), { code: id }]),
+      ],
+    })),
   }];
 }
 

@@ -1,0 +1,223 @@
+/** Causes that a graph shows: what is known to go wrong with networks, by its name. */
+import type { Graph, Node } from "../resnet/mod.ts";
+import { shapeOf } from "../resnet/mod.ts";
+import { consumersOf, find, ofKind } from "../spec/mod.ts";
+import type { Cause } from "./causes.ts";
+
+/**
+ * Names what leaves the paper in a network whose operations are known.
+ *
+ * @param graph Under any names.
+ * @returns What was seen, in no order.
+ */
+export function causesIn(graph: Graph): Cause[] {
+  return [
+    ...headCauses(graph),
+    ...orderCauses(graph),
+    ...shortcutCauses(graph),
+    ...formCauses(graph),
+  ];
+}
+
+const some = (names: readonly string[]) =>
+  names.slice(0, 3).join(", ") + (names.length > 3 ? ` and ${names.length - 3} more` : "");
+
+function headCauses(graph: Graph): Cause[] {
+  const last = find(graph, graph.output);
+  return last?.kind === "relu"
+    ? [{ id: "relu-at-end", evidence: `${last.name} follows ${last.input}` }]
+    : [];
+}
+
+/** Where batch norm and ReLU stand to the convolutions and additions. */
+function orderCauses(graph: Graph): Cause[] {
+  const causes: Cause[] = [];
+  const add = (nodes: readonly Node[], id: Cause["id"], what: (names: string) => string) => {
+    if (nodes.length > 0) causes.push({ id, evidence: what(some(nodes.map(({ name }) => name))) });
+  };
+  const kindOf = (name: string) => find(graph, name)?.kind;
+  const convolutions = ofKind(graph, "convolution");
+  const norms = ofKind(graph, "batch-norm");
+  const adds = ofKind(graph, "add");
+  const next = (name: string) => consumersOf(graph, name);
+
+  const before = convolutions.filter(({ input }) =>
+    kindOf(input) === "relu" && kindOf(inputOf(graph, input)) === "batch-norm" &&
+    kindOf(inputOf(graph, inputOf(graph, input))) === "add" &&
+    // The sum itself goes on as the next shortcut; behind a batch norm of sums it would not.
+    next(inputOf(graph, inputOf(graph, input))).length > 1
+  );
+  // Behind an addition: batch norm, ReLU, and then the convolution.
+  if (adds.length > 1 && before.length >= adds.length - 1 && before.length > 0) {
+    return [{
+      id: "pre-activation",
+      evidence: `batch norm and ReLU stand before the convolutions: ${
+        some(before.map(({ name }) => name))
+      }`,
+    }];
+  }
+
+  add(
+    norms.filter(({ input }) => kindOf(input) === "add"),
+    "batch-norm-after-addition",
+    (names) => `${names} normalise the sum`,
+  );
+  add(
+    norms.filter(({ input }) => kindOf(input) === "relu"),
+    "batch-norm-after-relu",
+    (names) => `${names} normalise the output of a ReLU`,
+  );
+  const late = adds.filter(({ name }) => {
+    const consumers = next(name);
+    const behind = consumers.length === 1 && consumers[0].kind === "batch-norm"
+      ? next(consumers[0].name)
+      : consumers;
+    return !(behind.length === 1 && behind[0].kind === "relu");
+  });
+  const early = adds.filter(({ inputs }) => kindOf(inputs[0]) === "relu");
+  add(early, "relu-before-addition", (names) => `the branch to ${names} ends with a ReLU`);
+  if (early.length === 0) {
+    add(
+      late,
+      "relu-missing-after-addition",
+      (names) =>
+        `no ReLU follows ${names}${
+          late.length === adds.length
+            ? ", which is every addition"
+            : ` (of ${adds.length} additions)`
+        }`,
+    );
+  }
+  const bare = convolutions.filter(({ name }) => {
+    if (next(name).some(({ kind }) => kind === "batch-norm")) return false;
+    // What is normalised later is said above.
+    return !next(name).flatMap((node) => next(node.name))
+      .some(({ kind }) => kind === "batch-norm");
+  });
+  const projections = bare.filter(({ kernel }) => kernel === 1);
+  const layers = bare.filter(({ kernel }) => kernel > 1);
+  if (layers.length > 0 || norms.length > 0) {
+    add(
+      layers,
+      "batch-norm-missing",
+      (names) =>
+        `no batch norm follows ${names} (${layers.length} of ${convolutions.length} convolutions)`,
+    );
+    add(
+      projections,
+      "projection-without-batch-norm",
+      (names) => `no batch norm follows ${names}`,
+    );
+  }
+  const linear = convolutions.filter(({ name }) => {
+    const [consumer] = next(name);
+    const behind = consumer?.kind === "batch-norm" ? next(consumer.name) : next(name);
+    return behind.length > 0 && behind.every(({ kind }) => kind === "convolution");
+  });
+  const [stem] = convolutions;
+  const ofStem = convolutions.length > 0 ? behindNorm(graph, stem.name) : [];
+  const stemIsLinear = ofStem.length > 0 && ofStem.every(({ kind }) => kind !== "relu") &&
+    !ofStem.some(({ kind }) => kind === "max-pool");
+  if (stemIsLinear) {
+    add([stem], "relu-missing-stem", (names) => `no ReLU follows ${names}`);
+  }
+  add(
+    linear.filter((node) => !(stemIsLinear && node === stem)),
+    "relu-missing",
+    (names) => `no ReLU stands behind ${names}`,
+  );
+  return causes;
+}
+
+/** What takes a convolution's output, or its batch norm's. */
+function behindNorm(graph: Graph, name: string): readonly Node[] {
+  const consumers = consumersOf(graph, name);
+  return consumers.length === 1 && consumers[0].kind === "batch-norm"
+    ? consumersOf(graph, consumers[0].name)
+    : consumers;
+}
+
+function inputOf(graph: Graph, name: string): string {
+  const node = find(graph, name);
+  return node && node.kind !== "add" ? node.input : "";
+}
+
+function shortcutCauses(graph: Graph): Cause[] {
+  const projections: string[] = [];
+  const pooled: string[] = [];
+  for (const add of ofKind(graph, "add")) {
+    // The shortcut ends where the branch begins.
+    const branch = new Set<string>();
+    for (let name = add.inputs[0]; name !== ""; name = inputOf(graph, name)) branch.add(name);
+    for (let name = add.inputs[1]; name !== "" && !branch.has(name);) {
+      const node = find(graph, name);
+      if (node?.kind === "convolution" && node.kernel === 1) projections.push(node.name);
+      if (node?.kind === "max-pool") pooled.push(node.name);
+      name = inputOf(graph, name);
+    }
+  }
+  return [
+    ...(projections.length > 0
+      ? [{
+        id: "projection" as const,
+        evidence: `${projections.length} shortcuts have a convolution: ${some(projections)}`,
+      }]
+      : []),
+    ...(pooled.length > 0
+      ? [{ id: "max-pooled-shortcut" as const, evidence: `${some(pooled)} pool the shortcut` }]
+      : []),
+  ];
+}
+
+function formCauses(graph: Graph): Cause[] {
+  const causes: Cause[] = [];
+  const convolutions = ofKind(graph, "convolution");
+  const [stem] = convolutions;
+  const small = convolutions.filter(({ kernel }) => kernel === 1).length;
+  const large = convolutions.filter(({ kernel }) => kernel > 1).length;
+  if (small >= 1.5 * (large - 1) && large > 1) {
+    causes.push({
+      id: "bottleneck",
+      evidence: `${small} of ${convolutions.length} convolutions are 1x1`,
+    });
+  }
+  if (!stem) return causes;
+  const pool = behindNorm(graph, stem.name).flatMap(({ name }) => consumersOf(graph, name))
+    .concat(behindNorm(graph, stem.name))
+    .find(({ kind }) => kind === "max-pool");
+  if (stem.kernel === 7) {
+    causes.push({
+      id: "stem-7x7",
+      evidence: `${stem.name} is 7x7, stride ${stem.stride}${
+        pool ? `, and ${pool.name} pools behind it` : ""
+      }: ${shapeOf(graph, pool?.name ?? stem.name).slice(0, 2).join("x")} pixels remain`,
+    });
+  } else if (pool) {
+    causes.push({ id: "pooled-stem", evidence: `${pool.name} pools behind ${stem.name}` });
+  } else if (stem.kernel === 3 && stem.padding !== 1) {
+    causes.push({
+      id: "stem-padding",
+      evidence: `${stem.name} is padded by ${stem.padding}: its maps are ${
+        stem.shape.slice(0, 2).join("x")
+      }`,
+    });
+  }
+  const [height, width] = graph.inputShape;
+  if (height !== 32 || width !== 32) {
+    causes.push({ id: "image-size", evidence: `the images are ${height}x${width}` });
+  }
+  const widths: { filters: number; layers: number }[] = [];
+  for (const node of convolutions) {
+    if (node.kernel === 1 || node === stem) continue;
+    const last = widths.at(-1);
+    if (last?.filters === node.filters) last.layers++;
+    else widths.push({ filters: node.filters, layers: 1 });
+  }
+  const filters = widths.map((stage) => stage.filters);
+  const layers = widths.map((stage) => stage.layers);
+  const seen = `${filters.join(", ")} filters in ${layers.join(", ")} layers`;
+  if (filters.length !== 3) causes.push({ id: "stages", evidence: seen });
+  else if (filters.join() !== "16,32,64") causes.push({ id: "widths", evidence: seen });
+  else if (new Set(layers).size > 1) causes.push({ id: "blocks-per-stage", evidence: seen });
+  return causes;
+}

@@ -27,13 +27,13 @@ import { type Cause, causeKind, OWN_REQUIREMENTS, rankOf } from "./causes.ts";
 import { expectedError, nearestDepth, PAPER_DEPTHS } from "./expected.ts";
 import { causesIn } from "./_graph_causes.ts";
 import {
+  AUDIT_STATUS,
   type AuditCandidate,
+  type AuditConclusion,
   type AuditFinding,
   type AuditReport,
   type AuditSubject,
-  type Conclusion,
   type FeatureMap,
-  STATUS,
   type TrialSummary,
 } from "./report.ts";
 import { scalesByChannel } from "./preprocessings.ts";
@@ -113,7 +113,7 @@ export async function audit(
     target: subject.target,
     form: subject.form,
     conclusion,
-    status: STATUS[conclusion],
+    status: AUDIT_STATUS[conclusion],
     ...verdictOf({
       ...{ candidates: possible, ofPaper, ofForm, findings, changes, leaders, testError },
       parameters: parametersOf(subject, possible),
@@ -229,7 +229,7 @@ function concludes(
   open: boolean,
   possible: readonly AuditCandidate[],
   testError: AuditReport["testError"],
-): Conclusion {
+): AuditConclusion {
   if (findings.length === 0) return open ? "unseen" : "keeps";
   if (findings.some(({ severity }) => severity === "fault")) return "wrong";
   const [first] = possible;

@@ -8,14 +8,7 @@ import { sizeOf, type Weights } from "../resnet/mod.ts";
 import { type Candidate, candidatesOf, variantsOf } from "./_candidates.ts";
 import type { Cause, CauseId } from "./causes.ts";
 import { type Layer, readLayers, type Statistic } from "./_layers.ts";
-import {
-  channelsOf,
-  isOnShortcut,
-  type Net,
-  type NoNet,
-  readNet,
-  type Unit,
-} from "./_structure.ts";
+import { isOnShortcut, type Net, type NoNet, readNet, type Unit } from "./_structure.ts";
 
 export type { Candidate } from "./_candidates.ts";
 

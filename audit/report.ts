@@ -114,7 +114,7 @@ export interface AuditFinding {
 }
 
 /** What an audit comes to. */
-export type Conclusion =
+export type AuditConclusion =
   /** Every rule could be observed and is kept. */
   | "keeps"
   /** Nothing speaks against it, but not everything can be seen. */
@@ -127,7 +127,7 @@ export type Conclusion =
   | "wrong";
 
 /** The exit status of a command for each conclusion; 2 is for what cannot be read. */
-export const STATUS: Readonly<Record<Conclusion, 0 | 1 | 3 | 4 | 5>> = {
+export const AUDIT_STATUS: Readonly<Record<AuditConclusion, 0 | 1 | 3 | 4 | 5>> = {
   keeps: 0,
   departs: 1,
   unseen: 3,
@@ -142,8 +142,8 @@ export interface AuditReport {
   /** What kind of thing it is, in words. */
   readonly form: string;
   /** What it comes to. */
-  readonly conclusion: Conclusion;
-  /** The exit status that says so; see {@linkcode STATUS}. */
+  readonly conclusion: AuditConclusion;
+  /** The exit status that says so; see {@linkcode AUDIT_STATUS}. */
   readonly status: 0 | 1 | 3 | 4 | 5;
   /** Three lines: what it is, its error against Table 6, what to change first. */
   readonly summary: readonly [what: string, error: string, first: string];

@@ -1,6 +1,15 @@
 /** What to change where a net or its training leaves the paper, in order of effect. */
-import { type CauseId, causeKind } from "./causes.ts";
-import type { AuditFinding } from "./report.ts";
+import { type CauseId, causeKind, type Severity } from "./causes.ts";
+
+/** What is known of something that speaks against the target. */
+export interface Remediable {
+  /** The kind of cause, or the rule's id where no cause is known. */
+  readonly id: string;
+  /** The rule that it breaks. */
+  readonly rule: string;
+  /** Whether something is broken, or another choice than the paper's. */
+  readonly severity: Severity;
+}
 
 /** A change that would make a rule pass. */
 export interface Change {
@@ -90,16 +99,15 @@ const SAME: Readonly<Record<string, string>> = { "preprocessed-mean": "mean" };
  * import { assertEquals } from "@std/assert";
  * import { changesFor } from "./advice.ts";
  *
- * const finding = { severity: "departure", requirement: "", evidence: "", follows: [] } as const;
  * const changes = changesFor([
- *   { ...finding, id: "momentum", rule: "momentum", title: "" },
- *   { ...finding, id: "stem-filters", rule: "stem", title: "" },
+ *   { id: "momentum", rule: "momentum", severity: "departure" },
+ *   { id: "stem-filters", rule: "stem", severity: "departure" },
  * ]);
  * assertEquals(changes.map(({ rule }) => rule), ["stem", "momentum"]);
  * ```
  */
-export function changesFor(findings: readonly AuditFinding[]): readonly Change[] {
-  const place = ({ severity, rule }: AuditFinding) => {
+export function changesFor(findings: readonly Remediable[]): readonly Change[] {
+  const place = ({ severity, rule }: Remediable) => {
     const at = ORDER.indexOf(rule);
     return (severity === "fault" ? 0 : 1000) + (at < 0 ? ORDER.length : at);
   };

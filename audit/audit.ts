@@ -358,10 +358,10 @@ function confirms({ leaders }: Sweep, possible: readonly AuditCandidate[]): bool
  *   from pixel to pixel.
  */
 export function triable(
-  { candidates, variants }: AuditSubject,
+  { candidates }: AuditSubject,
   { height, width, channels, classes }: ByteImages,
 ): readonly Trialled[] {
-  return [...candidates, ...variants?.() ?? []].flatMap(({ name, graph, network }) =>
+  return candidates.flatMap(({ name, graph, network }) =>
     network && graph.inputShape.join() === [height, width, channels].join() &&
       shapeOf(graph, graph.output).join() === String(classes) &&
       (!network.inputTransform || scalesByChannel(network.inputTransform, channels))

@@ -14,7 +14,12 @@ import { type Graph, INPUT, truncate, type Weights } from "../resnet/mod.ts";
 import type { InputTransform } from "../weights/mod.ts";
 import { find } from "../spec/mod.ts";
 import { comparePaired } from "./compare.ts";
-import { beforeTransform, type Preprocessing, preprocessings } from "./preprocessings.ts";
+import {
+  arrangedImages,
+  beforeTransform,
+  type Preprocessing,
+  preprocessings,
+} from "./preprocessings.ts";
 
 /** A network that weights may belong to. */
 export interface Trialled {
@@ -179,8 +184,8 @@ async function runRound(
   test: ByteImages,
   { factory, threads }: SweepOptions,
 ): Promise<Trial[]> {
-  const [{ candidate: { graph, weights, epsilon = 1e-5 }, preprocessing: { normalisation } }] =
-    round;
+  const [{ candidate: { graph, weights, epsilon = 1e-5 }, preprocessing }] = round;
+  const { normalisation } = preprocessing;
   const tested = withoutLastRelu(graph);
   const engine = await factory.create({
     graph: tested,
@@ -192,7 +197,8 @@ async function runRound(
   });
   try {
     // Nothing is trained, but an engine takes a training part.
-    await engine.load({ train: head(test, 1), test, normalisation });
+    const shown = arrangedImages(test, preprocessing);
+    await engine.load({ train: head(test, 1), test: shown, normalisation });
     const logits = new Map<string, Float32Array>();
     const trials: Trial[] = [];
     for (const { candidate, preprocessing } of round) {

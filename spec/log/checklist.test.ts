@@ -25,7 +25,16 @@ function complete({ events, split, predictions, files }: LogSubject): Required<L
   return { events, split, predictions, files };
 }
 
-for (const { id, requirement, check, rejects } of LOG_RULES) {
+for (const { id, requirement, check, rejects, accepts = [] } of LOG_RULES) {
+  Deno.test(`[${id}] accepts what is unusual and right`, async (t) => {
+    for (const { name, why, make } of accepts) {
+      await t.step(`${name} (${why})`, async () => {
+        const { outcome, evidence } = check(await make(good));
+        assertEquals(outcome, "pass", evidence);
+      });
+    }
+  });
+
   Deno.test(`[${id}] ${requirement}`, () => {
     for (const { subject } of runs) {
       const { outcome, evidence } = check(subject);

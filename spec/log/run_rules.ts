@@ -1,7 +1,7 @@
 /** What makes a run one that can be believed: its files, its recipe, its start and its end. */
 import { PAPER_DATASET } from "../../paper/mod.ts";
 import { architecture, countParameters, initialise } from "../../resnet/mod.ts";
-import { paper, vary } from "../../recipes/mod.ts";
+import { departuresOf, isOpen, paper, vary } from "../../recipes/mod.ts";
 import { finalTestOf, type LogSubject, type NamedFile } from "../../log/mod.ts";
 import { faultyResume } from "./_loop_mutants.ts";
 import { badEnd, badLines, badLog, badRun, undeclared } from "./_bad.ts";
@@ -88,6 +88,46 @@ export const LOG_RUN_RULES: readonly Rule<LogSubject>[] = defineRules([
         }),
       ),
     ],
+  },
+  {
+    id: "recipe-of-paper",
+    section: "4.2",
+    requirement: "The run's recipe is the paper's, declared or not: it differs only in what the " +
+      "paper leaves open.",
+    tier: "log",
+    check: reading([], ({ start: { recipe } }) =>
+      finding(
+        departuresOf(recipe).filter(({ field }) => !isOpen(recipe, field))
+          .map(({ field, paper, here }) => `${field} is ${here}, not ${paper}`),
+        `${recipe.name} of ${recipe.architecture.name}, with no departure from the paper`,
+      )),
+    rejects: [
+      badRun("another momentum, declared", "a reason makes no recipe the paper's", {
+        stopAfter: 1,
+        recipe: vary(paper("resnet20"), { optimiser: { momentum: 0.95 } }, "it was faster"),
+      }),
+      badLines("start", "no augmentation, declared", "the report says so", ({ recipe }) => ({
+        recipe: vary(recipe, { data: { augmentation: "none" } }, "to see what it does"),
+      })),
+      badLines("start", "five times the decay, undeclared", "wide nets' value", ({ recipe }) => ({
+        recipe: vary(recipe, { optimiser: { weightDecay: 5e-4 } }),
+      })),
+    ],
+    accepts: [{
+      name: "all 50,000 images",
+      why: "the paper can be read so",
+      make: (good) => ({
+        ...good,
+        events: good.events.map((event) =>
+          event.type === "start"
+            ? {
+              ...event,
+              recipe: vary(event.recipe, { data: { split: { training: 50_000, validation: 0 } } }),
+            }
+            : event
+        ),
+      }),
+    }],
   },
   {
     id: "parameters-logged",

@@ -3,11 +3,11 @@
 
     python3 pytorch.py --out recording --steps 600 [--cpu] -- train.py --lr 0.1
 
-runs train.py unchanged and leaves a folder: the images as they entered the network, labels, logits,
+runs train.py unchanged and leaves a folder: the images as they entered the network, labels, scores,
 every step, every evaluation, the network's operations, how loaders, optimisers and schedulers were
 built and called. --steps ends after so many training steps and one evaluation; without it the whole
 training is recorded. --cpu lets a script for CUDA run on a machine without a GPU. Or in your own
-code, with this file copied beside it as pytorch_recorder.py, before the data loaders are made:
+code, with this file beside it as pytorch_recorder.py, before the data loaders are made:
 
     import pytorch_recorder; pytorch_recorder.start("recording")
 
@@ -15,21 +15,22 @@ What it promises:
 - It changes no result: no random number is drawn from your generators, no sample is fetched, no
   tensor of yours is written; the same seed gives the same weights with and without it, bit for bit.
 - It writes in its folder alone, up to 100 MB, appends and flushes, so that a killed training leaves
-  a readable recording. It reads no network and sends nothing.
+  a readable recording. It uses no network.
 - If it fails (a folder in use, a full disk, a fault of its own), it says so in one line on standard
   error, and the training goes on.
 
-How: PyTorch's own functions are wrapped in this process (see `Recorder.install`): a module's call,
-`backward`, an optimiser's step, the iterators of data loaders, loss functions, schedulers, clipping,
-`torch.save`. Each wrapper calls the original with what it was given and returns what it returned.
-FORMAT.md beside this file describes every line of the recording. Python 3.9, PyTorch 2.1 or newer.
+How: functions of PyTorch are wrapped in this process (`Recorder.install` lists them): the call of a
+module, `backward`, an optimiser's step, the iterators of data loaders, loss functions, schedulers,
+clipping, saving. A wrapper calls the original with what it was given and returns what it returned.
+FORMAT.md, which stands beside this file, describes every line of the recording.
+It needs Python 3.9 and PyTorch 2.0, or newer; NumPy only where PyTorch has it.
 """
 from __future__ import annotations
 
 import sys
 
 if __name__ == "__main__" and not getattr(sys.flags, "safe_path", False):
-    del sys.path[0]  # this file's folder: nothing beside it may be taken for a library
+    del sys.path[0]  # this file's folder: nothing in it may be taken for a library
 
 import argparse
 import atexit
@@ -59,22 +60,21 @@ from collections import Counter, deque
 VERSION = "1.0.0"
 MEGABYTE = 1_000_000
 
-# Which passes are looked at closely, and which whole batches are kept. FORMAT.md states these.
+# Which passes get a line each, and which batches a file. FORMAT.md states these.
 DETAILED_EPOCHS, DETAILED_BATCHES, DETAILED_EVALUATIONS = 3, 8, 2
 DETAILED_PASSES = 2_000  # without a loader
 KEPT_IMAGES, KEPT_TEST_IMAGES, KEPT_AGAIN = 1_024, 512, 128
 KEPT_BYTES = 14 * MEGABYTE
-EVERY_STEP = 2_000  # the first steps have a line each, later ones one line for WINDOW
-WINDOW = 10
-CHECK_FIRST, CHECK_EVERY = 10, 25  # steps whose update is recomputed
-SAMPLE_ELEMENTS = 16_384  # of a parameter whose update is recomputed
+EVERY_STEP, WINDOW = 2_000, 10  # these steps have a line each, later ones a line for every ten
+CHECK_FIRST, CHECK_EVERY = 10, 25  # steps whose update is recomputed, for a few parameters
+SAMPLE_ELEMENTS = 16_384  # of such a parameter
 MOST_NODES = 20_000
 LINE_BYTES = 8 * MEGABYTE
-HELD_SECONDS = 0.5  # a line is held back so long, so that a GPU is seldom waited for
+HELD_SECONDS = 0.5  # a line is held back so long: reading a tensor makes the processor wait for a GPU
 
-torch = None  # imported by the script, never before it: it may set OMP_NUM_THREADS first
-is_compiling = None
-_recorder = None  # the one that is recording
+torch = None  # imported by the script and never before it: it may set OMP_NUM_THREADS first
+is_compiling = None  # whether torch.compile is reading the code that asks
+_recorder = None  # the one at work
 
 
 class Finished(SystemExit):
@@ -82,11 +82,10 @@ class Finished(SystemExit):
 
 
 class Thread(threading.local):
-    """How deep in a network's call this thread is; who follows the modules meanwhile."""
+    """What this thread is in: a network's call, one that is traced, wrapped functions by name."""
 
-    depth = 0
-    tracer = None
-    in_loss = False
+    def __init__(self):
+        self.network, self.tracer, self.inside = None, None, set()
 
 
 thread = Thread()
@@ -96,16 +95,93 @@ thread = Thread()
 
 
 class Lazy:
-    """A value of a line that is worked out when the line is written: reading a tensor earlier would
-    make the processor wait for the GPU."""
+    """A value that is worked out when its line is written."""
 
     def __init__(self, compute):
         self.compute = compute
 
 
 def now():
-    instant = datetime.datetime.fromtimestamp(time.time(), datetime.timezone.utc)
+    instant = datetime.datetime.now(datetime.timezone.utc)
     return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def plain(value):
+    """What JSON can hold. Entries that are None are left out."""
+    if isinstance(value, Lazy):
+        return plain(value.compute())
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, float):
+        if math.isfinite(value):
+            return value
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, str):
+        return value[:2_000]
+    if isinstance(value, dict):
+        pairs = ((str(key), plain(item)) for key, item in value.items())
+        return {key: item for key, item in pairs if item is not None}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(item) for item in value]
+    if isinstance(value, torch.Tensor):
+        return plain(value.detach().cpu().tolist())
+    if isinstance(value, (torch.dtype, torch.layout, torch.memory_format, torch.device)):
+        return str(value).replace("torch.", "")
+    return printed(value)
+
+
+def is_plain(value):
+    if isinstance(value, (tuple, list)):
+        return all(map(is_plain, value))
+    return value is None or isinstance(value, (bool, int, float, str))
+
+
+def printed(value):
+    """How an object prints, without addresses in memory; functions and classes by their names."""
+    if inspect.isclass(value) or inspect.isroutine(value):
+        return f"{value.__module__}.{value.__qualname__}"
+    try:
+        return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))[:2_000]
+    except Exception:
+        return f"<{class_name(value)}>"
+
+
+def class_name(value):
+    return f"{type(value).__module__}.{type(value).__qualname__}"
+
+
+def size_of(value):
+    try:
+        return len(value)
+    except Exception:
+        return None
+
+
+def plain_attributes(value):
+    """The booleans, numbers and short strings among an object's attributes: no code of it runs."""
+    def is_short(item):
+        return type(item) is str and len(item) <= 80 and os.sep not in item and "/" not in item
+
+    return {
+        name: item
+        for name, item in getattr(value, "__dict__", {}).items()
+        if not name.startswith("_") and (type(item) in (bool, int, float) or is_short(item))
+    }
+
+
+def settings_of(scheduler):
+    """A scheduler's plain attributes and lists of numbers; milestones as a list."""
+    found = plain_attributes(scheduler)
+    for name, value in vars(scheduler).items():
+        if isinstance(value, Counter):
+            found[name] = sorted(value.elements())
+        elif isinstance(value, (list, tuple)) and all(type(one) in (int, float) for one in value):
+            found[name.lstrip("_")] = list(value)
+    return found
+
+
+def listed(value):
+    return value if isinstance(value, (list, tuple)) else [value]
 
 
 def raw(tensor):
@@ -120,90 +196,25 @@ def words(values):
     return base64.b64encode(content).decode()
 
 
-def plain(value):
-    """What JSON can hold. Entries that are None are left out."""
-    if isinstance(value, Lazy):
-        return plain(value.compute())
-    if isinstance(value, dict):
-        pairs = ((str(key), plain(item)) for key, item in value.items())
-        return {key: item for key, item in pairs if item is not None}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(item) for item in value]
-    if isinstance(value, float):
-        if math.isfinite(value):
-            return value
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if value is None or isinstance(value, (bool, int)):
-        return value
-    if isinstance(value, str):
-        return value[:2_000]
-    if torch is not None and isinstance(value, torch.Tensor):
-        return plain(value.detach().cpu().tolist())
-    if torch is not None and isinstance(value, (torch.dtype, torch.layout, torch.memory_format, torch.device)):
-        return str(value).replace("torch.", "")
-    return printed(value)
-
-
-def printed(value):
-    """How an object prints, without addresses in memory; functions and classes by their names."""
-    if inspect.isclass(value) or inspect.isroutine(value):
-        return f"{value.__module__}.{value.__qualname__}"
-    try:
-        return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))[:2_000]
-    except Exception:
-        return f"<{class_name(value)}>"
-
-
-def class_name(value):
-    kind = type(value)
-    return f"{kind.__module__}.{kind.__qualname__}"
-
-
-def plain_attributes(value, names=None):
-    """The booleans, numbers and short strings among an object's attributes: no code of it runs."""
-    found = {}
-    for name, item in vars(value).items() if hasattr(value, "__dict__") else ():
-        if name.startswith("_") or (names is not None and name not in names):
-            continue
-        if type(item) in (bool, int, float):
-            found[name] = item
-        elif type(item) is str and len(item) <= 80 and os.sep not in item and "/" not in item:
-            found[name] = item
-    return found
-
-
-def settings_of(scheduler):
-    """A scheduler's plain attributes, with lists of numbers; milestones as a list."""
-    found = plain_attributes(scheduler)
-    for name, value in vars(scheduler).items():
-        if isinstance(value, Counter):
-            found[name] = sorted(value.elements())
-        elif isinstance(value, (list, tuple)) and not name.startswith("__"):
-            if all(type(item) in (int, float) for item in value):
-                found[name.lstrip("_")] = list(value)
-    found.pop("verbose", None)
-    return found
+def checksum(tensor):
+    return hashlib.blake2b(raw(tensor), digest_size=8).digest()
 
 
 def safetensors(tensors, metadata):
-    """The parts of a safetensors file: header, then the tensors one after the other."""
-    names = {
+    """The parts of a safetensors file: its header, then the tensors one after the other."""
+    kinds = {
         torch.float32: "F32", torch.float64: "F64", torch.float16: "F16", torch.bfloat16: "BF16",
         torch.uint8: "U8", torch.int8: "I8", torch.int16: "I16", torch.int32: "I32",
         torch.int64: "I64", torch.bool: "BOOL",
     }
-    header, parts, offset = {"__metadata__": {key: str(item) for key, item in metadata.items()}}, [], 0
+    notes = {key: str(item) for key, item in metadata.items() if item is not None}
+    header, parts, offset = {"__metadata__": notes}, [], 0
     for name, tensor in tensors.items():
-        if tensor.dtype not in names:
-            continue
-        content = raw(tensor)
-        header[name] = {
-            "dtype": names[tensor.dtype],
-            "shape": list(tensor.shape),
-            "data_offsets": [offset, offset + len(content)],
-        }
-        parts.append(content)
-        offset += len(content)
+        if tensor.dtype in kinds:
+            parts.append(raw(tensor))
+            span = [offset, offset + len(parts[-1])]
+            kind, shape, offset = kinds[tensor.dtype], list(tensor.shape), span[1]
+            header[name] = {"dtype": kind, "shape": shape, "data_offsets": span}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     return [struct.pack("<Q", len(text)), text, *parts]
@@ -218,8 +229,9 @@ class Folder:
         self.digest = hashlib.sha256()
         os.makedirs(path, exist_ok=True)
         name = os.path.join(path, f"recording{self.suffix}.jsonl")
+        # Exclusive: of two recorders one gets the folder.
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0)
-        self.log = os.open(name, flags, 0o644)  # exclusive: of two recorders one gets the folder
+        self.log = os.open(name, flags, 0o644)
 
     def lines(self, content):
         view = memoryview(content)
@@ -230,9 +242,9 @@ class Folder:
         self.bytes += len(content)
 
     def file(self, name, parts):
-        """Writes a file beside and renames it: it is there whole or not at all."""
+        """Writes a file beside its name, then renames it: it is there whole or not at all."""
         name = name.replace("batches", f"batches{self.suffix}")
-        digest, size, path = hashlib.sha256(), 0, os.path.join(self.path, name)
+        path, digest, size = os.path.join(self.path, name), hashlib.sha256(), 0
         with open(path + ".part", "wb") as stream:
             for part in parts:
                 stream.write(part)
@@ -247,57 +259,59 @@ class Folder:
 
 
 def find_images(values, depth=0):
-    """The first 4-dimensional tensor of numbers among arguments (also in a dictionary or list)."""
+    """The first 4-dimensional tensor among arguments, also in a dictionary or a list."""
     for value in values:
         if isinstance(value, torch.Tensor):
             if value.dim() == 4 and value.shape[0] and not value.is_meta:
                 return value
         elif depth < 2 and isinstance(value, (dict, list, tuple)) and value:
-            inner = value.values() if isinstance(value, dict) else value
-            found = find_images(inner, depth + 1)
+            found = find_images(value.values() if isinstance(value, dict) else value, depth + 1)
             if found is not None:
                 return found
     return None
 
 
-def find_logits(output, count):
-    """The scores of a network's output: [count, classes], alone or in a tuple, list or dictionary."""
+def find_scores(output, count):
+    """A network's scores, [count, classes]: its output, or in a tuple, list or dictionary of them."""
     if isinstance(output, torch.Tensor):
         fits = output.dim() == 2 and output.shape[0] == count and output.is_floating_point()
         return output if fits else None
     if isinstance(output, dict):
-        named = find_logits(output.get("logits"), count)
-        return named if named is not None else find_logits(list(output.values()), count)
+        output = [output.get("logits"), *output.values()]
     if isinstance(output, (list, tuple)):
-        for item in output:
-            found = find_logits(item, count)
-            if found is not None:
-                return found
+        return next((one for item in output if (one := find_scores(item, count)) is not None), None)
     return None
 
 
 @functools.lru_cache(maxsize=8)
 def hash_factors(count, device):
-    generator = torch.Generator(device="cpu")  # its own: the script's is never drawn from
-    generator.manual_seed(0x5EED)
+    generator = torch.Generator(device="cpu").manual_seed(0x5EED)  # its own: no one else's is drawn
     factors = torch.randint(-(2**62), 2**62, (count,), generator=generator, device="cpu")
     return (factors * 2 + 1).to(device)
 
 
 def hash_images(images):
-    """[N] 64-bit hashes: the images' bits as integers, times fixed odd numbers, summed modulo 2^64."""
+    """[N] 64-bit hashes: each image's bits as integers, times fixed odd numbers, summed mod 2^64."""
     images = images.detach().contiguous()
     rows = images.reshape(images.shape[0], -1)
     if rows.shape[1] * rows.element_size() % 8 == 0:
-        if rows.storage_offset() * rows.element_size() % 8:
-            rows = rows.clone()
-        bits = rows.view(torch.int64)
+        misaligned = rows.storage_offset() * rows.element_size() % 8
+        bits = (rows.clone() if misaligned else rows).view(torch.int64)
     else:
         bits = rows.view(torch.uint8).to(torch.int64)
     factors = hash_factors(bits.shape[1], bits.device)
-    at_once = max(1, 4_000_000 // bits.shape[1])
-    sums = [(part * factors).sum(1) for part in bits.split(at_once)]
-    return torch.cat(sums) + rows.element_size() * 2 + rows.is_floating_point()
+    parts = bits.split(max(1, 4_000_000 // bits.shape[1]))
+    sums = torch.cat([(part * factors).sum(1) for part in parts])
+    return sums + rows.element_size() * 2 + rows.is_floating_point()
+
+
+def first_hash(images):
+    return int(hash_images(images[:1]))
+
+
+def total(hashes):
+    """The sum of hashes modulo 2^64, as 16 hexadecimal digits."""
+    return f"{sum(map(int, hashes)) % 2**64:016x}"
 
 
 def layout_of(images):
@@ -310,118 +324,113 @@ def describe(tensor):
     return {"shape": list(tensor.shape), "dtype": plain(tensor.dtype)}
 
 
-def checksum(tensor):
-    return hashlib.blake2b(raw(tensor), digest_size=8).digest()
+def range_of(images):
+    """Smallest and largest value, and mean."""
+    values = images.double()
+    return [float(values.min()), float(values.max()), float(values.mean())]
 
 
 def autocast_of(device):
     """The type of automatic mixed precision on a device, if it is on."""
     try:
-        enabled, dtype = torch.is_autocast_enabled(device), torch.get_autocast_dtype(device)
-    except TypeError:  # before 2.4: one function a device
+        on, dtype = torch.is_autocast_enabled(device), torch.get_autocast_dtype(device)
+    except (TypeError, AttributeError):  # before 2.4: functions for each device
         cpu = device == "cpu"
-        enabled = torch.is_autocast_cpu_enabled() if cpu else torch.is_autocast_enabled()
+        on = torch.is_autocast_cpu_enabled() if cpu else torch.is_autocast_enabled()
         dtype = torch.get_autocast_cpu_dtype() if cpu else torch.get_autocast_gpu_dtype()
-    return plain(dtype) if enabled else None
+    return plain(dtype) if on else None
 
 
 # The network and its operations -------------------------------------------------------------------
 
 LOSSES = (
-    "cross_entropy", "nll_loss", "binary_cross_entropy_with_logits", "binary_cross_entropy", "mse_loss",
-    "l1_loss", "smooth_l1_loss", "kl_div", "multi_margin_loss",
-)
-WRAPPERS = {"DataParallel": "module", "DistributedDataParallel": "module", "OptimizedModule": "_orig_mod"}
+    "cross_entropy nll_loss binary_cross_entropy_with_logits binary_cross_entropy mse_loss l1_loss "
+    "smooth_l1_loss kl_div multi_margin_loss"
+).split()
+WRAPPERS = {
+    "DataParallel": "module", "DistributedDataParallel": "module", "OptimizedModule": "_orig_mod",
+}
 
 
 class Network:
-    """What is known of one network: an innermost module, or (functional) a function over tensors."""
+    """What is known of one network: an innermost module or, without one, a function's tensors."""
 
-    def __init__(self, number, module, wrappers, called):
-        self.number, self.wrappers, self.called = number, wrappers, called
-        self.reference = weakref.ref(module) if module is not None else lambda: None
+    def __init__(self, number, module, wrappers=(), called="module", tensors=()):
+        self.number, self.wrappers, self.called = number, list(wrappers), called
+        self.module = weakref.ref(module) if module is not None else lambda: None
         self.class_name = class_name(module) if module is not None else "function"
-        self.trained = self.announced = False
-        self.traced = set()
-        self.start = None  # copies of parameters and buffers before the first pass
-        self.tensors = {}  # functional: name to parameter
+        self.tensors = dict(tensors)  # of a function, by name
+        self.trained = self.announced = self.headless = False
+        self.traced, self.start, self.names, self.phase = set(), None, None, None
         self.refresh()
 
     def refresh(self):
-        """Reads the module's parameters and norms anew; true if the parameters are other objects."""
-        module = self.reference()
-        before = getattr(self, "names", None)
+        """Reads the module's parameters and norms; true if the parameters are others than before."""
+        module, before = self.module(), self.names
         self.names = {id(tensor): name for name, tensor in self.parameters()}
         modules = list(module.modules()) if module is not None else []
-        self.norms = [item for item in modules if hasattr(item, "running_mean")]
+        self.norms = [one for one in modules if hasattr(one, "running_mean")]
         self.compiled = any(
-            "OptimizedModule" in type(item).__name__
-            or getattr(item, "_compiled_call_impl", None) is not None
-            for item in modules
+            type(one).__name__ == "OptimizedModule" or getattr(one, "_compiled_call_impl", None)
+            for one in modules
         )
         return before is not None and before.keys() != self.names.keys()
 
     def parameters(self):
-        module = self.reference()
-        return list(module.named_parameters()) if module is not None else list(self.tensors.items())
+        module = self.module()
+        return list(module.named_parameters() if module is not None else self.tensors.items())
 
     def buffers(self):
-        module = self.reference()
+        module = self.module()
         return list(module.named_buffers()) if module is not None else []
 
+    def is_like(self, other):
+        """The same network, a copy of it, or another way to its parameters."""
+        alike = list(self.names.values()) == list(other.names.values())
+        return self is other or alike or bool(self.names.keys() & other.names.keys())
+
     def mode(self):
-        """The mode of the network and its batch norms together, and the count of norms in each."""
+        """The mode of the network and its batch norms together, and how many norms are in each."""
+        module = self.module()
+        if module is None:
+            return None, None  # a function is told: its graph shows it
         training = sum(bool(norm.training) for norm in self.norms)
         counts = {"training": training, "evaluation": len(self.norms) - training}
-        module = self.reference()
-        if module is None:
-            return None, None  # functions are told: the graph shows it
         flags = {bool(module.training)}
         flags |= {name == "training" for name, count in counts.items() if count}
-        name = "mixed" if len(flags) > 1 else "evaluation" if flags == {False} else "training"
+        name = "mixed" if len(flags) > 1 else "training" if flags == {True} else "evaluation"
         return name, counts if self.norms else None
 
     def description(self):
-        module = self.reference()
-        parameters = self.parameters()
-        leaves = [
-            (name, item)
-            for name, item in (module.named_modules() if module is not None else ())
-            if not item._modules
-        ]
+        module, parameters = self.module(), self.parameters()
+        named = list(module.named_modules()) if module is not None else []
+        leaves = [(name, one) for name, one in named if not one._modules]
+        norms = [(name, one) for name, one in named if hasattr(one, "running_mean")]
+        drops = [(n, one) for n, one in leaves if type(getattr(one, "p", None)) in (int, float)]
+        momentum = [getattr(one, "momentum", None) for _, one in norms]
         return {
-            "id": self.number,
-            "class": self.class_name,
-            "wrappers": self.wrappers,
-            "called": self.called,
+            "id": self.number, "class": self.class_name,
+            "wrappers": self.wrappers, "called": self.called,
             "parameters": [
-                {"name": name, "trainable": tensor.requires_grad, **describe(tensor)}
-                for name, tensor in parameters
+                {"name": name, "trainable": one.requires_grad, **describe(one)}
+                for name, one in parameters
             ],
-            "trainable": sum(item.numel() for _, item in parameters if item.requires_grad),
-            "frozen": sum(item.numel() for _, item in parameters if not item.requires_grad),
-            "buffers": [{"name": name, **describe(tensor)} for name, tensor in self.buffers()],
-            "modules": Counter(type(item).__name__ for _, item in leaves),
+            "trainable": sum(one.numel() for _, one in parameters if one.requires_grad),
+            "frozen": sum(one.numel() for _, one in parameters if not one.requires_grad),
+            "buffers": [{"name": name, **describe(one)} for name, one in self.buffers()],
+            "modules": Counter(type(one).__name__ for _, one in leaves),
             "norms": alike(
                 {
-                    "class": type(item).__name__,
-                    "eps": getattr(item, "eps", None),
-                    "momentum": "cumulative"
-                    if getattr(item, "momentum", None) is None
-                    else item.momentum,
-                    "affine": getattr(item, "weight", None) is not None,
-                    "tracked": item.running_mean is not None,
-                    "name": name,
+                    "class": type(one).__name__, "eps": getattr(one, "eps", None),
+                    "momentum": "cumulative" if share is None else share,
+                    "affine": getattr(one, "weight", None) is not None,
+                    "tracked": one.running_mean is not None, "name": name,
                 }
-                for name, item in leaves
-                if hasattr(item, "running_mean")
+                for (name, one), share in zip(norms, momentum)
             ),
             "dropouts": alike(
-                {"class": type(item).__name__, "p": item.p, "name": name}
-                for name, item in leaves
-                if "Dropout" in type(item).__name__ and type(getattr(item, "p", None)) is float
-            )
-            or None,
+                {"class": type(one).__name__, "p": one.p, "name": name} for name, one in drops
+            ) or None,
         }
 
 
@@ -434,65 +443,79 @@ def alike(items):
     return list(groups.values())
 
 
+def collect_tensors(name, value, found, depth=0):
+    """The tensors to train in a variable of the script, by names made of where they are."""
+    if isinstance(value, torch.nn.Module):
+        found.update(value.named_parameters(prefix=name))
+    elif isinstance(value, torch.Tensor):
+        if value.is_leaf and value.requires_grad:
+            found[name] = value
+    elif depth < 3 and type(value) in (dict, list, tuple) and len(value) <= 10_000:
+        for key, item in list(value.items() if isinstance(value, dict) else enumerate(value)):
+            inner = str(key) if not depth and isinstance(value, dict) else f"{name}.{key}"
+            collect_tensors(inner, item, found, depth + 1)
+
+
 KINDS = {
-    "convolution": "convolution _convolution cudnn_convolution mkldnn_convolution miopen_convolution "
-    "conv2d _slow_conv2d_forward convolution_overrideable _mps_convolution",
-    "batch-norm": "native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_functional "
-    "cudnn_batch_norm miopen_batch_norm _batch_norm_with_update _batch_norm_no_update batch_norm "
-    "_native_batch_norm_legit_no_training",
+    "convolution": "convolution _convolution cudnn_convolution mkldnn_convolution conv2d "
+    "miopen_convolution convolution_overrideable _slow_conv2d_forward _mps_convolution",
+    "batch-norm": "native_batch_norm cudnn_batch_norm miopen_batch_norm batch_norm "
+    "_native_batch_norm_legit _native_batch_norm_legit_functional _batch_norm_with_update "
+    "_native_batch_norm_legit_no_training _batch_norm_no_update",
     "layer-norm": "native_layer_norm layer_norm",
     "group-norm": "native_group_norm group_norm",
     "relu": "relu",
-    "activation": "leaky_relu gelu silu mish elu hardtanh hardswish hardsigmoid sigmoid tanh softplus "
-    "threshold _prelu_kernel celu selu",
-    "add": "add",
-    "subtract": "sub rsub",
-    "multiply": "mul",
-    "divide": "div",
+    "activation": "leaky_relu gelu silu mish elu celu selu hardtanh hardswish hardsigmoid sigmoid "
+    "tanh softplus threshold _prelu_kernel",
+    "add": "add", "subtract": "sub rsub", "multiply": "mul", "divide": "div", "mean": "mean",
     "max-pool": "max_pool2d_with_indices max_pool2d adaptive_max_pool2d mkldnn_max_pool2d",
     "average-pool": "avg_pool2d _adaptive_avg_pool2d adaptive_avg_pool2d",
-    "mean": "mean",
     "dense": "addmm mm linear matmul bmm addmv",
-    "reshape": "view _unsafe_view reshape flatten squeeze unsqueeze _reshape_alias expand unflatten",
+    "reshape": "view _unsafe_view reshape flatten unflatten squeeze unsqueeze _reshape_alias expand",
     "permute": "permute transpose t flip",
     "slice": "slice select narrow index split chunk unbind split_with_sizes",
     "pad": "constant_pad_nd reflection_pad2d replication_pad2d",
     "concatenate": "cat stack",
-    "softmax": "_softmax softmax",
-    "log-softmax": "_log_softmax log_softmax",
+    "softmax": "_softmax softmax", "log-softmax": "_log_softmax log_softmax",
     "dropout": "native_dropout dropout bernoulli",
-    "cast": "_to_copy to",
-    "copy": "clone copy contiguous detach alias lift_fresh",
+    "cast": "_to_copy to", "copy": "clone copy contiguous",
 }
 KIND_OF = {name: kind for kind, names in KINDS.items() for name in names.split()}
-FOLDED = {"reshape", "permute", "cast", "copy"}  # of a parameter: part of how it is used
+SAME = ("detach", "alias", "lift_fresh")  # another name for a value
+FOLDED = ("reshape", "permute", "cast", "copy")  # done to a parameter: part of how it is used
 
 
 def make_tracer(network):
-    """A dispatch mode that lists every operation of one pass; each runs as it would without."""
+    """A dispatch mode that lists every operation of one pass; each runs as it would without it."""
     from torch.utils._python_dispatch import TorchDispatchMode
 
     class Tracer(TorchDispatchMode):
-        def __init__(self, names, buffers, paths):
+        def __init__(self):
             super().__init__()
-            self.references = {key: {"parameter": name} for key, name in names.items()}
-            self.references.update({id(tensor): {"buffer": name} for name, tensor in buffers})
-            self.paths, self.stack, self.inside = paths, [], network.reference() is None
-            self.nodes, self.kept, self.count = [], [], 0
-            self.cut, self.trouble, self.entered = False, None, None
+            self.root = network.module()
+            named = self.root.named_modules() if self.root is not None else ()
+            self.paths = {id(module): path for path, module in named}
+            self.stack, self.inside = [], self.root is None
+            self.references = {key: {"parameter": name} for key, name in network.names.items()}
+            self.references.update({id(one): {"buffer": name} for name, one in network.buffers()})
+            self.kept = []  # tensors, alive so that no other takes their ids meanwhile
+            self.nodes, self.count, self.entered = [], 0, None
+            self.cut, self.trouble = False, None
 
         def value(self, tensor):
             self.count += 1
-            self.kept.append(tensor)  # alive, so that no other tensor takes its id meanwhile
-            self.references[id(tensor)] = {"value": self.count}
+            self.refer_to(tensor, {"value": self.count})
             return self.count
+
+        def refer_to(self, tensor, reference):
+            self.kept.append(tensor)
+            self.references[id(tensor)] = reference
 
         def enter(self, module, arguments, keywords):
             self.stack.append(module)
-            if module is self.root:
-                images = find_images([*arguments, *keywords.values()])
-                if images is not None:
-                    self.inside, self.entered = True, self.value(images)
+            images = find_images([*arguments, *keywords.values()]) if module is self.root else None
+            if images is not None:
+                self.inside, self.entered = True, self.value(images)
 
         def leave(self):
             module = self.stack.pop()
@@ -503,8 +526,8 @@ def make_tracer(network):
             try:
                 if self.inside and len(self.nodes) < MOST_NODES:
                     self.note(function, arguments, keywords or {}, result)
-                elif self.inside:
-                    self.cut = True
+                else:
+                    self.cut = self.inside
             except Exception as error:
                 self.trouble = error
             return result
@@ -512,9 +535,9 @@ def make_tracer(network):
         def note(self, function, arguments, keywords, result):
             schema = function._schema
             name = schema.name.split("::")[-1]
-            base = name[:-1] if name.endswith("_") and not name.endswith("__") else name
-            kind = KIND_OF.get(base, "other")
-            given, main = {}, None
+            in_place = name.endswith("_") and not name.endswith("__")
+            base = name[:-1] if in_place else name
+            kind, given, main = KIND_OF.get(base, "other"), {}, None
             for place, argument in enumerate(schema.arguments):
                 if place < len(arguments):
                     item = arguments[place]
@@ -522,63 +545,43 @@ def make_tracer(network):
                     item = keywords[argument.name]
                 else:
                     continue
-                if main is None and isinstance(item, torch.Tensor):
-                    main = self.refer(item)
-                if argument.has_default_value() and not isinstance(item, torch.Tensor):
-                    if item == argument.default_value:
-                        continue
+                if isinstance(item, torch.Tensor):
+                    main = main or self.reference(item)
+                elif argument.has_default_value() and item == argument.default_value:
+                    continue
                 given[argument.name] = self.encode(item)
-            outputs = [one for one in _listed(result) if torch.is_tensor(one) and one.numel()]
-            weight = main is not None and "value" not in main and "constant" not in main
-            if base in ("detach", "alias", "lift_fresh") and main is not None:
-                self.kept.append(outputs[0])
-                self.references[id(outputs[0])] = main
-                return
-            if weight and kind in FOLDED and len(outputs) == 1:
-                self.kept.append(outputs[0])
-                via = [*main.get("via", []), str(function)]
-                self.references[id(outputs[0])] = {**main, "via": via}
-                return
-            if not outputs or (main is not None and "buffer" in main and base != name):
+            outputs = [one for one in listed(result) if torch.is_tensor(one) and one.numel()]
+            if not outputs or in_place and main and "buffer" in main:
                 return  # such as a batch norm's counter of batches
+            if base in SAME and main:
+                return self.refer_to(outputs[0], main)
+            if kind in FOLDED and main and ("parameter" in main or "buffer" in main):
+                via = [*main.get("via", []), str(function)]
+                return self.refer_to(outputs[0], {**main, "via": via})
             module = self.stack[-1] if self.stack else None
             path = self.paths.get(id(module))
-            self.nodes.append(
-                {
-                    "op": str(function),
-                    "kind": kind,
-                    "module": path or None,
-                    "moduleClass": type(module).__name__ if path else None,
-                    "arguments": given,
-                    "outputs": [{"value": self.value(item), **describe(item)} for item in outputs],
-                    "inPlace": True if base != name else None,
-                }
-            )
+            self.nodes.append({
+                "op": str(function), "kind": kind,
+                "module": path or None, "moduleClass": type(module).__name__ if path else None,
+                "arguments": given,
+                "outputs": [{"value": self.value(one), **describe(one)} for one in outputs],
+                "inPlace": True if in_place else None,
+            })
 
-        def refer(self, tensor):
+        def reference(self, tensor):
             known = self.references.get(id(tensor))
             if known is not None:
                 return known
             small = tensor.numel() <= 16 and tensor.device.type == "cpu"
-            data = tensor.detach().reshape(-1).tolist() if small else None
-            return {"constant": list(tensor.shape), **({} if data is None else {"data": data})}
+            data = {"data": tensor.detach().reshape(-1).tolist()} if small else {}
+            return {"constant": list(tensor.shape), **data}
 
         def encode(self, item):
             if isinstance(item, torch.Tensor):
-                return self.refer(item)
-            if isinstance(item, (list, tuple)):
-                return [self.encode(one) for one in item]
-            return item if item is None or isinstance(item, (bool, int, float, str)) else plain(item)
+                return self.reference(item)
+            return [self.encode(one) for one in item] if isinstance(item, (list, tuple)) else item
 
-    module = network.reference()
-    paths = {id(item): name for name, item in module.named_modules()} if module is not None else {}
-    tracer = Tracer(network.names, network.buffers(), paths)
-    tracer.root = module
-    return tracer
-
-
-def _listed(value):
-    return value if isinstance(value, (list, tuple)) else [value]
+    return Tracer()
 
 
 @contextlib.contextmanager
@@ -586,79 +589,18 @@ def random_state_kept(device):
     """Puts back every global generator's state, whatever runs inside."""
     import random
 
-    states = random.getstate()
-    numpy = sys.modules.get("numpy")
+    numpy, state = sys.modules.get("numpy"), random.getstate()
     array_state = numpy.random.get_state() if numpy is not None else None
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         try:
             yield
         finally:
-            random.setstate(states)
-            if array_state is not None:
+            random.setstate(state)
+            if numpy is not None:
                 numpy.random.set_state(array_state)
 
 
-def size_of(value):
-    try:
-        return len(value)
-    except Exception:
-        return None
-
-
-def indices_of(dataset, inner):
-    """The positions in `inner` that a data set shows: a Subset's, or a wrapper's own list of them."""
-    own, size, most = vars(dataset), size_of(dataset), size_of(inner)
-    for name, value in own.items():
-        if "ind" not in name.lower() and "idx" not in name.lower():
-            continue
-        if size_of(value) != size or size is None or isinstance(value, (str, bytes, dict)):
-            continue
-        try:
-            listed = [int(item) for item in value]
-        except (TypeError, ValueError):
-            continue
-        if all(0 <= item < (most or item + 1) for item in listed):
-            return listed
-    return None
-
-
-def range_of(images):
-    """Smallest and largest value, and mean."""
-    values = images.double()
-    return [float(values.min()), float(values.max()), float(values.mean())]
-
-
-def named_in_frames(weight):
-    """The tensors to train that lie beside a weight in the callers' variables, by their names."""
-    frame = sys._getframe(1)
-    while frame is not None:
-        if frame.f_code.co_filename != __file__:
-            for scope in (frame.f_locals, frame.f_globals):
-                found = {}
-                for name, value in list(scope.items()):
-                    if not name.startswith("__"):
-                        collect(name, value, found, 0)
-                if any(tensor is weight for tensor in found.values()):
-                    return found
-        frame = frame.f_back
-    return {"weight": weight}
-
-
-def collect(name, value, found, depth):
-    if isinstance(value, torch.nn.Module):
-        found.update(value.named_parameters(prefix=name))
-    elif isinstance(value, torch.Tensor):
-        if value.is_leaf and value.requires_grad:
-            found[name] = value
-    elif depth < 3 and type(value) in (dict, list, tuple) and len(value) <= 10_000:
-        for key, item in list(value.items() if isinstance(value, dict) else enumerate(value)):
-            collect(str(key) if depth == 0 and isinstance(value, dict) else f"{name}.{key}", item, found, depth + 1)
-
-
-def is_plain(value):
-    if isinstance(value, (tuple, list)):
-        return all(is_plain(item) for item in value)
-    return value is None or isinstance(value, (bool, int, float, str))
+# Optimisers' formulas -----------------------------------------------------------------------------
 
 
 def parameters_of(optimizer):
@@ -666,19 +608,47 @@ def parameters_of(optimizer):
 
 
 def rates_of(optimizer):
-    return [float(group["lr"]) for group in optimizer.param_groups if "lr" in group]
+    groups = getattr(optimizer, "param_groups", ())
+    return [float(group["lr"]) for group in groups if "lr" in group]
+
+
+def norms_of(tensors):
+    """The Euclidean norm of all tensors together, and how many of them are not finite."""
+    present = [one.detach() for one in tensors if one is not None and one.layout == torch.strided]
+    if not present:
+        return None, 0
+    device = present[0].device
+    with torch.no_grad(), torch.autocast(device.type, enabled=False):
+        parts = [torch.linalg.vector_norm(one.float()).to(device) for one in present]
+        parts = torch.stack(parts)
+        return torch.linalg.vector_norm(parts), (~torch.isfinite(parts)).sum()
+
+
+def sampled(tensor):
+    """The first elements of a tensor, in double precision on the CPU."""
+    return tensor.detach().reshape(-1)[:SAMPLE_ELEMENTS].to("cpu", torch.float64, copy=True)
+
+
+def memory_of(optimizer, parameter):
+    """What an optimiser remembers of a parameter."""
+    kept = getattr(optimizer, "state", {}).get(parameter, {})
+    names = ("momentum_buffer", "exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+    found = {"step": float(kept.get("step", 0))}
+    for name in names:
+        if torch.is_tensor(kept.get(name)) and kept[name].shape == parameter.shape:
+            found[name] = sampled(kept[name])
+    return found
 
 
 def relative(found, expected):
     """How far a vector is from the expected one, as a share of that."""
     size, distance = float(expected.norm()), float((found - expected).norm())
-    return distance / size if size else 0.0 if not distance else math.inf
+    return distance / size if size else math.inf if distance else 0.0
 
 
 def predict(optimizer, group, rate, weight, gradient, memory):
-    """The update that an optimiser's own formula gives from what it was told; None: not known here."""
-    decay = float(group.get("weight_decay") or 0)
-    name = type(optimizer).__name__
+    """The update that an optimiser's own formula gives for what it was told; None: not known here."""
+    name, decay = type(optimizer).__name__, float(group.get("weight_decay") or 0)
     gradient = -gradient if group.get("maximize") else gradient
     if name in ("Adam", "AdamW") and "betas" in group:
         decoupled = name == "AdamW" or bool(group.get("decoupled_weight_decay"))
@@ -692,69 +662,61 @@ def predict(optimizer, group, rate, weight, gradient, memory):
         shrunk = rate * decay * weight if decoupled else 0
         return -rate * (mean / (1 - first**step)) / root - shrunk
     if "momentum" in group and "betas" not in group and "alpha" not in group:
-        gradient = gradient + decay * weight
-        momentum = float(group["momentum"] or 0)
-        if not momentum:
-            return -rate * gradient
+        gradient, momentum = gradient + decay * weight, float(group["momentum"] or 0)
         velocity = gradient
-        if "momentum_buffer" in memory:
+        if momentum and "momentum_buffer" in memory:
             damping = 1 - float(group.get("dampening") or 0)
             velocity = momentum * memory["momentum_buffer"] + damping * gradient
         return -rate * (gradient + momentum * velocity if group.get("nesterov") else velocity)
     return None
 
 
-def total(hashes):
-    """The sum of hashes modulo 2^64, as 16 hexadecimal digits."""
-    return f"{sum(int(part) for part in hashes) % 2**64:016x}"
+# What is going on: epochs, passes, evaluations, optimisers ----------------------------------------
 
 
-# What is going on: passes, epochs, evaluations ----------------------------------------------------
+class Loader:
+    """A data loader: its number in the recording, and how its positions lie in the data set."""
+
+    def __init__(self, number, compose, batches):
+        self.number, self.compose, self.batches = number, compose, batches
+        self.epochs, self.lag, self.lags_seen = 0, 0, 0
+        self.trained, self.epoch = False, None
 
 
 class Epoch:
     """One pass through a loader: of one iterator, or of one reset of a persistent one."""
 
     def __init__(self, loader, number):
-        self.loader, self.number = loader, number
-        self.batches = self.images = self.hashed = 0
+        self.loader, self.number, self.begun = loader, number, time.perf_counter()
         self.queue = deque()  # indices that the sampler gave, in the order of delivery
+        self.batches = self.images = self.hashed = 0
         self.distinct, self.order, self.known = set(), hashlib.sha256(), True
-        self.hashes, self.waited, self.begun = [], 0.0, time.perf_counter()
+        self.hashes, self.waited = [], 0.0
         self.ended = self.exhausted = self.trained = False
-
-
-class Loader:
-    """A data loader, by its number in the recording."""
-
-    def __init__(self, number, compose):
-        self.number, self.compose = number, compose
-        self.epochs, self.evaluations, self.lag = 0, Counter(), 0
-        self.trained, self.epoch = False, None
 
 
 class Delivery:
     """A batch that a loader handed out: its indices, its labels, and which images it holds."""
 
-    def __init__(self, epoch, number, indices, data):
-        self.epoch, self.number, self.indices, self.taken, self.parts = epoch, number, indices, 0, 0
-        values = data if isinstance(data, (list, tuple, dict)) else [data]
-        images = find_images(values.values() if isinstance(values, dict) else values)
-        self.count = len(images) if images is not None else len(indices) if indices else 0
+    def __init__(self, epoch, number, indices, data, waited):
+        self.epoch, self.number, self.indices, self.waited = epoch, number, indices, waited
+        self.taken = self.parts = 0  # images that went through the network, and in how many passes
+        images = find_images([data])
+        self.count = len(images) if images is not None else len(indices or ())
         self.images = weakref.ref(images) if images is not None else lambda: None
-        self.first = None
-        if images is not None and images.device.type == "cpu" and images.numel():
-            self.first = int(hash_images(images[:1]))
-        self.labels = self.find_labels(values)
+        on_cpu = images is not None and images.device.type == "cpu" and images.numel()
+        self.first = first_hash(images) if on_cpu else None
+        self.labels = self.find_labels([data])
 
     def find_labels(self, values, depth=0):
         """The integers that came with the images, one each."""
-        for value in values.values() if isinstance(values, dict) else values:
+        for value in values:
             if isinstance(value, torch.Tensor):
                 if value.dim() == 1 and len(value) == self.count and not value.is_floating_point():
                     return value
-            elif depth < 1 and isinstance(value, (dict, list, tuple)):
-                found = self.find_labels(value, depth + 1)
+            elif depth < 2 and isinstance(value, (dict, list, tuple)):
+                inner = value.values() if isinstance(value, dict) else value
+                found = self.find_labels(inner, depth + 1)
                 if found is not None:
                     return found
         return None
@@ -768,53 +730,60 @@ class Pass:
         self.mode, self.norms = network.mode()
         self.gradients = torch.is_grad_enabled()
         self.autocast = autocast_of(images.device.type)
-        self.shape, self.dtype, self.layout = list(images.shape), images.dtype, layout_of(images)
-        self.time, self.began = now(), time.perf_counter()
-        self.epoch = self.batch = self.part = self.indices = self.delivered_labels = None
-        self.detailed, self.waited = False, 0.0
-        self.hashes = self.kept = self.same = self.site = None
-        self.output = lambda: None  # a weak reference to the logits, as the script has them
-        self.logits = self.gradient = self.labels = self.targets = self.label_source = None
-        self.needs_gradient = self.reached = False
-        self.loss_kind = self.graph = None
-        self.losses, self.error_count, self.in_network = [], None, False
+        self.input = {**describe(images), "layout": layout_of(images)}
+        self.time, self.began, self.waited = now(), time.perf_counter(), 0.0
+        self.epoch = self.batch = self.part = self.indices = None  # by the loader
+        self.delivered = self.delivered_labels = None
+        self.detailed, self.hashes, self.kept, self.same = False, None, None, None
+        self.output = lambda: None  # the scores, as the script has them
+        self.scores = self.gradient = self.labels = self.targets = self.label_source = None
+        self.needs_gradient = self.reached = self.in_network = False
+        self.losses, self.loss_kind, self.error_count = [], None, None
+        self.graph = self.tracer = self.last = self.site = None
 
-    def finish_labels(self):
-        """The loss's labels, else those that came with the images; whether both agree."""
-        agree = None
-        if self.delivered_labels is not None:
-            delivered = self.delivered_labels.detach()
-            if self.labels is None:
-                self.labels, self.label_source = delivered, "loader"
-            else:
-                ours, theirs = self.labels.reshape(-1), delivered.reshape(-1)
-                agree = Lazy(lambda: bool(torch.equal(ours.cpu().long(), theirs.cpu().long())))
+    @property
+    def where(self):
+        epoch = self.epoch
+        if epoch is None:
+            return {}
+        return {"loader": epoch.loader.number, "epoch": epoch.number, "batch": self.batch}
+
+    @property
+    def phase(self):
+        """What it seems to be, before it is known whether a backward pass reaches it."""
+        return "training" if self.gradients else "evaluation"
+
+    def settle_labels(self):
+        """The loss's labels, else those delivered; whether both agree; how many scores are wrong."""
+        agree, delivered = None, self.delivered_labels
+        if delivered is not None and self.labels is None:
+            self.labels, self.label_source = delivered.detach(), "loader"
+        elif delivered is not None:
+            pair = self.labels, delivered.detach()
+            agree = Lazy(lambda: bool(torch.equal(*(one.cpu().long() for one in pair))))
+        if self.scores is not None and self.labels is not None:
+            if len(self.labels) == len(self.scores):
+                found, labels = self.scores.argmax(1), self.labels.to(self.scores.device)
+                self.error_count = (found != labels).sum()  # not read yet
         return agree
 
-    def errors(self):
-        """How many images' largest logit is not their label: a tensor, not read yet."""
-        if self.logits is None or self.labels is None or len(self.labels) != len(self.logits):
-            return None
-        return (self.logits.argmax(1) != self.labels.to(self.logits.device)).sum()
-
     def loss(self):
-        """The sum of what the loss functions returned: a tensor, not read yet."""
+        """The sum of what the loss functions returned, not read yet."""
         return sum(self.losses[1:], self.losses[0]) if self.losses else None
 
 
 class Evaluation:
-    """Consecutive evaluation passes of one network on one loader's epoch."""
+    """Consecutive evaluation passes of one network in one epoch of a loader."""
 
-    def __init__(self, first, number):
+    def __init__(self, first, number, during):
         self.network, self.epoch, self.number = first.network, first.epoch, number
-        self.time, self.began, self.passes = first.time, first.began, []
-        self.during = None
+        self.time, self.began, self.during, self.passes = first.time, first.began, during, []
 
-    def takes(self, candidate):
-        return candidate.network is self.network and candidate.epoch is self.epoch
+    def takes(self, one):
+        return one.network is self.network and one.epoch is self.epoch
 
 
-class OptimizerState:
+class Stepping:
     """What is remembered of an optimiser between its steps."""
 
     def __init__(self, number, optimizer):
@@ -823,7 +792,34 @@ class OptimizerState:
         self.begun = self.closure = self.cleared = self.looked = False
         self.before = self.described = self.watched = self.site = None
         self.rates, self.sample, self.window = [], [], []
-        self.snapshot = self.backward_norm = self.gradients = None
+        self.copies = self.weights = self.backward_norm = self.figures = None
+
+    @property
+    def checked(self):
+        """Whether its coming step is one whose update is recomputed."""
+        return self.steps < CHECK_FIRST or (self.steps + 1) % CHECK_EVERY == 0
+
+
+class OwnOptimizer:
+    """Stands for a script's own way to step, where no optimiser of PyTorch's is used."""
+
+    def __init__(self, parameters):
+        self.param_groups, self.state, self.defaults = [{"params": parameters}], {}, {}
+
+
+def indices_of(dataset, inner):
+    """The positions in `inner` that a data set shows: a Subset's, or a wrapper's own list of them."""
+    size, most = size_of(dataset), size_of(inner)
+    for name, value in vars(dataset).items():
+        if not re.search("ind|idx", name, re.I) or isinstance(value, (str, bytes, dict)):
+            continue
+        if size is None or size_of(value) != size:
+            continue
+        with contextlib.suppress(TypeError, ValueError):
+            found = [int(item) for item in value]
+            if all(0 <= item < (most or math.inf) for item in found):
+                return found
+    return None
 
 
 def careful(method):
@@ -832,7 +828,7 @@ def careful(method):
 
     @functools.wraps(method)
     def run(self, *arguments, **keywords):
-        if not self.live or os.getpid() != self.pid:
+        if not self.live:
             return None
         started, self.entered = time.perf_counter(), self.entered + 1
         try:
@@ -849,74 +845,69 @@ def careful(method):
 
 
 class Recorder:
-    """Sees a training and writes it down. One is at work at a time."""
+    """Sees a training and writes it down."""
 
-    def __init__(self, path, steps=None, limit=100, mode="import", script=None, command=(), cpu=False):
-        self.rank, self.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-        self.path, self.limit, self.stop_after = path, limit, steps
-        self.mode, self.script, self.command, self.cpu = mode, script, list(command), cpu
+    def __init__(self, path, steps=None, limit=100, script=None, command=(), mode="import", cpu=False):
+        environment = os.environ.get
+        self.rank, self.world = int(environment("RANK", 0)), int(environment("WORLD_SIZE", 1))
+        self.path, self.limit, self.stop_after = path, limit * MEGABYTE, steps
+        self.script, self.command, self.mode, self.cpu = script, list(command), mode, cpu
         self.root = os.path.dirname(os.path.abspath(script)) if script else os.getcwd()
-        self.folder, self.live, self.started, self.closed = None, True, False, False
-        self.pid, self.lock, self.patches = os.getpid(), threading.RLock(), []
+        self.live, self.started, self.closed = True, False, False
+        self.pid, self.lock, self.patches, self.handles = os.getpid(), threading.RLock(), [], []
         self.outbox, self.drained, self.troubles = deque(), 0.0, set()
         self.overhead, self.entered, self.began = 0.0, 0, time.perf_counter()
-        self.numbers, self.things, self.sites, self.user_files = Counter(), {}, {}, {}
-        self.iteration, self.evaluations, self.prints, self.saves = 0, 0, 0, 0
-        self.networks, self.main, self.running = weakref.WeakKeyDictionary(), None, None
-        self.kept_alive = None  # the network that is trained, for its weights at the end
-        self.function, self.partial, self.open_pass = None, weakref.WeakSet(), None
+        self.numbers, self.seen = Counter(), Counter()  # ids given; how often something was met
+        self.things, self.sites, self.own_files = {}, {}, {}
+        self.iteration = self.evaluations = self.batch_files = self.batch_bytes = 0
+        self.networks, self.partial = weakref.WeakKeyDictionary(), weakref.WeakSet()
+        self.main = self.alive = None  # the network that is trained, and its module
+        self.function = self.open_pass = None  # a network that is no module, and its pass
         self.loaders, self.deliveries = weakref.WeakKeyDictionary(), deque(maxlen=8)
-        self.pending, self.evaluation, self.phase = [], None, None
-        self.kept_images, self.evaluated = Counter(), Counter()
-        self.batch_files, self.batch_bytes = 0, 0
+        self.pending, self.passes = [], []  # not yet known what for; training passes of this step
+        self.evaluation, self.evaluated, self.phase = None, Counter(), None
+        self.kept_images, self.losses, self.transforms = Counter(), {}, []
         self.optimizers, self.schedulers = weakref.WeakKeyDictionary(), weakref.WeakKeyDictionary()
-        self.in_backward, self.in_scheduler, self.in_step, self.manual = 0, 0, 0, 0
-        self.losses, self.backward_passes, self.transforms, self.shown = {}, 0, [], Counter()
-        self.passes, self.clips, self.last_step = [], [], time.perf_counter()
-        self.scale, self.cut_at, self.without_gradient, self.failed = None, None, [], None
+        self.in_backward = self.backwards = self.manual = 0
+        self.own, self.clips, self.scale, self.without_gradient = None, [], None, []
+        self.last_step, self.cut_at, self.cut_evaluations = time.perf_counter(), None, 0
         try:
             self.folder = Folder(path, self.rank, limit)
         except OSError as error:
             held = isinstance(error, FileExistsError) and os.path.isdir(path)
-            why = "it holds a recording already; give another" if held else error.strerror
-            self.say(f"can't record in {path}: {why}; the training goes on unrecorded")
-            self.live = False
+            self.give_up("it holds a recording already; give another" if held else error.strerror)
 
     # Writing
 
     def say(self, message):
         with contextlib.suppress(Exception):
-            print(f"pytorch recorder: {message}", file=sys.stderr, flush=True)
+            sys.stderr.write(f"pytorch recorder: {message}\n")
+            sys.stderr.flush()
 
-    def give_up(self, error):
-        """The folder can't be written any more: one word, and the training goes on unrecorded."""
+    def give_up(self, why):
+        """Says why nothing is recorded any more; the training goes on."""
         self.live = False
         self.outbox.clear()
-        why = getattr(error, "strerror", None) or str(error)
-        self.say(f"can't write in {self.path}: {why}; the training goes on unrecorded")
+        self.say(f"can't record in {self.path}: {why}; the training goes on unrecorded")
 
     def trouble(self, place, error):
-        """A fault of the recorder itself: noted once for each place, and never the training's."""
-        if place in self.troubles or not self.live:
-            return
-        self.troubles.add(place)
-        line = error.__traceback__
-        while line is not None and line.tb_next is not None:
-            line = line.tb_next
-        where = f" (line {line.tb_lineno})" if line is not None else ""
-        self.emit("warning", message=f"recorder, {place}{where}: {type(error).__name__}: {error}")
+        """A fault of the recorder itself: noted once for each place."""
+        if place not in self.troubles:
+            self.troubles.add(place)
+            trace = error.__traceback__
+            while trace is not None and trace.tb_next is not None:
+                trace = trace.tb_next
+            line = f", line {trace.tb_lineno}" if trace is not None else ""
+            self.emit("warning", message=f"recorder, {place}{line}: {class_name(error)}: {error}")
 
     def emit(self, type, /, urgent=False, **fields):
-        if not self.live:
-            return
-        self.outbox.append({"type": type, "time": now(), "iteration": self.iteration, **fields})
-        if self.started and (urgent or time.perf_counter() - self.drained > HELD_SECONDS):
-            self.drain()
+        if self.live:
+            self.outbox.append({"type": type, "time": now(), "iteration": self.iteration, **fields})
+            if self.started and (urgent or time.perf_counter() - self.drained > HELD_SECONDS):
+                self.drain()
 
     def drain(self):
         """Writes the lines that were held back."""
-        if not self.live or os.getpid() != self.pid:
-            return
         with self.lock:
             text, self.drained = [], time.perf_counter()
             while self.outbox:
@@ -925,38 +916,34 @@ class Recorder:
                     with torch.no_grad():
                         line = json.dumps(plain(event), separators=(",", ":"), ensure_ascii=False)
                 except Exception as error:
-                    self.trouble(f"line {event.get('type')}", error)
+                    self.trouble(f"line {event['type']}", error)
                     continue
                 content = line.encode("utf-8", "replace") + b"\n"
-                if len(content) > LINE_BYTES or not self.has_room(event["type"], len(content)):
-                    continue
-                text.append(content)
+                if len(content) <= LINE_BYTES and self.has_room(event["type"], len(content)):
+                    text.append(content)
             try:
-                self.folder.lines(b"".join(text))
+                if self.live:
+                    self.folder.lines(b"".join(text))
             except OSError as error:
-                self.give_up(error)
+                self.give_up(error.strerror)
 
     def has_room(self, kind, size):
-        """Whether the log may grow: its last twentieth is for what comes once or seldom."""
-        most = self.folder.limit * 0.3
-        if self.folder.log_bytes + size > most:
-            return kind in ("end", "failure", "stop", "warning") and self.shown["over"] < 20
-        seldom = kind not in ("batch", "step", "print", "scheduler-step", "save", "load", "transform")
-        if self.folder.log_bytes + size > most * 0.95 and not seldom:
-            if not self.shown["full"]:
-                self.shown["full"] += 1
-                self.emit("warning", message="the log is full: no more steps and batches are written")
-            return False
-        return True
+        """Whether the log may grow: its last tenth is for what comes seldom."""
+        often = ("batch", "step", "print", "scheduler-step", "save", "load", "transform", "phase")
+        share = 0.27 if kind in often else 0.31 if kind in ("end", "failure", "stop") else 0.3
+        fits = self.folder.log_bytes + size <= self.limit * share
+        if not fits and not self.seen["full log"]:
+            self.seen["full log"] += 1
+            self.emit("warning", message="the log is full: no more steps and batches are written")
+        return fits
 
     def file(self, name, tensors, metadata):
-        if not self.live:
-            return None
-        try:
-            return self.folder.file(name, safetensors(tensors, metadata))
-        except OSError as error:
-            self.give_up(error)
-            return None
+        if self.live:
+            try:
+                return self.folder.file(name, safetensors(tensors, metadata))
+            except OSError as error:
+                self.give_up(error.strerror)
+        return None
 
     # Names for things
 
@@ -966,80 +953,79 @@ class Recorder:
 
     def identify(self, kind, thing):
         """The same number for the same object, as long as it lives."""
-        known = self.things.get((kind, id(thing)))
-        if known is not None and (known[0] is None or known[0]() is thing):
-            return known[1]
+        reference, number = self.things.get((kind, id(thing)), (None, 0))
+        if number and (reference is None or reference() is thing):
+            return number
         try:
             reference = weakref.ref(thing)
         except TypeError:
-            reference = None
-        number = self.number(kind)
-        self.things[(kind, id(thing))] = (reference, number)
-        return number
+            reference = None  # a list, say
+        self.things[kind, id(thing)] = reference, self.number(kind)
+        return self.numbers[kind]
 
-    def site(self, calls):
-        """The number of the innermost place in the script's own code that led here."""
+    def own_frames(self):
+        """The frames that led here and lie in the script's own code, innermost first."""
         frame = sys._getframe(1)
         while frame is not None:
             name = frame.f_code.co_filename
-            own = self.user_files.get(name)
-            if own is None:
-                own = self.user_files[name] = self.is_own(name)
-            if own:
-                break
+            if name not in self.own_files:
+                self.own_files[name] = self.is_own(name)
+            if self.own_files[name]:
+                yield frame
             frame = frame.f_back
-        if frame is None:
-            return None
-        key = (name, frame.f_lineno, calls)
-        if key not in self.sites:
-            self.sites[key] = self.number("site")
-            inside = os.path.abspath(name).startswith(self.root + os.sep)
-            shown = os.path.relpath(name, self.root) if inside else os.path.basename(name)
-            code = linecache.getline(name, frame.f_lineno).strip()
-            function = frame.f_code.co_name
-            self.outbox.append(
-                {"type": "site", "time": now(), "id": self.sites[key], "file": shown,
-                 "line": frame.f_lineno, "function": function, "code": code, "calls": calls}
-            )
-        return self.sites[key]
 
     def is_own(self, name):
         """Whether a file is the script's own: not installed, not Python's, not this one."""
-        if name == __file__ or os.path.abspath(name) == os.path.abspath(__file__):
-            return False
         if name.startswith("<"):
             return name.startswith(("<ipython", "<cell", "<stdin"))
         path = os.path.abspath(name).replace("\\", "/")
-        if "/site-packages/" in path or "/dist-packages/" in path:
-            return False
-        libraries = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
-        return not any(path.startswith(one.replace("\\", "/") + "/") for one in libraries if one)
+        roots = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
+        library = any(path.startswith(f"{one}/".replace("\\", "/")) for one in roots if one)
+        installed = "/site-packages/" in path or "/dist-packages/" in path
+        return not (library or installed or path == os.path.abspath(__file__).replace("\\", "/"))
+
+    def site(self, calls, most=None):
+        """The number of the innermost place in the script that led here; only the first `most`."""
+        if most is not None:
+            self.seen["site", calls] += 1
+            if self.seen["site", calls] > most:
+                return None
+        frame = next(self.own_frames(), None)
+        if frame is None:
+            return None
+        name, line = frame.f_code.co_filename, frame.f_lineno
+        if (name, line, calls) not in self.sites:
+            inside = os.path.abspath(name).startswith(self.root + os.sep)
+            self.sites[name, line, calls] = self.number("site")
+            self.outbox.append({
+                "type": "site", "time": now(), "id": self.numbers["site"],
+                "file": os.path.relpath(name, self.root) if inside else os.path.basename(name),
+                "line": line, "function": frame.f_code.co_name,
+                "code": linecache.getline(name, line).strip(), "calls": calls,
+            })
+        return self.sites[name, line, calls]
 
     # The beginning
 
     def begin(self):
         """Writes the first line, at the first pass: by then the script has made its settings."""
-        self.started = True
-        self.began_training = time.perf_counter()
+        self.started, self.began_training = True, time.perf_counter()
+        versions = {"python": platform.python_version(), "cuda": torch.version.cuda}
+        names = "torch torchvision numpy lightning pytorch_lightning transformers accelerate fastai timm"
+        for name in names.split():
+            version = getattr(sys.modules.get(name), "__version__", None)
+            versions[name] = str(version) if version else None
         script = None
         if self.script and os.path.isfile(self.script):
             with open(self.script, "rb") as stream:
                 digest = hashlib.sha256(stream.read()).hexdigest()
             script = {"name": os.path.basename(self.script), "sha256": digest}
-        versions = {"python": platform.python_version(), "torch": torch.__version__}
-        for name in ("torchvision", "numpy", "lightning", "pytorch_lightning", "transformers", "accelerate"):
-            version = getattr(sys.modules.get(name), "__version__", None)
-            versions[name] = version if isinstance(version, str) else None
-        versions["cuda"] = torch.version.cuda
-        real = torch.cuda.is_initialized()
-        names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if real else []
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             self.rank, self.world = torch.distributed.get_rank(), torch.distributed.get_world_size()
-        cudnn = torch.backends.cudnn
-        start = {
-            "type": "start",
-            "time": now(),
-            "version": 1,
+        cuda, cudnn = torch.cuda, torch.backends.cudnn
+        devices = range(cuda.device_count()) if cuda.is_initialized() and not self.cpu else ()
+        self.outbox.appendleft({
+            "type": "start", "time": now(), "version": 1,
             "recorder": {"name": "pytorch", "version": VERSION},
             "framework": {"name": "pytorch", "version": torch.__version__},
             "versions": versions,
@@ -1047,317 +1033,208 @@ class Recorder:
             "script": script,
             "command": [os.path.basename(self.command[0]), *self.command[1:]] if self.command else [],
             "mode": self.mode,
-            "devices": names,
-            "cpuOnly": self.cpu,
-            "stopAfter": self.stop_after,
-            "rank": self.rank,
-            "worldSize": self.world,
-            "threads": torch.get_num_threads(),
-            "seed": str(torch.initial_seed()),
+            "devices": [cuda.get_device_name(one) for one in devices],
+            "cpuOnly": self.cpu, "stopAfter": self.stop_after,
+            "rank": self.rank, "worldSize": self.world,
+            "threads": torch.get_num_threads(), "seed": str(torch.initial_seed()),
             "precision": {
                 "defaultDtype": torch.get_default_dtype(),
                 "matmul": torch.get_float32_matmul_precision(),
-                "cudnnTf32": bool(cudnn.allow_tf32),
-                "cudnnBenchmark": bool(cudnn.benchmark),
+                "cudnnTf32": bool(cudnn.allow_tf32), "cudnnBenchmark": bool(cudnn.benchmark),
                 "cudnnDeterministic": bool(cudnn.deterministic),
                 "deterministic": torch.are_deterministic_algorithms_enabled(),
             },
-        }
-        self.outbox.appendleft(start)
+        })
         self.drain()
 
     # Wrapping PyTorch's functions
 
     def install(self):
-        """Wraps what a training passes through. Each wrapper is undone by `close`."""
-        import torch.nn.functional as functional
-        import torch.optim.lr_scheduler as schedulers
-        from torch.utils.data import dataloader
-
-        with contextlib.suppress(ImportError):
-            import torch.distributed
-
-        recorder, F = self, functional
-        iterator = dataloader._BaseDataLoaderIter
-
-        def call(original):
-            def __call__(module, *arguments, **keywords):
-                if is_compiling() or not recorder.live:
-                    return original(module, *arguments, **keywords)
-                if thread.depth or recorder.in_backward:
-                    tracer = thread.tracer
-                    if tracer is None:
-                        return original(module, *arguments, **keywords)
-                    tracer.enter(module, arguments, keywords)
-                    try:
-                        return original(module, *arguments, **keywords)
-                    finally:
-                        tracer.leave()
-                return recorder.outermost(original, module, arguments, keywords)
-
-            return __call__
-
-        def compile_module(original):
-            def compile(module, *arguments, **keywords):
-                original(module, *arguments, **keywords)
-                compiled = module._compiled_call_impl
-
-                def watched(*inputs, **named):
-                    if is_compiling() or thread.depth or not recorder.live:
-                        return compiled(*inputs, **named)
-                    plain_call = lambda _, *a, **k: compiled(*a, **k)  # noqa: E731
-                    return recorder.outermost(plain_call, module, inputs, named)
-
-                module._compiled_call_impl = watched
-
-            return compile
-
-        def backward(original):
-            def backward(*arguments, **keywords):
-                waiting = any(one.needs_gradient for one in recorder.pending) or recorder.open_pass
-                if is_compiling() or not recorder.live or recorder.in_backward or not waiting:
-                    return original(*arguments, **keywords)
-                recorder.end_if_done()
-                recorder.before_backward(arguments, keywords)
-                recorder.in_backward += 1
-                try:
-                    return original(*arguments, **keywords)
-                finally:
-                    recorder.in_backward -= 1
-                    recorder.after_backward()
-
-            return backward
-
-        def loss(name):
-            def wrap(original):
-                signature = inspect.signature(original)
-
-                def function(*arguments, **keywords):
-                    if is_compiling() or thread.in_loss or not recorder.live:
-                        return original(*arguments, **keywords)
-                    thread.in_loss = True  # one loss function may call another, or itself
-                    try:
-                        result = original(*arguments, **keywords)
-                    finally:
-                        thread.in_loss = False
-                    if not recorder.in_backward:
-                        recorder.loss_called(name, signature, arguments, keywords, result)
-                    return result
-
-                return function
-
-            return wrap
-
-        def after(method, *extra):
-            """Calls the original, then a method of the recorder with its arguments and result."""
-
-            def wrap(original):
-                def function(*arguments, **keywords):
-                    result = original(*arguments, **keywords)
-                    if not is_compiling() and recorder.live:
-                        method(*extra, arguments, keywords, result)
-                    return result
-
-                return function
-
-            return wrap
-
-        def new_epoch(original):
-            def __init__(this, loader, *arguments, **keywords):
-                if recorder.live:
-                    this._recording = recorder.epoch_begins(loader)
-                original(this, loader, *arguments, **keywords)
-
-            return __init__
-
-        def reset(original):
-            def _reset(this, loader, first_iter=False):
-                if recorder.live and not first_iter:
-                    this._recording = recorder.epoch_begins(loader)
-                original(this, loader, first_iter)
-
-            return _reset
-
-        def next_index(original):
-            def _next_index(this):
-                index = original(this)
-                epoch = getattr(this, "_recording", None)
-                if epoch is not None:
-                    epoch.queue.append(index)
-                return index
-
-            return _next_index
-
-        def next_batch(original):
-            def __next__(this):
-                epoch = getattr(this, "_recording", None)
-                if epoch is None or not recorder.live:
-                    return original(this)
-                if recorder.cut_at is not None and epoch.loader.trained and epoch.begun < recorder.cut_at:
-                    recorder.epoch_ends(epoch, exhausted=False, cut=True)
-                    raise StopIteration
-                recorder.before_batch(epoch)
-                started = time.perf_counter()
-                try:
-                    data = original(this)
-                except StopIteration:
-                    recorder.epoch_ends(epoch, exhausted=True)
-                    raise
-                waited = time.perf_counter() - started
-                recorder.delivered(epoch, data, waited, getattr(this, "_in_order", True))
-                return data
-
-            return __next__
-
-        def scaler_step(original):
-            def step(scaler, optimizer, *arguments, **keywords):
-                if not recorder.live:
-                    return original(scaler, optimizer, *arguments, **keywords)
-                recorder.end_if_done()
-                before = recorder.before_scaled_step(scaler, optimizer)
-                result = original(scaler, optimizer, *arguments, **keywords)
-                recorder.after_scaled_step(optimizer, before)
-                return result
-
-            return step
-
-        def scheduler_init(original):
-            def __init__(scheduler, *arguments, **keywords):
-                recorder.in_scheduler += 1
-                try:
-                    original(scheduler, *arguments, **keywords)
-                finally:
-                    recorder.in_scheduler -= 1
-                if not recorder.in_scheduler and recorder.live:
-                    recorder.scheduler_built(scheduler)
-
-            return __init__
-
-        def say(original):
-            def print(*arguments, **keywords):
-                original(*arguments, **keywords)
-                if not is_compiling() and recorder.live and recorder.prints < 1_000:
-                    if keywords.get("file") in (None, sys.stdout, sys.stderr):
-                        recorder.printed(lambda: keywords.get("sep", " ").join(map(str, arguments)))
-
-            return print
-
-        def log(original):
-            def callHandlers(logger, record):
-                original(logger, record)
-                if recorder.live and recorder.prints < 1_000:
-                    recorder.printed(record.getMessage)
-
-            return callHandlers
-
-        self.patch(torch.nn.Module, "__call__", call)
-        if hasattr(torch.nn.Module, "compile"):
-            self.patch(torch.nn.Module, "compile", compile_module)
-        for name in ("backward", "grad"):
-            self.patch(torch.autograd, name, backward)
-        for name in LOSSES:
-            self.patch(F, name, loss(name))
-        self.patch(iterator, "__init__", new_epoch)
-        self.patch(iterator, "_reset", reset)
-        self.patch(iterator, "_next_index", next_index)
-        self.patch(iterator, "__next__", next_batch)
-        self.patch(torch.optim.Optimizer, "__init__", after(self.built))
-        self.patch(torch.optim.Optimizer, "zero_grad", after(self.cleared))
-        self.patch(torch.nn.Module, "zero_grad", after(self.cleared))
-        self.patch_steps()
-        self.scheduler_step_patch = self.make_scheduler_step()
-        for kind in [item for item in vars(schedulers).values() if inspect.isclass(item)]:
-            if kind.__module__ == schedulers.__name__ and hasattr(kind, "step"):
-                for name, make in (("__init__", scheduler_init), ("step", self.scheduler_step_patch)):
-                    if name in vars(kind):
-                        self.patch(kind, name, make)
-        for owner in (torch.nn.utils, torch.nn.utils.clip_grad):
-            for name, kind in (("clip_grad_norm_", "norm"), ("clip_grad_value_", "value")):
-                self.patch(owner, name, after(self.clipped, kind))
-        for place in ("torch.amp.grad_scaler", "torch.cuda.amp.grad_scaler"):
-            with contextlib.suppress(ImportError):
-                kind = getattr(importlib.import_module(place), "GradScaler", None)
-                if kind is not None and "step" in vars(kind):
-                    self.patch(kind, "step", scaler_step)
-        self.patch(torch, "save", after(self.saved, "save"))
-        self.patch(torch, "load", after(self.saved, "load"))
-        self.patch(sys.modules["builtins"], "print", say)
+        """Wraps what every training passes through. `close` puts the functions back."""
         import logging
 
-        self.patch(logging.Logger, "callHandlers", log)
+        import torch.distributed
+        import torch.optim.lr_scheduler as schedulers
+        from torch.optim import optimizer as optimizers
+        from torch.utils.data.dataloader import _BaseDataLoaderIter as Iterator
+
+        Module, Optimizer = torch.nn.Module, torch.optim.Optimizer
+        self.patch(Module, "__call__", self.watch_call)
+        if hasattr(Module, "compile"):
+            self.wrap(Module, "compile", after=self.compiled)
+        for name in ("backward", "grad"):
+            self.patch(torch.autograd, name, self.watch_backward)
+        for name in LOSSES:
+            signature = inspect.signature(getattr(torch.nn.functional, name))
+            called = functools.partial(self.loss_called, name, signature)
+            self.wrap(torch.nn.functional, name, after=called, group="loss")
+        # The iterators, not `DataLoader.__iter__`: a new iterator draws a random number.
+        self.wrap(Iterator, "__init__", before=self.epoch_begins)
+        self.wrap(Iterator, "_reset", before=self.epoch_begins_anew)
+        self.wrap(Iterator, "_next_index", after=self.index_drawn)
+        self.patch(Iterator, "__next__", self.watch_next)
+        self.wrap(Optimizer, "__init__", after=self.optimizer_built)
+        self.wrap(Optimizer, "zero_grad", after=self.gradients_cleared)
+        self.wrap(Module, "zero_grad", after=self.gradients_cleared)
+        if not hasattr(optimizers, "register_optimizer_step_pre_hook"):
+            raise RuntimeError(f"PyTorch 2.0 or newer is needed, and this is {torch.__version__}")
+        self.handles = [
+            optimizers.register_optimizer_step_pre_hook(self.before_step),
+            optimizers.register_optimizer_step_post_hook(self.after_step),
+        ]
+        for place in ("torch.amp.grad_scaler", "torch.cuda.amp.grad_scaler"):
+            with contextlib.suppress(ImportError):
+                scaler = getattr(importlib.import_module(place), "GradScaler", None)
+                if scaler is not None and "step" in vars(scaler):
+                    self.wrap(scaler, "step", self.before_scaled_step, self.after_scaled_step)
+        for kind in list(vars(schedulers).values()):
+            if inspect.isclass(kind) and kind.__module__ == schedulers.__name__:
+                self.watch_scheduler(kind)
+        for owner in (torch.nn.utils, torch.nn.utils.clip_grad):
+            for name, kind in (("clip_grad_norm_", "norm"), ("clip_grad_value_", "value")):
+                self.wrap(owner, name, after=functools.partial(self.clipped, kind))
+        self.wrap(torch, "save", after=self.saved)
+        self.wrap(torch, "load", after=self.loaded)
+        self.wrap(sys.modules["builtins"], "print", after=self.print_called)
+        self.wrap(logging.Logger, "callHandlers", after=self.log_called)
         if hasattr(os, "register_at_fork"):
             reference = weakref.ref(self)
 
-            def in_child():  # a worker of a loader: the log is its parent's
+            def in_child():  # a loader's worker, say: the log is its parent's
                 if reference() is not None:
                     reference().live = False
 
             os.register_at_fork(after_in_child=in_child)
 
-    def patch(self, owner, name, make, again=False):
-        """Puts a wrapper in the place of a function; `close` puts the function back."""
+    def patch(self, owner, name, make):
+        """Puts a wrapper in a function's place, once."""
         original = vars(owner)[name] if inspect.isclass(owner) else getattr(owner, name)
-        if getattr(original, "_recorder", None) is self and not again:
-            return
-        replacement = functools.wraps(original)(make(original))
-        replacement._recorder = self
-        replacement.__prepare_scriptable__ = lambda: original  # for torch.jit.script
-        setattr(owner, name, replacement)
-        self.patches.append((owner, name, original, replacement))
+        if getattr(original, "_recorder", None) is not self:
+            replacement = functools.wraps(original)(make(original))
+            replacement._recorder = self
+            replacement.__prepare_scriptable__ = lambda: original  # what torch.jit.script compiles
+            setattr(owner, name, replacement)
+            self.patches.append((owner, name, original, replacement))
 
-    def patch_steps(self):
-        """Hooks for every optimiser's step; before PyTorch 2.0, a wrapper for each class's own."""
-        module = sys.modules["torch.optim.optimizer"]
+    def wrap(self, owner, name, before=None, after=None, group=None):
+        """Calls the recorder before a function with its arguments, and after it with its result and
+        its arguments. Of functions of one group, those called inside another are left alone."""
 
-        def before(this, arguments, keywords):
-            if not is_compiling() and self.live:
-                self.end_if_done()
-                self.step_begins(this, arguments, keywords)
-
-        def after(this, arguments, keywords):
-            if not is_compiling() and self.live:
-                self.step_ends(this)
-
-        if hasattr(module, "register_optimizer_step_pre_hook"):
-            self.handles = [
-                module.register_optimizer_step_pre_hook(before),
-                module.register_optimizer_step_post_hook(after),
-            ]
-            return
-        self.handles = []
-
-        def wrap_step(original):
-            def step(this, *arguments, **keywords):
-                before(this, arguments, keywords)
-                result = original(this, *arguments, **keywords)
-                after(this, arguments, keywords)
+        def make(original):
+            def function(*arguments, **keywords):
+                if is_compiling() or not self.live or group in thread.inside:
+                    return original(*arguments, **keywords)
+                if before is not None:
+                    before(*arguments, **keywords)
+                try:
+                    if group is not None:
+                        thread.inside.add(group)
+                    result = original(*arguments, **keywords)
+                finally:
+                    thread.inside.discard(group)
+                if after is not None:
+                    after(result, *arguments, **keywords)
                 return result
 
-            return step
+            return function
 
-        def wrap_init(original):
-            def __init__(this, *arguments, **keywords):
-                original(this, *arguments, **keywords)
-                owner = next(kind for kind in type(this).__mro__ if "step" in vars(kind))
-                self.patch(owner, "step", wrap_step)
+        self.patch(owner, name, make)
 
-            return __init__
+    def watch_call(self, original):
+        """For `Module.__call__`: the outermost call is the network's; a traced one is followed."""
 
-        self.patch(torch.optim.Optimizer, "__init__", wrap_init, again=True)
+        def __call__(module, *arguments, **keywords):
+            if is_compiling() or not self.live:
+                return original(module, *arguments, **keywords)
+            if thread.network is None and not self.in_backward:
+                return self.outermost(original, module, arguments, keywords)
+            tracer = thread.tracer
+            if tracer is None:
+                return original(module, *arguments, **keywords)
+            tracer.enter(module, arguments, keywords)
+            try:
+                return original(module, *arguments, **keywords)
+            finally:
+                tracer.leave()
+
+        return __call__
+
+    def compiled(self, _, module, *arguments, **keywords):
+        """For `Module.compile`: its compiled call does not pass through `Module.__call__`'s inside."""
+        inner = module._compiled_call_impl
+
+        def call(*inputs, **named):
+            if is_compiling() or thread.network is not None or not self.live:
+                return inner(*inputs, **named)
+            return self.outermost(lambda _, *a, **k: inner(*a, **k), module, inputs, named)
+
+        module._compiled_call_impl = call
+
+    def watch_backward(self, original):
+        """For `autograd.backward`, to which `Tensor.backward` leads, and for `autograd.grad`."""
+
+        def backward(*arguments, **keywords):
+            if is_compiling() or not self.live or self.in_backward or not self.awaits_backward():
+                return original(*arguments, **keywords)
+            self.end_if_done()
+            self.before_backward(*arguments, **keywords)
+            self.in_backward += 1
+            try:
+                return original(*arguments, **keywords)
+            finally:
+                self.in_backward -= 1
+                self.after_backward()
+
+        return backward
+
+    def watch_next(self, original):
+        """For the `__next__` of a loader's iterator. After --steps, a training epoch ends early, so
+        that the script goes on to what follows an epoch: its own evaluation."""
+
+        def __next__(iterator):
+            epoch = getattr(iterator, "_recording", None)
+            if epoch is None or not self.live:
+                return original(iterator)
+            if self.cut_at is not None and epoch.loader.trained and epoch.begun < self.cut_at:
+                self.epoch_ends(epoch, exhausted=False, cut=True)
+                raise StopIteration
+            self.before_batch()
+            started = time.perf_counter()
+            try:
+                data = original(iterator)
+            except StopIteration:
+                self.epoch_ends(epoch, exhausted=True)
+                raise
+            in_order = getattr(iterator, "_in_order", True)
+            self.delivered(epoch, data, time.perf_counter() - started, in_order)
+            return data
+
+        return __next__
+
+    def watch_scheduler(self, kind):
+        if hasattr(kind, "step"):
+            if "__init__" in vars(kind):
+                self.wrap(kind, "__init__", after=self.scheduler_built, group="scheduler")
+            if "step" in vars(kind):
+                before, after = self.before_scheduler, self.scheduler_stepped
+                self.wrap(kind, "step", before, after, group="scheduler")
 
     # Data loaders
 
     @careful
-    def epoch_begins(self, loader):
+    def epoch_begins(self, iterator, loader, *_, **__):
         known = self.loaders.get(loader)
         if known is None:
             known = self.loaders[loader] = self.describe_loader(loader)
         if known.epoch is not None and not known.epoch.ended:
             self.epoch_ends(known.epoch, exhausted=False)
         known.epochs += 1
-        known.epoch = Epoch(known, known.epochs)
+        known.epoch = iterator._recording = Epoch(known, known.epochs)
         self.emit("epoch", border="begin", loader=known.number, epoch=known.epochs)
-        return known.epoch
+
+    def epoch_begins_anew(self, iterator, loader, first_iter=False):
+        if not first_iter:  # a persistent iterator that is used again
+            self.epoch_begins(iterator, loader)
 
     def describe_loader(self, loader):
         chain, compose, indexed, here = [], None, 0, loader.dataset
@@ -1366,97 +1243,78 @@ class Recorder:
             inner = getattr(here, "__dict__", {}).get("dataset")
             if inner is None or inner is here:
                 break
-            indices = indices_of(here, inner)
-            if depth == indexed:
+            if indexed == depth:
+                indices = indices_of(here, inner)
                 if indices is not None:
                     compose = indices if compose is None else [indices[i] for i in compose]
-                    indexed += 1
-                elif chain[-1]["size"] == size_of(inner):
-                    indexed += 1  # a wrapper that keeps the positions
+                # A wrapper as long as what it wraps keeps the positions.
+                indexed += indices is not None or chain[-1]["size"] == size_of(inner)
             here = inner
-        batches = loader.batch_sampler
-        plain_batches = type(batches).__name__ == "BatchSampler"
-        sampler = getattr(batches, "sampler", None) if batches is not None else loader.sampler
-        data = torch.utils.data
-        shuffle = True if isinstance(sampler, data.RandomSampler) else None
-        shuffle = False if isinstance(sampler, data.SequentialSampler) else shuffle
+        data, batches = torch.utils.data, loader.batch_sampler
+        sampler = loader.sampler if batches is None else getattr(batches, "sampler", None)
         iterable = isinstance(loader.dataset, data.IterableDataset)
+        kinds = {data.RandomSampler: True, data.SequentialSampler: False}
+        own_batches = batches is not None and type(batches).__name__ != "BatchSampler"
+        shuffle = next((on for kind, on in kinds.items() if isinstance(sampler, kind)), None)
+        reachable, number, reference = compose, self.number("loader"), None
         chosen = getattr(sampler, "indices", None)
         if chosen is not None and not iterable:
-            chosen = [int(i) for i in chosen]
-            reachable = chosen if compose is None else [compose[i] for i in chosen]
-        else:
-            reachable = compose
-        number, reference = self.number("loader"), None
+            reachable = [int(i) if compose is None else compose[int(i)] for i in chosen]
         if reachable is not None and len(reachable) <= 5_000_000:
-            tensor = torch.tensor([int(i) for i in reachable], dtype=torch.int64, device="cpu")
+            tensor = torch.tensor(list(map(int, reachable)), dtype=torch.int64, device="cpu")
             reference = self.file(f"indices-{number}.safetensors", {"indices": tensor}, {})
+        length = None if iterable else size_of(loader)
+        owned = [one for one in (loader, sampler) if getattr(one, "generator", None) is not None]
         self.emit(
-            "loader",
-            id=number,
-            datasets=chain,
-            size=chain[0]["size"],
-            batches=None if iterable else size_of(loader),
+            "loader", id=number, datasets=chain, size=chain[0]["size"], batches=length,
             batchSize=loader.batch_size or getattr(batches, "batch_size", None),
             dropLast=bool(loader.drop_last or getattr(batches, "drop_last", False)),
-            shuffle=shuffle if plain_batches or batches is None else None,
+            shuffle=None if own_batches else shuffle,
             replacement=getattr(sampler, "replacement", None),
-            sampler=class_name(sampler),
-            batchSampler=class_name(batches),
-            workers=loader.num_workers,
-            persistentWorkers=bool(loader.persistent_workers),
-            pinMemory=bool(loader.pin_memory),
-            ownGenerator=getattr(loader, "generator", None) is not None
-            or getattr(sampler, "generator", None) is not None,
-            workerInit=loader.worker_init_fn is not None,
-            collate=printed(loader.collate_fn),
-            iterable=iterable,
-            composed=indexed == len(chain) - 1,
-            indexed=indexed,
-            indices=reference,
-            site=self.site("loader"),
+            sampler=class_name(sampler), batchSampler=class_name(batches),
+            workers=loader.num_workers, persistentWorkers=bool(loader.persistent_workers),
+            pinMemory=bool(loader.pin_memory), ownGenerator=bool(owned),
+            workerInit=loader.worker_init_fn is not None, collate=printed(loader.collate_fn),
+            iterable=iterable, composed=indexed == len(chain) - 1, indexed=indexed,
+            indices=reference, site=self.site("loader"),
         )
-        return Loader(number, compose)
+        return Loader(number, compose, length)
 
     def describe_dataset(self, dataset):
         own = getattr(dataset, "__dict__", {})
-        given = {name: own.get(name) for name in ("transform", "target_transform", "transforms")}
-        shown = {name: printed(item) for name, item in given.items() if item is not None}
-        kind = type(dataset)
-        ignores = kind.__module__.startswith("torch.utils.data") and bool(shown)
-        transform = given["transform"]
+        shown = {
+            name: printed(own[name])
+            for name in ("transform", "target_transform", "transforms")
+            if own.get(name) is not None
+        }
+        transform = own.get("transform")
+        ignores = type(dataset).__module__.startswith("torch.utils.data") and bool(shown)
         return {
-            "id": self.identify("dataset", dataset),
-            "class": class_name(dataset),
-            "size": size_of(dataset),
-            "attributes": plain_attributes(dataset),
-            "transform": shown.get("transform"),
-            "targetTransform": shown.get("target_transform"),
-            "transforms": shown.get("transforms"),
-            "transformId": self.identify("transform", transform) if transform is not None else None,
-            "ignoresTransform": True if ignores else None,
+            "id": self.identify("dataset", dataset), "class": class_name(dataset),
+            "size": size_of(dataset), "attributes": plain_attributes(dataset),
+            "transform": shown.get("transform"), "targetTransform": shown.get("target_transform"),
+            "transforms": shown.get("transforms"), "ignoresTransform": True if ignores else None,
+            "transformId": None if transform is None else self.identify("transform", transform),
         }
 
+    def index_drawn(self, index, iterator):
+        epoch = getattr(iterator, "_recording", None)
+        if epoch is not None:
+            epoch.queue.append(index)
+
     @careful
-    def before_batch(self, epoch):
-        """Evaluation passes are known as such at the latest when the next batch is asked for."""
+    def before_batch(self):
         self.close_open_pass()
         self.settle()
 
     @careful
     def delivered(self, epoch, data, waited, in_order):
-        index = epoch.queue.popleft() if epoch.queue else None
-        indices = None
+        index, indices = epoch.queue.popleft() if epoch.queue else None, None
         if in_order and index is not None:
-            indices = index if isinstance(index, (list, tuple)) else [index]
-            try:
-                indices = [int(i) for i in indices]
+            with contextlib.suppress(TypeError, ValueError, IndexError, KeyError):
                 compose = epoch.loader.compose
-                indices = indices if compose is None else [int(compose[i]) for i in indices]
-            except (TypeError, ValueError, IndexError, KeyError):
-                indices = None
-        delivery = Delivery(epoch, epoch.batches, indices, data)
-        delivery.waited = waited
+                indices = [int(i) if compose is None else int(compose[i]) for i in listed(index)]
+        delivery = Delivery(epoch, epoch.batches, indices, data, waited)
         epoch.batches += 1
         epoch.images += delivery.count
         epoch.waited += waited
@@ -1475,21 +1333,14 @@ class Recorder:
         self.settle(epoch=epoch)
         if self.evaluation is not None and self.evaluation.epoch is epoch:
             self.close_evaluation()
-        complete = epoch.hashed == epoch.images and epoch.hashes
-        sums = list(epoch.hashes)
+        known, hashes = epoch.known and epoch.batches, list(epoch.hashes)
+        complete = hashes and epoch.hashed == epoch.images
         self.emit(
-            "epoch",
-            border="end",
-            loader=epoch.loader.number,
-            epoch=epoch.number,
-            batches=epoch.batches,
-            images=epoch.images,
-            distinct=len(epoch.distinct) if epoch.known and epoch.batches else None,
-            exhausted=exhausted,
-            cut=cut,
-            order=epoch.order.hexdigest() if epoch.known and epoch.batches else None,
-            hashes=Lazy(lambda: total(sums)) if complete else None,
-            waitSeconds=epoch.waited,
+            "epoch", border="end", loader=epoch.loader.number, epoch=epoch.number,
+            batches=epoch.batches, images=epoch.images,
+            distinct=len(epoch.distinct) if known else None, exhausted=exhausted, cut=cut,
+            order=epoch.order.hexdigest() if known else None,
+            hashes=Lazy(lambda: total(hashes)) if complete else None, waitSeconds=epoch.waited,
         )
         epoch.distinct = set()
         if epoch.loader.trained:
@@ -1500,20 +1351,18 @@ class Recorder:
     def outermost(self, original, module, arguments, keywords):
         """A module's call that is inside no other: the network's, a transform's, or neither."""
         images = self.seen_images(module, arguments, keywords)
-        if images is None:
+        if images is None or module in self.partial:
             return original(module, *arguments, **keywords)
         if next(iter(module.parameters()), None) is None:
             output = original(module, *arguments, **keywords)
             self.transformed(module, images, output)
             return output
-        tracer = current = None
-        if module not in self.partial and not self.bypassed(module):
-            current = self.pass_begins(module, images)
+        current = None if self.bypassed(module) else self.pass_begins(module, images)
         if current is None:
             return original(module, *arguments, **keywords)
-        tracer = self.tracer_for(current, module, arguments, keywords)
-        thread.depth, self.running = 1, current
+        thread.network = current
         try:
+            tracer = self.tracer_for(current, module, arguments, keywords)
             if tracer is None:
                 output = original(module, *arguments, **keywords)
             else:
@@ -1521,40 +1370,32 @@ class Recorder:
                 tracer.enter(module, arguments, keywords)
                 with tracer:
                     output = original(module, *arguments, **keywords)
+                self.traced(current, tracer, current.count, "pass", output)
         finally:
-            thread.depth, thread.tracer, self.running = 0, None, None
-        if tracer is not None:
-            self.traced(current, tracer, current.count, "pass", output)
+            thread.network = thread.tracer = None
         self.pass_ends(current, output)
         return output
 
     @careful
     def seen_images(self, module, arguments, keywords):
-        if not arguments and not keywords:
+        """The batch of images that a module is called on, if it may be a network's input."""
+        if torch._C._get_tracing_state() or "_is_replica" in vars(module):
             return None
-        images = find_images(arguments)
-        images = find_images(keywords.values()) if images is None else images
-        if images is None or "_is_replica" in vars(module) or torch._C._get_tracing_state():
-            return None
-        if type(images).__name__ not in ("Tensor", "Parameter"):
+        images = find_images([*arguments, *keywords.values()])
+        if images is None or type(images) not in (torch.Tensor, torch.nn.Parameter):
             return None
         if images.grad_fn is not None or min(images.shape[1], images.shape[3]) > 4:
             return None  # in the midst of a network
-        if images.is_cuda and torch.cuda.is_current_stream_capturing():
-            return None
-        return images
+        capturing = images.is_cuda and torch.cuda.is_current_stream_capturing()
+        return None if capturing else images
 
     @careful
     def bypassed(self, module):
         """Whether a network's `forward` was called by hand, so that its parts seem to be outermost.
         Then its class's `forward` is watched from now on."""
-        if self.shown["bypass"] > 200:
-            return False
-        self.shown["bypass"] += 1
+        self.seen["bypass"] += 1
         frame, found = sys._getframe(3), None
-        for _ in range(40):
-            if frame is None:
-                break
+        while frame is not None and self.seen["bypass"] < 200:
             if frame.f_code.co_name == "forward":
                 owner = frame.f_locals.get("self")
                 if isinstance(owner, torch.nn.Module) and owner is not module:
@@ -1565,17 +1406,17 @@ class Recorder:
 
         def watch(original):
             def forward(this, *arguments, **keywords):
-                if is_compiling() or thread.depth or self.in_backward or not self.live:
+                if is_compiling() or thread.network is not None or self.in_backward or not self.live:
                     return original(this, *arguments, **keywords)
-                self.shown["forward"] = 1
+                self.seen["forward"] += 1
                 return self.outermost(original, this, arguments, keywords)
 
             return forward
 
-        owner = next(kind for kind in type(found).__mro__ if "forward" in vars(kind))
-        if getattr(vars(owner)["forward"], "_recorder", None) is self:
+        kind = next(kind for kind in type(found).__mro__ if "forward" in vars(kind))
+        if getattr(vars(kind)["forward"], "_recorder", None) is self:
             return False  # it was called on no images
-        self.patch(owner, "forward", watch)
+        self.patch(kind, "forward", watch)
         return True
 
     def network_of(self, module):
@@ -1587,7 +1428,7 @@ class Recorder:
                 inner = getattr(inner, WRAPPERS[type(inner).__name__])
             known = self.networks.get(inner)
             if known is None:
-                called = "forward" if self.shown["forward"] else "module"
+                called = "forward" if self.seen["forward"] else "module"
                 known = Network(self.number("network"), inner, wrappers, called)
             self.networks[module] = self.networks[inner] = known
         return known
@@ -1597,137 +1438,121 @@ class Recorder:
         self.end_if_late()
         self.close_open_pass()
         self.settle()
+        if self.own is not None and self.state_of(self.own).begun:
+            self.step_ends(self.own)
         network = self.network_of(module) if module is not None else self.function
-        phase = "training" if torch.is_grad_enabled() else "evaluation"
-        if phase != self.shown.get("phase"):
-            self.shown["phase"] = phase
+        current = Pass(network, images)
+        if network.phase != current.phase:
+            network.phase = current.phase
             if network.refresh():  # such as a head that was replaced
-                number = self.number("network")
-                network.number, network.announced, network.start = number, False, None
+                network.number, network.announced, network.start = self.number("network"), False, None
         if not self.started:
             self.begin()
-        current = Pass(network, images)
-        if network.start is None and phase == "training":
-            network.start = {
-                name: tensor.detach().to("cpu", copy=True)
-                for name, tensor in [*network.parameters(), *network.buffers()]
-            }
+        if network.start is None and current.gradients:
+            both = [*network.parameters(), *network.buffers()]
+            network.start = {name: one.detach().to("cpu", copy=True) for name, one in both}
         self.find_delivery(current, images)
         self.plan(current, images)
-        if self.numbers["pass"] < 20 or self.phase is None or phase != self.phase[0]:
-            current.site = self.site("network")
         self.numbers["pass"] += 1
-        self.match_transforms(current, images)
+        if self.numbers["pass"] < 20 or self.phase is None or self.phase[0] != current.phase:
+            current.site = self.site("network")
+        self.match_transforms(images)
         return current
 
     def find_delivery(self, current, images):
         """Which batch of which loader these images are, or are a part of."""
-        count, found = current.count, None
+        count = current.count
         candidates = [one for one in reversed(self.deliveries) if count <= one.count <= 32 * count]
-        for one in candidates:
-            if one.images() is images:
-                found = one
-                break
+        found = next((one for one in candidates if one.images() is images), None)
         if found is None and candidates:
             loader = candidates[0].epoch.loader
             same = [one for one in candidates if one.epoch.loader is loader]
-            if self.shown["lag", loader.number] < 3 and len(same) > 1 and not same[0].taken:
+            if loader.lags_seen < 3 and len(same) > 1 and not same[0].taken:
                 # A loop that fetches ahead uses an older delivery than the last.
-                self.shown["lag", loader.number] += 1
-                first = int(hash_images(images[:1]))
+                loader.lags_seen += 1
+                first = first_hash(images)
                 loader.lag = next((i for i, one in enumerate(same) if one.first == first), loader.lag)
             untaken = [one for one in same[: loader.lag + 1] if one.taken < one.count]
             found = untaken[-1] if untaken else same[0]
         if found is None:
             return
         if found.taken + count > found.count:
-            again = found.images() is images or found.first == int(hash_images(images[:1]))
-            if not again:
+            if found.images() is not images and found.first != first_hash(images):
                 return  # images that did not come from a loader
             found.taken = found.parts = 0
-        start = found.taken
+        start, end = found.taken, found.taken + count
         current.epoch, current.batch = found.epoch, found.number
         current.waited, found.waited = found.waited, 0.0
         if count < found.count:
             current.part = found.parts
+        else:
+            current.delivered = found.images()
         if found.indices is not None and len(found.indices) == found.count:
-            current.indices = found.indices[start : start + count]
+            current.indices = found.indices[start:end]
         if found.labels is not None:
-            current.delivered_labels = found.labels[start : start + count]
-        current.delivered_images = found.images() if count == found.count else None
-        found.taken, found.parts = start + count, found.parts + 1
+            current.delivered_labels = found.labels[start:end]
+        found.taken, found.parts = end, found.parts + 1
 
     def plan(self, current, images):
         """Decides how closely a pass is looked at, and takes what would be gone after it."""
-        epoch = current.epoch
-        loader = epoch.loader if epoch is not None else None
-        training = current.gradients if loader is None else loader.trained or current.gradients
-        if training and loader is not None:
-            number = epoch.number
+        epoch, loader = current.epoch, current.epoch and current.epoch.loader
+        if not current.gradients and not (loader and loader.trained):
+            key = current.network.number, loader and loader.number
+            number = self.evaluated[key] + 1
+            if self.evaluation is not None and self.evaluation.takes(current):
+                number = self.evaluation.number
+            current.detailed = number <= DETAILED_EVALUATIONS
+            most = {1: KEPT_TEST_IMAGES, 2: KEPT_AGAIN}.get(number, 0)
+            key = ("evaluation", *key, current.mode, number)
+        elif loader is not None:
+            number, power = epoch.number, epoch.number & (epoch.number - 1) == 0
             current.detailed = number <= DETAILED_EPOCHS or current.batch < DETAILED_BATCHES
-            power = number & (number - 1) == 0
             most = KEPT_IMAGES if number <= 3 else KEPT_AGAIN if power else 0
             key = ("training", loader.number, number)
-        elif training:
-            seen = self.shown["loose"] = self.shown["loose"] + 1
-            current.detailed = seen <= DETAILED_PASSES or seen % 10 == 0
-            most, key = KEPT_IMAGES, ("training", 0, seen // 1_000 if seen < 3_000 else 3)
         else:
-            number = self.evaluations_begun(current)
-            current.detailed = number <= DETAILED_EVALUATIONS
-            most = KEPT_TEST_IMAGES if number == 1 else KEPT_AGAIN if number == 2 else 0
-            key = ("evaluation", loader.number if loader else 0, current.mode, number)
+            self.seen["loose"] += 1
+            number = self.seen["loose"]
+            current.detailed = number <= DETAILED_PASSES or number % 10 == 0
+            most, key = KEPT_IMAGES, ("training", None, min(number // 1_000, 2))
         if current.detailed:
             current.hashes = hash_images(images)
             if epoch is not None:
                 epoch.hashed += current.count
                 epoch.hashes.append(current.hashes.sum())
-        room = most - self.kept_images[key]
         each = max(1, images[0].numel() * images.element_size())
-        count = min(current.count, room, KEPT_BYTES // each)
-        spent = self.kept_images[key] * each
-        if room <= 0 or spent + count * each > KEPT_BYTES or count < 1:
+        room = min(most, KEPT_BYTES // each) - self.kept_images[key]
+        count = min(current.count, room)
+        if count < 1:
             return
-        if self.batch_bytes + count * each > self.limit * MEGABYTE * 0.6:
-            if not self.shown["room"]:
-                self.shown["room"] += 1
+        if self.batch_bytes + count * each > self.limit * 0.6:
+            if not self.seen["full batches"]:
+                self.seen["full batches"] += 1
                 self.emit("warning", message="no room for more batches of images")
             return
         self.kept_images[key] += count
         self.batch_bytes += count * each
         current.kept = images[:count].detach().clone(memory_format=torch.contiguous_format)
-        delivered = getattr(current, "delivered_images", None)
-        if delivered is not None and delivered.shape == images.shape:
-            close = delivered.dtype == images.dtype and bool(
-                torch.equal(delivered[:count].cpu(), current.kept.cpu())
-            )
-            current.same = "same" if close else "changed"
-
-    def evaluations_begun(self, current):
-        """The number of the evaluation that this pass belongs to, among those alike."""
-        now_open = self.evaluation
-        key = (current.network.number, current.epoch and current.epoch.loader.number)
-        if now_open is not None and now_open.takes(current):
-            return now_open.number
-        return self.evaluated[key] + 1
+        delivered, current.delivered = current.delivered, None
+        if delivered is not None:
+            same = delivered.shape == images.shape and delivered.dtype == images.dtype
+            same = same and bool(torch.equal(delivered[:count].cpu(), current.kept.cpu()))
+            current.same = "same" if same else "changed"
 
     @careful
     def tracer_for(self, current, module, arguments, keywords):
         """Follows the operations of a network's first training and first evaluation pass."""
-        network, phase = current.network, self.phase_of(current)
-        if phase in network.traced:
+        network = current.network
+        if current.phase in network.traced:
             return None
-        network.traced.add(phase)
-        devices = getattr(module, "device_ids", None) or []
-        if network.compiled or type(module).__name__ == "OptimizedModule" or len(devices) > 1:
+        network.traced.add(current.phase)
+        spread = len(getattr(module, "device_ids", None) or ()) > 1
+        if network.compiled or type(module).__name__ == "OptimizedModule" or spread:
             self.trace_copy(current, arguments, keywords)
             return None
-        if "FullyShardedDataParallel" in type(module).__name__:
-            return None
-        return make_tracer(network)
+        return None if "FullyShardedDataParallel" in type(module).__name__ else make_tracer(network)
 
     def trace_copy(self, current, arguments, keywords):
-        """What is compiled or spread over devices is traced in a deep copy, on two images."""
+        """What is compiled or spread over devices is followed in a deep copy, on two images."""
         import copy
 
         def two(value):
@@ -1737,143 +1562,112 @@ class Recorder:
                 return {key: two(item) for key, item in value.items()}
             return type(value)(map(two, value)) if type(value) in (list, tuple) else value
 
-        original = current.network.reference()
-        images = find_images(arguments)
-        device = (images if images is not None else find_images(keywords.values())).device
+        device = find_images([*arguments, *keywords.values()]).device
         with random_state_kept(device), torch.no_grad():
-            module = copy.deepcopy(original)
-            # What is compiled inside is taken out: only then do its operations show.
-            for parent in list(module.modules()):
+            module = copy.deepcopy(current.network.module())
+            for parent in list(module.modules()):  # only what is not compiled shows its operations
                 for name, child in parent._modules.items():
                     if type(child).__name__ == "OptimizedModule":
                         parent._modules[name] = child._orig_mod
-            network = Network(0, module, [], "module")
-            tracer = make_tracer(network)
-            given, named = two(list(arguments)), two(keywords)
-            thread.depth, thread.tracer = thread.depth + 1, tracer
+            thread.tracer = tracer = make_tracer(Network(0, module))
             try:
                 with tracer:
-                    output = module(*given, **named)
+                    output = module(*two(list(arguments)), **two(keywords))
             finally:
-                thread.depth, thread.tracer = thread.depth - 1, None
-            self.traced(current, tracer, min(2, current.count), "copy", output)
-
-    def phase_of(self, current):
-        return "training" if current.gradients else "evaluation"
+                thread.tracer = None
+        self.traced(current, tracer, min(2, current.count), "copy", output)
 
     @careful
     def traced(self, current, tracer, count, how, output):
         if tracer.trouble is not None:
             self.trouble("graph", tracer.trouble)
-        logits = find_logits(output, count)
-        outputs = [logits] if logits is not None else _listed(output)
+        scores = find_scores(output, count)
+        outputs = listed(output) if scores is None else [scores]
         numbers = [tracer.references.get(id(one), {}).get("value") for one in outputs]
         current.graph = {
-            "phase": self.phase_of(current),
-            "mode": current.mode,
-            "traced": how,
-            "images": count,
+            "phase": current.phase, "mode": current.mode, "traced": how, "images": count,
             "inputs": [tracer.entered] if tracer.entered else [],
             "outputs": [number for number in numbers if number],
-            "nodes": tracer.nodes,
-            "cut": True if tracer.cut else None,
+            "nodes": tracer.nodes, "cut": True if tracer.cut else None,
         }
 
     @careful
     def pass_ends(self, current, output):
-        logits = find_logits(output, current.count)
-        if current.in_network:
-            pass  # the loss inside has shown them
-        elif logits is None and self.find_partial(current, output):
+        scores = find_scores(output, current.count)
+        if scores is None and not current.in_network and self.find_partial(current, output):
             return
-        elif logits is not None:
-            self.take_logits(current, logits)
-        else:
-            tensors = [one for one in _listed(output) if isinstance(one, torch.Tensor)]
-            current.needs_gradient = any(one.requires_grad for one in tensors)
+        if scores is not None and not current.in_network:
+            self.take_scores(current, scores)
+        elif scores is None:
+            tensors = [one for one in listed(output) if isinstance(one, torch.Tensor)]
             for one in [one for one in tensors if one.requires_grad][:1]:  # a loss, say
+                current.needs_gradient = True
                 one.register_hook(lambda _: setattr(current, "reached", True))
-        self.announce(current, logits)
+        self.announce(current, scores)
         self.pending.append(current)
         if len(self.pending) > 512:
             self.settle(force=1)
 
-    def take_logits(self, current, logits):
+    def take_scores(self, current, scores):
         """Keeps the scores, and learns from a hook whether a backward pass reaches them."""
-        if current.output() is logits:
+        if current.output() is scores:
             return
-        current.output = weakref.ref(logits)
-        current.logits = logits.detach()
+        current.output, current.scores = weakref.ref(scores), scores.detach()
         if current.kept is not None:
-            current.logits = current.logits.clone()
-        current.needs_gradient = logits.requires_grad
-        if not logits.requires_grad:
-            return
+            current.scores = current.scores.clone()
+        current.needs_gradient = scores.requires_grad
 
-        def reached(gradient):  # runs in autograd's thread: takes what it needs, and no more
+        def reached(gradient):  # runs in autograd's thread: takes what is needed, and no more
             current.reached = True
             if current.kept is not None and current.gradient is None:
                 current.gradient = gradient.detach().clone()
 
-        logits.register_hook(reached)
+        if scores.requires_grad:
+            scores.register_hook(reached)
 
-    def announce(self, current, logits):
-        """Writes a network's line at its first pass, and the graph of a pass that was traced."""
+    def announce(self, current, scores):
+        """Writes a network's line at its first pass, and the graph of a pass that was followed."""
         network, graph, current.graph = current.network, current.graph, None
         if not network.announced:
-            self.describe_network(network, current, logits)
+            network.announced = True
+            others = {one for one in self.networks.values() if one.announced and one is not network}
+            like = [one.number for one in others if one.is_like(network)]
+            self.emit(
+                "network", **network.description(), copyOf=min(like, default=None),
+                input=current.input, output=describe(scores) if scores is not None else None,
+                autocast=current.autocast, site=current.site,
+            )
         if graph is not None:
             self.emit("graph", network=network.number, **graph)
 
-    def describe_network(self, network, current, logits):
-        network.announced = True
-        description = network.description()
-        alike_to = [
-            other.number
-            for other in set(self.networks.values())
-            if other is not network
-            and other.announced
-            and other.class_name == network.class_name
-            and list(other.names.values()) == list(network.names.values())
-        ]
-        self.emit(
-            "network",
-            **description,
-            copyOf=min(alike_to) if alike_to else None,
-            input={"shape": current.shape, "dtype": current.dtype, "layout": current.layout},
-            output=describe(logits) if logits is not None else None,
-            autocast=current.autocast,
-            site=current.site,
-        )
+    # What a pass was for: training, if a backward pass reached it, else evaluation
+
+    def awaits_backward(self):
+        return self.open_pass is not None or any(one.needs_gradient for one in self.pending)
 
     def settle(self, epoch=None, force=0):
-        """Sorts passes into training (backward reached them) and evaluation (it did not)."""
-        left = []
-        last = max((i for i, one in enumerate(self.pending) if one.reached), default=-1)
-        for place, one in enumerate(self.pending):
-            if one.reached:
-                if self.in_backward:
-                    left.append(one)  # its gradient is still on its way
-                else:
-                    self.settle_training(one)
-            elif not one.needs_gradient or place < last or place < force:
-                self.settle_evaluation(one)
-            elif epoch is not None and one.epoch is epoch and not epoch.loader.trained:
-                self.settle_evaluation(one)
-            else:
+        """Sorts the passes of which it is known by now."""
+        left, passes = [], self.pending
+        last = max((place for place, one in enumerate(passes) if one.reached), default=-1)
+        for place, one in enumerate(passes):
+            over = epoch is not None and one.epoch is epoch and not epoch.loader.trained
+            if one.reached and not self.in_backward:
+                self.settle_training(one)
+            elif one.reached or one.needs_gradient and place >= max(last, force) and not over:
                 left.append(one)
+            else:
+                self.settle_evaluation(one)
         self.pending = left
 
     def enter_phase(self, phase, one):
-        key = (phase, one.mode, one.epoch and one.epoch.loader.number)
+        key = phase, one.mode, one.where.get("loader")
         if self.phase != key:
             self.phase = key
             self.emit("phase", phase=phase, mode=one.mode, loader=key[2], site=one.site)
 
     def settle_training(self, one):
-        if self.evaluation is not None:
-            self.close_evaluation()
-        self.main, self.kept_alive = one.network, one.network.reference()
+        self.close_evaluation()
+        self.main, self.alive = one.network, one.network.module()
         if one.epoch is not None:
             one.epoch.loader.trained = one.epoch.trained = True
         if self.phase is None or self.phase[0] != "training":
@@ -1882,45 +1676,43 @@ class Recorder:
         if not one.network.trained:
             one.network.trained = True
             self.write_start(one.network)
-        agree = one.finish_labels()
-        one.error_count = one.errors()
+        agree = one.settle_labels()
         self.passes.append(one)
         self.write_pass("training", one, agree)
 
     def settle_evaluation(self, one):
-        if self.main is not None and one.network.class_name != self.main.class_name:
+        epoch, network = one.epoch, one.network
+        if self.main is not None and not network.is_like(self.main):
             return  # another network, such as a teacher
-        epoch = one.epoch
         if epoch is not None and (epoch.trained or epoch.loader.trained and one.needs_gradient):
-            return  # a look at the batch that is trained on, or a training pass that was broken off
+            return  # a look at a batch that is trained on, or a training pass that was broken off
         if self.evaluation is None or not self.evaluation.takes(one):
             self.close_evaluation()
-            loader = one.epoch and one.epoch.loader.number
-            key = (one.network.number, loader)
+            key = network.number, one.where.get("loader")
             self.evaluated[key] += 1
-            self.evaluation = Evaluation(one, self.evaluated[key])
-            self.evaluation.during = self.epoch_going_on(one)
+            self.evaluation = Evaluation(one, self.evaluated[key], self.epoch_going_on(epoch))
         self.enter_phase("evaluation", one)
-        agree = one.finish_labels()
-        one.error_count = one.errors()
+        if network.headless and one.loss_kind is None:
+            one.scores = None
+        agree, scores = one.settle_labels(), one.scores
         self.write_pass("evaluation", one, agree)
-        scores = one.logits
-        one.cross_entropy = None
-        if scores is not None and one.error_count is not None:
-            labels = one.labels.to(scores.device).long()
+        one.entropy = one.hash_total = None
+        if one.error_count is not None:
             with torch.no_grad(), torch.autocast(scores.device.type, enabled=False):
-                spread = torch.logsumexp(scores.float(), 1)
-                safe = labels.clamp(0, scores.shape[1] - 1)
-                one.cross_entropy = (spread - scores.float().gather(1, safe[:, None])[:, 0]).sum()
-        one.hash_total = one.hashes.sum() if one.hashes is not None else None
-        one.logits = one.kept = one.hashes = one.labels = None
+                labels = one.labels.to(scores.device).long().clamp(0, scores.shape[1] - 1)
+                scores = scores.float()
+                right = scores.gather(1, labels[:, None])[:, 0]
+                one.entropy = (torch.logsumexp(scores, 1) - right).sum()
+        if one.hashes is not None:
+            one.hash_total = one.hashes.sum()
+        one.scores = one.kept = one.hashes = one.labels = None
         self.evaluation.passes.append(one)
 
-    def epoch_going_on(self, one):
+    def epoch_going_on(self, besides=None):
         """The training epoch in whose midst something happens."""
         for loader in list(self.loaders.values()):
-            epoch = loader.epoch
-            if loader.trained and epoch and not epoch.ended and epoch.batches and epoch is not one.epoch:
+            epoch, most = loader.epoch, loader.batches or math.inf
+            if loader.trained and epoch is not besides and not epoch.ended and 0 < epoch.batches < most:
                 return {"loader": loader.number, "epoch": epoch.number, "batches": epoch.batches}
         return None
 
@@ -1928,62 +1720,40 @@ class Recorder:
         """The line of a pass that was looked at closely, and the file of a batch that was kept."""
         if not one.detailed and one.kept is None:
             return
-        epoch = one.epoch
-        where = {
-            "loader": epoch.loader.number if epoch else None,
-            "epoch": epoch.number if epoch else None,
-            "batch": one.batch,
-        }
-        reference = spread = None
         labels = one.labels.detach().reshape(-1) if one.labels is not None else None
+        reference = spread = None
         if one.kept is not None:
             count = len(one.kept)
             spread = Lazy(functools.partial(range_of, one.kept))
-            tensors = {"images": one.kept}
-            if one.logits is not None:
-                tensors["logits"] = one.logits[:count].float()
-            if phase == "training" and one.gradient is not None:
-                tensors["logitGradients"] = one.gradient[:count].float()
-            if labels is not None:
-                tensors["labels"] = labels[:count].long()
-            if one.targets is not None:
-                tensors["targets"] = one.targets[:count].float()
-            if one.indices is not None:
-                tensors["indices"] = torch.tensor(one.indices[:count], dtype=torch.int64, device="cpu")
-            if one.hashes is not None:
-                tensors["hashes"] = one.hashes[:count]
-            notes = {"phase": phase, "iteration": self.iteration, "network": one.network.number, **where}
-            notes["of"] = one.count if count < one.count else None
-            notes["gradientScale"] = self.scale_now()
+            found = {
+                "images": one.kept, "logits": one.scores, "labels": labels, "targets": one.targets,
+                "logitGradients": one.gradient if phase == "training" else None,
+                "indices": torch.tensor(one.indices, device="cpu") if one.indices else None,
+                "hashes": one.hashes,
+            }
+            tensors = {key: item[:count] for key, item in found.items() if item is not None}
+            for key in tensors:
+                if key in ("logits", "logitGradients", "targets"):
+                    tensors[key] = tensors[key].float()
+                elif key != "images":
+                    tensors[key] = tensors[key].long()
             self.batch_files += 1
-            notes = {key: item for key, item in notes.items() if item is not None}
-            reference = self.file(f"batches-{self.batch_files:04}.safetensors", tensors, notes)
+            notes = {
+                "phase": phase, "iteration": self.iteration, "network": one.network.number,
+                **one.where, "of": one.count if count < one.count else None,
+                "gradientScale": self.scale,
+            }
+            reference = self.file(f"batches-{self.batch_files:04}.safetensors", tensors, plain(notes))
             one.kept = one.gradient = None
         self.emit(
-            "batch",
-            phase=phase,
-            network=one.network.number,
-            **where,
-            part=one.part,
-            images=one.count,
-            mode=one.mode,
-            norms=one.norms,
-            gradients=one.gradients,
-            autocast=one.autocast,
-            shape=one.shape,
-            dtype=one.dtype,
-            layout=one.layout,
-            range=spread,
+            "batch", phase=phase, network=one.network.number, **one.where, part=one.part,
+            images=one.count, mode=one.mode, norms=one.norms, gradients=one.gradients,
+            autocast=one.autocast, **one.input, range=spread,
             indices=words(one.indices) if one.indices is not None else None,
             hashes=Lazy(functools.partial(words, one.hashes)) if one.hashes is not None else None,
             labels=Lazy(lambda: words(labels.int().tolist())) if labels is not None else None,
-            labelSource=one.label_source,
-            labelsAgree=agree,
-            loss=one.loss(),
-            errors=one.error_count,
-            fromLoader=one.same,
-            file=reference,
-            site=one.site,
+            labelSource=one.label_source, labelsAgree=agree, loss=one.loss(),
+            errors=one.error_count, fromLoader=one.same, file=reference, site=one.site,
         )
 
     def close_evaluation(self):
@@ -1991,241 +1761,233 @@ class Recorder:
         if evaluation is None:
             return
         passes, epoch = evaluation.passes, evaluation.epoch
-        images = sum(one.count for one in passes)
-        errors = [one.error_count for one in passes]
-        entropies = [one.cross_entropy for one in passes]
-        losses = [one.loss() for one in passes]
-        hashes = [one.hash_total for one in passes]
-        scored = all(one is not None for one in errors)
-        valued = all(one is not None for one in losses)
-        listed = len(passes) <= 512
-        wrong = Lazy(lambda: sum(int(one) for one in errors)) if scored else None
+        images, few = sum(one.count for one in passes), len(passes) <= 512
+
+        def gather(values):
+            return values if all(one is not None for one in values) else None
+
+        def summed(values, kind, divisor):
+            return None if values is None else Lazy(lambda: sum(map(kind, values)) / divisor)
+
+        errors = gather([one.error_count for one in passes])
+        entropies = gather([one.entropy for one in passes])
+        losses = gather([one.loss() for one in passes])
+        hashes = gather([one.hash_total for one in passes])
+        indices = gather([one.indices for one in passes])
         modes = {one.mode for one in passes}
         self.evaluations += 1
-        self.shown["printed"] = 0
-        indices = [one.indices for one in passes]
-        known = all(one is not None for one in indices)
+        self.seen["printed"] = 0
         self.emit(
-            "evaluation",
-            urgent=True,
-            network=evaluation.network.number,
-            loader=epoch.loader.number if epoch else None,
-            epoch=epoch.number if epoch else None,
-            number=evaluation.number,
-            images=images,
-            distinct=len({i for one in indices for i in one}) if known else None,
-            errors=wrong,
-            error=Lazy(lambda: sum(int(one) for one in errors) / images) if scored else None,
-            loss=Lazy(lambda: sum(float(one) for one in entropies) / images) if scored else None,
-            scriptLoss=Lazy(lambda: sum(float(one) for one in losses) / len(losses)) if valued else None,
-            batchImages=[one.count for one in passes] if listed else None,
-            batchErrors=errors if scored and listed else None,
-            batchLosses=losses if valued and listed else None,
-            mode="mixed" if len(modes) > 1 else modes.pop(),
-            norms=passes[0].norms,
+            "evaluation", urgent=True, network=evaluation.network.number,
+            loader=epoch and epoch.loader.number, epoch=epoch and epoch.number,
+            number=evaluation.number, images=images,
+            distinct=len({i for part in indices for i in part}) if indices else None,
+            errors=Lazy(lambda: sum(map(int, errors))) if errors else None,
+            error=summed(errors, int, images), loss=summed(entropies, float, images),
+            scriptLoss=summed(losses, float, len(passes)),
+            batchImages=[one.count for one in passes] if few else None,
+            batchErrors=errors if few else None, batchLosses=losses if few else None,
+            mode="mixed" if len(modes) > 1 else modes.pop(), norms=passes[0].norms,
             gradients=any(one.gradients for one in passes),
             exhausted=epoch.exhausted if epoch is not None else None,
-            began=evaluation.time,
-            seconds=time.perf_counter() - evaluation.began,
+            began=evaluation.time, seconds=time.perf_counter() - evaluation.began,
             duringEpoch=evaluation.during,
-            hashes=Lazy(lambda: total(hashes)) if all(one is not None for one in hashes) else None,
-            site=passes[0].site,
+            hashes=Lazy(lambda: total(hashes)) if hashes else None, site=passes[0].site,
         )
 
-    # Networks that are no module: functions over tensors, or a list of modules called one by one
+    # Networks that are no module: functions over tensors, or modules called one after the other
 
     def find_partial(self, current, output):
-        """Remembers a part that was taken for the network; its first convolution is watched for."""
-        parts = [one for one in _listed(output) if isinstance(one, torch.Tensor) and one.dim() == 4]
-        module = current.network.reference()
-        if not parts or module is None:
+        """A part was taken for the network: from now on its first convolution is watched for."""
+        module = current.network.module()
+        maps = [one for one in listed(output) if isinstance(one, torch.Tensor) and one.dim() == 4]
+        if not maps or module is None:
             return False
         self.partial.add(module)
         self.watch_functions()
         return True
 
     def watch_functions(self):
-        if self.shown["functions"]:
-            return
-        self.shown["functions"] = 1
-
-        def convolution(original):
-            def conv2d(*arguments, **keywords):
-                if not is_compiling() and self.live and not thread.depth and not self.in_backward:
-                    self.first_convolution(arguments, keywords)
-                return original(*arguments, **keywords)
-
-            return conv2d
-
-        def dense(original):
-            def linear(*arguments, **keywords):
-                result = original(*arguments, **keywords)
-                if self.open_pass is not None and not is_compiling() and not thread.depth:
-                    self.open_pass.last = result
-                return result
-
-            return linear
-
         functional = torch.nn.functional
         for owner in (functional, torch):
-            self.patch(owner, "conv2d", convolution)
-        self.patch(functional, "linear", dense)
+            self.wrap(owner, "conv2d", before=self.convolution_called)
+        self.wrap(functional, "linear", after=self.dense_called)
+
+    def dense_called(self, result, *_, **__):
+        if self.open_pass is not None and thread.network is None:
+            self.open_pass.last = result
 
     @careful
-    def first_convolution(self, arguments, keywords):
-        images = arguments[0] if arguments else keywords.get("input")
-        weight = arguments[1] if len(arguments) > 1 else keywords.get("weight")
+    def convolution_called(self, *arguments, **keywords):
+        if thread.network is not None or self.in_backward:
+            return
+        images, weight = [*arguments, keywords.get("input"), keywords.get("weight")][:2]
         if self.seen_images(torch.nn.Identity(), [images], {}) is None:
             return
         if self.function is None or id(weight) not in self.function.names:
-            names = named_in_frames(weight)
-            self.function = Network(self.number("network"), None, [], "functional")
-            self.function.tensors = names
-            self.function.refresh()
+            tensors = self.named_tensors(weight)
+            self.function = Network(self.number("network"), None, (), "functional", tensors)
         current = self.pass_begins(None, images)
-        if current is None:
-            return
-        current.last = current.tracer = None
-        self.open_pass = current
-        tracer = self.tracer_for(current, torch.nn.Identity(), (), {})
-        if tracer is not None:
-            tracer.entered = tracer.value(images)
-            tracer.__enter__()
-            current.tracer = tracer
+        if current is not None:
+            self.open_pass = current
+            current.tracer = self.tracer_for(current, torch.nn.Identity(), (), {})
+            if current.tracer is not None:
+                current.tracer.entered = current.tracer.value(images)
+                current.tracer.__enter__()
 
-    def close_open_pass(self, logits=None):
-        """A functional pass ends with the loss, or when the next batch comes."""
+    def named_tensors(self, weight):
+        """The tensors to train that lie beside a weight in the script's variables, by their names."""
+        for frame in self.own_frames():
+            for scope in (frame.f_locals, frame.f_globals):
+                found = {}
+                for name, value in list(scope.items()):
+                    if not name.startswith("__"):
+                        collect_tensors(name, value, found)
+                shortest = {}
+                for name in sorted(found, key=len):
+                    shortest.setdefault(id(found[name]), name)
+                if id(weight) in shortest:
+                    return {name: one for name, one in found.items() if shortest[id(one)] == name}
+        return {"weight": weight}
+
+    def close_open_pass(self, scores=None):
+        """Such a pass ends with the loss, or when something else begins."""
         current, self.open_pass = self.open_pass, None
         if current is None:
             return
-        output = logits if logits is not None else current.last
+        output = scores if scores is not None else current.last
         if current.tracer is not None:
             current.tracer.__exit__(None, None, None)
             self.traced(current, current.tracer, current.count, "pass", output)
-        logits = find_logits(output, current.count)
-        if logits is not None:
-            self.take_logits(current, logits)
-        self.announce(current, logits)
+            current.tracer = None
+        scores = find_scores(output, current.count)
+        if scores is not None:
+            self.take_scores(current, scores)
+            self.leave_used(current.network, scores)
+        self.announce(current, scores)
         self.pending.append(current)
+
+    def leave_used(self, network, scores):
+        """Of the tensors found in the script's variables, those that led to the scores."""
+        if network.announced or scores.grad_fn is None:
+            return
+        seen, waiting, used = set(), [scores.grad_fn], set()
+        while waiting and len(seen) < 50_000:
+            node = waiting.pop()
+            if node is not None and node not in seen:
+                seen.add(node)
+                used.add(id(getattr(node, "variable", None)))
+                waiting.extend(inner for inner, _ in node.next_functions)
+        network.tensors = {name: one for name, one in network.tensors.items() if id(one) in used}
+        network.refresh()
 
     # The loss and the backward pass
 
     @careful
-    def loss_called(self, name, signature, arguments, keywords, result):
+    def loss_called(self, name, signature, result, *arguments, **keywords):
         given = signature.bind(*arguments, **keywords).arguments
         scores, target = given.get("input"), given.get("target")
-        if not isinstance(scores, torch.Tensor) or not isinstance(target, torch.Tensor):
+        if self.in_backward or not torch.is_tensor(scores) or not torch.is_tensor(target):
             return
         if self.open_pass is not None:
             self.close_open_pass(scores)
-        if thread.depth:
-            current = self.running
-            if current is None or not scores.dim() or len(scores) != current.count:
-                return
-            current.in_network = True
+        count = len(scores) if scores.dim() else 0
+        if thread.network is not None:
+            current = thread.network if thread.network.count == count else None
+            if current is not None:
+                current.in_network = True
         else:
-            alike = [one for one in self.pending if scores.dim() and one.count == len(scores)]
+            alike = [one for one in self.pending if one.count == count]
             same = [one for one in alike if one.output() is scores]
             free = [one for one in alike if not one.losses]
             current = next(iter((same or free or alike)[-1:]), None)
-            if current is None:
-                if not self.numbers["pass"] and scores.dim() == 2:
-                    self.watch_functions()  # a network that is no module
-                return
-        if scores.dim() == 2 and scores.is_floating_point():
-            self.take_logits(current, scores)
-        kind = {"function": name, "reduction": given.get("reduction", "mean")}
-        if given.get("weight") is not None:
-            kind["weight"] = given["weight"].detach()
-        if given.get("label_smoothing"):
-            kind["labelSmoothing"] = given["label_smoothing"]
-        if given.get("ignore_index", -100) != -100:
-            kind["ignoreIndex"] = given["ignore_index"]
-        target = target.detach()
-        if target.is_floating_point():
-            fits = target.dim() == 2 and target.shape == scores.shape
-            kind["targets"] = "probabilities" if fits else "other"
-            if fits:
-                current.labels = target.argmax(1)
-                current.targets = target.clone() if current.kept is not None else None
-        else:
-            kind["targets"] = "indices" if target.dim() == 1 else "other"
-            current.labels = target if target.dim() == 1 else None
-        current.label_source = "loss" if current.labels is not None else None
-        current.loss_kind = kind
-        if isinstance(result, torch.Tensor):
+            if current is None and not self.numbers["pass"] and scores.dim() == 2:
+                self.watch_functions()  # a network that is no module
+        if current is None:
+            return
+        if torch.is_tensor(result):
             value = result.detach()
             current.losses.append(value if value.dim() == 0 else value.mean())
+        if current.loss_kind is not None and name not in ("cross_entropy", "nll_loss"):
+            return
+        if scores.dim() == 2 and scores.is_floating_point():
+            if current.scores is not None and current.scores.shape != scores.shape:
+                current.network.headless = True  # its output was features, not scores
+            self.take_scores(current, scores)
+        weight, target = given.get("weight"), target.detach()
+        alone, whole = target.dim() == 1, not target.is_floating_point()
+        shares = not whole and target.dim() == 2 and target.shape == scores.shape
+        current.loss_kind = {
+            "function": name, "reduction": given.get("reduction", "mean"),
+            "weight": weight.detach() if torch.is_tensor(weight) else None,
+            "labelSmoothing": given.get("label_smoothing") or None,
+            "ignoreIndex": given["ignore_index"] if given.get("ignore_index", -100) != -100 else None,
+            "targets": "probabilities" if shares else "indices" if whole and alone else "other",
+        }
+        if shares:
+            current.labels = target.argmax(1)
+            current.targets = target.clone() if current.kept is not None else None
+        elif whole and alone:
+            current.labels = target
+        current.label_source = "loss" if current.labels is not None else None
 
     @careful
-    def before_backward(self, arguments, keywords):
+    def before_backward(self, tensors=None, *_, outputs=None, **__):
         self.close_open_pass()
-        self.backward_passes += 1
-        roots = _listed(arguments[0] if arguments else keywords.get("tensors", keywords.get("outputs")))
+        self.backwards += 1
         for state in list(self.optimizers.values()):
-            self.look_at_gradients(state)
-        if self.backward_passes <= 5 or self.backward_passes % 100 == 0:
-            self.describe_loss(roots[0])
+            self.look_at_gradient(state)
+        if self.backwards <= 5 or self.backwards % 100 == 0:
+            self.describe_loss(listed(outputs if tensors is None else tensors)[0])
 
-    def look_at_gradients(self, state):
-        """What the watched parameter's gradient is before the first backward pass since a step."""
+    def look_at_gradient(self, state):
+        """What a watched parameter's gradient is before the first backward pass since a step."""
         watched = state.watched() if state.watched is not None else None
         if state.looked or watched is None:
             return
         state.looked, gradient = True, watched.grad
         if gradient is None:
             state.before = "none"
-        elif gradient.device.type == "cpu" or state.steps < 20 or self.is_checked(state):
+        elif gradient.device.type == "cpu" or state.steps < 20 or state.checked:
             state.before = "kept" if bool((gradient != 0).any()) else "zero"
         if state.before in ("none", "zero"):
             state.backwards = 0
 
-    def is_checked(self, state):
-        coming = state.steps + 1
-        return coming <= CHECK_FIRST or coming % CHECK_EVERY == 0
-
     def describe_loss(self, root):
         """One line for each way in which a loss is computed."""
         passes = [one for one in self.pending if one.needs_gradient]
-        if not passes or not isinstance(root, torch.Tensor):
+        if not passes or not torch.is_tensor(root):
             return
-        last = passes[-1]
-        node, chain, known = root.grad_fn, [], []
-        end = last.output().grad_fn if last.output() is not None else None
-        while node is not None and len(chain) < 30:
-            name = type(node).__name__
-            if re.match(r"(Addmm|Mm|Linear|.*Convolution|AccumulateGrad|CompiledFunction)", name):
-                if not chain:
-                    chain.append(name)
+        last, node, nodes = passes[-1], root.grad_fn, []
+        layer = r"Addmm|Mm|Linear|.*Convolution|AccumulateGrad|CompiledFunction"
+        while node is not None and len(nodes) < 30:
+            if nodes and re.match(layer, type(node).__name__):
                 break
-            chain.append(name)
-            known.append(node)
-            if last.labels is None and name.startswith("NllLossBackward"):
+            nodes.append(node)
+            if last.labels is None and type(node).__name__.startswith("NllLossBackward"):
                 with contextlib.suppress(Exception):
                     last.labels, last.label_source = node._saved_target.detach(), "graph"
             node = next((inner for inner, _ in node.next_functions if inner is not None), None)
         kind = dict(last.loss_kind or {})
-        weight = kind.pop("weight", None)
-        key = json.dumps([plain(kind), chain, weight is not None])
-        if key in self.losses or len(self.losses) > 50:
+        weight, values = kind.pop("weight", None), [one for each in passes for one in each.losses]
+        chain = [type(node).__name__ for node in nodes]
+        key = json.dumps([kind, chain, weight is None])
+        if key in self.losses or len(self.losses) >= 50:
             return
         self.losses[key] = self.number("loss")
-        soft = [i for i, name in enumerate(chain) if re.match(r"(Log)?Softmax", name)]
-        values = [value for one in passes for value in one.losses]
-        value, scale = root.detach(), self.scale_now() or 1
+        output, value, scale = last.output(), root.detach(), self.scale
+        end = nodes.index(output.grad_fn) + 1 if output is not None and output.grad_fn in nodes else None
+
+        def scaled():
+            return float(value) / float(scale or 1) / sum(map(float, values))
+
         self.emit(
-            "loss",
-            id=self.losses[key],
-            **kind,
+            "loss", id=self.losses[key], **kind,
             weight=weight.tolist() if weight is not None and weight.numel() <= 1_000 else None,
-            calls=len(values),
-            chain=chain[: known.index(end) + 1] if end in known else chain,
-            softmaxBelow=len(soft) > 1,
+            calls=len(values), chain=chain[:end],
+            softmaxBelow=sum(bool(re.match("(Log)?Softmax", name)) for name in chain) > 1,
             inNetwork=last.in_network,
-            scaled=Lazy(lambda: float(value) / scale / sum(float(one) for one in values))
-            if values and value.dim() == 0
-            else None,
-            site=self.site("backward"),
+            scaled=Lazy(scaled) if values and value.dim() == 0 else None, site=self.site("backward"),
         )
 
     @careful
@@ -2233,499 +1995,420 @@ class Recorder:
         for state in list(self.optimizers.values()):
             state.backwards += 1
             optimizer = state.reference()
-            if optimizer is not None and state.steps and self.is_checked(state):
-                state.backward_norm = self.norms(optimizer, [p.grad for p in parameters_of(optimizer)])[0]
+            if optimizer is not None and state.steps and state.checked:
+                state.backward_norm = norms_of([one.grad for one in parameters_of(optimizer)])[0]
         self.settle()
-        if self.optimizers:
-            return
-        # No optimiser of PyTorch's was built or used in several backward passes: the script has its own.
-        self.manual += 1
-        if self.manual >= 8:
-            self.iteration = max(self.iteration, self.manual)
-            self.write_steps(None, [self.step_record(None, None, self.manual if self.manual == 8 else 1)])
-            self.note_progress()
+        if self.own is None:
+            if self.main is None or any(state.begun for state in self.optimizers.values()):
+                return
+            # After so many backward passes without a step of PyTorch's: the script has its own way.
+            self.manual += 1
+            if self.manual < (64 if self.optimizers else 8):
+                return
+            self.own = OwnOptimizer([one for _, one in self.main.parameters() if one.requires_grad])
+            self.state_of(self.own).steps = self.manual - 1
+        self.step_begins(self.own)
 
     # Optimisers
-
-    @careful
-    def built(self, arguments, keywords, result):
-        self.state_of(arguments[0])
 
     def state_of(self, optimizer):
         state = self.optimizers.get(optimizer)
         if state is None:
-            state = self.optimizers[optimizer] = OptimizerState(self.number("optimizer"), optimizer)
-            state.backwards = self.backward_passes
+            number = self.number("optimizer") if optimizer is not self.own else None
+            state = self.optimizers[optimizer] = Stepping(number, optimizer)
+            state.backwards = self.backwards
         return state
 
     @careful
-    def cleared(self, arguments, keywords, result):
-        owner = arguments[0]
-        if isinstance(owner, torch.optim.Optimizer):
-            states = [self.state_of(owner)]
-            if self.shown["zero_grad"] < 3:
-                self.shown["zero_grad"] += 1
-                self.site("zero_grad")
-        else:
-            states = list(self.optimizers.values())
-        for state in states:
+    def optimizer_built(self, _, optimizer, *__, **___):
+        self.state_of(optimizer)
+
+    @careful
+    def gradients_cleared(self, _, owner, *__, **___):
+        one = isinstance(owner, torch.optim.Optimizer)
+        for state in [self.state_of(owner)] if one else list(self.optimizers.values()):
             state.cleared, state.backwards = True, 0
+        self.site("zero_grad", most=3)
 
     @careful
-    def clipped(self, kind, arguments, keywords, result):
-        most = arguments[1] if len(arguments) > 1 else keywords.get("max_norm", keywords.get("clip_value"))
-        norm = result.detach() if isinstance(result, torch.Tensor) else None
-        clip = {"kind": kind, "max": float(most), "norm": norm}
-        if self.shown["clip"] < 5:
-            self.shown["clip"] += 1
-            clip["site"] = self.site("clip")
-        self.clips.append(clip)
+    def clipped(self, kind, norm, parameters, most, *_, **__):
+        norm = norm.detach() if torch.is_tensor(norm) else None
+        self.clips.append({"kind": kind, "max": float(most), "norm": norm, "site": self.site("clip", 5)})
 
-    def norms(self, optimizer, tensors):
-        """The Euclidean norm of a list of tensors, and how many of them are not finite."""
-        present = [one.detach() for one in tensors if one is not None and one.layout == torch.strided]
-        if not present:
-            return None, None
-        with torch.no_grad(), torch.autocast(present[0].device.type, enabled=False):
-            device = present[0].device
-            parts = torch.stack([torch.linalg.vector_norm(one.float()).to(device) for one in present])
-            return torch.linalg.vector_norm(parts), (~torch.isfinite(parts)).sum()
+    def before_step(self, optimizer, arguments, keywords):
+        if not is_compiling() and self.live:
+            self.end_if_done()
+            closure = arguments[1] if len(arguments) > 1 else keywords.get("closure")
+            self.step_begins(optimizer, closure is not None)
+
+    def after_step(self, optimizer, arguments, keywords):
+        if not is_compiling() and self.live:
+            self.step_ends(optimizer)
 
     @careful
-    def step_begins(self, optimizer, arguments, keywords):
+    def step_begins(self, optimizer, closure=False):
         self.close_open_pass()
         state = self.state_of(optimizer)
-        state.begun = True
-        self.in_step += 1
-        closure = arguments[1] if len(arguments) > 1 else keywords.get("closure")
-        state.closure = closure is not None
-        if self.main is not None or not state.closure:
-            self.describe_optimizer(optimizer, state)
-        state.rates = rates_of(optimizer)
+        state.begun, state.closure = True, closure
         if state.steps < 20:
             state.site = self.site("step")
-        state.snapshot = None
-        if self.is_checked(state):
-            copies = [
-                (group, index, parameter, self.sampled(parameter), self.memory_of(optimizer, parameter),
-                 None if state.closure or parameter.grad is None else self.sampled(parameter.grad))
-                for group, index, parameter in state.sample
-            ]
+        if self.main is not None or not closure:
+            self.describe_optimizer(optimizer, state)
+        state.rates, state.copies = rates_of(optimizer), None
+        if state.checked:
             parameters = parameters_of(optimizer)
-            state.snapshot = copies, [parameter.detach().clone() for parameter in parameters]
-            if not state.closure:
-                state.gradients = self.gradient_figures(optimizer, parameters)
+            state.weights = [one.detach().clone() for one in parameters]
+            state.copies = [
+                (group, index, one, sampled(one), memory_of(optimizer, one),
+                 None if closure or one.grad is None else sampled(one.grad))
+                for group, index, one in state.sample
+            ]
+            if not closure:
+                state.figures = self.gradient_figures(optimizer, parameters)
 
     def gradient_figures(self, optimizer, parameters):
-        gradients = [parameter.grad for parameter in parameters]
-        norm, broken = self.norms(optimizer, gradients)
-        scale = getattr(optimizer, "grad_scale", None)
+        gradients = [one.grad for one in parameters]
+        norm, broken = norms_of(gradients)
+        scale = getattr(optimizer, "grad_scale", None)  # a fused optimiser unscales by itself
         names = self.main.names if self.main is not None else {}
         self.without_gradient = [
-            names[id(p)] for p in parameters if p.grad is None and id(p) in names
+            names[id(one)] for one in parameters if one.grad is None and id(one) in names
         ]
         return {
-            "gradientNorm": norm / scale if scale is not None and norm is not None else norm,
-            "withoutGradient": sum(one is None for one in gradients),
-            "nonFinite": broken if broken is not None else 0,
+            "gradientNorm": norm if scale is None or norm is None else norm / scale,
+            "withoutGradient": sum(one is None for one in gradients), "nonFinite": broken,
         }
-
-    def sampled(self, tensor):
-        """The first elements of a tensor, in double precision on the CPU."""
-        return tensor.detach().reshape(-1)[:SAMPLE_ELEMENTS].to("cpu", torch.float64, copy=True)
-
-    def memory_of(self, optimizer, parameter):
-        """What an optimiser remembers of a parameter."""
-        kept = optimizer.state.get(parameter, {}) if hasattr(optimizer, "state") else {}
-        names = ("momentum_buffer", "exp_avg", "exp_avg_sq", "max_exp_avg_sq")
-        found = {
-            name: self.sampled(kept[name])
-            for name in names
-            if isinstance(kept.get(name), torch.Tensor) and kept[name].shape == parameter.shape
-        }
-        found["step"] = float(kept.get("step", 0))
-        return found
 
     def describe_optimizer(self, optimizer, state):
-        groups = optimizer.param_groups
-        skip = ("params", "lr", "initial_lr", "param_names", "max_lr", "min_lr", "base_momentum")
-        plain_groups = [
-            {name: item for name, item in group.items() if name not in skip and not torch.is_tensor(item)}
-            for group in groups
+        """Writes an optimiser's line at first, and whenever anything but its rates has changed."""
+        skipped = ("params", "lr", "initial_lr", "max_lr", "min_lr", "param_names")
+        groups = [
+            {name: item for name, item in group.items() if name not in skipped and is_plain(item)}
+            for group in optimizer.param_groups
         ]
-        described = [(len(group["params"]), one) for group, one in zip(groups, plain_groups)]
-        names = self.main.names if self.main is not None else {}
-        key = (described, self.main and self.main.number)
+        members = [group["params"] for group in optimizer.param_groups]
+        key = [len(one) for one in members], groups, self.main and self.main.number
         if key == state.described or state.lines >= 50:
             return
         state.described, state.lines = key, state.lines + 1
-        own = {id(p): names.get(id(p)) for p in parameters_of(optimizer)}
-        each = max(1, 6 // len(groups))
-        state.sample = []
-        for number, group in enumerate(groups[:6]):
-            count = len(group["params"])
-            middle = count // 2
-            order = [0, count - 1, count - 2, middle, 1, middle + 1]
-            chosen = list(dict.fromkeys(i for i in order if 0 <= i < count))[:each]
-            state.sample += [(number, i, group["params"][i]) for i in sorted(chosen)]
-        trained = [p for p in parameters_of(optimizer) if p.requires_grad and own[id(p)]]
-        if trained:
-            state.watched = weakref.ref(min(trained, key=lambda p: p.numel()))
+        names = self.main.names if self.main is not None else {}
+        state.sample, each = [], max(1, 6 // len(members))
+        for number, group in enumerate(members[:6]):
+            count = len(group)
+            order = [0, count - 1, count - 2, count // 2, 1, count // 2 + 1]
+            chosen = list(dict.fromkeys(place for place in order if 0 <= place < count))[:each]
+            state.sample += [(number, place, group[place]) for place in sorted(chosen)]
+        known = [one for one in parameters_of(optimizer) if one.requires_grad and id(one) in names]
+        if known:
+            state.watched = weakref.ref(min(known, key=lambda one: one.numel()))
+        if optimizer is self.own:
+            return
         self.emit(
-            "optimizer",
-            id=state.number,
-            **{"class": class_name(optimizer)},
+            "optimizer", id=state.number, **{"class": class_name(optimizer)},
             defaults={k: v for k, v in getattr(optimizer, "defaults", {}).items() if is_plain(v)},
             groups=[
                 {
                     "learningRate": float(group["lr"]) if "lr" in group else None,
                     "count": len(group["params"]),
-                    "names": [own[id(p)] for p in group["params"] if own[id(p)]],
-                    **{name: item for name, item in one.items() if is_plain(item)},
+                    "names": [names[id(one)] for one in group["params"] if id(one) in names], **own,
                 }
-                for group, one in zip(groups, plain_groups)
+                for group, own in zip(optimizer.param_groups, groups)
             ],
-            foreign=sum(name is None for name in own.values()),
-            closure=True if state.closure else None,
-            site=state.site,
+            foreign=sum(id(one) not in names for one in parameters_of(optimizer)),
+            closure=True if state.closure else None, site=state.site,
         )
 
     @careful
     def step_ends(self, optimizer):
-        self.in_step = max(0, self.in_step - 1)
         state = self.state_of(optimizer)
+        if optimizer is self.own:
+            state.begun = False
         self.settle()
-        if state.described is None:  # a closure: its first pass was inside the step
+        if state.described is None:  # a closure: its first pass was inside of the step
             self.describe_optimizer(optimizer, state)
+        first = optimizer is self.own and state.steps == self.manual - 1
         state.steps += 1
         self.iteration = max(self.iteration, state.steps)
-        record = self.step_record(optimizer, state, 1)
-        if state.snapshot is not None:
+        record = self.step_record(state, self.manual if first else 1)
+        if state.copies is not None:
             with torch.no_grad():
                 record["checked"] = self.check_step(optimizer, state)
-            state.snapshot = state.backward_norm = None
+            state.copies = state.weights = state.backward_norm = None
         state.cleared, state.looked, state.before = False, False, None
         state.window.append(record)
-        same = state.window[0]
-        steady = all(record[k] == same[k] for k in ("learningRate", "mode", "loader", "epoch", "cleared"))
-        full = len(state.window) >= WINDOW or state.steps <= EVERY_STEP or not steady
-        if full or record.get("checked"):
-            self.write_steps(state, state.window)
+        names = ("learningRate", "mode", "loader", "epoch", "cleared")
+        steady = all(record[name] == state.window[0][name] for name in names)
+        full = len(state.window) >= WINDOW or state.steps <= EVERY_STEP
+        if full or not steady or "checked" in record:
+            self.write_steps(state.window)
             state.window = []
         if state.steps in (1, 20):
             self.parameters_now()
-        self.note_progress()
+        if self.stop_after and self.iteration >= self.stop_after and self.cut_at is None:
+            self.cut_at, self.cut_evaluations = time.perf_counter(), self.evaluations
 
-    def step_record(self, optimizer, state, steps):
-        """What is known of one step, not read yet; and the beginning of the next."""
+    def step_record(self, state, steps):
+        """What is known of one step, its tensors not read yet; and the beginning of the next."""
         passes, self.passes = self.passes, []
-        last = passes[-1] if passes else None
-        instant = time.perf_counter()
+        last, instant = passes[-1] if passes else None, time.perf_counter()
+        where = last.where if last else {}
         record = {
-            "steps": steps,
-            "images": sum(one.count for one in passes),
-            "passes": len(passes),
+            "steps": steps, "images": sum(one.count for one in passes), "passes": len(passes),
             "losses": [one.loss() for one in passes if one.losses],
             "errors": [one.error_count for one in passes],
             "seconds": max(0.0, instant - self.last_step),
             "waitSeconds": sum(one.waited for one in passes),
-            "mode": last.mode if last else None,
-            "norms": last.norms if last else None,
-            "loader": last.epoch.loader.number if last and last.epoch else None,
-            "epoch": last.epoch.number if last and last.epoch else None,
-            "clips": self.clips or None,
-            "scale": self.scale,
-            "optimizer": state.number if state else None,
-            "learningRate": state.rates[0] if state and state.rates else None,
-            "rates": state.rates if state and len(set(state.rates)) > 1 else None,
-            "backwards": state.backwards if state else 1,
-            "cleared": state.cleared or state.before in ("none", "zero") if state else None,
-            "gradientsBefore": state.before if state else None,
-            "site": state.site if state else None,
+            "mode": last and last.mode, "norms": last and last.norms,
+            "loader": where.get("loader"), "epoch": where.get("epoch"),
+            "clips": self.clips, "scale": self.scale, "optimizer": state.number,
+            "learningRate": state.rates[0] if state.rates else 0,
+            "rates": state.rates if len(set(state.rates)) > 1 else None,
+            "backwards": state.backwards, "gradientsBefore": state.before,
+            "cleared": state.cleared or state.before in ("none", "zero"), "site": state.site,
         }
         self.last_step, self.clips = instant, []
         return record
 
-    def write_steps(self, state, records):
-        last = dict(records[-1])
-        images = sum(one["images"] for one in records)
-        losses = [loss for one in records for loss in one["losses"]]
-        errors = [count for one in records for count in one["errors"]]
-        seconds = sum(one["seconds"] for one in records)
-        for name in ("losses", "errors"):
-            last.pop(name)
+    def write_steps(self, records):
+        """One line for one step, or for several alike."""
+        def summed(name):
+            return sum(one[name] for one in records)
+
+        def joined(name):
+            return [item for one in records for item in one[name]]
+
+        images, seconds, losses, errors = summed("images"), summed("seconds"), joined("losses"), joined("errors")
         scored = errors and all(one is not None for one in errors)
+        last = {key: item for key, item in records[-1].items() if key not in ("losses", "errors")}
         last.update(
-            steps=sum(one["steps"] for one in records),
-            images=images,
-            passes=sum(one["passes"] for one in records),
-            loss=Lazy(lambda: sum(float(one) for one in losses) / len(losses)) if losses else None,
-            error=Lazy(lambda: sum(int(one) for one in errors) / images) if scored else None,
-            imagesPerSecond=images / seconds if seconds > 0 else 0,
-            seconds=seconds,
-            waitSeconds=sum(one["waitSeconds"] for one in records),
-            clips=[clip for one in records for clip in one["clips"] or []] or None,
-            learningRate=last["learningRate"] if last["learningRate"] is not None else 0,
+            steps=summed("steps"), images=images, passes=summed("passes"), seconds=seconds,
+            waitSeconds=summed("waitSeconds"), clips=joined("clips") or None,
+            loss=Lazy(lambda: sum(map(float, losses)) / len(losses)) if losses else None,
+            error=Lazy(lambda: sum(map(int, errors)) / images) if scored else None,
+            imagesPerSecond=images / seconds if seconds else 0,
         )
         self.emit("step", **last)
 
     def check_step(self, optimizer, state):
         """Norms, and the updates of a few parameters beside what their class's formula gives."""
-        copies, before = state.snapshot
         parameters = parameters_of(optimizer)
-        figures = self.gradient_figures(optimizer, parameters) if state.closure else state.gradients
-        updates = [now_.detach() - then for now_, then in zip(parameters, before)]
-        figures["backwardNorm"] = state.backward_norm
-        figures["parameterNorm"] = self.norms(optimizer, before)[0]
-        figures["updateNorm"] = self.norms(optimizer, updates)[0]
+        figures = self.gradient_figures(optimizer, parameters) if state.closure else state.figures
+        updates = [after.detach() - before for after, before in zip(parameters, state.weights)]
+        figures.update(
+            backwardNorm=state.backward_norm, parameterNorm=norms_of(state.weights)[0],
+            updateNorm=norms_of(updates)[0], replay=[],
+        )
         scale = getattr(optimizer, "grad_scale", None)
         names = self.main.names if self.main is not None else {}
-        figures["replay"] = []
-        for group, index, parameter, weight, memory, gradient in copies:
+        for group, index, parameter, weight, memory, gradient in state.copies:
             if gradient is None:
                 if parameter.grad is None:
                     continue
-                gradient = self.sampled(parameter.grad)
-            gradient = gradient / float(scale) if scale is not None else gradient
-            update = self.sampled(parameter) - weight
+                gradient = sampled(parameter.grad)
+            gradient = gradient if scale is None else gradient / float(scale)
+            update, options = sampled(parameter) - weight, optimizer.param_groups[group]
             momentum = memory.get("momentum_buffer", memory.get("exp_avg"))
-            vectors = [update, gradient, torch.zeros_like(update) if momentum is None else momentum, weight]
-            expected = predict(optimizer, optimizer.param_groups[group], state.rates[group], weight, gradient, memory)
-            figures["replay"].append(
-                {
-                    "parameter": names.get(id(parameter), f"{group}.{index}"),
-                    "group": group,
-                    "elements": update.numel(),
-                    "updateNorm": float(update.norm()),
-                    "predicted": relative(update, expected) if expected is not None else None,
-                    "gram": [float(a @ b) for i, a in enumerate(vectors) for b in vectors[i:]],
-                }
-            )
+            momentum = torch.zeros_like(update) if momentum is None else momentum
+            vectors = [update, gradient, momentum, weight]
+            rate = state.rates[group] if group < len(state.rates) else 0
+            expected = predict(optimizer, options, rate, weight, gradient, memory)
+            size = float(expected.norm()) if expected is not None else 0
+            rounding = float(weight.norm()) * torch.finfo(parameter.dtype).eps / 2
+            figures["replay"].append({
+                "parameter": names.get(id(parameter), f"{group}.{index}"), "group": group,
+                "elements": update.numel(), "updateNorm": float(update.norm()),
+                "predicted": relative(update, expected) if expected is not None else None,
+                "rounding": rounding / size if size else None,
+                "gram": [float(a @ b) for i, a in enumerate(vectors) for b in vectors[i:]],
+            })
         return figures
 
-    @careful
-    def before_scaled_step(self, scaler, optimizer):
+    def before_scaled_step(self, scaler, optimizer, *_, **__):
+        self.end_if_done()
         scale = getattr(scaler, "_scale", None)
-        self.scale = scale.detach().clone() if isinstance(scale, torch.Tensor) else None
-        return self.state_of(optimizer).steps
+        self.scale = scale.detach().clone() if torch.is_tensor(scale) else None
+        self.steps_before = self.state_of(optimizer).steps
 
     @careful
-    def after_scaled_step(self, optimizer, before):
-        """An overflow: the scaler did not step."""
+    def after_scaled_step(self, _, scaler, optimizer, *__, **___):
         state = self.state_of(optimizer)
-        if state.steps == before:
+        if state.steps == self.steps_before:  # an overflow: the scaler left the step out
             state.rates = rates_of(optimizer)
-            record = {**self.step_record(optimizer, state, 1), "skipped": True}
-            self.write_steps(state, [record])
+            self.write_steps([{**self.step_record(state, 1), "skipped": True}])
             state.cleared, state.looked, state.before = False, False, None
-
-    def scale_now(self):
-        """The gradient scaler's factor at the last scaled step, if there is one."""
-        return float(self.scale) if self.scale is not None else None
 
     # Schedulers
 
-    def make_scheduler_step(self):
-        def wrap(original):
-            def step(scheduler, *arguments, **keywords):
-                if not self.live or self.in_scheduler or is_compiling():
-                    return original(scheduler, *arguments, **keywords)
-                before = self.scheduler_rates(scheduler)
-                self.in_scheduler += 1
-                try:
-                    result = original(scheduler, *arguments, **keywords)
-                finally:
-                    self.in_scheduler -= 1
-                self.scheduler_stepped(scheduler, arguments, keywords, before)
-                return result
-
-            return step
-
-        return wrap
-
-    @careful
-    def scheduler_rates(self, scheduler):
-        optimizer = getattr(scheduler, "optimizer", None)
-        return rates_of(optimizer) if optimizer is not None else []
-
-    @careful
-    def scheduler_built(self, scheduler):
-        self.scheduler_state(scheduler)
-
     def scheduler_state(self, scheduler):
         state = self.schedulers.get(scheduler)
-        if state is not None:
-            return state
-        state = {"number": self.number("scheduler"), "calls": 0, "last": self.iteration, "skipped": 0}
-        self.schedulers[scheduler] = state
-        owner = next(kind for kind in type(scheduler).__mro__ if "step" in vars(kind))
-        self.patch(owner, "step", self.scheduler_step_patch)  # a class of the script's own
-        optimizer = getattr(scheduler, "optimizer", None)
-        known = optimizer is not None and hasattr(optimizer, "param_groups")
-        inner = [one for one in getattr(scheduler, "_schedulers", []) if hasattr(one, "step")]
-        self.emit(
-            "scheduler",
-            id=state["number"],
-            **{"class": class_name(scheduler)},
-            optimizer=self.state_of(optimizer).number if known else None,
-            # Read when the line is written: a class of one's own may set more after its base class.
-            settings=Lazy(lambda: settings_of(scheduler)),
-            schedulers=[self.scheduler_state(one)["number"] for one in inner] or None,
-            site=self.site("scheduler"),
-        )
+        if state is None:
+            number, optimizer = self.number("scheduler"), getattr(scheduler, "optimizer", None)
+            state = {"number": number, "calls": 0, "last": self.iteration, "skipped": 0}
+            self.schedulers[scheduler] = state
+            owner = next(kind for kind in type(scheduler).__mro__ if "step" in vars(kind))
+            self.watch_scheduler(owner)  # a class of the script's own
+            inner = [one for one in getattr(scheduler, "_schedulers", ()) if hasattr(one, "step")]
+            known = hasattr(optimizer, "param_groups")
+            self.emit(
+                "scheduler", id=number, **{"class": class_name(scheduler)},
+                optimizer=self.state_of(optimizer).number if known else None,
+                # Read when the line is written: a class may set more after its base class has.
+                settings=Lazy(lambda: settings_of(scheduler)),
+                schedulers=[self.scheduler_state(one)["number"] for one in inner] or None,
+                site=self.site("scheduler"),
+            )
         return state
 
     @careful
-    def scheduler_stepped(self, scheduler, arguments, keywords, before):
+    def scheduler_built(self, _, scheduler, *__, **___):
+        self.scheduler_state(scheduler)
+
+    @careful
+    def before_scheduler(self, scheduler, *_, **__):
+        self.rates_before = rates_of(getattr(scheduler, "optimizer", None))
+
+    @careful
+    def scheduler_stepped(self, _, scheduler, *arguments, **keywords):
         state = self.scheduler_state(scheduler)
         state["calls"] += 1
         since, state["last"] = self.iteration - state["last"], self.iteration
-        after = self.scheduler_rates(scheduler)
+        before, after = self.rates_before, rates_of(getattr(scheduler, "optimizer", None))
         if state["calls"] > 50 and (after == before or state["calls"] > 2_000):
             state["skipped"] += 1
             return
         argument = next(iter([*arguments, *keywords.values()]), None)
-        if isinstance(argument, torch.Tensor):
-            argument = argument.detach()
-        site = self.site("scheduler") if state["calls"] <= 3 else None
         self.emit(
-            "scheduler-step",
-            scheduler=state["number"],
-            call=state["calls"],
-            argument=float(argument) if argument is not None else None,
-            stepsSince=since,
-            place="batch" if self.epoch_going_on(None) else "epoch",
-            before=before,
-            after=after,
-            lastEpoch=getattr(scheduler, "last_epoch", None),
-            skipped=state["skipped"] or None,
-            site=site,
+            "scheduler-step", scheduler=state["number"], call=state["calls"],
+            argument=float(argument) if argument is not None else None, stepsSince=since,
+            place="batch" if self.epoch_going_on() else "epoch", before=before, after=after,
+            lastEpoch=getattr(scheduler, "last_epoch", None), skipped=state["skipped"] or None,
+            site=self.site("scheduler") if state["calls"] <= 3 else None,
         )
         state["skipped"] = 0
 
     def scheduler_calls(self):
         return {str(state["number"]): state["calls"] for state in self.schedulers.values()}
 
-    # Transforms on whole batches, files, words
+    # Transforms of whole batches, files, words
 
     @careful
     def transformed(self, module, images, output):
         """A module without parameters was called on a batch: is its result what the network gets?"""
-        result = find_images(_listed(output))
-        text = printed(module)
-        self.shown["transform", text] += 1
-        if result is None or self.shown["transform", text] > 5 or len(self.transforms) > 50:
+        result, text = find_images([output]), printed(module)
+        self.seen["transform", text] += 1
+        if result is None or self.seen["transform", text] > 5 or len(self.transforms) > 50:
             return
         same = result.shape == images.shape and result.dtype == images.dtype
+        given, gives = first_hash(images), first_hash(result)
         entry = {
-            "class": class_name(module),
-            "text": text,
-            "shape": list(images.shape),
-            "outputShape": list(result.shape),
-            "changed": not (same and bool(torch.equal(result, images))),
-            "site": self.site("transform"),
+            "class": class_name(module), "text": text,
+            "shape": list(images.shape), "outputShape": list(result.shape),
+            "changed": not (same and bool(torch.equal(result, images))), "site": self.site("transform"),
         }
-        first = int(hash_images(images[:1]))
         for earlier in self.transforms:
-            if earlier["result"] == first and earlier["next"] is None:
-                earlier["next"] = entry
-        hashes = {"given": first, "result": int(hash_images(result[:1])), "next": None, "used": None}
-        self.transforms.append({**hashes, "entry": entry})
+            if earlier["gives"] == given:
+                earlier["next"] = earlier["next"] or entry
+        self.transforms.append({"given": given, "gives": gives, "next": None, "entry": entry})
 
-    def match_transforms(self, current, images):
+    def match_transforms(self, images):
+        """Whether the images that enter are a transform's result (directly or through others)."""
         if not self.transforms:
             return
-        entered = int(hash_images(images[:1]))
-        waiting, self.transforms = self.transforms, []
-        used = {}
-        for one in reversed(waiting):
-            state = True if one["result"] == entered else False if one["given"] == entered else None
-            if one["next"] is not None:
-                state = used.get(id(one["next"]), state)
-            if state and not one["entry"]["changed"]:
-                state = None
-            used[id(one["entry"])] = state
-        for one in waiting:
-            self.emit("transform", **one["entry"], used=used[id(one["entry"])])
+        entered, used = first_hash(images), {}
+        for one in reversed(self.transforms):
+            state = True if one["gives"] == entered else False if one["given"] == entered else None
+            later = used.get(id(one["next"])) if one["next"] else None
+            used[id(one["entry"])] = state if later is None else later
+        for one in self.transforms:
+            entry = one["entry"]
+            shown = used[id(entry)] if entry["changed"] else None
+            self.emit("transform", **entry, used=shown)
+        self.transforms = []
 
     def close_finished_evaluation(self):
         """Before a line that may stand after an evaluation: is that over?"""
         self.settle()
-        open_one = self.evaluation
-        if open_one is not None and (open_one.epoch is None or open_one.epoch.ended):
-            self.close_evaluation()
+        if self.evaluation is not None:
+            epoch = self.evaluation.epoch
+            if epoch is None or epoch.ended:
+                self.close_evaluation()
+
+    def saved(self, _, obj=None, f=None, *__, **___):
+        self.note_file("save", obj, f)
+
+    def loaded(self, result, f=None, *_, **__):
+        self.note_file("load", result, f)
 
     @careful
-    def saved(self, kind, arguments, keywords, result):
-        self.saves += 1
-        if self.saves > 1_000:
+    def note_file(self, kind, content, target):
+        self.seen["files"] += 1
+        if self.seen["files"] > 1_000:
             return
         self.close_finished_evaluation()
-        if kind == "save":
-            content = arguments[0] if arguments else keywords.get("obj")
-            target = arguments[1] if len(arguments) > 1 else keywords.get("f")
-        else:
-            content, target = result, arguments[0] if arguments else keywords.get("f")
         name = target if isinstance(target, (str, os.PathLike)) else getattr(target, "name", "")
         keys = values = None
         if isinstance(content, dict):
-            keys = [str(key) for key in list(content)[:30]]
-            scalars = {
-                str(key): item.detach() if torch.is_tensor(item) else item
-                for key, item in list(content.items())[:30]
-                if type(item) in (bool, int, float)
-                or (type(item) is str and len(item) <= 80 and "/" not in item)
-                or (torch.is_tensor(item) and item.dim() == 0)
-            }
-            values = scalars or None
+            items = {str(key): item for key, item in list(content.items())[:30]}
+            short = {key for key, item in items.items() if type(item) is str and len(item) <= 80}
+            values = {
+                key: item.detach() if torch.is_tensor(item) else item
+                for key, item in items.items()
+                if type(item) in (bool, int, float) or torch.is_tensor(item) and not item.dim()
+                or key in short and "/" not in item
+            } or None
+            keys = list(items)
         self.emit(
-            kind,
-            name=os.path.basename(str(name)),
-            keys=keys,
-            values=values,
-            afterEvaluation=self.evaluations or None,
-            site=self.site(kind),
+            kind, name=os.path.basename(str(name)), keys=keys, values=values,
+            afterEvaluation=self.evaluations or None, site=self.site(kind),
         )
+
+    def print_called(self, _, *arguments, sep=None, file=None, **__):
+        if file in (None, sys.stdout, sys.stderr):
+            self.printed(lambda: (" " if sep is None else sep).join(map(str, arguments)))
+
+    def log_called(self, _, logger, record):
+        self.printed(record.getMessage)
 
     @careful
     def printed(self, compose):
         """What the script says with numbers in it: the figures that its owner goes by."""
-        if self.prints >= 100 and (self.shown["printed"] >= 5 or not self.evaluations):
-            return
-        if self.entered > 1:
+        enough = self.seen["printed"] >= 5 or not self.evaluations
+        if self.entered > 1 or self.seen["prints"] >= (100 if enough else 1_000):
             return
         text = str(compose()).strip()[:300]
-        if not any(letter.isdigit() for letter in text):
+        if not re.search("[0-9]", text):
             return
         if self.evaluation is not None and self.evaluation.epoch is not None:
             self.close_finished_evaluation()
-        self.prints += 1
-        self.shown["printed"] += 1
+        self.seen["prints"] += 1
+        self.seen["printed"] += 1
         self.emit("print", text=text, afterEvaluation=self.evaluations or None)
 
     # What changed
 
     def write_start(self, network):
-        """The weights before the first pass; then their checksums are enough."""
-        copies, network.start = network.start or {}, {}
-        network.start = {name: checksum(tensor) for name, tensor in copies.items()}
+        """The weights before the first pass; from then on their checksums are enough."""
+        copies = network.start or {}
+        network.start = {name: checksum(one) for name, one in copies.items()}
         self.write_weights("weights-start", network, copies)
 
     def write_weights(self, kind, network, tensors):
+        def size():
+            return sum(one.numel() * one.element_size() for one in tensors.values())
+
         if self.rank or not tensors:
             return
-        size, dtype = sum(one.numel() * one.element_size() for one in tensors.values()), None
-        most = self.limit * MEGABYTE * 0.2
-        if size > most:
+        dtype, most = None, self.limit * 0.2
+        if size() > most:
+            dtype = "float16"
             tensors = {k: v.half() if v.is_floating_point() else v for k, v in tensors.items()}
-            size, dtype = sum(one.numel() * one.element_size() for one in tensors.values()), "float16"
-        if size > most or self.folder.bytes + size > self.limit * MEGABYTE:
-            self.emit("warning", message=f"{kind}: {size // MEGABYTE} MB are too large to be written")
+        if size() > most or self.folder.bytes + size() > self.limit:
+            self.emit("warning", message=f"{kind}: {size() // MEGABYTE} MB are too much to be written")
             return
-        several = self.shown[kind]
-        self.shown[kind] += 1
-        name = f"{kind}-{network.number}.safetensors" if several else f"{kind}.safetensors"
-        reference = self.file(name, tensors, {"iteration": self.iteration, "network": network.number})
+        self.seen[kind] += 1
+        name = f"{kind}-{network.number}" if self.seen[kind] > 1 else kind
+        notes = {"iteration": self.iteration, "network": network.number}
+        reference = self.file(f"{name}.safetensors", tensors, notes)
         self.emit("file", kind=kind, file=reference, dtype=dtype, network=network.number)
 
     @careful
@@ -2733,60 +2416,49 @@ class Recorder:
         network = self.main
         if network is None:
             return
-        held = {id(p) for state in self.optimizers.values() if state.steps and state.reference()
-                for p in parameters_of(state.reference())}
-        parameters, buffers = network.parameters(), network.buffers()
-        start = network.start or {}
+        stepped = [one for one in self.optimizers.values() if one.steps and one.reference()]
+        held = {id(one) for state in stepped for one in parameters_of(state.reference())}
+        parameters, buffers, start = network.parameters(), network.buffers(), network.start or {}
 
         def unchanged(tensors):
             return [name for name, one in tensors if name in start and checksum(one) == start[name]]
 
-        names = {id(p) for _, p in parameters}
         self.emit(
-            "parameters",
-            network=network.number,
-            unheld=[name for name, p in parameters if p.requires_grad and id(p) not in held],
-            frozen=[name for name, p in parameters if not p.requires_grad],
-            unchanged=unchanged(parameters),
-            withoutGradient=self.without_gradient,
-            buffersUnchanged=unchanged(buffers),
-            schedulerCalls=self.scheduler_calls(),
-            foreign=len(held - names),
+            "parameters", network=network.number,
+            unheld=[name for name, one in parameters if one.requires_grad and id(one) not in held],
+            frozen=[name for name, one in parameters if not one.requires_grad],
+            unchanged=unchanged(parameters), buffersUnchanged=unchanged(buffers),
+            withoutGradient=self.without_gradient, schedulerCalls=self.scheduler_calls(),
+            foreign=len(held - network.names.keys()),
         )
 
     # The end
 
-    def note_progress(self):
-        if self.stop_after and self.iteration >= self.stop_after and self.cut_at is None:
-            self.cut_at, self.cut_evaluations = time.perf_counter(), self.evaluations
-
     def end_if_done(self):
-        """Called before a training step: the steps asked for are done, and what followed was seen."""
+        """Before a training step: those asked for are made, and what followed them was seen."""
         if self.cut_at is not None:
             raise Finished(0)
 
     def end_if_late(self):
-        """What follows the last step gets as long as the training had twice over, or five minutes."""
+        """What follows the last step may take twice as long as all before it, or five minutes."""
         if self.cut_at is not None:
-            spent = time.perf_counter() - self.cut_at
-            if spent > max(300, 2 * (self.cut_at - self.began)):
+            if time.perf_counter() - self.cut_at > max(300, 2 * (self.cut_at - self.began)):
                 raise Finished(0)
 
     def close(self, reason, failure=None):
         """Writes what is open, the weights and the last line, and puts PyTorch's functions back."""
-        if self.closed:
+        if self.closed or os.getpid() != self.pid:
             return
         self.closed = True
-        if torch is not None and self.live and os.getpid() == self.pid:
+        if torch is not None and self.live:
             self.finish(reason, failure)
         self.live = False
-        for handle in getattr(self, "handles", []):
+        for handle in self.handles:
             handle.remove()
         for owner, name, original, replacement in reversed(self.patches):
-            now_there = vars(owner).get(name) if inspect.isclass(owner) else getattr(owner, name, None)
-            if now_there is replacement:
+            if vars(owner).get(name) is replacement:
                 setattr(owner, name, original)
-        self.kept_alive = self.main = None
+        self.main = self.alive = None
 
     @careful
     def finish(self, reason, failure):
@@ -2796,34 +2468,35 @@ class Recorder:
         if self.cut_at is not None:  # the pass of a step that was not made any more
             self.pending = [one for one in self.pending if not one.needs_gradient]
         self.settle(force=len(self.pending))
+        if self.own is not None and self.state_of(self.own).begun:
+            self.step_ends(self.own)
         for loader in list(self.loaders.values()):
-            if loader.epoch is not None and not loader.epoch.ended:
+            if loader.epoch is not None:
                 self.epoch_ends(loader.epoch, exhausted=False)
         self.close_evaluation()
         for state in list(self.optimizers.values()):
             if state.window:
-                self.write_steps(state, state.window)
+                self.write_steps(state.window)
         self.parameters_now()
-        network = self.main
-        if network is not None:
-            tensors = [*network.parameters(), *network.buffers()]
-            self.write_weights("weights-end", network, {name: one.detach().cpu() for name, one in tensors})
+        if self.main is not None:
+            both = [*self.main.parameters(), *self.main.buffers()]
+            self.write_weights("weights-end", self.main, {name: one.detach().cpu() for name, one in both})
         if self.cut_at is not None:
             seen = self.evaluations > self.cut_evaluations
-            after = "an evaluation" if seen else "no evaluation: none came before the next training step"
-            self.emit("stop", reason=f"--steps {self.stop_after}: reached, then {after}")
+            what = "an evaluation" if seen else "no evaluation before the next training step"
+            self.emit("stop", reason=f"--steps {self.stop_after} reached; then {what}")
             if not self.evaluations:
-                self.say("no evaluation was seen; more --steps may reach one")
+                self.say("no evaluation was seen; with more --steps one may be")
+        elif self.main is None and not failure:
+            hint = " (a compiled training step can't be seen into: record it uncompiled)"
+            self.say(f"no training of a network of images was seen{hint if self.iteration else ''}")
         self.drain()
         self.emit(
-            "failure" if failure else "end",
-            reason=failure or reason,
-            optimizerSteps={str(one.number): one.steps for one in self.optimizers.values()},
-            schedulerCalls=self.scheduler_calls(),
-            evaluations=self.evaluations,
-            trainingSeconds=time.perf_counter() - getattr(self, "began_training", time.perf_counter()),
-            overheadSeconds=self.overhead,
-            logSha256=self.folder.digest.hexdigest() if self.live else None,
+            "failure" if failure else "end", reason=failure or reason,
+            optimizerSteps={str(one.number): one.steps for one in self.optimizers.values() if one.number},
+            schedulerCalls=self.scheduler_calls(), evaluations=self.evaluations,
+            trainingSeconds=time.perf_counter() - self.began_training,
+            overheadSeconds=self.overhead, logSha256=self.folder.digest.hexdigest(),
         )
         self.drain()
 
@@ -2833,56 +2506,47 @@ class Recorder:
 
 def use_cpu():
     """Sends calls for CUDA to the CPU. The script's own files are told that there is one device;
-    PyTorch's files see what is there, so that they take their way for the CPU."""
+    libraries, PyTorch among them, see that there is none and take their way for the CPU."""
     from torch.overrides import TorchFunctionMode
 
+    cuda, cpu = torch.cuda, torch.device("cpu")
+
     def is_cuda(device):
-        if isinstance(device, torch.device):
-            return device.type == "cuda"
-        return isinstance(device, str) and device.split(":")[0] == "cuda"
+        kind = device.type if isinstance(device, torch.device) else device
+        return isinstance(kind, str) and kind.split(":")[0] == "cuda"
 
     def moved(value):
-        if is_cuda(value):
-            return torch.device("cpu") if isinstance(value, torch.device) else "cpu"
-        return value
+        return cpu if is_cuda(value) else value
 
     class OnCpu(TorchFunctionMode):
         def __torch_function__(self, function, types, arguments=(), keywords=None):
-            keywords = keywords or {}
-            name = getattr(function, "__name__", "")
-            if name in ("cuda", "pin_memory") and arguments and isinstance(arguments[0], torch.Tensor):
+            keywords, name = dict(keywords or {}), getattr(function, "__name__", "")
+            if name in ("cuda", "pin_memory") and arguments:
                 return arguments[0]
-            if name == "to":
-                arguments = (arguments[0], *(moved(item) for item in arguments[1:]))
-                if all(type(item) is int for item in arguments[1:2]) and len(arguments) > 1:
-                    arguments = (arguments[0], "cpu", *arguments[2:])
-            if name == "type" and len(arguments) > 1 and isinstance(arguments[1], str):
-                arguments = (arguments[0], arguments[1].replace("torch.cuda.", "torch."))
             if name == "record_stream":
                 return None
-            if is_cuda(keywords.get("device")):
-                keywords = {**keywords, "device": moved(keywords["device"])}
+            if name == "to":
+                first = cpu if arguments[1:] and type(arguments[1]) is int else None
+                rest = [first or moved(arguments[1]), *arguments[2:]] if arguments[1:] else []
+                arguments = (arguments[0], *rest)
+            if name == "type" and arguments[1:] and isinstance(arguments[1], str):
+                arguments = (arguments[0], arguments[1].replace("torch.cuda.", "torch."))
+            if "device" in keywords:
+                keywords["device"] = moved(keywords["device"])
             return function(*arguments, **keywords)
 
-    OnCpu().__enter__()
-    cuda, real = torch.cuda, torch.cuda.is_available
-    if real():
-        real = lambda: False  # noqa: E731  a GPU is there, and is not to be used
-
     def for_script(value, otherwise):
-        """One answer for the script's own files, another for libraries."""
-
-        def answer(*arguments, **keywords):
+        def answer(*_, **__):
             name = sys._getframe(1).f_code.co_filename.replace("\\", "/")
-            library = "/site-packages/" in name or "/dist-packages/" in name or name.startswith("<")
-            return otherwise if library or "/torch/" in name else value
+            installed = re.search("/(site|dist)-packages/|/torch/", name)
+            return otherwise if installed or name.startswith("<frozen") else value
 
         return answer
 
     class Event:
-        """A CUDA event, measured on the CPU's clock."""
+        """A CUDA event on the processor's clock."""
 
-        def __init__(self, *arguments, **keywords):
+        def __init__(self, *_, **__):
             self.at = time.perf_counter()
 
         def record(self, *_):
@@ -2891,16 +2555,16 @@ def use_cpu():
         def elapsed_time(self, other):
             return (other.at - self.at) * 1e3
 
-        def synchronize(self):
+        def query(self):
+            return True
+
+        def synchronize(self, *_):
             pass
 
         wait = synchronize
 
-        def query(self):
-            return True
-
     class Stream(contextlib.nullcontext):
-        def __init__(self, *arguments, **keywords):
+        def __init__(self, *_, **__):
             super().__init__()
 
         def synchronize(self, *_):
@@ -2911,52 +2575,45 @@ def use_cpu():
     class Properties:
         name, major, minor, total_memory, multi_processor_count = "CPU (--cpu)", 8, 0, 2**34, 1
 
-    cuda.is_available = for_script(True, False)
-    cuda.device_count = for_script(1, 0)
-    zeros = (
-        "memory_allocated max_memory_allocated memory_reserved max_memory_reserved current_device "
-        "memory_cached max_memory_cached utilization"
-    )
-    nothing = (
-        "set_device synchronize empty_cache reset_peak_memory_stats reset_max_memory_allocated "
-        "ipc_collect init manual_seed manual_seed_all seed seed_all"
-    )
-    for name in zeros.split():
-        setattr(cuda, name, lambda *_, **__: 0)
-    for name in nothing.split():
-        setattr(cuda, name, lambda *_, **__: None)
-    cuda.get_device_name = lambda *_, **__: Properties.name
-    cuda.get_device_properties = lambda *_, **__: Properties
-    cuda.get_device_capability = lambda *_, **__: (8, 0)
-    cuda.is_bf16_supported = lambda *_, **__: True
-    cuda.mem_get_info = lambda *_, **__: (2**34, 2**34)
-    cuda.memory_summary = lambda *_, **__: ""
+    def always(value):
+        return lambda *_, **__: value
+
+    answers = {
+        0: "memory_allocated max_memory_allocated memory_reserved max_memory_reserved current_device "
+        "memory_cached max_memory_cached utilization",
+        None: "set_device synchronize empty_cache reset_peak_memory_stats reset_max_memory_allocated "
+        "ipc_collect init manual_seed manual_seed_all seed seed_all",
+    }
+    for value, names in answers.items():
+        for name in names.split():
+            setattr(cuda, name, always(value))
+    cuda.is_available, cuda.device_count = for_script(True, False), for_script(1, 0)
+    cuda.get_device_name, cuda.get_device_properties = always(Properties.name), always(Properties)
+    cuda.get_device_capability, cuda.is_bf16_supported = always((8, 0)), always(True)
+    cuda.mem_get_info, cuda.memory_summary = always((2**34, 2**34)), always("")
     cuda.Event, cuda.Stream = Event, Stream
-    cuda.current_stream = cuda.default_stream = lambda *_, **__: Stream()
+    cuda.current_stream = cuda.default_stream = Stream
     cuda.stream = cuda.device = lambda *_, **__: contextlib.nullcontext()
     for name in ("Float", "Double", "Half", "Long", "Int", "Byte", "Bool"):
         setattr(cuda, f"{name}Tensor", getattr(torch, f"{name}Tensor"))
-    module_cuda = torch.nn.Module.cuda
-    torch.nn.Module.cuda = functools.wraps(module_cuda)(lambda module, *_, **__: module)
+    torch.nn.Module.cuda = lambda module, *_, **__: module
     load = torch.load
 
     @functools.wraps(load)
     def load_on_cpu(f, map_location=None, *arguments, **keywords):
-        if map_location is None or is_cuda(map_location):
-            map_location = "cpu"
-        return load(f, map_location, *arguments, **keywords)
+        where = "cpu" if map_location is None or is_cuda(map_location) else map_location
+        return load(f, where, *arguments, **keywords)
 
     torch.load = load_on_cpu
-    with contextlib.suppress(Exception):
-        import torch.distributed as distributed
-
-        join = distributed.init_process_group
+    if torch.distributed.is_available():
+        join = torch.distributed.init_process_group
 
         @functools.wraps(join)
         def join_by_gloo(backend=None, *arguments, **keywords):
             return join("gloo" if backend in (None, "nccl") else backend, *arguments, **keywords)
 
-        distributed.init_process_group = join_by_gloo
+        torch.distributed.init_process_group = join_by_gloo
+    OnCpu().__enter__()
 
 
 # Starting -----------------------------------------------------------------------------------------
@@ -2976,16 +2633,15 @@ class WhenImported:
             spec = importlib.util.find_spec(name)
         finally:
             self.searching = False
-        if spec is None or spec.loader is None:
-            return None
-        execute = spec.loader.exec_module
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
 
-        def exec_module(module):
-            execute(module)
-            sys.meta_path.remove(self)
-            self.then()
+            def exec_module(module):
+                execute(module)
+                sys.meta_path.remove(self)
+                self.then()
 
-        spec.loader.exec_module = exec_module
+            spec.loader.exec_module = exec_module
         return spec
 
 
@@ -2994,16 +2650,16 @@ def attach(recorder):
 
     def begin():
         global torch, is_compiling
-        torch = sys.modules["torch"]
-        is_compiling = compiling_test()
+        import torch as imported
+
+        torch, is_compiling = imported, compiling_test(imported)
         if recorder.cpu:
             use_cpu()
         if recorder.live:
             try:
                 recorder.install()
             except Exception as error:
-                recorder.live = False
-                recorder.say(f"can't record: {type(error).__name__}: {error}; the training goes on unrecorded")
+                recorder.give_up(f"{class_name(error)}: {error}")
 
     if "torch" in sys.modules:
         begin()
@@ -3011,16 +2667,11 @@ def attach(recorder):
         sys.meta_path.insert(0, WhenImported("torch", begin))
 
 
-def compiling_test():
-    """Whether torch.compile is reading this code instead of running it, by this version's name."""
-    compiler = getattr(torch, "compiler", None)
-    if hasattr(compiler, "_is_compiling_flag"):
-        return compiler.is_compiling
-    for place in ("torch._dynamo.external_utils", "torch._dynamo"):
-        test = getattr(sys.modules.get(place), "is_compiling", None)
-        if test is not None:
-            return test
-    return lambda: False
+def compiling_test(torch):
+    """The function that says whether torch.compile is reading the code, by this version's name."""
+    if hasattr(getattr(torch, "compiler", None), "_is_compiling_flag"):
+        return torch.compiler.is_compiling
+    return getattr(torch._utils, "is_compiling", lambda: False)
 
 
 def start(folder, steps=None, limit=100):
@@ -3030,18 +2681,18 @@ def start(folder, steps=None, limit=100):
     limit: megabytes that the folder may grow to.
     """
     global _recorder
-    if os.environ.get("PYTORCH_RECORDER") not in (None, str(os.getpid())) and "RANK" not in os.environ:
-        return  # a worker of a recorded process that imports its script anew
-    if _recorder is not None:
-        stop()
-    main = getattr(sys.modules.get("__main__"), "__file__", None)
+    parent = os.environ.get("PYTORCH_RECORDER", str(os.getpid())) != str(os.getpid())
+    if parent and "RANK" not in os.environ or _recorder is not None and _recorder.mode == "command":
+        return  # a recorded process's worker that imports the script anew; the command records
+    stop()
     os.environ["PYTORCH_RECORDER"] = str(os.getpid())
-    _recorder = Recorder(folder, steps, limit, "import", script=main)
-    attach(_recorder)
-    atexit.register(_recorder.close, "finished")
+    script = getattr(sys.modules.get("__main__"), "__file__", None)
+    recorder = _recorder = Recorder(os.path.abspath(folder), steps, limit, script)
+    attach(recorder)
+    atexit.register(recorder.close, "finished")
     hook = sys.excepthook
 
-    def note(kind, error, trace, recorder=_recorder):
+    def note(kind, error, trace):
         recorder.close("failure", f"{kind.__name__}: {error}")
         hook(kind, error, trace)
 
@@ -3057,30 +2708,33 @@ def stop():
 
 
 def main():
+    global _recorder
     parser = argparse.ArgumentParser(
         prog="pytorch.py",
         usage="%(prog)s --out FOLDER [--steps N] [--cpu] [--limit MB] -- train.py [arguments]",
         description="Runs a PyTorch training, unchanged, and writes down what reached its network.",
     )
-    parser.add_argument("--out", required=True, metavar="FOLDER", help="a new folder for the recording")
-    parser.add_argument("--steps", type=int, metavar="N", help="end after N training steps and an evaluation")
-    parser.add_argument("--cpu", action="store_true", help="run a script for CUDA on the CPU")
-    parser.add_argument("--limit", type=float, default=100, metavar="MB", help="size of the folder (100)")
-    parser.add_argument("command", nargs=argparse.REMAINDER, help="the script (or -m module) and its arguments")
+    add = parser.add_argument
+    add("--out", required=True, metavar="FOLDER", help="a new folder for the recording")
+    add("--steps", type=int, metavar="N", help="end after N training steps and an evaluation")
+    add("--cpu", action="store_true", help="run a script for CUDA on the CPU")
+    add("--limit", type=float, default=100, metavar="MB", help="what the folder may grow to (100)")
+    add("command", nargs=argparse.REMAINDER, help="the script, or -m and a module; its arguments")
     options = parser.parse_args()
     command = options.command[1:] if options.command[:1] == ["--"] else options.command
     module = command[:1] == ["-m"]
     command = command[1:] if module else command
     if not command:
         parser.error("name the training script after --")
-    if options.steps is not None and options.steps < 1:
-        parser.error(f"--steps takes a number from 1, and was given {options.steps}")
     if not module and not os.path.isfile(command[0]):
         parser.error(f"there is no script {command[0]}")
-    script = None if module else command[0]
-    folder = os.path.abspath(options.out)
+    if options.steps is not None and options.steps < 1:
+        parser.error(f"--steps takes a number from 1, and was given {options.steps}")
+    script, folder = None if module else command[0], os.path.abspath(options.out)
     os.environ["PYTORCH_RECORDER"] = str(os.getpid())
-    recorder = Recorder(folder, options.steps, options.limit, "command", script, command, options.cpu)
+    recorder = _recorder = Recorder(
+        folder, options.steps, options.limit, script, command, "command", options.cpu
+    )
     sys.argv = list(command)
     sys.path.insert(0, os.getcwd() if module else os.path.dirname(os.path.abspath(script)))
     attach(recorder)
@@ -3096,14 +2750,17 @@ def main():
         recorder.close("exit")
         raise
     except BaseException as error:
-        # A loop that counts batches by hand meets the early end of its epoch as an error.
-        ended = "StopIteration" in (type(error).__name__, str(error)) or "raised StopIteration" in str(error)
-        if recorder.cut_at is not None and ended:
+        # A loop that counts its batches by hand meets the early end of an epoch as an error.
+        if recorder.cut_at is not None and "StopIteration" in f"{class_name(error)} {error}":
             recorder.close("steps")
-            return
-        recorder.close("failure", f"{type(error).__name__}: {error}")
-        raise
+        else:
+            recorder.close("failure", f"{type(error).__name__}: {error}")
+            raise
 
 
 if __name__ == "__main__":
-    main()
+    # Under a name of its own: `__main__` is the script's, and torch.compile finds modules by name.
+    own = importlib.util.spec_from_file_location("pytorch_recorder", os.path.abspath(__file__))
+    sys.modules["pytorch_recorder"] = importlib.util.module_from_spec(own)
+    own.loader.exec_module(sys.modules["pytorch_recorder"])
+    sys.modules["pytorch_recorder"].main()

@@ -23,6 +23,7 @@ import { consumersOf, ofKind, subjectOf } from "../spec/mod.ts";
 import { number } from "../text/mod.ts";
 import type { Cause, CauseId } from "./causes.ts";
 import { faultsOf } from "./_health.ts";
+import { evidenceOf } from "./saved_training.ts";
 import type { AuditCandidate, AuditSubject } from "./report.ts";
 import { type Candidate, identify } from "./identify.ts";
 
@@ -76,6 +77,7 @@ export function fileSubject(
     ...subject,
     causes: [...faultsOf(file.tensors), ...subject.causes ?? []],
     weightsSeen: true,
+    evidence: file.training ? evidenceOf(file.training) : [],
     notes: [...file.notes ?? [], ...subject.notes ?? []],
   };
 }

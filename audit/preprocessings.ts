@@ -161,10 +161,10 @@ export const PREPROCESSINGS: readonly string[] = Object.keys(WAYS);
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { shapes10 } from "../data/mod.ts";
+ * import { loadDataset } from "../data/mod.ts";
  * import { preprocessings } from "./preprocessings.ts";
  *
- * const { train } = shapes10(0);
+ * const { train } = await loadDataset("shapes10");
  * const [first, second] = preprocessings(train);
  * assertEquals([first.perPixelMean, first.channels, second.channels], [true, "RGB", "BGR"]);
  * ```

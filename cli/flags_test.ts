@@ -90,7 +90,6 @@ Deno.test("recipeOf: every flag that departs from the paper is a departure with 
   );
   assertEquals(Object.fromEntries(departures.map(({ field, here }) => [field, here])), {
     "architecture.shortcut": "B",
-    "architecture.zeroChannels": "split",
     "data.set": "shapes10",
     "data.split.training": "900",
     "data.split.validation": "100",

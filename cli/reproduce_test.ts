@@ -59,7 +59,7 @@ Deno.test("reproduce: one run by its index, then the others and the report", () 
     assertEquals(runs.map(({ state }: { state: string }) => state), ["finished", "finished"]);
     assertEquals(verdicts.map(({ kind }: { kind: string }) => kind), ["none"]);
     const outcomes = judgements.map(({ outcome }: { outcome: string }) => outcome);
-    assertEquals([outcomes.length, outcomes.includes("fail")], [8, false]);
+    assertEquals([outcomes.length, outcomes.includes("fail")], [9, false]);
     for (const path of [report.html, `${folder}/job/runs/resnet8-seed0/report.html`]) {
       assert((await Deno.stat(path)).size > 0, path);
     }

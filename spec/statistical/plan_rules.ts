@@ -145,6 +145,9 @@ export const PLAN_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
     tier: "statistical",
     check: needing(["plan"], ({ plan }) => {
       const { margin, alpha, seeds, architectures, references } = plan;
+      if (references.length === 0) {
+        return { outcome: "not-observable", evidence: "nothing is claimed of a published figure" };
+      }
       const problems: string[] = [];
       if (!(margin > 0 && margin <= WIDEST_MARGIN)) {
         problems.push(`the margin is ${points(margin)}`);

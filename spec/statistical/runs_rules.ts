@@ -316,10 +316,12 @@ function otherRecipe(plan: ReproductionPlan, { start: { recipe } }: LoggedRun): 
 /** What two trainings never share. */
 function signsOf(run: LoggedRun): [what: string, value: string | undefined][] {
   const { start: { data, recipe }, steps, end } = run;
+  const tested = finalTestOf(run);
   const losses = steps.map(({ iteration, loss, error }) => [iteration, loss, error]);
   return [
     ["weights", end?.weightsSha256],
-    ["predictions", finalTestOf(run)?.predictions?.sha256],
+    // Two nets that learned little may well take all images of a small set for the same.
+    ["predictions", tested && tested.images >= 1000 ? tested.predictions?.sha256 : undefined],
     ["losses", losses.length > 0 ? JSON.stringify(losses) : undefined],
     // All images are one split, whatever the seed.
     ["split", recipe.data.split.validation > 0 ? data.splitHashes.training : undefined],

@@ -692,7 +692,12 @@ class Epoch:
         self.batches = self.images = self.hashed = 0
         self.distinct, self.order, self.known = set(), hashlib.sha256(), True
         self.hashes, self.waited = [], 0.0
-        self.ended = self.exhausted = self.trained = False
+        self.ended = self.trained = self.exhausted = False
+
+    @property
+    def complete(self):
+        """Whether all its batches were handed out, also where no more was asked for."""
+        return self.exhausted or self.batches >= (self.loader.batches or math.inf)
 
 
 class Delivery:
@@ -781,6 +786,11 @@ class Evaluation:
 
     def takes(self, one):
         return one.network is self.network and one.epoch is self.epoch
+
+    @property
+    def whole(self):
+        """Whether all that its loader handed out has passed: some loops fetch ahead."""
+        return self.epoch is None or sum(one.count for one in self.passes) >= self.epoch.images
 
 
 class Stepping:
@@ -1331,14 +1341,14 @@ class Recorder:
         epoch.ended, epoch.exhausted = True, exhausted
         self.close_open_pass()
         self.settle(epoch=epoch)
-        if self.evaluation is not None and self.evaluation.epoch is epoch:
+        if self.evaluation is not None and self.evaluation.epoch is epoch and self.evaluation.whole:
             self.close_evaluation()
         known, hashes = epoch.known and epoch.batches, list(epoch.hashes)
         complete = hashes and epoch.hashed == epoch.images
         self.emit(
             "epoch", border="end", loader=epoch.loader.number, epoch=epoch.number,
             batches=epoch.batches, images=epoch.images,
-            distinct=len(epoch.distinct) if known else None, exhausted=exhausted, cut=cut,
+            distinct=len(epoch.distinct) if known else None, exhausted=epoch.complete, cut=cut,
             order=epoch.order.hexdigest() if known else None,
             hashes=Lazy(lambda: total(hashes)) if complete else None, waitSeconds=epoch.waited,
         )
@@ -1707,12 +1717,16 @@ class Recorder:
             one.hash_total = one.hashes.sum()
         one.scores = one.kept = one.hashes = one.labels = None
         self.evaluation.passes.append(one)
+        if epoch is not None and epoch.ended and self.evaluation.whole:
+            self.close_evaluation()
 
     def epoch_going_on(self, besides=None):
         """The training epoch in whose midst something happens."""
         for loader in list(self.loaders.values()):
-            epoch, most = loader.epoch, loader.batches or math.inf
-            if loader.trained and epoch is not besides and not epoch.ended and 0 < epoch.batches < most:
+            epoch = loader.epoch
+            if not loader.trained or epoch is besides or epoch.ended or epoch.complete:
+                continue
+            if epoch.batches:
                 return {"loader": loader.number, "epoch": epoch.number, "batches": epoch.batches}
         return None
 
@@ -1789,7 +1803,7 @@ class Recorder:
             batchErrors=errors if few else None, batchLosses=losses if few else None,
             mode="mixed" if len(modes) > 1 else modes.pop(), norms=passes[0].norms,
             gradients=any(one.gradients for one in passes),
-            exhausted=epoch.exhausted if epoch is not None else None,
+            exhausted=epoch.complete if epoch is not None else None,
             began=evaluation.time, seconds=time.perf_counter() - evaluation.began,
             duringEpoch=evaluation.during,
             hashes=Lazy(lambda: total(hashes)) if hashes else None, site=passes[0].site,
@@ -2270,6 +2284,8 @@ class Recorder:
     @careful
     def scheduler_stepped(self, _, scheduler, *arguments, **keywords):
         state = self.scheduler_state(scheduler)
+        if self.evaluation is not None and self.evaluation.epoch is not None:
+            self.close_finished_evaluation()
         state["calls"] += 1
         since, state["last"] = self.iteration - state["last"], self.iteration
         before, after = self.rates_before, rates_of(getattr(scheduler, "optimizer", None))
@@ -2330,7 +2346,7 @@ class Recorder:
         self.settle()
         if self.evaluation is not None:
             epoch = self.evaluation.epoch
-            if epoch is None or epoch.ended:
+            if epoch is None or (epoch.ended or epoch.complete) and self.evaluation.whole:
                 self.close_evaluation()
 
     def saved(self, _, obj=None, f=None, *__, **___):

@@ -101,6 +101,10 @@ class Lazy:
         self.compute = compute
 
 
+class Encoded(str):
+    """Base64: whole, however long."""
+
+
 def now():
     instant = datetime.datetime.now(datetime.timezone.utc)
     return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -117,7 +121,7 @@ def plain(value):
             return value
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, str):
-        return value[:2_000]
+        return value if isinstance(value, Encoded) else value[:2_000]
     if isinstance(value, dict):
         pairs = ((str(key), plain(item)) for key, item in value.items())
         return {key: item for key, item in pairs if item is not None}
@@ -177,7 +181,29 @@ def settings_of(scheduler):
             found[name] = sorted(value.elements())
         elif isinstance(value, (list, tuple)) and all(type(one) in (int, float) for one in value):
             found[name.lstrip("_")] = list(value)
+    functions = [one for one in listed(getattr(scheduler, "lr_lambdas", ())) if callable(one)]
+    if functions:
+        with contextlib.suppress(TypeError):
+            found["constants"] = [number for one in functions for number in constants_of(one)]
+        found["function"] = printed(functions[0])
     return found
+
+
+def constants_of(function):
+    """The numbers in a function's code, or among an object's attributes: it is not called."""
+    def within(code):
+        for item in code.co_consts:
+            if type(item) in (int, float):
+                yield item
+            elif isinstance(item, tuple):
+                yield from (one for one in item if type(one) in (int, float))
+            elif hasattr(item, "co_consts"):
+                yield from within(item)
+
+    code = getattr(function, "__code__", None)
+    if code is not None:
+        return list(within(code))
+    return [one for one in vars(function).values() if type(one) in (int, float)]
 
 
 def listed(value):
@@ -193,7 +219,7 @@ def raw(tensor):
 def words(values):
     """Base64 of 32-bit integers, or of a tensor of 64-bit ones."""
     content = raw(values) if isinstance(values, torch.Tensor) else array("i", values).tobytes()
-    return base64.b64encode(content).decode()
+    return Encoded(base64.b64encode(content).decode())
 
 
 def checksum(tensor):
@@ -745,6 +771,7 @@ class Pass:
         self.needs_gradient = self.reached = self.in_network = False
         self.losses, self.loss_kind, self.error_count = [], None, None
         self.graph = self.tracer = self.last = self.site = None
+        self.callers = self.caller = None
 
     @property
     def where(self):
@@ -782,10 +809,13 @@ class Evaluation:
 
     def __init__(self, first, number, during):
         self.network, self.epoch, self.number = first.network, first.epoch, number
+        self.callers = first.callers
         self.time, self.began, self.during, self.passes = first.time, first.began, during, []
 
     def takes(self, one):
-        return one.network is self.network and one.epoch is self.epoch
+        """Without a loader, the places in the script that led to the pass tell evaluations apart."""
+        same = one.network is self.network and one.epoch is self.epoch
+        return same and one.callers == self.callers
 
     @property
     def whole(self):
@@ -879,6 +909,7 @@ class Recorder:
         self.kept_images, self.losses, self.transforms = Counter(), {}, []
         self.optimizers, self.schedulers = weakref.WeakKeyDictionary(), weakref.WeakKeyDictionary()
         self.in_backward = self.backwards = self.manual = 0
+        self.steps_made, self.scheduler_calls = {}, {}  # by number: they outlive the objects
         self.own, self.clips, self.scale, self.without_gradient = None, [], None, []
         self.last_step, self.cut_at, self.cut_evaluations = time.perf_counter(), None, 0
         try:
@@ -994,13 +1025,13 @@ class Recorder:
         installed = "/site-packages/" in path or "/dist-packages/" in path
         return not (library or installed or path == os.path.abspath(__file__).replace("\\", "/"))
 
-    def site(self, calls, most=None):
+    def site(self, calls, most=None, frame=None):
         """The number of the innermost place in the script that led here; only the first `most`."""
         if most is not None:
             self.seen["site", calls] += 1
             if self.seen["site", calls] > most:
                 return None
-        frame = next(self.own_frames(), None)
+        frame = next(self.own_frames(), None) if frame is None else frame
         if frame is None:
             return None
         name, line = frame.f_code.co_filename, frame.f_lineno
@@ -1339,6 +1370,8 @@ class Recorder:
         if epoch.ended:
             return
         epoch.ended, epoch.exhausted = True, exhausted
+        if self.cut_at is not None and epoch.loader.trained and not exhausted:
+            cut = True
         self.close_open_pass()
         self.settle(epoch=epoch)
         if self.evaluation is not None and self.evaluation.epoch is epoch and self.evaluation.whole:
@@ -1506,8 +1539,16 @@ class Recorder:
     def plan(self, current, images):
         """Decides how closely a pass is looked at, and takes what would be gone after it."""
         epoch, loader = current.epoch, current.epoch and current.epoch.loader
+        if loader is None:
+            frames = list(self.own_frames())
+            while len(frames) > 1 and re.match("<(?!module)", frames[0].f_code.co_name):
+                frames.pop(0)  # a comprehension
+            outer = frames[1:] or frames  # without the loop's own function
+            current.callers = tuple((one.f_code.co_filename, one.f_lineno) for one in outer)
+            if not current.gradients and outer:
+                current.caller = self.site("evaluation", frame=outer[0])
         if not current.gradients and not (loader and loader.trained):
-            key = current.network.number, loader and loader.number
+            key = current.network.number, loader and loader.number, current.callers
             number = self.evaluated[key] + 1
             if self.evaluation is not None and self.evaluation.takes(current):
                 number = self.evaluation.number
@@ -1523,7 +1564,7 @@ class Recorder:
             self.seen["loose"] += 1
             number = self.seen["loose"]
             current.detailed = number <= DETAILED_PASSES or number % 10 == 0
-            most, key = KEPT_IMAGES, ("training", None, min(number // 1_000, 2))
+            most, key = KEPT_IMAGES, ("training", None, min(self.evaluations, 2))
         if current.detailed:
             current.hashes = hash_images(images)
             if epoch is not None:
@@ -1698,7 +1739,7 @@ class Recorder:
             return  # a look at a batch that is trained on, or a training pass that was broken off
         if self.evaluation is None or not self.evaluation.takes(one):
             self.close_evaluation()
-            key = network.number, one.where.get("loader")
+            key = network.number, one.where.get("loader"), one.callers
             self.evaluated[key] += 1
             self.evaluation = Evaluation(one, self.evaluated[key], self.epoch_going_on(epoch))
         self.enter_phase("evaluation", one)
@@ -1806,7 +1847,8 @@ class Recorder:
             exhausted=epoch.complete if epoch is not None else None,
             began=evaluation.time, seconds=time.perf_counter() - evaluation.began,
             duringEpoch=evaluation.during,
-            hashes=Lazy(lambda: total(hashes)) if hashes else None, site=passes[0].site,
+            hashes=Lazy(lambda: total(hashes)) if hashes else None,
+            site=passes[0].site, caller=passes[0].caller,
         )
 
     # Networks that are no module: functions over tensors, or modules called one after the other
@@ -2143,6 +2185,8 @@ class Recorder:
         first = optimizer is self.own and state.steps == self.manual - 1
         state.steps += 1
         self.iteration = max(self.iteration, state.steps)
+        if state.number:
+            self.steps_made[state.number] = state.steps
         record = self.step_record(state, self.manual if first else 1)
         if state.copies is not None:
             with torch.no_grad():
@@ -2258,7 +2302,7 @@ class Recorder:
         if state is None:
             number, optimizer = self.number("scheduler"), getattr(scheduler, "optimizer", None)
             state = {"number": number, "calls": 0, "last": self.iteration, "skipped": 0}
-            self.schedulers[scheduler] = state
+            self.schedulers[scheduler], self.scheduler_calls[number] = state, 0
             owner = next(kind for kind in type(scheduler).__mro__ if "step" in vars(kind))
             self.watch_scheduler(owner)  # a class of the script's own
             inner = [one for one in getattr(scheduler, "_schedulers", ()) if hasattr(one, "step")]
@@ -2287,6 +2331,7 @@ class Recorder:
         if self.evaluation is not None and self.evaluation.epoch is not None:
             self.close_finished_evaluation()
         state["calls"] += 1
+        self.scheduler_calls[state["number"]] = state["calls"]
         since, state["last"] = self.iteration - state["last"], self.iteration
         before, after = self.rates_before, rates_of(getattr(scheduler, "optimizer", None))
         if state["calls"] > 50 and (after == before or state["calls"] > 2_000):
@@ -2301,9 +2346,6 @@ class Recorder:
             site=self.site("scheduler") if state["calls"] <= 3 else None,
         )
         state["skipped"] = 0
-
-    def scheduler_calls(self):
-        return {str(state["number"]): state["calls"] for state in self.schedulers.values()}
 
     # Transforms of whole batches, files, words
 
@@ -2444,7 +2486,7 @@ class Recorder:
             unheld=[name for name, one in parameters if one.requires_grad and id(one) not in held],
             frozen=[name for name, one in parameters if not one.requires_grad],
             unchanged=unchanged(parameters), buffersUnchanged=unchanged(buffers),
-            withoutGradient=self.without_gradient, schedulerCalls=self.scheduler_calls(),
+            withoutGradient=self.without_gradient, schedulerCalls=dict(self.scheduler_calls),
             foreign=len(held - network.names.keys()),
         )
 
@@ -2509,8 +2551,7 @@ class Recorder:
         self.drain()
         self.emit(
             "failure" if failure else "end", reason=failure or reason,
-            optimizerSteps={str(one.number): one.steps for one in self.optimizers.values() if one.number},
-            schedulerCalls=self.scheduler_calls(), evaluations=self.evaluations,
+            optimizerSteps=self.steps_made, schedulerCalls=self.scheduler_calls, evaluations=self.evaluations,
             trainingSeconds=time.perf_counter() - self.began_training,
             overheadSeconds=self.overhead, logSha256=self.folder.digest.hexdigest(),
         )

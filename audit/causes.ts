@@ -333,10 +333,66 @@ const KINDS = {
   "operations": { title: "operations that no net of the paper has", rule: "form" },
   "unknown-structure": { title: "arrays that form no net of the known kinds", rule: "form" },
   "claimed": { title: "another net than it is said to be", rule: "claimed" },
-} as const satisfies Readonly<Record<string, CauseKind>>;
+} as const satisfies Readonly<Record<CauseId, CauseKind>>;
 
 /** The kinds of causes. */
-export type CauseId = keyof typeof KINDS;
+export type CauseId =
+  | "weights-not-finite"
+  | "statistics-never-moved"
+  | "zero-variance"
+  | "dead-layer"
+  | "relu-at-end"
+  | "sigmoid-at-end"
+  | "softmax-at-end"
+  | "training-mode-norm"
+  | "quantised"
+  | "pre-activation"
+  | "bottleneck"
+  | "stem-7x7"
+  | "stem-kernel"
+  | "stem-filters"
+  | "stem-padding"
+  | "pooled-stem"
+  | "image-channels"
+  | "image-size"
+  | "stages"
+  | "widths"
+  | "blocks-per-stage"
+  | "thinned"
+  | "grouped"
+  | "dilated"
+  | "kernel-size"
+  | "depth"
+  | "batch-norm-missing"
+  | "projection-without-batch-norm"
+  | "batch-norm-incomplete"
+  | "group-norm"
+  | "batch-norm-spare"
+  | "batch-norm-after-addition"
+  | "batch-norm-after-relu"
+  | "relu-missing-after-addition"
+  | "relu-before-addition"
+  | "relu-missing"
+  | "relu-missing-stem"
+  | "other-activation"
+  | "convolution-bias"
+  | "dropout"
+  | "projection"
+  | "average-pooled-shortcut"
+  | "max-pooled-shortcut"
+  | "copied-channels"
+  | "shortcut-missing"
+  | "shortcut-around-one"
+  | "stride-at-second"
+  | "max-pooled-stages"
+  | "classes"
+  | "head-missing"
+  | "flattened-head"
+  | "hidden-dense"
+  | "dense-without-bias"
+  | "operations"
+  | "unknown-structure"
+  | "claimed";
 
 /**
  * What a kind of cause is.

@@ -11,7 +11,13 @@ import { nameByPlace } from "./naming.ts";
 import { type Tensor, WeightFileError, type Weights } from "../resnet/mod.ts";
 
 export type { OnnxModel } from "./onnx_model.ts";
-export type { InputTransform, OnnxNote, OnnxNoteId } from "./_onnx_values.ts";
+export type {
+  InputTransform,
+  OnnxDeparture,
+  OnnxDepartureId,
+  OnnxNote,
+  OnnxNoteId,
+} from "./_onnx_values.ts";
 
 /** A model with operations that no node of our graph is. */
 export class OnnxOperatorError extends WeightFileError {

@@ -1,4 +1,5 @@
 /** The runs of a reproduction: as planned, each its own, neither too good nor too regular. */
+import { TEST_IMAGES } from "../../paper/mod.ts";
 import {
   plannedRecipe,
   regularity,
@@ -321,7 +322,10 @@ function signsOf(run: LoggedRun): [what: string, value: string | undefined][] {
   return [
     ["weights", end?.weightsSha256],
     // Two nets that learned little may well take all images of a small set for the same.
-    ["predictions", tested && tested.images >= 1000 ? tested.predictions?.sha256 : undefined],
+    [
+      "predictions",
+      tested && tested.images >= TEST_IMAGES ? tested.predictions?.sha256 : undefined,
+    ],
     ["losses", losses.length > 0 ? JSON.stringify(losses) : undefined],
     // All images are one split, whatever the seed.
     ["split", recipe.data.split.validation > 0 ? data.splitHashes.training : undefined],

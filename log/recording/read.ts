@@ -101,7 +101,7 @@ export function linesOf<Type extends RecordingLine["type"]>(
  * import { readRecording, RecordingError } from "./read.ts";
  *
  * const readFile = () => Promise.resolve(new TextEncoder().encode("not a log\n"));
- * await assertRejects(() => readRecording("recording", readFile), RecordingError, "line 1");
+ * await assertRejects(() => readRecording("recording", readFile), RecordingError, "no complete line");
  * ```
  */
 export async function readRecording(

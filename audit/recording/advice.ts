@@ -137,6 +137,7 @@ const FOLLOWING: Readonly<Record<string, readonly string[]>> = {
   "crop": ["view-of-each-image", "views-over-epochs", "augmentation"],
   "augmentation": ["view-of-each-image"],
   "order-over-epochs": ["shuffled"],
+  "same-preparation": ["pixel-order", "channel-order"],
   "momentum": ["optimiser"],
   "validation-view": ["resized"],
   "from-scratch": [],

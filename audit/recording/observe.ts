@@ -71,6 +71,8 @@ interface Placed extends PlacedView {
 interface Form {
   readonly layout: LayoutName;
   readonly axes: ImageForm["axes"];
+  /** The bytes were reshaped behind the crop, and not before it. */
+  readonly inView?: true;
 }
 
 const RIGHT: Form = { layout: "right", axes: "right" };
@@ -80,6 +82,8 @@ const OTHER_FORMS: readonly Form[] = [
   { layout: "right", axes: "upside-down" },
   { layout: "planes-as-pixels", axes: "right" },
   { layout: "pixels-as-planes", axes: "right" },
+  { layout: "planes-as-pixels", axes: "right", inView: true },
+  { layout: "pixels-as-planes", axes: "right", inView: true },
 ];
 
 /**
@@ -114,7 +118,7 @@ export async function observe(
       ? alteredImages(
         unexplained(looked, group, loaders, stored, sets, views),
         stored,
-        LAYOUTS[matcher.formOf(i).layout],
+        storedLayout(matcher.formOf(i)),
       )
       : undefined;
     return observedImages(group, views, looked.length, matcher.formOf(i), sets, stored, found);
@@ -254,16 +258,16 @@ class Matcher {
       const open = views.filter((view) => left.includes(view.group) && !this.#placed.has(view));
       if (open.length === 0) return;
       const sought: (Sought & { readonly kept: Kept })[] = open.flatMap((kept, view) => {
-        const pixels = righted(kept.pixels, form.axes);
+        const pixels = righted(kept.pixels, form);
         if (lessMean) return [{ view, pixels, kept }];
         // The mean may have been subtracted where the view is, behind the crop.
         const restored = righted(
           this.#withMean(kept, layout, this.#scales[kept.group]),
-          form.axes,
+          form,
         );
         return [{ view, pixels, kept }, { view, pixels: restored, kept }];
       });
-      const space = { stored: this.#stored, layout, lessMean };
+      const space = { stored: this.#stored, layout: storedLayout(form), lessMean };
       for (const found of search(sought, space, EXACT)) {
         const { kept } = sought[found.sought];
         if (found.score > (this.#placed.get(kept)?.score ?? 0)) {
@@ -275,7 +279,7 @@ class Matcher {
 
   #place(kept: Kept, found: Found, form: Form): Placed {
     const { image, y, x, flip, channels, score } = found;
-    return { image, y, x, flip, channels, score, kept, pixels: righted(kept.pixels, form.axes) };
+    return { image, y, x, flip, channels, score, kept, pixels: righted(kept.pixels, form) };
   }
 
   /** A view to which the training part's per-pixel mean is added, in bytes. */
@@ -300,10 +304,24 @@ function scaleOf(views: readonly Kept[]): number {
   return [1, 1 / 255, 1 / 255 ** 2].toSorted((a, b) => distance(a) - distance(b))[0];
 }
 
+/** The layout of the stored images among which views of a form are looked for. */
+function storedLayout({ layout, inView }: Form): Uint16Array {
+  return LAYOUTS[inView ? "right" : layout];
+}
+
 /** The pixels with their axes brought back. */
-function righted<T extends Float32Array | Float64Array>(pixels: T, axes: ImageForm["axes"]): T {
-  if (axes === "right") return pixels;
+function righted<T extends Float32Array | Float64Array>(
+  pixels: T,
+  { axes, layout, inView }: Form,
+): T {
   const result = pixels.slice() as T;
+  if (inView) {
+    const bytes = pixels.slice() as T; // [H, W, C]
+    for (let at = 0; at < SIZE; at++) bytes[LAYOUTS[layout][at]] = pixels[at];
+    for (let at = 0; at < SIZE; at++) result[at] = bytes[LAYOUTS.right[at]];
+    return result;
+  }
+  if (axes === "right") return pixels;
   for (let at = 0; at < SIZE; at++) {
     const c = Math.floor(at / PLANE), y = Math.floor(at / SIDE) % SIDE, x = at % SIDE;
     result[at] = pixels[
@@ -372,8 +390,7 @@ function observedImages(
     });
   }
   for (const { kept, image } of views) images[kept.at] = image;
-  const layout = LAYOUTS[form.layout];
-  const preparation = preparationOf(views, stored, layout);
+  const preparation = preparationOf(views, stored, storedLayout(form));
   const blueFirst = views.filter(({ channels }) => channels[0] === 2).length > views.length / 2;
   return {
     group,
@@ -382,9 +399,12 @@ function observedImages(
       images,
       views: views.map(({ kept: { at }, image, y, x, flip }) => ({ at, image, y, x, flip })),
       looked,
-      ...(views.length === 0
-        ? {}
-        : { form: { ...form, channels: blueFirst ? "BGR" : "RGB" } satisfies ImageForm }),
+      ...(views.length === 0 ? {} : {
+        form: {
+          ...{ layout: form.layout, axes: form.axes },
+          channels: blueFirst ? "BGR" : "RGB",
+        } satisfies ImageForm,
+      }),
       ...(preparation === undefined ? {} : { preparation }),
       ...(altered === undefined ? {} : { altered }),
     },

@@ -82,3 +82,15 @@ Deno.test("a circle of files is named", () => {
   );
   assertMatch(faults[0].problem, /spec\/a\.ts imports spec\/b\.ts imports spec\/a\.ts/);
 });
+
+Deno.test("what others call by its path stays there: entry points, conformance, packages", async () => {
+  const entries = ["mod.ts", "resnet/mod.ts", "data/mod.ts", "train/mod.ts", "reports/mod.ts"];
+  for (const path of [...entries, "spec/paper_checklist.test.ts", "spec/arch_shapes.test.ts"]) {
+    assertEquals((await Deno.stat(new URL(path, ROOT))).isFile, true, path);
+  }
+  const { imports, tasks } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT)));
+  for (const name of ["@std/assert", "@std/cli", "@std/csv"]) {
+    assertMatch(imports[name], new RegExp(`^jsr:${name}@`));
+  }
+  assertEquals("train" in tasks && "test" in tasks, true);
+});

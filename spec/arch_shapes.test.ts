@@ -10,7 +10,7 @@ import {
   countParameters,
   type Graph,
   type Node,
-} from "../../resnet/mod.ts";
+} from "../resnet/mod.ts";
 
 /** Feature-map size and filters of the three stages (section 4.2). */
 const STAGES = [[32, 16], [16, 32], [8, 64]] as const;

@@ -1,7 +1,7 @@
 // The paper's checklist: one test a rule, and one for what the rule must reject.
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { paper } from "../../recipes/mod.ts";
-import { judge, STATIC_RULES, subjectOf } from "../mod.ts";
+import { paper } from "../recipes/mod.ts";
+import { judge, STATIC_RULES, subjectOf } from "./mod.ts";
 
 /** Places of the schedule are drawn from one seed here, so that each run of the tests is the same. */
 const good = { ...subjectOf(paper("resnet20")), samplingSeed: 1 };

@@ -6,7 +6,7 @@ import type { ByteImages } from "../engine/mod.ts";
 import { wilsonInterval } from "../verdicts/mod.ts";
 import { countParameters, type Graph, shapeOf, unhandledKind } from "../resnet/mod.ts";
 import { type EvaluationEvent, finalTestOf, loggedRun, type LogSubject } from "../log/mod.ts";
-import { choicesOf, type Recipe } from "../recipes/mod.ts";
+import { choicesOf } from "../recipes/mod.ts";
 import {
   ARCHITECTURE_RULES,
   depthOf,
@@ -118,6 +118,7 @@ export async function audit(
       ...{ candidates: possible, ofPaper, ofForm, findings, changes, leaders, testError },
       parameters: parametersOf(subject, possible),
       tried: trials !== undefined,
+      claimed: subject.claimed,
       trainingKnown: subject.claims?.recipe !== undefined || (subject.evidence ?? []).length > 0,
       otherImages: (subject.claims?.recipe?.data.set ?? PAPER_DATASET) !== PAPER_DATASET,
     }),
@@ -138,7 +139,7 @@ export async function audit(
       : {}),
     ...(testError ? { testError } : {}),
     judgements,
-    choices: choicesFor(possible, subject.claims?.recipe),
+    choices: choicesFor(possible, subject),
     changes,
     notes: subject.notes ?? [],
   };
@@ -257,7 +258,9 @@ function silence({ id, tier }: Judgement, subject: AuditSubject): string | undef
   if (tier === "numeric") return "the code that trained and tested it is not here to be probed";
   if (tier === "log" && !subject.log) return "there is no event log";
   if (tier === "static" && !subject.claims && TRAINING_IDS.has(id)) {
-    return "nothing here says how it was trained";
+    return subject.evidence && subject.evidence.length > 0
+      ? "the file does not say it of its training"
+      : "nothing here says how it was trained";
   }
 }
 
@@ -521,10 +524,12 @@ function featureMaps(graph: Graph): FeatureMap[] {
 /** What the candidates, or the recipe, say on the points that the paper leaves open. */
 function choicesFor(
   candidates: readonly AuditCandidate[],
-  recipe: Recipe | undefined,
+  { claims, choices }: AuditSubject,
 ): AuditReport["choices"] {
-  if (recipe) return choicesOf(recipe);
+  if (claims?.recipe) return choicesOf(claims.recipe);
   return OPEN_POINTS.map(({ id, question, readings }) => {
+    const said = readings.find((reading) => reading.id === choices?.get(id));
+    if (said) return { id, question, choice: said.reading };
     if (id !== "zero-channels") return { id, question };
     const found = new Set(
       candidates.map(({ graph }) => ofKind(graph, "shortcut-a")[0]?.zeroChannels),

@@ -93,6 +93,13 @@ const KINDS = {
     severity: "fault",
     change: "Call model.eval() before testing and exporting: tests use the running statistics.",
   },
+  "schedule-not-followed": {
+    title: "a rate that is not what its schedule gives",
+    rule: "learning-rate",
+    severity: "fault",
+    change:
+      "Save and load the scheduler's state with the optimiser's, and step it once an epoch: resumed without it, the schedule begins anew.",
+  },
   "quantised": { title: "a quantised model", rule: "form" },
   // The form of the whole.
   "pre-activation": {
@@ -345,6 +352,7 @@ export type CauseId =
   | "sigmoid-at-end"
   | "softmax-at-end"
   | "training-mode-norm"
+  | "schedule-not-followed"
   | "quantised"
   | "pre-activation"
   | "bottleneck"

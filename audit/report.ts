@@ -5,6 +5,7 @@ import type { Graph, Shape } from "../resnet/mod.ts";
 import type { Finding, Judgement, StaticSubject } from "../spec/mod.ts";
 import type { Change } from "./advice.ts";
 import type { Cause, CauseId, Severity } from "./causes.ts";
+import type { ClaimedError } from "./saved_training.ts";
 import type { RankedTrial, Trialled } from "./sweep.ts";
 
 /** A network that the target may be. */
@@ -43,6 +44,10 @@ export interface AuditSubject {
   readonly causes?: readonly Cause[];
   /** Judgements of what the file itself says of its training, by rule. */
   readonly evidence?: readonly RuleEvidence[];
+  /** Points that the paper leaves open and the file decides: ids of point and of reading. */
+  readonly choices?: ReadonlyMap<string, string>;
+  /** The error that the file claims for its weights. */
+  readonly claimed?: ClaimedError;
   /** Trainable parameters as the file holds them, where the graph has others. */
   readonly parameters?: number;
   /** Whether the arrays were looked at for what no training leaves so. */

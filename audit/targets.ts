@@ -73,12 +73,14 @@ export function fileSubject(
     : file.unmapped
     ? unmappedSubject(target, file.unmapped, file.tensors)
     : weightsSubject(target, file, identity);
+  const said = file.training && evidenceOf(file.training);
   return {
     ...subject,
-    causes: [...faultsOf(file.tensors), ...subject.causes ?? []],
+    causes: [...faultsOf(file.tensors), ...said?.causes ?? [], ...subject.causes ?? []],
     weightsSeen: true,
-    evidence: file.training ? evidenceOf(file.training) : [],
-    notes: [...file.notes ?? [], ...subject.notes ?? []],
+    evidence: said?.evidence ?? [],
+    ...(said ? { choices: said.choices, claimed: said.claimed } : {}),
+    notes: [...file.notes ?? [], ...said?.notes ?? [], ...subject.notes ?? []],
   };
 }
 

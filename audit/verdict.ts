@@ -4,6 +4,7 @@ import { depthOf, ofKind } from "../spec/mod.ts";
 import type { Change } from "./advice.ts";
 import type { AuditCandidate, AuditFinding, AuditReport } from "./report.ts";
 import { expectedError, nearestDepth } from "./expected.ts";
+import type { ClaimedError } from "./saved_training.ts";
 import type { RankedTrial } from "./sweep.ts";
 import { number, percent } from "../text/mod.ts";
 
@@ -27,6 +28,8 @@ export interface Grounds {
   readonly leaders: readonly RankedTrial[];
   /** Of the best. */
   readonly testError: AuditReport["testError"];
+  /** The error that the file claims. */
+  readonly claimed: ClaimedError | undefined;
   /** Whether its recipe trains and tests on other images than CIFAR-10. */
   readonly otherImages: boolean;
   /** Whether anything says how it was trained. */
@@ -172,12 +175,18 @@ function unmatched(grounds: Grounds): string[] {
     : [];
 }
 
-function errorLine({ candidates, ofPaper, testError, otherImages }: Grounds): string {
+function errorLine({ candidates, ofPaper, testError, otherImages, claimed }: Grounds): string {
   const measured = testError
     ? `It errs on ${percent(testError.error)} of ${number(testError.images)} test images (${
       percent(testError.lower)
-    } to ${percent(testError.upper)} with so many images).`
-    : "Its error was not measured here.";
+    } to ${percent(testError.upper)} with so many images)${
+      !claimed
+        ? ""
+        : claimed.error >= testError.lower && claimed.error <= testError.upper
+        ? `, as the file says (${claimed.what})`
+        : `; the file says otherwise (${claimed.what})`
+    }.`
+    : `Its error was not measured here${claimed ? `; the file says ${claimed.what}` : ""}.`;
   if (candidates.length === 0) return measured;
   if (otherImages) {
     return `${measured} It was trained on other images than CIFAR-10: Table 6 says nothing of it.`;

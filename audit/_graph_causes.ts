@@ -23,10 +23,25 @@ const some = (names: readonly string[]) =>
   names.slice(0, 3).join(", ") + (names.length > 3 ? ` and ${names.length - 3} more` : "");
 
 function headCauses(graph: Graph): Cause[] {
+  const causes: Cause[] = [];
   const last = find(graph, graph.output);
-  return last?.kind === "relu"
-    ? [{ id: "relu-at-end", evidence: `${last.name} follows ${last.input}` }]
-    : [];
+  if (last?.kind === "relu") {
+    causes.push({ id: "relu-at-end", evidence: `${last.name} follows ${last.input}` });
+  }
+  const dense = ofKind(graph, "dense");
+  const units = dense.at(-1)?.units;
+  if (units !== undefined && units !== 10) {
+    causes.push({ id: "classes", evidence: `the last layer has ${units} outputs, not 10` });
+  }
+  if (dense.length > 1) {
+    causes.push({
+      id: "hidden-dense",
+      evidence: `${dense.length} dense layers follow each other: ${
+        some(dense.map(({ name }) => name))
+      }`,
+    });
+  }
+  return causes;
 }
 
 /** Where batch norm and ReLU stand to the convolutions and additions. */
@@ -142,31 +157,92 @@ function inputOf(graph: Graph, name: string): string {
   return node && node.kind !== "add" ? node.input : "";
 }
 
-function shortcutCauses(graph: Graph): Cause[] {
-  const projections: string[] = [];
-  const pooled: string[] = [];
-  for (const add of ofKind(graph, "add")) {
-    // The shortcut ends where the branch begins.
-    const branch = new Set<string>();
-    for (let name = add.inputs[0]; name !== ""; name = inputOf(graph, name)) branch.add(name);
-    for (let name = add.inputs[1]; name !== "" && !branch.has(name);) {
-      const node = find(graph, name);
-      if (node?.kind === "convolution" && node.kernel === 1) projections.push(node.name);
-      if (node?.kind === "max-pool") pooled.push(node.name);
-      name = inputOf(graph, name);
+/** An addition with what leads to it: both ways from where they part, the last node first. */
+interface Sum {
+  readonly add: string;
+  readonly branch: readonly Node[];
+  readonly shortcut: readonly Node[];
+}
+
+function sumsOf(graph: Graph): Sum[] {
+  const wayTo = (name: string) => {
+    const nodes: Node[] = [];
+    for (let node = find(graph, name); node; node = find(graph, inputOf(graph, node.name))) {
+      nodes.push(node);
     }
-  }
-  return [
-    ...(projections.length > 0
-      ? [{
-        id: "projection" as const,
-        evidence: `${projections.length} shortcuts have a convolution: ${some(projections)}`,
-      }]
-      : []),
-    ...(pooled.length > 0
-      ? [{ id: "max-pooled-shortcut" as const, evidence: `${some(pooled)} pool the shortcut` }]
-      : []),
-  ];
+    return nodes;
+  };
+  return ofKind(graph, "add").map(({ name: add, inputs }) => {
+    const [branch, shortcut] = inputs.map(wayTo);
+    return {
+      add,
+      branch: branch.filter((node) => !shortcut.includes(node)),
+      shortcut: shortcut.filter((node) => !branch.includes(node)),
+    };
+  });
+}
+
+function shortcutCauses(graph: Graph): Cause[] {
+  const causes: Cause[] = [];
+  const cause = (found: readonly string[], id: Cause["id"], what: (names: string) => string) => {
+    if (found.length > 0) causes.push({ id, evidence: what(some(found)) });
+  };
+  const sums = sumsOf(graph);
+  const layersOf = (nodes: readonly Node[]) =>
+    nodes.filter((node) => node.kind === "convolution").toReversed();
+  const onShortcut = (kind: Node["kind"]) =>
+    sums.flatMap(({ shortcut }) => shortcut.filter((node) => node.kind === kind));
+  const projections = onShortcut("convolution").map(({ name }) => name);
+  cause(
+    projections,
+    "projection",
+    (names) => `${projections.length} shortcuts have a convolution: ${names}`,
+  );
+  const pools = onShortcut("max-pool").map(({ name }) => name);
+  cause(pools, "max-pooled-shortcut", (names) => `${names} pool the shortcut`);
+  cause(
+    sums.filter(({ branch }) => layersOf(branch).length === 1).map(({ add }) => add),
+    "shortcut-around-one",
+    (names) => `the branch to ${names} has a single layer`,
+  );
+  cause(
+    sums.flatMap(({ branch }) => {
+      const [first, second, ...more] = layersOf(branch);
+      return second && more.length === 0 && first.stride === 1 && second.stride > 1
+        ? [second.name]
+        : [];
+    }),
+    "stride-at-second",
+    (names) => `${names} have stride 2, and the convolutions before them stride 1`,
+  );
+  const covered = new Set(
+    sums.flatMap(({ branch, shortcut }) => [...branch, ...shortcut].map(({ name }) => name)),
+  );
+  const [stem, ...layers] = ofKind(graph, "convolution");
+  cause(
+    sums.length === 0
+      ? []
+      : layers.filter((node) =>
+        !covered.has(node.name) && node.filters !== channelsInto(graph, node.input)
+      ).map(({ name }) => name),
+    "shortcut-missing",
+    (names) => `no shortcut leads around ${names}, where the shape changes`,
+  );
+  const ofStem = stem === undefined
+    ? []
+    : [...behindNorm(graph, stem.name)].flatMap((node) => [node, ...consumersOf(graph, node.name)]);
+  cause(
+    ofKind(graph, "max-pool").filter((node) => !covered.has(node.name) && !ofStem.includes(node))
+      .map(({ name }) => name),
+    "max-pooled-stages",
+    (names) => `${names} pool within the net`,
+  );
+  return causes;
+}
+
+/** The channels of a node's output, or of the image. */
+function channelsInto(graph: Graph, name: string): number | undefined {
+  return shapeOf(graph, name).at(-1);
 }
 
 function formCauses(graph: Graph): Cause[] {
@@ -194,7 +270,12 @@ function formCauses(graph: Graph): Cause[] {
     });
   } else if (pool) {
     causes.push({ id: "pooled-stem", evidence: `${pool.name} pools behind ${stem.name}` });
-  } else if (stem.kernel === 3 && stem.padding !== 1) {
+  } else if (stem.kernel !== 3) {
+    causes.push({
+      id: "stem-kernel",
+      evidence: `${stem.name} is ${stem.kernel}x${stem.kernel}, stride ${stem.stride}`,
+    });
+  } else if (stem.padding !== 1) {
     causes.push({
       id: "stem-padding",
       evidence: `${stem.name} is padded by ${stem.padding}: its maps are ${
@@ -219,5 +300,12 @@ function formCauses(graph: Graph): Cause[] {
   if (filters.length !== 3) causes.push({ id: "stages", evidence: seen });
   else if (filters.join() !== "16,32,64") causes.push({ id: "widths", evidence: seen });
   else if (new Set(layers).size > 1) causes.push({ id: "blocks-per-stage", evidence: seen });
+  if (stem.filters !== 16) {
+    causes.push({ id: "stem-filters", evidence: `${stem.name} has ${stem.filters} filters` });
+  }
+  const channels = graph.inputShape[2];
+  if (channels !== 3) {
+    causes.push({ id: "image-channels", evidence: `the images have ${channels} channels, not 3` });
+  }
   return causes;
 }

@@ -530,6 +530,10 @@ function choicesFor(
   return OPEN_POINTS.map(({ id, question, readings }) => {
     const said = readings.find((reading) => reading.id === choices?.get(id));
     if (said) return { id, question, choice: said.reading };
+    const [epsilon] = candidates.flatMap(({ network }) => network?.epsilon ?? []);
+    if (id === "running-statistics" && epsilon !== undefined) {
+      return { id, question, choice: `with epsilon ${epsilon}; how they moved is not known` };
+    }
     if (id !== "zero-channels") return { id, question };
     const found = new Set(
       candidates.map(({ graph }) => ofKind(graph, "shortcut-a")[0]?.zeroChannels),

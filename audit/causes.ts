@@ -298,6 +298,7 @@ const KINDS = {
     title: "shortcuts around single layers",
     rule: "shortcuts",
     explains: ["activation", "identity"],
+    subsumes: ["shortcut-missing", "relu-before-addition", "relu-missing-after-addition"],
   },
   "stride-at-second": {
     title: "the stride at a block's second convolution",

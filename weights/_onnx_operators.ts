@@ -201,7 +201,7 @@ function convolution(operation: Operation): Activation {
     // A few bytes must not ask for much memory.
     if (sizeOf(shape) > MOST_STAND_IN) throw new Unmappable(`has ${groups} groups`);
     departs("grouped", `${describe(node)} has ${groups} groups of ${channels} channels`);
-    weight = { shape, data: new Float32Array(sizeOf(shape)) };
+    weight = { shape, data: ungrouped(weight, groups) };
   }
   const stride = square(node, "strides", 1);
   const dilation = square(node, "dilations", 1);
@@ -234,6 +234,18 @@ function convolution(operation: Operation): Activation {
     );
   }
   return output;
+}
+
+/** A grouped kernel as one over all channels, with zeros between those of other groups. */
+function ungrouped({ shape: [filters, channels, ...window], data }: Tensor, groups: number) {
+  const pixels = sizeOf(window);
+  const all = new Float32Array(data.length * groups);
+  for (let filter = 0; filter < filters; filter++) {
+    const group = Math.floor(filter * groups / filters);
+    const kernel = data.subarray(filter * channels * pixels, (filter + 1) * channels * pixels);
+    all.set(kernel, (filter * groups + group) * channels * pixels);
+  }
+  return all;
 }
 
 /** PyTorch's newer exporter calculates zeros where there is no bias; stored zeros are a bias. */
@@ -488,10 +500,12 @@ function denseNode(
   expectAxes(x, VECTOR);
   const [units, channels] = weight.shape;
   const pixels = channels / x.shape[0];
-  // Maps that were flattened without an average: their mean stands, and so does its matrix.
+  // Maps that were flattened without an average: their mean stands, and what is summed over them.
   if (weight.shape.length === 2 && pixels > 1 && Number.isInteger(pixels)) {
     const shape = [units, x.shape[0]];
-    return denseNode(x, { shape, data: new Float32Array(sizeOf(shape)) }, bias, emit);
+    const data = new Float32Array(sizeOf(shape));
+    weight.data.forEach((value, i) => data[Math.floor(i / pixels)] += value);
+    return denseNode(x, { shape, data }, bias, emit);
   }
   if (weight.shape.length !== 2 || channels !== x.shape[0]) {
     throw new Unmappable(

@@ -13,9 +13,12 @@ import {
   named,
   type OnnxNet,
   onnxNet,
+  preActivatedState,
   PUBLISHED_NAMINGS,
   type PythonValue,
-  someNumbers,
+  scalarArray,
+  someArray,
+  stateOf,
   torchFile,
 } from "../testing/files/mod.ts";
 import { audit } from "./audit.ts";
@@ -33,27 +36,6 @@ async function auditOf(bytes: Uint8Array): Promise<AuditReport> {
 
 const ofOnnx = (net: OnnxNet) => () => auditOf(onnxNet(net));
 const ofState = (state: Weights) => () => auditOf(torchFile(new Map(state)));
-
-/** Numbers in the place of trained weights, with counters as PyTorch saves them. */
-function stateOf(
-  name: string,
-  options: Parameters<typeof architecture>[1] = {},
-): Map<string, Tensor> {
-  const state = new Map<string, Tensor>();
-  for (const [key, { shape, data }] of initialise(architecture(name, options), 1, "in")) {
-    state.set(key, { shape, data: /running/.test(key) ? someNumbers(data.length) : data });
-    if (key.endsWith("running_var")) {
-      state.set(key.replace("running_var", "num_batches_tracked"), scalar(64_000));
-    }
-  }
-  return state;
-}
-
-const scalar = (value: number): Tensor => ({ shape: [], data: Float32Array.of(value) });
-const array = (...shape: number[]): Tensor => ({
-  shape,
-  data: someNumbers(shape.reduce((a, b) => a * b, 1)),
-});
 
 /** ResNet-20's arrays, changed. */
 const changed = (change: (state: Map<string, Tensor>) => void, name = "resnet20") => {
@@ -76,8 +58,8 @@ function resized(name: string, widen: (channels: number) => number): Weights {
   return new Map([...stateOf(name)].map(([key, { shape }]) => [
     key,
     shape.length === 0
-      ? scalar(1)
-      : array(...shape.map((extent, axis) =>
+      ? scalarArray(1)
+      : someArray(...shape.map((extent, axis) =>
         axis < 2 && extent !== 3 && extent !== 10 ? widen(extent) : extent
       )),
   ]));
@@ -88,8 +70,8 @@ function bottlenecks(): Weights {
   const state = new Map<string, Tensor>();
   const norm = (name: string, channels: number) =>
     ["weight", "bias", "running_mean", "running_var"]
-      .forEach((suffix) => state.set(`${name}.${suffix}`, array(channels)));
-  state.set("conv1.weight", array(16, 3, 3, 3));
+      .forEach((suffix) => state.set(`${name}.${suffix}`, someArray(channels)));
+  state.set("conv1.weight", someArray(16, 3, 3, 3));
   norm("bn1", 16);
   let width = 16;
   [16, 32, 64].forEach((filters, stage) => {
@@ -97,33 +79,17 @@ function bottlenecks(): Weights {
       const path = `layer${stage + 1}.${block}`;
       const sizes = [[filters, width, 1], [filters, filters, 3], [4 * filters, filters, 1]];
       sizes.forEach(([outputs, inputs, kernel], i) => {
-        state.set(`${path}.conv${i + 1}.weight`, array(outputs, inputs, kernel, kernel));
+        state.set(`${path}.conv${i + 1}.weight`, someArray(outputs, inputs, kernel, kernel));
         norm(`${path}.bn${i + 1}`, outputs);
       });
       if (block === 0) {
-        state.set(`${path}.downsample.0.weight`, array(4 * filters, width, 1, 1));
+        state.set(`${path}.downsample.0.weight`, someArray(4 * filters, width, 1, 1));
         norm(`${path}.downsample.1`, 4 * filters);
       }
       width = 4 * filters;
     }
   });
-  return state.set("fc.weight", array(10, width)).set("fc.bias", array(10));
-}
-
-/** Pre-activation: batch norm has the channels that its convolution takes. */
-function preActivated(): Weights {
-  const state = stateOf("resnet20");
-  const widths = [16, 32, 64];
-  for (const [stage, width] of widths.entries()) {
-    for (const suffix of ["weight", "bias", "running_mean", "running_var"]) {
-      state.set(`layer${stage + 1}.0.bn1.${suffix}`, array(stage === 0 ? 16 : width / 2));
-    }
-  }
-  for (const suffix of ["weight", "bias", "running_mean", "running_var"]) {
-    state.delete(`bn1.${suffix}`);
-    state.set(`bn.${suffix}`, array(64));
-  }
-  return state;
+  return state.set("fc.weight", someArray(10, width)).set("fc.bias", someArray(10));
 }
 
 /** Kind, what has it, and the cause that stands first. */
@@ -146,7 +112,7 @@ const WRONG: readonly (readonly [string, () => Promise<AuditReport>, CauseId])[]
     "biases in convolutions",
     changed((state) => {
       for (const [key, { shape }] of [...state]) {
-        if (shape.length === 4) state.set(key.replace("weight", "bias"), array(shape[0]));
+        if (shape.length === 4) state.set(key.replace("weight", "bias"), someArray(shape[0]));
       }
     }),
     "convolution-bias",
@@ -186,13 +152,13 @@ const WRONG: readonly (readonly [string, () => Promise<AuditReport>, CauseId])[]
   ["no shortcut where the shape changes", ofOnnx({ shortcut: "none" }), "shortcut-missing"],
   [
     "flattened head",
-    changed((state) => state.set("linear.weight", array(10, 64 * 64))),
+    changed((state) => state.set("linear.weight", someArray(10, 64 * 64))),
     "flattened-head",
   ],
   ["flattened head, in ONNX", ofOnnx({ head: "flatten" }), "flattened-head"],
   [
     "4x4 pooled head",
-    changed((state) => state.set("linear.weight", array(10, 64 * 4))),
+    changed((state) => state.set("linear.weight", someArray(10, 64 * 4))),
     "flattened-head",
   ],
   ["4x4 pooled head, in ONNX", ofOnnx({ head: "4x4" }), "flattened-head"],
@@ -214,7 +180,7 @@ const WRONG: readonly (readonly [string, () => Promise<AuditReport>, CauseId])[]
     "statistics that never moved",
     changed((state) => {
       for (const [key, { shape, data }] of [...state]) {
-        if (/num_batches/.test(key)) state.set(key, scalar(0));
+        if (/num_batches/.test(key)) state.set(key, scalarArray(0));
         if (/running_/.test(key)) {
           const value = key.endsWith("var") ? 1 : 0;
           state.set(key, { shape, data: new Float32Array(data.length).fill(value) });
@@ -236,7 +202,7 @@ const WRONG: readonly (readonly [string, () => Promise<AuditReport>, CauseId])[]
     "training-mode-norm",
   ],
   ["28-pixel input", ofOnnx({ size: 28 }), "image-size"],
-  ["pre-activation", ofState(preActivated()), "pre-activation"],
+  ["pre-activation", ofState(preActivatedState("resnet20")), "pre-activation"],
   ["pre-activation, in ONNX", ofOnnx({ preActivation: true }), "pre-activation"],
   [
     "projections without norm",
@@ -258,24 +224,28 @@ const WRONG: readonly (readonly [string, () => Promise<AuditReport>, CauseId])[]
     changed((state) => {
       for (const [key, { shape }] of [...state]) {
         if (shape.length === 4 && key !== "conv1.weight") {
-          state.set(key, array(shape[0], shape[1] / 4, 3, 3));
+          state.set(key, someArray(shape[0], shape[1] / 4, 3, 3));
         }
       }
     }),
     "grouped",
   ],
   ["grouped convolutions, in ONNX", ofOnnx({ groups: 4 }), "grouped"],
-  ["5x5 stem", changed((state) => state.set("conv1.weight", array(16, 3, 5, 5))), "stem-kernel"],
+  [
+    "5x5 stem",
+    changed((state) => state.set("conv1.weight", someArray(16, 3, 5, 5))),
+    "stem-kernel",
+  ],
   ["5x5 stem, in ONNX", ofOnnx({ stem: { kernel: 5 } }), "stem-kernel"],
-  ["7x7 stem", changed((state) => state.set("conv1.weight", array(16, 3, 7, 7))), "stem-7x7"],
+  ["7x7 stem", changed((state) => state.set("conv1.weight", someArray(16, 3, 7, 7))), "stem-7x7"],
   ["7x7 stem, in ONNX", ofOnnx({ stem: { kernel: 7, stride: 2 } }), "stem-7x7"],
   [
     "thinned channels",
     changed((state) => {
-      state.set("layer1.1.conv1.weight", array(11, 16, 3, 3));
-      state.set("layer1.1.conv2.weight", array(16, 11, 3, 3));
+      state.set("layer1.1.conv1.weight", someArray(11, 16, 3, 3));
+      state.set("layer1.1.conv2.weight", someArray(16, 11, 3, 3));
       for (const suffix of ["weight", "bias", "running_mean", "running_var"]) {
-        state.set(`layer1.1.bn1.${suffix}`, array(11));
+        state.set(`layer1.1.bn1.${suffix}`, someArray(11));
       }
     }),
     "thinned",

@@ -11,5 +11,6 @@ export * from "./namings.ts";
 export * from "./numbers.ts";
 export * from "./onnx_files.ts";
 export * from "./onnx_nets.ts";
+export * from "./states.ts";
 export * from "./torch_files.ts";
 export * from "./zip.ts";

@@ -24,17 +24,48 @@ export interface OnnxFileOptions {
 
 /** Collects operations and constants. */
 export class OnnxWriter {
+  /** The name of the file beside it that holds its arrays; undefined where it holds them itself. */
+  readonly #beside?: string;
+  #outside: Uint8Array[] = [];
+  #length = 0;
   readonly #nodes: Uint8Array[] = [];
   readonly #tensors: Uint8Array[] = [];
   #count = 0;
+
+  constructor(beside?: string) {
+    this.#beside = beside;
+  }
+
+  /** The content of the file beside it. */
+  get outside(): Uint8Array {
+    const bytes = new Uint8Array(this.#length);
+    let at = 0;
+    for (const part of this.#outside) {
+      bytes.set(part, at);
+      at += part.length;
+    }
+    return bytes;
+  }
 
   /** Adds an array of 32-bit floats; returns its name. */
   tensor(shape: readonly number[], data: Float32Array = someNumbers(sizeOf(shape))): string {
     const name = this.#name("t");
     const raw = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    this.#tensors.push(
-      message([...shape.map((extent) => [1, extent] as const), [2, 1], [8, name], [9, raw]]),
-    );
+    const place = (key: string, value: string) => [13, message([[1, key], [2, value]])] as const;
+    this.#tensors.push(message([
+      ...shape.map((extent) => [1, extent] as const),
+      ...[[2, 1], [8, name]] as const,
+      ...(this.#beside === undefined ? [[9, raw] as const] : [
+        place("location", this.#beside),
+        place("offset", String(this.#length)),
+        place("length", String(raw.length)),
+        [14, 1] as const,
+      ]),
+    ]));
+    if (this.#beside !== undefined) {
+      this.#outside.push(raw);
+      this.#length += raw.length;
+    }
     return name;
   }
 

@@ -85,13 +85,28 @@ export function onnxNet(net: OnnxNet): Uint8Array {
   return new NetWriter(net).finish();
 }
 
+/**
+ * The same with its arrays in a file beside it.
+ *
+ * @param net Its differences from the paper's form.
+ * @param name Of the file beside it.
+ */
+export function onnxNetBeside(
+  net: OnnxNet,
+  name: string,
+): { readonly file: Uint8Array; readonly data: Uint8Array } {
+  const writer = new OnnxWriter(name);
+  return { file: new NetWriter(net, writer).finish(), data: writer.outside };
+}
+
 class NetWriter {
   readonly #net: OnnxNet;
-  readonly #file = new OnnxWriter();
+  readonly #file: OnnxWriter;
   #convolutions = 0;
 
-  constructor(net: OnnxNet) {
+  constructor(net: OnnxNet, file = new OnnxWriter()) {
     this.#net = net;
+    this.#file = file;
   }
 
   finish(): Uint8Array {

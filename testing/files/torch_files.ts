@@ -9,12 +9,19 @@ import { storedZip } from "./zip.ts";
 
 /** An object of a class: what it is made from, and what is set on it then. */
 export class PythonObject {
-  /** As `module.name`; its parameters; its attributes. */
+  /** As `module.name`; its parameters; its attributes; its items, of a kind of dict. */
   constructor(
     readonly name: string,
     readonly parameters: readonly PythonValue[] = [],
     readonly state?: PythonValue,
+    readonly items?: Readonly<Record<string, PythonValue>>,
   ) {}
+}
+
+/** A class or a function itself. */
+export class PythonGlobal {
+  /** As `module.name`. */
+  constructor(readonly name: string) {}
 }
 
 /** A tuple, where an array is a list. */
@@ -30,6 +37,7 @@ export type PythonValue =
   | number
   | string
   | Tensor
+  | PythonGlobal
   | PythonObject
   | PythonTuple
   | readonly PythonValue[]
@@ -94,6 +102,7 @@ class Pickler {
     else if (typeof value === "number") this.#number(value);
     else if (typeof value === "string") this.#string(value);
     else if (value instanceof PythonTuple) this.#tuple(value.items);
+    else if (value instanceof PythonGlobal) this.#global(value.name);
     else if (value instanceof PythonObject) this.#object(value);
     else if (Array.isArray(value)) {
       this.#text("](");
@@ -105,7 +114,12 @@ class Pickler {
   }
 
   #dict(entries: readonly (readonly [PythonValue, PythonValue])[]): void {
-    this.#text("}(");
+    this.#text("}");
+    this.#items(entries);
+  }
+
+  #items(entries: readonly (readonly [PythonValue, PythonValue])[]): void {
+    this.#text("(");
     for (const [key, item] of entries) {
       this.#write(key);
       this.#write(item);
@@ -113,10 +127,11 @@ class Pickler {
     this.#text("u");
   }
 
-  #object({ name, parameters, state }: PythonObject): void {
+  #object({ name, parameters, state, items }: PythonObject): void {
     this.#global(name);
     this.#tuple(parameters);
     this.#text("R");
+    if (items) this.#items(Object.entries(items));
     if (state === undefined) return;
     this.#write(state);
     this.#text("b");

@@ -19,5 +19,4 @@ export {
   type Trial,
   type Trialled,
 } from "./sweep.ts";
-export type { ClaimedError } from "./saved_training.ts";
 export * from "./targets.ts";

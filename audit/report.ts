@@ -5,7 +5,6 @@ import type { Graph, Shape } from "../resnet/mod.ts";
 import type { Finding, Judgement, StaticSubject } from "../spec/mod.ts";
 import type { Change } from "./advice.ts";
 import type { Cause, CauseId, Severity } from "./causes.ts";
-import type { ClaimedError } from "./saved_training.ts";
 import type { RankedTrial, Trialled } from "./sweep.ts";
 
 /** A network that the target may be. */
@@ -26,6 +25,14 @@ export interface AuditCandidate {
 export interface RuleEvidence extends Finding {
   /** The rule's id. */
   readonly rule: string;
+}
+
+/** An error that a file claims for its weights. */
+export interface ClaimedError {
+  /** The share of images. */
+  readonly error: number;
+  /** As the file has it, for people: `best_prec1 of 92.63`. */
+  readonly what: string;
 }
 
 /** What is audited. */

@@ -3,15 +3,7 @@ import type { OptimiserState, SavedTraining, Scalar, SchedulerState } from "../w
 import { BATCH_SIZE, ITERATIONS, TRAINING_IMAGES } from "../paper/mod.ts";
 import { number, percent } from "../text/mod.ts";
 import type { Cause } from "./causes.ts";
-import type { RuleEvidence } from "./report.ts";
-
-/** An error that a file claims for its weights. */
-export interface ClaimedError {
-  /** The share of images. */
-  readonly error: number;
-  /** As the file has it, for people: `best_prec1 of 92.63`. */
-  readonly what: string;
-}
+import type { ClaimedError, RuleEvidence } from "./report.ts";
 
 /** What a checkpoint says of its training. */
 export interface TrainingEvidence {

@@ -2,9 +2,8 @@
 import { architecture, countParameters, type Graph } from "../resnet/mod.ts";
 import { depthOf, ofKind } from "../spec/mod.ts";
 import type { Change } from "./advice.ts";
-import type { AuditCandidate, AuditFinding, AuditReport } from "./report.ts";
+import type { AuditCandidate, AuditFinding, AuditReport, ClaimedError } from "./report.ts";
 import { expectedError, nearestDepth } from "./expected.ts";
-import type { ClaimedError } from "./saved_training.ts";
 import type { RankedTrial } from "./sweep.ts";
 import { number, percent } from "../text/mod.ts";
 

@@ -69,9 +69,9 @@ export function fileSubject(
   identity?: RunIdentity,
 ): AuditSubject {
   const subject = file.network
-    ? networkSubject(target, file.network)
+    ? networkSubject(target, file.network, file.title)
     : file.unmapped
-    ? unmappedSubject(target, file.unmapped, file.tensors)
+    ? unmappedSubject(target, file.unmapped, file.tensors, file.title)
     : weightsSubject(target, file, identity);
   const said = file.training && evidenceOf(file.training);
   return {
@@ -127,7 +127,7 @@ function weightsSubject(
   };
 }
 
-function networkSubject(target: string, network: OnnxModel): AuditSubject {
+function networkSubject(target: string, network: OnnxModel, form = ONNX): AuditSubject {
   const { graph, weights, executable, notes, departures, inputTransform, epsilon, producer } =
     network;
   const folded = isFolded(graph);
@@ -137,7 +137,7 @@ function networkSubject(target: string, network: OnnxModel): AuditSubject {
   const seen = new Set(notes.map(({ id }) => id));
   return {
     target,
-    form: ONNX,
+    form,
     candidates: [{
       name: judged.name,
       graph: judged,
@@ -198,11 +198,12 @@ function unmappedSubject(
   target: string,
   operators: readonly string[],
   weights: Weights,
+  form = ONNX,
 ): AuditSubject {
   const { census, findings } = identify(weights);
   return {
     target,
-    form: ONNX,
+    form,
     candidates: [],
     causes: [
       {

@@ -399,7 +399,9 @@ function averagePool({ node, inputs: [x], settle, emit }: Operation): Activation
   expectAxes(input, CHANNELS_FIRST);
   const [height, width] = input.shape;
   const kernel = integers(node, "kernel_shape") ?? [];
-  const padded = integers(node, "pads")?.some((zeros) => zeros !== 0) ?? false;
+  const [size] = kernel;
+  const padded = padsOf(node, size, square(node, "strides", 1), [height, width])
+    .some((zeros) => zeros !== 0);
   if (kernel[0] === height && kernel[1] === width && !padded) return globalPool(input, emit);
   if (kernel.every((extent) => extent === 1) && !padded) {
     const stride = square(node, "strides", 1);

@@ -8,6 +8,7 @@ import { onnx } from "./onnx.ts";
 import { pytorchLegacy, pytorchZip } from "./pytorch.ts";
 import { safetensors } from "./safetensors.ts";
 import { readShards, sharded, shardsOf } from "./sharded.ts";
+import { tensorflowjs } from "./tensorflowjs.ts";
 import { unread } from "./unread.ts";
 import { quote } from "../text/mod.ts";
 import { WeightFileError } from "../resnet/mod.ts";
@@ -18,6 +19,7 @@ export const FORMATS: readonly Format[] = [
   pytorchLegacy,
   safetensors,
   sharded,
+  tensorflowjs,
   unread,
   onnx,
 ];

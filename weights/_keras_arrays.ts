@@ -1,0 +1,80 @@
+/** Which arrays of a file belong to which layer of a Keras model, and what it was compiled with. */
+import type { KerasLayer } from "./_keras_topology.ts";
+import { isRecord } from "./_json.ts";
+import type { SavedTraining, Scalar } from "./saved_training.ts";
+import type { Tensor, Weights } from "../resnet/mod.ts";
+
+/** Where an array stands: its layer, and its name or number within it. */
+export interface Place {
+  readonly layer: string;
+  readonly role: string;
+}
+
+/** `conv2d/kernel`, and Keras 2's `conv2d/conv2d/kernel:0`. */
+export function named(name: string): Place {
+  const parts = name.replace(/:\d+$/, "").split("/");
+  const role = parts.pop()!;
+  return { layer: parts.filter((part, i) => part !== parts[i - 1]).join("/"), role };
+}
+
+/**
+ * The arrays of each layer, told by the places that their names give.
+ *
+ * @param tensors All of the file.
+ * @param placeOf Undefined for arrays of no layer, such as an optimiser's.
+ */
+export function layerOf(
+  tensors: Weights,
+  placeOf: (name: string) => Place | undefined,
+): (layer: KerasLayer) => Weights {
+  const layers = new Map<string, Map<string, Tensor>>();
+  for (const [name, tensor] of tensors) {
+    const place = placeOf(name);
+    if (!place) continue;
+    const arrays = layers.get(place.layer) ?? new Map<string, Tensor>();
+    layers.set(place.layer, arrays);
+    arrays.set(place.role, tensor);
+  }
+  const none: Weights = new Map();
+  return (layer) => {
+    // Keras 2 names arrays of models within models by the inner layer alone.
+    const found = layers.get(layer.path) ?? layers.get(layer.path.split("/").at(-1)!) ?? none;
+    return withRoles(found, layer);
+  };
+}
+
+/** Arrays that are numbered, as Keras 3 keeps them, by the names of what their layer makes. */
+export function withRoles(arrays: Weights, { className, config }: KerasLayer): Weights {
+  if (!arrays.has("0")) return arrays;
+  const roles = className === "BatchNormalization"
+    ? [
+      ...(config.scale === false ? [] : ["gamma"]),
+      ...(config.center === false ? [] : ["beta"]),
+      ...["moving_mean", "moving_variance"],
+    ]
+    : ["kernel", "bias"];
+  return new Map(
+    roles.flatMap((role, i) => {
+      const tensor = arrays.get(String(i));
+      return tensor ? [[role, tensor] as const] : [];
+    }),
+  );
+}
+
+/** What `compile` was told of the optimiser, as a checkpoint of PyTorch would say it. */
+export function compiledTraining(compiled: unknown): SavedTraining | undefined {
+  if (!isRecord(compiled)) return undefined;
+  const optimiser = compiled.optimizer ?? compiled.optimizer_config;
+  if (!isRecord(optimiser) || !isRecord(optimiser.config)) return undefined;
+  const settings: Record<string, Scalar> = {};
+  for (const [name, value] of Object.entries(optimiser.config).slice(0, 100)) {
+    if (value === null || ["number", "boolean", "string"].includes(typeof value)) {
+      settings[name === "learning_rate" ? "lr" : name] = value as Scalar;
+    }
+  }
+  return {
+    optimisers: new Map([["optimizer", { groups: [{ settings, parameters: 0 }], slots: [] }]]),
+    schedulers: new Map(),
+    values: new Map(),
+  };
+}

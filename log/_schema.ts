@@ -39,7 +39,7 @@ const dataRecord = z.strictObject({
 const startEvent = z.strictObject({
   time,
   type: z.literal("start"),
-  version: z.literal(1),
+  version: z.literal([1, 2]),
   run: z.string(),
   recipe,
   seed,
@@ -78,6 +78,13 @@ const stepEvent = z.strictObject({
   loss: nonNegative,
   error: share,
   imagesPerSecond: nonNegative,
+});
+
+const rateEvent = z.strictObject({
+  time,
+  type: z.literal("rate"),
+  iteration: count,
+  learningRate: nonNegative,
 });
 
 const fileReference = z.strictObject({ path: innerPath, sha256: sha256Text, bytes: count });
@@ -155,6 +162,7 @@ export const runEvent: z.ZodType<RunEvent> = z.discriminatedUnion("type", [
   startEvent,
   resumeEvent,
   stepEvent,
+  rateEvent,
   evaluationEvent,
   checkpointEvent,
   fileEvent,

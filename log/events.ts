@@ -58,8 +58,8 @@ export interface SealingEvent extends IterationEvent {
 export interface StartEvent extends TimedEvent {
   /** Tells the kinds of line apart. */
   readonly type: "start";
-  /** Of the log's format. */
-  readonly version: 1;
+  /** Of the log's format; from 2 on the log states each change of the rate. */
+  readonly version: 1 | 2;
   /** The run's name: that of its folder. */
   readonly run: string;
   /** What is trained, with its departures from the paper. */
@@ -162,6 +162,16 @@ export interface StepEvent extends IterationEvent {
   readonly imagesPerSecond: NonNegative;
 }
 
+/** From this step on the rate is another; the first step's rate is one. */
+export interface RateEvent extends TimedEvent {
+  /** Tells the kinds of line apart. */
+  readonly type: "rate";
+  /** The first step that was taken at the rate. */
+  readonly iteration: Count;
+  /** The rate. */
+  readonly learningRate: NonNegative;
+}
+
 /** An evaluation in test mode. */
 export interface EvaluationEvent extends IterationEvent {
   /** Tells the kinds of line apart. */
@@ -256,6 +266,7 @@ export type RunEvent =
   | StartEvent
   | ResumeEvent
   | StepEvent
+  | RateEvent
   | EvaluationEvent
   | CheckpointEvent
   | FileEvent
@@ -300,7 +311,7 @@ export interface LayerStatistics {
  * The events that count, in the order of the log: a resumed run's log as if the
  * run had never been stopped.
  *
- * - A `resume` from iteration k takes back the steps, evaluations, checkpoints
+ * - A `resume` from iteration k takes back the steps, rates, evaluations, checkpoints
  *   and the end of the warm-up that were logged after iteration k.
  * - Of two steps, evaluations (of one set) or checkpoints of one iteration, and
  *   of two records of one file, the later line counts.
@@ -350,6 +361,7 @@ export function effectiveEvents(events: readonly RunEvent[]): RunEvent[] {
 function repetitionKey(event: RunEvent): string | undefined {
   switch (event.type) {
     case "step":
+    case "rate":
     case "checkpoint":
     case "warm-up-end":
       return `${event.type} ${event.iteration}`;

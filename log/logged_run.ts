@@ -10,6 +10,7 @@ import {
   type EvaluationEvent,
   type FileEvent,
   type FileReference,
+  type RateEvent,
   type RunEvent,
   type StartEvent,
   type StepEvent,
@@ -44,6 +45,8 @@ export interface LoggedRun {
   readonly start: StartEvent;
   /** By iteration. */
   readonly steps: readonly StepEvent[];
+  /** The rate's changes, by iteration; a log of version 1 has none. */
+  readonly rates: readonly RateEvent[];
   /** On validation and test images, by iteration. */
   readonly evaluations: readonly EvaluationEvent[];
   /** By iteration. */
@@ -150,6 +153,7 @@ export function loggedRun(events: readonly RunEvent[]): LoggedRun {
     events,
     start: ofType("start")[0],
     steps: ofType("step"),
+    rates: ofType("rate"),
     evaluations: ofType("evaluation"),
     checkpoints: ofType("checkpoint"),
     files: ofType("file"),

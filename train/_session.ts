@@ -41,7 +41,7 @@ export async function logStart(
   } else {
     run.append({
       type: "start",
-      version: 1,
+      version: 2,
       run: run.name,
       recipe,
       seed,

@@ -7,7 +7,7 @@ import { firstState, prepare, type TrainableRecipe } from "./_prepare.ts";
 import { logFailure, logStart, record, type Session, warn } from "./_session.ts";
 import { Window } from "./_window.ts";
 import { newestCheckpoint, type Progress, saveCheckpoint, weightMetadata } from "./checkpoint.ts";
-import { RunError, RunFolder } from "../log/mod.ts";
+import { effectiveEvents, type RateEvent, RunError, type RunEvent, RunFolder } from "../log/mod.ts";
 import type { FinishedResult, StoppedResult, TrainOptions, TrainResult } from "./options.ts";
 import { learningRate, WARM_UP_WINDOW, WarmUp } from "../recipes/mod.ts";
 
@@ -103,6 +103,7 @@ async function loop(
   const { logEvery, evalEvery, checkpointEvery, stopAfter = Infinity, signal } = options;
   const window = new Window(progress?.window);
   const warmUp = new WarmUp(schedule, progress?.warmUp);
+  let rate = rateBefore(run.earlier, session.iteration);
   let queueLength = 1; // One step first, to measure how long it takes.
   let yielded = performance.now();
 
@@ -129,6 +130,11 @@ async function loop(
     window.add(metrics, seconds);
     for (const step of metrics) {
       requireFiniteLoss(step);
+      // What the engine says that it used, not what it was asked for.
+      if (step.learningRate !== rate) {
+        rate = step.learningRate;
+        run.append({ type: "rate", iteration: step.iteration, learningRate: rate });
+      }
       const trainingError = warmUp.observe(step);
       if (trainingError !== undefined) {
         run.append({ type: "warm-up-end", iteration: step.iteration, trainingError });
@@ -153,9 +159,9 @@ async function loop(
     }
     const images = metrics.reduce((sum, step) => sum + step.images, 0);
     const { iterations } = schedule;
-    const { learningRate: rate, loss, error } = means;
+    const { loss, error } = means;
     options.onProgress?.({
-      ...{ iteration, iterations, learningRate: rate, loss, error, logged },
+      ...{ iteration, iterations, learningRate: means.learningRate, loss, error, logged },
       ...{ steps, images, seconds, validationError },
     });
 
@@ -184,6 +190,13 @@ async function loop(
       return { outcome: "stopped", folder: options.out, iteration, reason };
     }
   }
+}
+
+/** The rate that the log has for the last of the steps taken; undefined where it has none. */
+function rateBefore(earlier: readonly RunEvent[], iteration: number): number | undefined {
+  return effectiveEvents(earlier).findLast((event): event is RateEvent =>
+    event.type === "rate" && event.iteration <= iteration
+  )?.learningRate;
 }
 
 /** The result: the last step's error on the test set, and the files that show it. */

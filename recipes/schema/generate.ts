@@ -153,6 +153,9 @@ export function schemaText(
     if (rest.every((type) => type.kind === "literal" && type.value.kind === "string")) {
       return `z.enum([${rest.map(literal).join(", ")}])`;
     }
+    if (rest.every((type) => type.kind === "literal")) {
+      return `z.literal([${rest.map(literal).join(", ")}])`;
+    }
     const members = rest.map((type) => type.kind === "typeRef" ? type.value.typeName : "");
     const key = ["type", "kind"].find((key) =>
       members.every((member) =>
@@ -161,7 +164,9 @@ export function schemaText(
       )
     );
     if (key === undefined) {
-      throw new TypeError(`${where}: a union is of strings or of interfaces with a type or a kind`);
+      throw new TypeError(
+        `${where}: a union is of literals or of interfaces with a type or a kind`,
+      );
     }
     return `z.discriminatedUnion("${key}", [${members.map(named).join(", ")}])`;
   }

@@ -1,8 +1,14 @@
 /** Known-bad logs: lines that are changed, or a run of the real loop with a fault. */
 import type { Recipe } from "../../recipes/mod.ts";
-import type { LogSubject, RunEvent, StartEvent, UntimedEvent } from "../../log/mod.ts";
+import {
+  effectiveEvents,
+  type LogSubject,
+  type RunEvent,
+  type StartEvent,
+  type UntimedEvent,
+} from "../../log/mod.ts";
 import { type Fault, faultyEnd, faultyRun } from "./_loop_mutants.ts";
-import type { KnownBad } from "../rule.ts";
+import type { KnownBad, KnownGood } from "../rule.ts";
 
 /** A log whose lines are changed one by one, dropped or multiplied. */
 export function badLog(
@@ -17,6 +23,42 @@ export function badLog(
     spoil: (good) => ({ ...good, events: good.events.flatMap(edit) }),
   };
 }
+
+/** An unusual log that is right: its lines are others. */
+export function goodLog(
+  name: string,
+  why: string,
+  edit: (events: readonly RunEvent[], good: Required<LogSubject>) => readonly RunEvent[],
+): KnownGood<LogSubject> {
+  return { name, why, make: (good) => ({ ...good, events: edit(good.events, good) }) };
+}
+
+/** Another run of the real loop that is right. */
+export function goodRun(name: string, why: string, options: Fault): KnownGood<LogSubject> {
+  return { name, why, make: () => faultyRun(options) };
+}
+
+/** One line for as many steps, with their means. */
+export const sparse = (every: number) => (events: readonly RunEvent[]): readonly RunEvent[] => {
+  const sums = { steps: 0, images: 0, loss: 0, errors: 0 };
+  return effectiveEvents(events).flatMap((event): RunEvent[] => {
+    if (event.type !== "step") return [event];
+    sums.steps += event.steps;
+    sums.images += event.images;
+    sums.loss += event.loss * event.images;
+    sums.errors += event.error * event.images;
+    if (event.iteration % every !== 0) return [];
+    const { steps, images, loss, errors } = sums;
+    Object.assign(sums, { steps: 0, images: 0, loss: 0, errors: 0 });
+    return [{ ...event, steps, images, loss: loss / images, error: errors / images }];
+  });
+};
+
+/** The log as earlier versions wrote it: without the lines on the rate. */
+export const asVersion1 = (events: readonly RunEvent[]): readonly RunEvent[] =>
+  events.flatMap((event): RunEvent[] =>
+    event.type === "rate" ? [] : [event.type === "start" ? { ...event, version: 1 } : event]
+  );
 
 /** Lines of one type that are changed. */
 export function badLines<Type extends RunEvent["type"]>(

@@ -12,6 +12,69 @@ export const percent = (share: number): string => `${Number((100 * share).toFixe
 /** The name of the net that was trained. */
 export const netOf = ({ recipe }: StartEvent): string => recipe.architecture.name;
 
+/** Most steps of a line of version 1 for which the rate of its last step speaks. */
+const WIDEST_LINE = 100;
+
+/** A rate, and the steps that are known to have been taken at it. */
+export interface Stretch {
+  readonly rate: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** What a log tells of the rates. */
+export interface Rates {
+  /** By iteration. Of a log that states each change they hold every step. */
+  readonly stretches: readonly Stretch[];
+  /** How well they are known, for evidence. */
+  readonly known: string;
+  /** Why the rates of some steps are not known; undefined where every step's is. */
+  readonly unknown?: string;
+}
+
+/**
+ * The rates at which steps were taken. A log of version 2 states each change. In
+ * one of version 1 a line has the rate of its last step: within a line of more
+ * than 100 steps anything may have happened.
+ */
+export function ratesOf({ start, steps, rates }: LoggedRun): Rates {
+  const last = steps.at(-1)?.iteration ?? 0;
+  if (start.version === 1) {
+    const stretches = steps.map(({ iteration, learningRate }) => (
+      { rate: learningRate, from: iteration, to: iteration }
+    ));
+    const widest = Math.max(0, ...steps.map(({ steps }) => steps));
+    return {
+      stretches,
+      known: `to within one line of ${number(widest)} steps`,
+      ...(widest > WIDEST_LINE
+        ? {
+          unknown: `a line stands for ${number(widest)} steps and has the rate of the last: ` +
+            `what the others had is not logged`,
+        }
+        : {}),
+    };
+  }
+  const stretches = rates.map(({ iteration, learningRate }, i) => (
+    {
+      rate: learningRate,
+      from: iteration,
+      to: Math.max(iteration, (rates[i + 1]?.iteration ?? last + 1) - 1),
+    }
+  ));
+  return {
+    stretches,
+    known: "by the log's line on each change",
+    ...(last > 0 && rates[0]?.iteration !== 1
+      ? { unknown: "the log states no rate for its first step" }
+      : {}),
+  };
+}
+
+/** The rate of a step; undefined where the log does not tell. */
+export const rateOf = ({ stretches }: Rates, iteration: number): number | undefined =>
+  stretches.find(({ from, to }) => from <= iteration && iteration <= to)?.rate;
+
 /** Passes only where the run is over; a fault is one also before its end. */
 export function once(run: LoggedRun, problems: readonly string[], evidence: string): Finding {
   if (problems.length > 0 || run.end) return finding(problems, evidence);

@@ -9,6 +9,7 @@ import type { ByteImages, Engine, EngineFactory } from "../../engine/mod.ts";
 import { type LogSubject, logSubjectOf, MemoryRun, type RunStore } from "../../log/mod.ts";
 import { nullEngineFactory } from "../../testing/mod.ts";
 import { paper, type Recipe } from "../../recipes/mod.ts";
+import { TEST_LABELS } from "./_test_labels.ts";
 import { train, TrainingError, type TrainOptions } from "../../train/mod.ts";
 
 /** A fault in a run of the loop. */
@@ -27,19 +28,25 @@ export interface PaperRun {
 
 const CLASSES = 10;
 
-function blackImages(count: number): ByteImages {
+function blackImages(
+  count: number,
+  labels: Uint8Array<ArrayBuffer> = Uint8Array.from(
+    { length: count },
+    (_, i) => Math.floor(i * CLASSES / count),
+  ),
+): ByteImages {
   return {
     ...{ count, height: 1, width: 1, channels: 3, classes: CLASSES },
     pixels: new Uint8Array(count * 3),
-    labels: Uint8Array.from({ length: count }, (_, i) => Math.floor(i * CLASSES / count)),
+    labels,
   };
 }
 
-/** CIFAR-10 by its name, sizes and hashes alone. */
+/** CIFAR-10 by its name, sizes, hashes and the test set's labels alone. */
 export const DATASET: Dataset = {
   name: PAPER_DATASET,
   train: blackImages(50_000),
-  test: blackImages(10_000),
+  test: blackImages(10_000, TEST_LABELS),
   classNames: datasetNamed(PAPER_DATASET).classNames,
   hashes: datasetNamed(PAPER_DATASET).hashes,
 };

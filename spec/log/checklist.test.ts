@@ -4,15 +4,9 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fileURLToPath } from "node:url";
 import { loadDataset, measureNormalisation } from "../../data/mod.ts";
-import {
-  loggedRun,
-  type LogSubject,
-  logSubjectOf,
-  MemoryRun,
-  readRun,
-  type RunEvent,
-} from "../../log/mod.ts";
+import { loggedRun, type LogSubject, logSubjectOf, MemoryRun, readRun } from "../../log/mod.ts";
 import { paper, vary } from "../../recipes/mod.ts";
+import { asVersion1, sparse } from "./_bad.ts";
 import { faultyRun, paperRun } from "./_loop_mutants.ts";
 import { LOG_RULES } from "./rules.ts";
 import { judge, type Judgement } from "../rule.ts";
@@ -186,14 +180,10 @@ Deno.test({
 
 Deno.test("a rate that no line tells is not observable, and never passes", () => {
   const rule = LOG_RULES.find(({ id }) => id === "rates-used")!;
+  const untold = good.events.filter(({ type }) => type !== "rate");
+  assertEquals(rule.check({ events: untold }).outcome, "not-observable", "no line on the rate");
   for (const every of [64_000, 16_000, 200]) {
-    const events = good.events.flatMap((event): RunEvent[] =>
-      event.type !== "step"
-        ? [event]
-        : event.iteration % every === 0
-        ? [{ ...event, steps: every, images: 128 * every }]
-        : []
-    );
+    const events = asVersion1(sparse(every)(good.events));
     assertEquals(rule.check({ events }).outcome, "not-observable", `lines of ${every} steps`);
   }
 });

@@ -1,16 +1,14 @@
 /** Section 4.2 on the steps that were taken: their rates, number and images. */
 import { paper, vary, WARM_UP_WINDOW, withIterations } from "../../recipes/mod.ts";
 import type { LogSubject, StartEvent } from "../../log/mod.ts";
-import { badEnd, badLines, badLog, badRun } from "./_bad.ts";
-import { netOf, once, percent } from "./_facts.ts";
+import { asVersion1, badEnd, badLines, badLog, badRun, goodLog, sparse } from "./_bad.ts";
+import { netOf, once, percent, rateOf, ratesOf } from "./_facts.ts";
 import { BATCH_SIZE, ITERATIONS, paperRate } from "../../paper/mod.ts";
 import { close } from "../_numbers.ts";
 import { number } from "../../text/mod.ts";
 import { defineRules, type Rule } from "../rule.ts";
 import { reading } from "../subject.ts";
 
-/** Most steps of a line for which the rate of its last step speaks. */
-const WIDEST_LINE = 100;
 const WARM_UP_RATE = 0.01;
 const WARM_UP_BOUND = 0.8;
 
@@ -25,30 +23,39 @@ export const LOG_SCHEDULE_RULES: readonly Rule<LogSubject>[] = defineRules([
     check: reading([], (run) => {
       const { start, steps, warmUpEnd } = run;
       const warmUpTo = netOf(start) === "resnet110" ? warmUpEnd?.iteration ?? Infinity : 0;
-      const segments: { rate: number; to: number }[] = [];
+      const rates = ratesOf(run);
       const problems: string[] = [];
-      for (const { iteration, learningRate } of steps) {
+      const due = (iteration: number) => {
         const rate = paperRate(iteration);
-        const expected = iteration <= warmUpTo ? Math.min(rate, WARM_UP_RATE) : rate;
-        if (!close(learningRate, expected)) {
-          problems.push(`step ${number(iteration)} had the rate ${learningRate}, not ${expected}`);
-        }
-        const last = segments.at(-1);
-        if (last?.rate === learningRate) last.to = iteration;
-        else segments.push({ rate: learningRate, to: iteration });
+        return iteration <= warmUpTo ? Math.min(rate, WARM_UP_RATE) : rate;
+      };
+      // Within a stretch the rate that is due can change at these steps alone.
+      const edges = [warmUpTo, 32_000, 48_000].map((boundary) => boundary + 1);
+      for (const { rate, from, to } of rates.stretches) {
+        const looked = [from, ...edges.filter((edge) => edge > from && edge <= to)];
+        const wrong = looked.find((iteration) => !close(rate, due(iteration)));
+        if (wrong === undefined) continue;
+        problems.push(`step ${number(wrong)} had the rate ${rate}, not ${due(wrong)}`);
       }
-      // The rate of a line is that of its last step: within a long line anything may have happened.
-      const widest = Math.max(0, ...steps.map(({ steps }) => steps));
-      if (problems.length === 0 && widest > WIDEST_LINE) {
-        return {
-          outcome: "not-observable",
-          evidence:
-            `a line stands for ${number(widest)} steps and has the rate of the last: what ` +
-            `the others had is not logged`,
-        };
+      for (const { iteration, learningRate } of steps) {
+        const stated = rateOf(rates, iteration);
+        if (stated === undefined || close(stated, learningRate)) continue;
+        problems.push(
+          `step ${number(iteration)} had the rate ${learningRate} by its line, and ${stated} by ` +
+            `the line on the rate's last change`,
+        );
+      }
+      if (problems.length === 0 && rates.unknown) {
+        return { outcome: "not-observable", evidence: rates.unknown };
+      }
+      const segments: { rate: number; to: number }[] = [];
+      for (const { rate, to } of rates.stretches) {
+        const last = segments.at(-1);
+        if (last?.rate === rate) last.to = to;
+        else segments.push({ rate, to });
       }
       const trace = segments.map(({ rate, to }) => `${rate} to step ${number(to)}`).join(", ");
-      return once(run, problems, `${trace}, to within one line of ${number(widest)} steps`);
+      return once(run, problems, `${trace}, ${rates.known}`);
     }),
     rejects: [
       badEnd("a rate that is never divided", "the scheduler is not called", 32_000, {
@@ -61,6 +68,44 @@ export const LOG_SCHEDULE_RULES: readonly Rule<LogSubject>[] = defineRules([
       badLines("step", "divided by 10 at 40,000", "half of a longer training", (step) => ({
         learningRate: step.iteration > 32_000 && step.iteration <= 40_000 ? 0.1 : step.learningRate,
       })),
+      badRun("a hundredth of the rate for a while, between two lines", "a restarted scheduler", {
+        recipe: withIterations(paper("resnet8"), 1_000),
+        logEvery: 1_000,
+        engine: (right) => {
+          let taken = 0;
+          return { step: (plan) => right.step(plan, ++taken > 200 && taken <= 300 ? 1e-3 : 0.1) };
+        },
+      }),
+      badLines("rate", "divided one step early", "steps are counted from 0", ({ iteration }) => ({
+        iteration: Math.max(1, iteration - 1),
+      })),
+      badLog(
+        "the first division left out",
+        "lines on the rate were edited",
+        (event) => event.type === "rate" && event.iteration === 32_001 ? [] : event,
+      ),
+    ],
+    accepts: [
+      goodLog(
+        "one line for 16,000 steps",
+        "the rate's changes have lines of their own",
+        sparse(16_000),
+      ),
+      goodLog(
+        "a log of version 1, a line every 100 steps",
+        "earlier logs have the rate in their lines alone",
+        (events) => asVersion1(events),
+      ),
+      goodLog(
+        "the rate as a 64-bit product",
+        "0.1 times 0.1 is not 0.01 to the last bit",
+        (events) =>
+          events.map((event) =>
+            "learningRate" in event && event.learningRate < 0.1
+              ? { ...event, learningRate: event.learningRate * (1 + 1e-15) }
+              : event
+          ),
+      ),
     ],
   },
   {
@@ -156,22 +201,22 @@ export const LOG_SCHEDULE_RULES: readonly Rule<LogSubject>[] = defineRules([
     check: reading([], (run) => {
       const { start, steps, warmUpEnd, end } = run;
       if (netOf(start) !== "resnet110") {
-        const rise = steps.find(({ learningRate }, i) =>
-          i > 0 && learningRate > steps[i - 1].learningRate &&
-          !close(learningRate, steps[i - 1].learningRate)
+        const { stretches, unknown } = ratesOf(run);
+        if (unknown) return { outcome: "not-observable", evidence: unknown };
+        const rise = stretches.find(({ rate }, i) =>
+          i > 0 && rate > stretches[i - 1].rate && !close(rate, stretches[i - 1].rate)
         );
         const problems = [
-          ...rise
-            ? [`the rate rose to ${rise.learningRate} by step ${number(rise.iteration)}`]
-            : [],
+          ...rise ? [`the rate rose to ${rise.rate} by step ${number(rise.from)}`] : [],
           ...warmUpEnd ? [`a warm-up ended after step ${number(warmUpEnd.iteration)}`] : [],
         ];
         return once(run, problems, `${netOf(start)} began without a warm-up`);
       }
       const problems: string[] = [];
-      if (steps.length > 0 && !close(steps[0].learningRate, WARM_UP_RATE)) {
-        problems.push(`it began at ${steps[0].learningRate}`);
-      }
+      const rates = ratesOf(run);
+      if (rates.unknown) return { outcome: "not-observable", evidence: rates.unknown };
+      const first = rates.stretches[0]?.rate;
+      if (first !== undefined && !close(first, WARM_UP_RATE)) problems.push(`it began at ${first}`);
       const ended = warmUpEnd?.iteration ?? Infinity;
       const low = steps.find((step) =>
         step.error < WARM_UP_BOUND && step.steps >= WARM_UP_WINDOW &&
@@ -184,11 +229,10 @@ export const LOG_SCHEDULE_RULES: readonly Rule<LogSubject>[] = defineRules([
           }, and the warm-up went on`,
         );
       }
-      const back = steps.find(({ iteration, steps }) => iteration - steps >= ended);
-      if (back && !close(back.learningRate, 0.1)) {
-        problems.push(
-          `after the warm-up step ${number(back.iteration)} had the rate ${back.learningRate}`,
-        );
+      const back = rates.stretches.find(({ to }) => to > ended);
+      const after = Math.max(ended + 1, back?.from ?? 0);
+      if (back && after <= 32_000 && !close(back.rate, 0.1)) {
+        problems.push(`after the warm-up step ${number(after)} had the rate ${back.rate}`);
       }
       if (warmUpEnd && !(warmUpEnd.trainingError < WARM_UP_BOUND)) {
         problems.push(`it ended at a training error of ${percent(warmUpEnd.trainingError)}`);

@@ -4,10 +4,18 @@ import { finalTestOf, type LogSubject, type RunStore } from "../../log/mod.ts";
 import { DATASET, type Fault } from "./_loop_mutants.ts";
 import { badEnd, badLines, badLog, badRun, logging } from "./_bad.ts";
 import { CLASSES, once, percent } from "./_facts.ts";
+import { sha256 } from "../../files/mod.ts";
 import { TEST_IMAGES } from "../../paper/mod.ts";
 import { number } from "../../text/mod.ts";
 import { defineRules, type Rule } from "../rule.ts";
 import { finding, reading } from "../subject.ts";
+
+/**
+ * SHA-256 of the labels of CIFAR-10's test images, a byte each, in the order of the published
+ * file: by what was scored a part of the set that comes again and again is known. Computed with
+ * Python's hashlib from the file.
+ */
+const LABELS_SHA256 = "cec8a24a1e92aa2ecaa0bbd3dbfa86bf6cd8759fbd209a832824c8cf0afca9d5";
 
 /** The rules on the test and the result. */
 export const LOG_TEST_RULES: readonly Rule<LogSubject>[] = defineRules([
@@ -61,7 +69,7 @@ export const LOG_TEST_RULES: readonly Rule<LogSubject>[] = defineRules([
   {
     id: "test-set-whole",
     section: "4.2",
-    requirement: "All 10,000 test images were scored, each once.",
+    requirement: "All 10,000 test images were scored, each once, as their labels in order show.",
     tier: "log",
     check: reading(["predictions"], (run, { predictions: { labels } }) => {
       const test = finalTestOf(run);
@@ -78,7 +86,13 @@ export const LOG_TEST_RULES: readonly Rule<LogSubject>[] = defineRules([
       if (counts.some((count) => count !== each)) {
         problems.push(`the classes have ${counts.join(", ")} images, not ${each} each`);
       }
-      return once(run, problems, `${number(labels.length)} images, ${each} of each class`);
+      const found = sha256(Uint8Array.from(labels));
+      if (found !== LABELS_SHA256) {
+        problems.push(
+          `the labels that were scored have the SHA-256 ${found}, those of the test set ${LABELS_SHA256}`,
+        );
+      }
+      return once(run, problems, `${number(labels.length)} images with the labels of the test set`);
     }),
     rejects: [
       badRun("9,000 test images", "a file was not read to its end", {
@@ -113,9 +127,49 @@ export const LOG_TEST_RULES: readonly Rule<LogSubject>[] = defineRules([
           };
         },
       },
+      {
+        name: "1,000 images ten times, of each class as many",
+        why: "the first hundred of each class are loaded again and again",
+        kind: "log",
+        spoil: (good) => {
+          const at: number[] = [];
+          const { labels, predictions } = good.predictions;
+          for (let label = 0; label < CLASSES; label++) {
+            at.push(...labels.flatMap((other, i) => other === label ? [i] : []).slice(0, 100));
+          }
+          const ten = Array.from({ length: TEST_IMAGES }, (_, i) => at[i % at.length]);
+          return {
+            ...good,
+            predictions: {
+              labels: ten.map((i) => labels[i]),
+              predictions: ten.map((i) => predictions[i]),
+            },
+          };
+        },
+      },
+      badRun("1,000 images ten times", "a generator that begins again", {
+        recipe: withIterations(paper("resnet8"), 10),
+        dataset: () => {
+          const { test } = DATASET;
+          const labels = test.labels.map((_, i) => test.labels[i % 1_000]);
+          return Promise.resolve({ ...DATASET, test: { ...test, labels } });
+        },
+      }),
       badLines("evaluation", "9,984 images", "whole batches of 128 alone", ({ set, images }) => ({
         images: set === "test" ? 9_984 : images,
       })),
+    ],
+    accepts: [
+      {
+        name: "no validation images",
+        why: "all 50,000 are trained on, and the test set is looked at once",
+        make: (good) => ({
+          ...good,
+          events: good.events.filter((event) =>
+            event.type !== "evaluation" || event.set !== "validation"
+          ),
+        }),
+      },
     ],
   },
   {

@@ -1,8 +1,9 @@
-/** A small subject for tests of the numeric rules: real code, few and small images. */
+/** Small subjects for the numeric rules' cases: real code, few and small images. */
 import { type ByteImages, type EngineFactory, wasmEngine } from "../../engine/mod.ts";
 import { RandomStream } from "../../random/mod.ts";
 import { paper, type RecipeChanges, vary } from "../../recipes/mod.ts";
 import { type NumericSubject, numericSubjectOf } from "./subject.ts";
+import type { KnownGood } from "../rule.ts";
 
 const CLASSES = 10;
 
@@ -42,4 +43,14 @@ export function smallSubject(
     train: images(60, size, 0),
     test: images(12, size, 1),
   });
+}
+
+/** A small subject that is unusual and right; who makes it frees its engine. */
+export function goodSettings(
+  name: string,
+  why: string,
+  changes: RecipeChanges,
+  net = "resnet8",
+): KnownGood<NumericSubject> {
+  return { name, why, make: () => smallSubject(net, 8, changes) };
 }

@@ -28,11 +28,25 @@ import { loadSubject } from "./subject.ts";
 
 const good = await smallSubject();
 
-for (const { id, requirement, check, rejects } of NUMERIC_RULES) {
+for (const { id, requirement, check, rejects, accepts = [] } of NUMERIC_RULES) {
   Deno.test(`[${id}] ${requirement}`, async () => {
     const { outcome, evidence } = await check(good);
     assertEquals(outcome, "pass", evidence);
     assert(evidence !== "", "a pass without evidence");
+  });
+
+  Deno.test(`[${id}] accepts what is unusual and right`, async (t) => {
+    for (const { name, why, make } of accepts) {
+      await t.step(`${name} (${why})`, async () => {
+        const subject = await make(good) as Good & Disposable;
+        try {
+          const { outcome, evidence } = await check(subject);
+          assertEquals(outcome, "pass", evidence);
+        } finally {
+          subject[Symbol.dispose]();
+        }
+      });
+    }
   });
 
   Deno.test(`[${id}] rejects what is known to go wrong`, async (t) => {
@@ -167,6 +181,7 @@ Deno.test("of a network without batch normalisation its statistics are not obser
     "block-values",
     "batch-statistics",
     "running-statistics",
+    "batch-norm-epsilon",
   ]);
 });
 

@@ -25,6 +25,7 @@ import {
   short,
   shortened,
 } from "../_numbers.ts";
+import { goodSettings } from "./_fixture.ts";
 import { measure, type NumericRule, probing } from "./subject.ts";
 import { defineRules } from "../rule.ts";
 import { finding } from "../subject.ts";
@@ -105,6 +106,11 @@ export const NUMERIC_IMAGE_RULES: readonly NumericRule[] = defineRules([
         return normalising(good, { mean: mean.map((m) => 2 * m), std, scale, beforePadding });
       }),
     ],
+    accepts: [
+      goodSettings("pixels from 0 to 255", "the paper can be read so", {
+        data: { pixelScale: "0..255" },
+      }),
+    ],
   },
   {
     id: "test-images",
@@ -175,6 +181,11 @@ export const NUMERIC_IMAGE_RULES: readonly NumericRule[] = defineRules([
             return normalisedBatch(images, plan, good.data.normalisation, good.cropPadding);
           }),
       ),
+    ],
+    accepts: [
+      goodSettings("the mean subtracted after the crop", "the paper can be read so", {
+        data: { meanSubtracted: "after-crop" },
+      }),
     ],
   },
   {
@@ -255,6 +266,11 @@ export const NUMERIC_IMAGE_RULES: readonly NumericRule[] = defineRules([
         (good) => bordered(good, (place, extent) => (place + extent) % extent),
       ),
     ],
+    accepts: [
+      goodSettings("a black border", "the mean is subtracted after the crop", {
+        data: { meanSubtracted: "after-crop", pixelScale: "0..255" },
+      }),
+    ],
   },
   {
     id: "step-batch",
@@ -318,6 +334,11 @@ export const NUMERIC_IMAGE_RULES: readonly NumericRule[] = defineRules([
             return crossEntropy(logits, others);
           }),
       ),
+    ],
+    accepts: [
+      goodSettings("partial batches dropped", "the paper can be read so", {
+        data: { epochEnd: "drop-partial" },
+      }),
     ],
   },
   {
@@ -384,6 +405,11 @@ export const NUMERIC_IMAGE_RULES: readonly NumericRule[] = defineRules([
         "the shuffle is in place",
         (good) => corrupting(good, rotateLabels),
       ),
+    ],
+    accepts: [
+      goodSettings("all images trained on", "the paper can be read so", {
+        data: { split: { training: 60, validation: 0 } },
+      }),
     ],
   },
 ]);

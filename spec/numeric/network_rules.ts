@@ -14,6 +14,7 @@ import {
 import { consumersOf, edit, find, insertAfter, ofKind, remove } from "../_graphs.ts";
 import { first, largestDistance, mapWeights, relativeDistance, short } from "../_numbers.ts";
 import { layersOn, NO_BATCH_NORM, SAME, statistics } from "./_layers.ts";
+import { goodSettings } from "./_fixture.ts";
 import { begun, type NumericRule, type NumericSubject, probing } from "./subject.ts";
 import { defineRules } from "../rule.ts";
 import { finding } from "../subject.ts";
@@ -56,6 +57,7 @@ export const NUMERIC_NETWORK_RULES: readonly NumericRule[] = defineRules([
         });
       }),
     ],
+    accepts: [goodSettings("a plain net", "it is normalised as the others are", {}, "plain8")],
   },
   {
     id: "negative-logits",
@@ -83,6 +85,13 @@ export const NUMERIC_NETWORK_RULES: readonly NumericRule[] = defineRules([
         "softmax within the network",
         "the loss applies it a second time",
         (good) => activating(good, softmax),
+      ),
+    ],
+    accepts: [
+      goodSettings(
+        "a last layer by the library's default",
+        "its outputs are small, and of both signs",
+        { initialisation: { lastLayer: "library" } },
       ),
     ],
   },
@@ -184,6 +193,12 @@ export const NUMERIC_NETWORK_RULES: readonly NumericRule[] = defineRules([
           ),
       ),
     ],
+    accepts: [
+      goodSettings("an epsilon of 0.001, declared", "Keras's default", {
+        batchNorm: { epsilon: 1e-3 },
+      }),
+      goodSettings("a plain net", "it has no addition to look at", {}, "plain8"),
+    ],
   },
   {
     id: "shortcut-values",
@@ -226,6 +241,11 @@ export const NUMERIC_NETWORK_RULES: readonly NumericRule[] = defineRules([
         (at) => (at(0, 0) + at(0, 1) + at(1, 0) + at(1, 1)) / 4,
       ),
       badShortcut("the odd pixels", "picking starts one pixel late", (at) => at(1, 1)),
+    ],
+    accepts: [
+      goodSettings("zero channels on both sides, declared", "as in a public implementation", {
+        architecture: { zeroChannels: "split" },
+      }),
     ],
   },
   {
@@ -301,6 +321,11 @@ export const NUMERIC_NETWORK_RULES: readonly NumericRule[] = defineRules([
               name.endsWith("bn2.weight") ? data.map(() => 0) : data),
           })),
       ),
+    ],
+    accepts: [
+      goodSettings("fan-out, the last layer as libraries start it", "the paper can be read so", {
+        initialisation: { fan: "out", lastLayer: "library" },
+      }),
     ],
   },
 ]);

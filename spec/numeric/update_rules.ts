@@ -20,6 +20,7 @@ import {
   short,
   shortened,
 } from "../_numbers.ts";
+import { goodSettings } from "./_fixture.ts";
 import { begun, measure, type NumericRule, probing } from "./subject.ts";
 import { defineRules } from "../rule.ts";
 import { finding } from "../subject.ts";
@@ -137,6 +138,13 @@ export const NUMERIC_UPDATE_RULES: readonly NumericRule[] = defineRules([
           }),
       ),
     ],
+    accepts: [
+      goodSettings(
+        "a last layer by the library's default",
+        "the loss of equal outputs is the same",
+        { initialisation: { lastLayer: "library" } },
+      ),
+    ],
   },
   {
     id: "gradient",
@@ -226,6 +234,7 @@ export const NUMERIC_UPDATE_RULES: readonly NumericRule[] = defineRules([
           ),
       ),
     ],
+    accepts: [goodSettings("a plain net", "no gradient goes around its layers", {}, "plain8")],
   },
   {
     id: "update",
@@ -325,6 +334,11 @@ export const NUMERIC_UPDATE_RULES: readonly NumericRule[] = defineRules([
         (good) =>
           updating(good, (step) => plainUpdate({ ...step, rate: Math.max(1e-3, step.rate) })),
       ),
+    ],
+    accepts: [
+      goodSettings("Caffe's momentum, declared", "a first step is the same", {
+        optimiser: { velocityOf: "steps" },
+      }),
     ],
   },
   {
@@ -428,6 +442,14 @@ export const NUMERIC_UPDATE_RULES: readonly NumericRule[] = defineRules([
         "the optimiser is made anew for each step",
         (good) => updating(good, (step) => plainUpdate({ ...step, velocity: 0 })),
       ),
+    ],
+    accepts: [
+      goodSettings("Nesterov's momentum, declared", "the paper names no form", {
+        optimiser: { nesterov: true },
+      }),
+      goodSettings("kernels alone decay", "the paper can be read so", {
+        optimiser: { decayed: "kernels" },
+      }),
     ],
   },
 ]);

@@ -145,15 +145,7 @@ export const PLAN_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
     tier: "statistical",
     check: needing(["plan"], ({ plan }) => {
       const { margin, alpha, seeds, architectures, references } = plan;
-      if (references.length === 0) {
-        return { outcome: "not-observable", evidence: "nothing is claimed of a published figure" };
-      }
       const problems: string[] = [];
-      if (!(margin > 0 && margin <= WIDEST_MARGIN)) {
-        problems.push(`the margin is ${points(margin)}`);
-      }
-      if (!(alpha > 0 && alpha <= HIGHEST_LEVEL)) problems.push(`the level is ${alpha}`);
-      if (seeds.length < FEWEST_RUNS) problems.push(`${seeds.length} runs of a net are planned`);
       const lists = {
         seed: seeds,
         net: architectures,
@@ -163,6 +155,16 @@ export const PLAN_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
         const twice = list.find((value, i) => list.indexOf(value) !== i);
         if (twice !== undefined) problems.push(`the ${what} ${twice} is planned twice`);
       }
+      // Margin, level and number of runs bound a claim: without a figure there is none to bound.
+      if (references.length === 0 && problems.length === 0) {
+        return { outcome: "not-observable", evidence: "nothing is claimed of a published figure" };
+      }
+      if (references.length === 0) return finding(problems, "");
+      if (!(margin > 0 && margin <= WIDEST_MARGIN)) {
+        problems.push(`the margin is ${points(margin)}`);
+      }
+      if (!(alpha > 0 && alpha <= HIGHEST_LEVEL)) problems.push(`the level is ${alpha}`);
+      if (seeds.length < FEWEST_RUNS) problems.push(`${seeds.length} runs of a net are planned`);
       return finding(
         problems,
         `a margin of ${points(margin)} at the level ${alpha}, ${seeds.length} runs of a net`,
@@ -182,6 +184,10 @@ export const PLAN_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
       }), true),
       badPlan("a net twice", "one of its claims may pass", ({ architectures }) => ({
         architectures: [...architectures, architectures[0]],
+      }), true),
+      badPlan("a seed twice, of a net without a figure", "the list is written by hand", (plan) => ({
+        ...{ architectures: ["plain20"], references: [] },
+        seeds: [...plan.seeds, plan.seeds[0]],
       }), true),
       badPlan("two references for a net", "the nearer one counts", ({ references }) => ({
         references: [...references, { ...references[0], error: references[0].error + 0.005 }],

@@ -1,5 +1,4 @@
 /** The runs of a reproduction: as planned, each its own, neither too good nor too regular. */
-import { TEST_IMAGES } from "../../paper/mod.ts";
 import {
   plannedRecipe,
   regularity,
@@ -10,7 +9,7 @@ import {
   TOO_REGULAR,
 } from "../../verdicts/mod.ts";
 import { differingFields, type Recipe, vary } from "../../recipes/mod.ts";
-import { finalTestOf, type LoggedRun, type RunEvent } from "../../log/mod.ts";
+import { type EvaluationEvent, finalTestOf, type LoggedRun, type RunEvent } from "../../log/mod.ts";
 import { number, percent } from "../../text/mod.ts";
 import { badRuns, edited, goodRuns } from "./_bad.ts";
 import {
@@ -198,6 +197,15 @@ export const RUNS_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
         },
       ),
       badRuns(
+        "one run's predictions of 2,000 images for all",
+        "the file is written where the run before wrote it",
+        edited("evaluation", (test) => ({
+          images: 2_000,
+          errors: Math.round(2_000 * test.error),
+          predictions: { ...test.predictions, sha256: "b".repeat(64) },
+        })),
+      ),
+      badRuns(
         "one split for all seeds",
         "the seed reaches the initialisation alone, or nothing",
         edited("start", ({ data }) => ({
@@ -206,6 +214,25 @@ export const RUNS_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
       ),
     ],
     accepts: [
+      goodRuns(
+        "equal predictions of nets that learnt nothing",
+        "they take every image for the same class",
+        edited("evaluation", ({ images, predictions }) => ({
+          ...{ errors: 0.9 * images, error: 0.9 },
+          predictions: { ...predictions, sha256: "b".repeat(64) },
+        })),
+      ),
+      goodRuns(
+        "equal predictions of nets that err on wrong labels alone",
+        "built-in images have some, and every good net is wrong on these",
+        (runs) =>
+          edited("start", ({ data }) => ({ data: { ...data, errorFloor: 0.04 } }))(
+            edited("evaluation", ({ images, predictions }) => ({
+              ...{ errors: 0.041 * images, error: 0.041 },
+              predictions: { ...predictions, sha256: "b".repeat(64) },
+            }))(runs),
+          ),
+      ),
       goodRuns(
         "two runs with one error",
         "875 wrong images twice, each in its own way",
@@ -314,6 +341,23 @@ function otherRecipe(plan: ReproductionPlan, { start: { recipe } }: LoggedRun): 
   return `the recipe is not the planned one: ${fields.slice(0, 3).join(", ")}`;
 }
 
+/**
+ * Errors of a net's own from which on equal predictions are no chance. Two trainings err on
+ * partly other images; were they to agree on each error with the probability 0.8, all 50 would
+ * agree once in 70,000 times.
+ */
+const OWN_ERRORS = 50;
+
+/**
+ * Whether equal predictions can't be chance: not where the net has learnt little, for two nets may
+ * well take all images for one class, and not where it errs on hardly more than images with wrong
+ * labels, which every good net takes for what they are.
+ */
+function errsInItsOwnWay({ start: { data } }: LoggedRun, test: EvaluationEvent): boolean {
+  const own = test.errors - (data.errorFloor ?? 0) * test.images;
+  return own >= OWN_ERRORS && test.errors <= test.images / 2;
+}
+
 /** What two trainings never share. */
 function signsOf(run: LoggedRun): [what: string, value: string | undefined][] {
   const { start: { data, recipe }, steps, end } = run;
@@ -321,10 +365,9 @@ function signsOf(run: LoggedRun): [what: string, value: string | undefined][] {
   const losses = steps.map(({ iteration, loss, error }) => [iteration, loss, error]);
   return [
     ["weights", end?.weightsSha256],
-    // Two nets that learned little may well take all images of a small set for the same.
     [
       "predictions",
-      tested && tested.images >= TEST_IMAGES ? tested.predictions?.sha256 : undefined,
+      tested && errsInItsOwnWay(run, tested) ? tested.predictions?.sha256 : undefined,
     ],
     ["losses", losses.length > 0 ? JSON.stringify(losses) : undefined],
     // All images are one split, whatever the seed.

@@ -182,7 +182,7 @@ Deno.test("unknown, missing and impossible fields are refused by name", async ()
     ["step", (event) => ({ ...event, loss: null }), "loss"],
     ["step", (event) => ({ ...event, error: 1.5 }), "error"],
     ["step", (event) => ({ ...event, time: "yesterday" }), "time"],
-    ["start", (event) => ({ ...event, version: 2 }), "version"],
+    ["start", (event) => ({ ...event, version: 3 }), "version"],
     ["start", (event) => ({ ...event, recipe: { name: "paper" } }), "recipe"],
     [
       "file",

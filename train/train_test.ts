@@ -61,10 +61,10 @@ Deno.test("a finished run's folder holds what the log names", () =>
     const result = finished(await train(tinyRun(folder)));
     const events = eventsIn(folder);
     assertEquals(events.map(({ type }) => type).filter((type) => type !== "step"), [
-      ...["start", "file", "file"],
+      ...["start", "file", "file", "rate"],
       ...["checkpoint", "evaluation", "checkpoint"], // 20, 30, 40
-      ...["evaluation", "checkpoint", "checkpoint"], // 60, 60, 80
-      ...["evaluation", "checkpoint", "evaluation", "checkpoint"], // 90, 100, 120, 120
+      ...["evaluation", "checkpoint", "rate", "checkpoint"], // 60, 60, 61, 80
+      ...["evaluation", "rate", "checkpoint", "evaluation", "checkpoint"], // 90, 91, 100, 120, 120
       ...["evaluation", "file", "file", "file", "end"],
     ]);
     const steps = events.filter((event) => event.type === "step");
@@ -74,7 +74,12 @@ Deno.test("a finished run's folder holds what the log names", () =>
       120,
     ]);
     assertEquals(steps.at(-1)?.steps, 1);
-    // Boundaries at half and three quarters of 120.
+    // Boundaries at half and three quarters of 120: of each change the log has the first step.
+    const rates = events.filter((event) => event.type === "rate");
+    assertEquals(
+      rates.map(({ iteration, learningRate }) => [iteration, learningRate]),
+      [[1, 0.1], [61, 0.01], [91, 0.001]],
+    );
     assertEquals(
       steps.map(({ iteration, learningRate }) => [iteration, learningRate])
         .filter(([iteration]) => [56, 63, 84, 91, 98].includes(iteration)),

@@ -9,7 +9,7 @@ import {
 import { paper } from "../../recipes/mod.ts";
 import type { LogSubject, StartEvent } from "../../log/mod.ts";
 import { DATASET } from "./_loop_mutants.ts";
-import { badData, badEnd, badLines, badRun, logging } from "./_bad.ts";
+import { badData, badEnd, badLines, badRun, goodRun, logging } from "./_bad.ts";
 import { PAPER_DATASET, TRAINING_IMAGES } from "../../paper/mod.ts";
 import { number } from "../../text/mod.ts";
 import { defineRules, type Rule } from "../rule.ts";
@@ -27,6 +27,11 @@ const MEANS_OF: Readonly<Record<string, string>> = {
   d5109b15a12629e6d1f55790918d95bf81caf545d85a776225abf54844c72b6a: "the 10,000 test images",
 };
 const MEAN_OF_ALL = Object.keys(MEANS_OF)[0];
+
+const ALL_TRAINED = {
+  recipe: paper("resnet8", { data: { split: { training: 50_000, validation: 0 } } }),
+  stopAfter: 1,
+};
 
 /** The rules on the images that a run took. */
 export const LOG_DATA_RULES: readonly Rule<LogSubject>[] = defineRules([
@@ -65,6 +70,24 @@ export const LOG_DATA_RULES: readonly Rule<LogSubject>[] = defineRules([
         set: "shapes10",
       })),
     ],
+    accepts: [{
+      name: "hashes in another order, and of a copy",
+      why: "the folder was copied; its files are the same",
+      make: (good) => ({
+        ...good,
+        events: good.events.map((event) =>
+          event.type === "start"
+            ? {
+              ...event,
+              data: {
+                ...event.data,
+                hashes: Object.fromEntries(Object.entries(event.data.hashes).reverse()),
+              },
+            }
+            : event
+        ),
+      }),
+    }],
   },
   {
     id: "split-made",
@@ -149,6 +172,10 @@ export const LOG_DATA_RULES: readonly Rule<LogSubject>[] = defineRules([
         seed: 1,
       })),
     ],
+    accepts: [
+      goodRun("all 50,000 images", "the paper can be read so", ALL_TRAINED),
+      goodRun("another seed", "any will do", { seed: 0xffffffff, stopAfter: 1 }),
+    ],
   },
   {
     id: "seed-used",
@@ -181,6 +208,9 @@ export const LOG_DATA_RULES: readonly Rule<LogSubject>[] = defineRules([
         seed: 4,
       })),
       badLines("start", "no seed", "the clock's is used", () => ({ seed: -1 })),
+    ],
+    accepts: [
+      goodRun("the largest seed", "any of 32 bits will do", { seed: 0xffffffff, stopAfter: 1 }),
     ],
   },
   {
@@ -217,5 +247,6 @@ export const LOG_DATA_RULES: readonly Rule<LogSubject>[] = defineRules([
         mean: { ...mean, of: "per-pixel mean of 10000 test images" },
       })),
     ],
+    accepts: [goodRun("all 50,000 images", "the mean is of all that are trained on", ALL_TRAINED)],
   },
 ]);

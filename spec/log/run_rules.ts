@@ -1,10 +1,10 @@
 /** What makes a run one that can be believed: its files, its recipe, its start and its end. */
 import { PAPER_DATASET } from "../../paper/mod.ts";
 import { architecture, countParameters, initialise } from "../../resnet/mod.ts";
-import { departuresOf, isOpen, paper, vary } from "../../recipes/mod.ts";
+import { departuresOf, isOpen, paper, vary, withIterations } from "../../recipes/mod.ts";
 import { finalTestOf, type LogSubject, type NamedFile } from "../../log/mod.ts";
 import { faultyResume } from "./_loop_mutants.ts";
-import { badEnd, badLines, badLog, badRun, undeclared } from "./_bad.ts";
+import { badEnd, badLines, badLog, badRun, goodLog, goodRun, undeclared } from "./_bad.ts";
 import { CLASSES, netOf, once, percent } from "./_facts.ts";
 import { number } from "../../text/mod.ts";
 import { defineRules, type Rule } from "../rule.ts";
@@ -67,6 +67,11 @@ export const LOG_RUN_RULES: readonly Rule<LogSubject>[] = defineRules([
         }),
       },
     ],
+    accepts: [
+      goodRun("no layer statistics", "a plain net's end without them is an end", {
+        recipe: withIterations(paper("plain8"), 20),
+      }),
+    ],
   },
   {
     id: "departures-logged",
@@ -88,6 +93,10 @@ export const LOG_RUN_RULES: readonly Rule<LogSubject>[] = defineRules([
         }),
       ),
     ],
+    accepts: [goodRun("a departure, declared with its reason", "that is another rule's", {
+      stopAfter: 1,
+      recipe: vary(paper("resnet8"), { batchSize: 64, batchNormImages: 64 }, "memory"),
+    })],
   },
   {
     id: "recipe-of-paper",
@@ -153,6 +162,12 @@ export const LOG_RUN_RULES: readonly Rule<LogSubject>[] = defineRules([
         parameters: parameters + 2 * (7 * 16 + 6 * 32 + 6 * 64),
       })),
     ],
+    accepts: [
+      goodRun("a plain net", "it has as many parameters", {
+        recipe: paper("plain20"),
+        stopAfter: 1,
+      }),
+    ],
   },
   {
     id: "from-scratch",
@@ -176,6 +191,13 @@ export const LOG_RUN_RULES: readonly Rule<LogSubject>[] = defineRules([
       badLines("start", "a file of weights in the log", "the net was trained before", () => ({
         startWeights: { path: "imagenet.safetensors", sha256: "0".repeat(64) },
       })),
+    ],
+    accepts: [
+      goodLog(
+        "gone on with from its own checkpoint",
+        "these weights are its own",
+        (events) => [...events, ...events.filter(({ type }) => type === "resume")],
+      ),
     ],
   },
   {
@@ -214,6 +236,16 @@ export const LOG_RUN_RULES: readonly Rule<LogSubject>[] = defineRules([
       badLog("no end", "the process was killed", (event) => event.type === "end" ? [] : event),
       badLines("end", "an end before its time", "early stopping", () => ({ iteration: 51_200 })),
     ],
+    accepts: [goodLog("warnings on the way", "another engine took over", (events) => [
+      ...events.slice(0, -1),
+      {
+        type: "warning",
+        time: "2026-01-01T00:00:00Z",
+        iteration: 63_999,
+        message: "another engine",
+      },
+      events[events.length - 1],
+    ])],
   },
   {
     id: "resumes",
@@ -262,6 +294,9 @@ export const LOG_RUN_RULES: readonly Rule<LogSubject>[] = defineRules([
         "the state came from somewhere else",
         (event) => event.type === "checkpoint" ? [] : event,
       ),
+    ],
+    accepts: [
+      goodRun("never stopped", "it went through", { recipe: withIterations(paper("resnet8"), 20) }),
     ],
   },
   {
@@ -327,6 +362,20 @@ export const LOG_RUN_RULES: readonly Rule<LogSubject>[] = defineRules([
       badLines("evaluation", "chance", "labels and images are out of step", ({ images }) => ({
         ...{ errors: 0.9 * images, error: 0.9, loss: 2.3 },
       })),
+    ],
+    accepts: [
+      goodLog(
+        "a plain net with a test error of 30%",
+        "deep plain nets learn badly",
+        (events) =>
+          events.map((event) =>
+            event.type === "start"
+              ? { ...event, recipe: paper("plain110") }
+              : event.type === "evaluation" && event.set === "test"
+              ? { ...event, errors: 3_000, error: 0.3, loss: 1 }
+              : event
+          ),
+      ),
     ],
   },
 ]);

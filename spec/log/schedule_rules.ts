@@ -1,16 +1,29 @@
 /** Section 4.2 on the steps that were taken: their rates, number and images. */
 import { paper, vary, WARM_UP_WINDOW, withIterations } from "../../recipes/mod.ts";
 import type { LogSubject, StartEvent } from "../../log/mod.ts";
-import { asVersion1, badEnd, badLines, badLog, badRun, goodLog, sparse } from "./_bad.ts";
+import { asVersion1, badEnd, badLines, badLog, badRun, goodLog, goodRun, sparse } from "./_bad.ts";
+import { type Fault, faultyRun, paperRun } from "./_loop_mutants.ts";
 import { netOf, once, percent, rateOf, ratesOf } from "./_facts.ts";
 import { BATCH_SIZE, ITERATIONS, paperRate } from "../../paper/mod.ts";
 import { close } from "../_numbers.ts";
 import { number } from "../../text/mod.ts";
 import { defineRules, type Rule } from "../rule.ts";
-import { reading } from "../subject.ts";
+import { finding, reading } from "../subject.ts";
 
 const WARM_UP_RATE = 0.01;
 const WARM_UP_BOUND = 0.8;
+/** The paper says about 400 iterations, and not of how many runs: a factor of 2 is about. */
+const SHORTEST_WARM_UP = 200;
+const LONGEST_WARM_UP = 800;
+
+/** A fault: the training error is another. */
+const erring = (share: (iteration: number) => number): Fault["engine"] => (right) => ({
+  metrics: async () =>
+    (await right.metrics()).map((step) => ({
+      ...step,
+      errors: Math.round(step.images * share(step.iteration)),
+    })),
+});
 
 /** The rules on the steps that were taken. */
 export const LOG_SCHEDULE_RULES: readonly Rule<LogSubject>[] = defineRules([
@@ -154,6 +167,14 @@ export const LOG_SCHEDULE_RULES: readonly Rule<LogSubject>[] = defineRules([
         (event) => event.type === "step" && event.iteration === 12_300 ? [] : event,
       ),
     ],
+    accepts: [
+      goodLog(
+        "lines of uneven lengths",
+        "a line is left out, and the next stands for more steps",
+        sparse(64),
+      ),
+      goodLog("one line for the whole run", "each step is counted once", sparse(64_000)),
+    ],
   },
   {
     id: "images-per-step",
@@ -190,6 +211,14 @@ export const LOG_SCHEDULE_RULES: readonly Rule<LogSubject>[] = defineRules([
           images: step.images + 1,
         }),
       ),
+    ],
+    accepts: [
+      goodRun("72 images at the end of each epoch", "its last partial batch is kept", {
+        recipe: paper("resnet8", {
+          ...withIterations(paper("resnet8"), 800),
+          data: { epochEnd: "keep-partial" },
+        }),
+      }),
     ],
   },
   {
@@ -273,6 +302,84 @@ export const LOG_SCHEDULE_RULES: readonly Rule<LogSubject>[] = defineRules([
             : event,
       ),
     ],
+    accepts: [
+      {
+        name: "one line for 16,000 steps of ResNet-110",
+        why: "the rate's changes have lines of their own",
+        make: async () => {
+          const { subject } = await paperRun("resnet110");
+          return { ...subject, events: sparse(16_000)(subject.events!) };
+        },
+      },
+      goodLog(
+        "no warm-up of a plain net of 110 layers",
+        "the warm-up is the residual net's",
+        (events) =>
+          events.map((event) =>
+            event.type === "start" ? { ...event, recipe: paper("plain110") } : event
+          ),
+      ),
+    ],
+  },
+  {
+    id: "warm-up-length",
+    section: "4.2",
+    requirement:
+      `ResNet-110's warm-up took about 400 iterations: between ${SHORTEST_WARM_UP} and ${LONGEST_WARM_UP}, a factor of 2 to either side.`,
+    tier: "log",
+    check: reading([], (run) => {
+      const { start, steps, warmUpEnd } = run;
+      if (netOf(start) !== "resnet110") {
+        return once(run, [], `${netOf(start)} has no warm-up`);
+      }
+      const reached = steps.at(-1)?.iteration ?? 0;
+      const length = warmUpEnd?.iteration;
+      if (length === undefined) {
+        return once(
+          run,
+          reached > LONGEST_WARM_UP ? [`it goes on after step ${number(reached)}`] : [],
+          `it goes on after step ${number(reached)}`,
+        );
+      }
+      const right = length >= SHORTEST_WARM_UP && length <= LONGEST_WARM_UP;
+      const found = `it took ${number(length)} iterations`;
+      return finding(right ? [] : [found], found);
+    }),
+    rejects: [
+      badRun("a warm-up of three epochs", "the rate is looked at once an epoch", {
+        recipe: paper("resnet110"),
+        stopAfter: 1_200,
+        engine: erring((iteration) => iteration <= 1_056 ? 0.9 : 0.7),
+      }),
+      badRun("a warm-up that ends at once", "errors are counted on a few images", {
+        recipe: paper("resnet110"),
+        stopAfter: 300,
+        engine: erring(() => 0.7),
+      }),
+      {
+        name: "a warm-up that takes 6,000 iterations",
+        why: "the net hardly learns",
+        kind: "log",
+        spoil: async () => {
+          const { subject } = await paperRun("resnet110");
+          return {
+            ...subject,
+            events: subject.events!.map((event) =>
+              event.type === "warm-up-end" ? { ...event, iteration: 6_000 } : event
+            ),
+          };
+        },
+      },
+    ],
+    accepts: [{
+      name: "a warm-up of 700 iterations",
+      why: "the paper says about 400",
+      make: () =>
+        faultyRun({
+          recipe: withIterations(paper("resnet110"), 1_000),
+          engine: erring((iteration) => iteration <= 600 ? 0.9 : 0.7),
+        }),
+    }],
   },
 ]);
 

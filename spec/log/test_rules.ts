@@ -2,7 +2,7 @@
 import { paper, withIterations } from "../../recipes/mod.ts";
 import { finalTestOf, type LogSubject, type RunStore } from "../../log/mod.ts";
 import { DATASET, type Fault } from "./_loop_mutants.ts";
-import { badEnd, badLines, badLog, badRun, logging } from "./_bad.ts";
+import { badEnd, badLines, badLog, badRun, goodRun, logging } from "./_bad.ts";
 import { CLASSES, once, percent } from "./_facts.ts";
 import { sha256 } from "../../files/mod.ts";
 import { TEST_IMAGES } from "../../paper/mod.ts";
@@ -25,7 +25,7 @@ export const LOG_TEST_RULES: readonly Rule<LogSubject>[] = defineRules([
     requirement: "The test set was looked at once, after the last step: nothing was chosen by it.",
     tier: "log",
     check: reading([], (run) => {
-      const { events, evaluations, start: { recipe } } = run;
+      const { events, evaluations, start: { recipe, data } } = run;
       const { iterations } = recipe.schedule;
       const early = events.flatMap((event) =>
         event.type === "evaluation" && event.set === "test" && event.iteration !== iterations
@@ -35,8 +35,9 @@ export const LOG_TEST_RULES: readonly Rule<LogSubject>[] = defineRules([
       const tests = evaluations.filter(({ set }) => set === "test");
       const problems = early.length > 0 ? [`it was evaluated after step ${early.join(", ")}`] : [];
       if (run.end && tests.length === 0) problems.push("it was never evaluated");
+      // As many as the split holds back are no sign of the test set.
       const borrowed = evaluations.find(({ set, images }) =>
-        set === "validation" && images === TEST_IMAGES
+        set === "validation" && images === TEST_IMAGES && images !== data.validationImages
       );
       if (borrowed) {
         problems.push(
@@ -65,6 +66,20 @@ export const LOG_TEST_RULES: readonly Rule<LogSubject>[] = defineRules([
             : event,
       ),
     ],
+    accepts: [{
+      name: "a validation of 10,000 images that are not the test set's",
+      why: "a split of 40,000 and 10,000 holds as many as the test set",
+      make: (good) => ({
+        ...good,
+        events: good.events.map((event) =>
+          event.type === "evaluation" && event.set === "validation"
+            ? { ...event, images: TEST_IMAGES, errors: Math.round(TEST_IMAGES * event.error) }
+            : event.type === "start"
+            ? { ...event, data: { ...event.data, validationImages: TEST_IMAGES } }
+            : event
+        ),
+      }),
+    }],
   },
   {
     id: "test-set-whole",
@@ -220,6 +235,19 @@ export const LOG_TEST_RULES: readonly Rule<LogSubject>[] = defineRules([
         error: error * 0.99,
       })),
     ],
+    accepts: [{
+      name: "an error of zero",
+      why: "the predictions are the labels, and the log says so",
+      make: (good) => ({
+        ...good,
+        predictions: { ...good.predictions, predictions: good.predictions.labels },
+        events: good.events.map((event) =>
+          event.type === "evaluation" && event.set === "test"
+            ? { ...event, errors: 0, error: 0 }
+            : event
+        ),
+      }),
+    }],
   },
   {
     id: "final-step",
@@ -284,6 +312,24 @@ export const LOG_TEST_RULES: readonly Rule<LogSubject>[] = defineRules([
       badLines("end", "no word of the best step", "it is taken for the result", () => ({
         bestValidation: undefined,
       })),
+    ],
+    accepts: [
+      goodRun("no validation images", "nothing is best, and nothing is said to be", {
+        recipe: withIterations(
+          paper("resnet8", { data: { split: { training: 50_000, validation: 0 } } }),
+          20,
+        ),
+      }),
+      goodRun("two validation steps with one error", "the first of them is the best", {
+        recipe: withIterations(paper("resnet8"), 200),
+        evalEvery: 100,
+        engine: (right) => ({
+          evaluate: async (set, indices) => {
+            const found = await right.evaluate(set, indices);
+            return { ...found, errors: Math.round(found.images / 2) };
+          },
+        }),
+      }),
     ],
   },
 ]);

@@ -73,6 +73,7 @@ export function measured(folder: string): Record<string, unknown> {
       const { time: _, ...rest } = event;
       found[`${event.set} ${event.iteration}`] = rest;
     }
+    if (event.type === "rate") found[`rate ${event.iteration}`] = event.learningRate;
     if (event.type === "warm-up-end") found["warm-up-end"] = event.iteration;
   }
   return found;

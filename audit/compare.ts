@@ -1,5 +1,5 @@
 /** Whether one way to test a network is better than another on the same images. */
-import binomialCdf from "@stdlib/stats-base-dists-binomial-cdf";
+import { binomialCdf } from "../verdicts/mod.ts";
 
 /** Two trials on the same images, counted where they disagree. */
 export interface PairedComparison {

@@ -1,31 +1,27 @@
 /** The exhaustive form of spec/engines/kernels.test.ts: more shapes, more images, full size. */
 import {
-  comparedEngines,
   compareResNet8,
   EXHAUSTIVE_CASES,
   QUICK_CASES,
   runCases,
-  testEveryEngine,
+  testAgainstOracle,
 } from "../testing/engines/mod.ts";
 import type { EngineFactory } from "./engine.ts";
 
-await testEveryEngine(
+await testAgainstOracle(
   "kernels agree with the oracle at every shape of the depths, and beyond",
   (factory, t) => runCases(t, factory, EXHAUSTIVE_CASES, { relativeNorm: 1e-5 }),
-  comparedEngines,
 );
 
-await testEveryEngine(
+await testAgainstOracle(
   "direct convolutions agree with the oracle at every shape of the depths",
   (factory, t) => runCases(t, direct(factory), QUICK_CASES, { relativeNorm: 1e-5 }),
-  comparedEngines,
 );
 
 for (const size of [8, 32]) {
-  await testEveryEngine(
+  await testAgainstOracle(
     `a whole ResNet-8 on ${size}x${size} images agrees with the oracle in every gradient`,
     (factory) => compareResNet8(factory, size),
-    comparedEngines,
   );
 }
 

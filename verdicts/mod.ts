@@ -17,6 +17,7 @@ export {
   sameRecipe,
   type Spread,
 } from "./plan.ts";
+export { binomialCdf } from "./_distributions.ts";
 export {
   differenceInterval,
   type Equivalence,

@@ -4,10 +4,7 @@
  * are shares (0.005 is half a point), and any other unit does as well where all
  * arguments have it.
  */
-import gammaln from "@stdlib/math-base-special-gammaln";
-import normalCdf from "@stdlib/stats-base-dists-normal-cdf";
-import normalQuantile from "@stdlib/stats-base-dists-normal-quantile";
-import tCdf from "@stdlib/stats-base-dists-t-cdf";
+import { gammaln, normalCdf, normalQuantile, tCdf } from "./_distributions.ts";
 
 /** An interval that covers what it is of with a given probability. */
 export interface Interval {
@@ -83,7 +80,7 @@ export function wilsonInterval(errors: number, images: number, confidence = 0.95
       `Wilson interval: the confidence must lie between 0 and 1, found ${confidence}`,
     );
   }
-  const z = normalQuantile((1 + confidence) / 2, 0, 1);
+  const z = normalQuantile((1 + confidence) / 2);
   const share = errors / images;
   const shrink = 1 + z * z / images;
   const centre = (share + z * z / (2 * images)) / shrink;
@@ -350,7 +347,7 @@ export function tostPower(options: {
       constant + (degreesOfFreedom - 1) * Math.log(Math.max(u, Number.MIN_VALUE)) - half * u * u,
     );
   const integrand = (u: number) =>
-    density(u) * Math.max(0, normalCdf(above - t * u, 0, 1) - normalCdf(t * u - below, 0, 1));
+    density(u) * Math.max(0, normalCdf(above - t * u) - normalCdf(t * u - below));
   // Past ten standard deviations of U nothing is left; past `empty` no interval is.
   const reach = 10 / Math.sqrt(2 * degreesOfFreedom);
   const empty = margin / (t * standardError);
@@ -443,9 +440,8 @@ function around(centre: number, error: number, degrees: number, confidence: numb
 }
 
 /**
- * Upper quantile of the t distribution, `p` from 0.5 to 1: the library's own asks
- * for the environment when it is loaded, so its distribution function is inverted
- * by bisection, from the small tail, to the last bit.
+ * Upper quantile of the t distribution, `p` from 0.5 to 1: its distribution function inverted by
+ * bisection, from the small tail, to the last bit. Cephes has it for whole degrees alone.
  */
 function tQuantile(p: number, degrees: number): number {
   const beyond = (t: number) => tCdf(-t, degrees) > 1 - p;

@@ -3,8 +3,8 @@
  * data and as a sentence.
  */
 import { percent } from "../text/mod.ts";
+import { chiSquareCdf } from "./_distributions.ts";
 import type { PlannedNet, Reference } from "./plan.ts";
-import chiSquareCdf from "@stdlib/stats-base-dists-chisquare-cdf";
 import {
   differenceInterval,
   type Equivalence,

@@ -7,12 +7,10 @@
  * npm package `node-api-headers`. The packages' prebuilt addon is not taken: nobody publishes its
  * checksum, while npm's integrity covers the sources, and no prebuilt one fits newer libraries.
  */
-import { createRequire } from "node:module";
 import nodeApi from "node-api-headers";
 import { EngineError } from "../engine.ts";
+import { packageFolder } from "../tfjs/packages/mod.ts";
 import type { Library } from "./_library.ts";
-
-const require = createRequire(import.meta.url);
 
 /** Programs that compile C++, in order of preference. */
 export const COMPILERS = ["c++", "g++", "clang++"] as const;
@@ -22,9 +20,8 @@ const INSTALL_COMPILER = Deno.build.os === "darwin"
   : "apt-get install g++ (Debian, Ubuntu), dnf install gcc-c++ (Fedora) or apk add g++ (Alpine)";
 
 /** A folder of the packages' sources: the same files in both packages. */
-function sourceFolder(): string {
-  const manifest: string = require.resolve("@tensorflow/tfjs-node-gpu/package.json");
-  return `${manifest.slice(0, -"package.json".length)}binding`;
+async function sourceFolder(): Promise<string> {
+  return `${await packageFolder("@tensorflow/tfjs-node-gpu")}/binding`;
 }
 
 /** The compiler's arguments; the addon finds its library by the paths that it was linked with. */
@@ -50,7 +47,7 @@ export function compilerArguments(library: Library, sources: string, output: str
  */
 export async function buildAddon(library: Library, output: string): Promise<void> {
   const part = `${output}.part`;
-  const args = compilerArguments(library, sourceFolder(), part);
+  const args = compilerArguments(library, await sourceFolder(), part);
   for (const compiler of COMPILERS) {
     const result = await runCompiler(compiler, args);
     if (!result) continue;

@@ -1,5 +1,6 @@
 /** Loads the provisioned backend into the process, and says what it runs on. */
 import { EngineError } from "../engine.ts";
+import { type Library, loadPackage } from "../tfjs/packages/mod.ts";
 import { cudaObstacle, deviceName } from "./_cuda.ts";
 import { NATIVE_VARIABLES, nativeThreads, prepareEnvironment } from "./_environment.ts";
 import {
@@ -116,14 +117,15 @@ export function openAddon(path: string, libraries: readonly string[]): Binding {
  */
 export async function registerTensorFlowJs({ binding, kind }: Backend): Promise<void> {
   restoreUtil();
-  const tf = await import("@tensorflow/tfjs");
+  const tf = await loadPackage<Library>("@tensorflow/tfjs");
   if (tf.findBackend("tensorflow")) return;
-  const { NodeJSKernelBackend } = await import(
-    "@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js"
-  );
-  await import("@tensorflow/tfjs-node-gpu/dist/register_all_kernels.js");
+  const node = "@tensorflow/tfjs-node-gpu";
+  const { NodeJSKernelBackend } = await loadPackage<
+    { readonly NodeJSKernelBackend: new (binding: Binding, name: string) => unknown }
+  >(node, "/dist/nodejs_kernel_backend.js");
+  await loadPackage(node, "/dist/register_all_kernels.js");
   const name = `@tensorflow/tfjs-node${kind === "gpu" ? "-gpu" : ""}`;
-  tf.registerBackend("tensorflow", () => new NodeJSKernelBackend(binding as never, name), 0);
+  tf.registerBackend("tensorflow", () => new NodeJSKernelBackend(binding, name), 0);
 }
 
 /**

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { createRequire } from "node:module";
 import { EngineError } from "../engine.ts";
+import { loadPackage } from "../tfjs/packages/mod.ts";
 import { cudaRequirement } from "./_cuda.ts";
 import { locateLibrary } from "./_library.ts";
 import { officialArchive } from "./_official.ts";
@@ -8,9 +8,10 @@ import { parseCudaWheels } from "./_provision.ts";
 
 const LINUX = { os: "linux", arch: "x86_64" };
 
-Deno.test("the archive is the one of the packages' install script", () => {
-  const { LIBTENSORFLOW_VERSION } = createRequire(import.meta.url)(
-    "@tensorflow/tfjs-node-gpu/scripts/deps-constants.js",
+Deno.test("the archive is the one of the packages' install script", async () => {
+  const { LIBTENSORFLOW_VERSION } = await loadPackage<{ LIBTENSORFLOW_VERSION: string }>(
+    "@tensorflow/tfjs-node-gpu",
+    "/scripts/deps-constants.js",
   );
   const { url, version } = officialArchive("gpu", undefined, LINUX);
   assertEquals(version, LIBTENSORFLOW_VERSION);

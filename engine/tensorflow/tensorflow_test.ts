@@ -2,7 +2,6 @@
 import { PLAIN_SGD } from "../optimiser.ts";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import * as util from "node:util";
-import * as tf from "@tensorflow/tfjs";
 import { architecture } from "../../resnet/mod.ts";
 import { assertTensorClose } from "../../testing/mod.ts";
 import {
@@ -15,6 +14,7 @@ import {
   withEngine,
 } from "../../testing/engines/mod.ts";
 import { EngineError } from "../engine.ts";
+import { type Library, loadPackage, type Tensor } from "../tfjs/packages/mod.ts";
 import { checkComputation, loadBackend, obstacleTo, registerTensorFlowJs } from "./_backend.ts";
 import { TensorFlowEngine } from "./_engine.ts";
 import { COMPOSED, FUSED } from "./_training_kernels.ts";
@@ -107,15 +107,13 @@ await testEveryEngine("computes on the device", async () => {
 
 await testEveryEngine("TensorFlow.js itself runs on the library, with its gradients", async () => {
   await registerTensorFlowJs(await loadBackend("cpu"));
+  const tf = await loadPackage<Library>("@tensorflow/tfjs");
   const differentiated = () =>
     tf.tidy(() => {
-      const image = tf.tensor4d(uniform(2 * 5 * 5 * 3, 1), [2, 5, 5, 3]);
-      const kernel = tf.tensor4d(uniform(3 * 3 * 3 * 4, 2), [3, 3, 3, 4]);
-      const loss = (x: tf.Tensor, w: tf.Tensor): tf.Scalar =>
-        tf.conv2d(x as tf.Tensor4D, w as tf.Tensor4D, 1, "same").relu().square().sum();
-      return tf.grads(loss)([image, kernel]).map((gradient) =>
-        gradient.dataSync<"float32">().slice()
-      );
+      const image = tf.tensor(uniform(2 * 5 * 5 * 3, 1), [2, 5, 5, 3]);
+      const kernel = tf.tensor(uniform(3 * 3 * 3 * 4, 2), [3, 3, 3, 4]);
+      const loss = (x: Tensor, w: Tensor) => tf.conv2d(x, w, 1, "same").relu().square().sum();
+      return tf.grads(loss)([image, kernel]).map((gradient) => gradient.dataSync().slice());
     });
   await tf.setBackend("cpu");
   const expected = differentiated();

@@ -1,4 +1,3 @@
-import type * as tfjs from "@tensorflow/tfjs";
 import { parametersOf, type ParameterSpec, sizeOf, type Weights } from "../../resnet/mod.ts";
 import { Lifecycle, type Measured, type SetName, unaugmented } from "../_lifecycle.ts";
 import type {
@@ -12,7 +11,8 @@ import type {
 import { type Arithmetic, decayOf } from "../optimiser.ts";
 import { score } from "../_stored.ts";
 import { networkInput } from "./_augment.ts";
-import { type BatchStatistics, forward, type TensorFlow } from "./_forward.ts";
+import { type BatchStatistics, forward } from "./_forward.ts";
+import type { Library, Tensor } from "./packages/mod.ts";
 
 /** The numbers of JavaScript. */
 export const NUMBERS: Arithmetic<number> = {
@@ -43,7 +43,7 @@ interface Pass {
  * plain loop over plain arrays. Tensors live within one call only.
  */
 export class TfjsEngine extends Lifecycle {
-  #tf: TensorFlow;
+  #tf: Library;
   #parameters: readonly ParameterSpec[];
   #weights: Map<string, Float32Array>;
   /** By slot and parameter. */
@@ -51,7 +51,7 @@ export class TfjsEngine extends Lifecycle {
   #measured: Measured[] = [];
   #data: EngineData | undefined;
 
-  constructor(name: string, tf: TensorFlow, options: EngineOptions) {
+  constructor(name: string, tf: Library, options: EngineOptions) {
     const version = tf.version.tfjs;
     super(name, {
       summary: `TensorFlow.js ${version} in plain JavaScript, one thread`,
@@ -173,12 +173,12 @@ export class TfjsEngine extends Lifecycle {
       const running = fixed.map((parameter) => [parameter.name, tensorOf(parameter)] as const);
       let output = new Float32Array();
 
-      const objectiveOf = (input: tfjs.Tensor, ...weights: tfjs.Tensor[]): tfjs.Scalar => {
+      const objectiveOf = (input: Tensor, ...weights: Tensor[]): Tensor => {
         const trained = this.#trainable.map(({ name }, i) => [name, weights[i]] as const);
         const parameters = new Map([...running, ...trained]);
         const result = forward(tf, graph, parameters, input, { mode, epsilon, onStatistics });
-        output = result.dataSync<"float32">().slice();
-        if (labels) return crossEntropy(tf, result as tfjs.Tensor2D, labels);
+        output = result.dataSync().slice();
+        if (labels) return crossEntropy(tf, result, labels);
         return upstream ? result.mul(tf.tensor(upstream, result.shape)).sum() : tf.scalar(0);
       };
 
@@ -189,8 +189,8 @@ export class TfjsEngine extends Lifecycle {
         : { value: objectiveOf(input, ...variables.slice(1)), grads: [] };
       return {
         output,
-        objective: value.dataSync<"float32">()[0],
-        gradients: grads.map((gradient) => gradient.dataSync<"float32">().slice()),
+        objective: value.dataSync()[0],
+        gradients: grads.map((gradient) => gradient.dataSync().slice()),
       };
     });
     return { ...pass, statistics };
@@ -226,7 +226,7 @@ export class TfjsEngine extends Lifecycle {
 }
 
 /** Mean softmax cross entropy of logits [N, classes]. */
-function crossEntropy(tf: TensorFlow, logits: tfjs.Tensor2D, labels: Uint8Array): tfjs.Scalar {
+function crossEntropy(tf: Library, logits: Tensor, labels: Uint8Array): Tensor {
   const target = tf.oneHot(tf.tensor1d(labels, "int32"), logits.shape[1]);
   return logits.logSoftmax().mul(target).sum().div(-labels.length);
 }

@@ -1,10 +1,7 @@
 /** A graph as TensorFlow.js operations: what its autodiff differentiates. */
-import type * as tfjs from "@tensorflow/tfjs";
 import { type Graph, INPUT, type Node, type ShortcutASpec } from "../../resnet/mod.ts";
 import type { Probe } from "../engine.ts";
-
-/** The package, loaded only when the engine is used. */
-export type TensorFlow = typeof tfjs;
+import type { Library, Tensor } from "./packages/mod.ts";
 
 /** Mean and biased variance of one batch-norm layer's input, and over how many values. */
 export interface BatchStatistics {
@@ -29,13 +26,13 @@ export interface ForwardOptions {
  * @param input [N, H, W, C].
  */
 export function forward(
-  tf: TensorFlow,
+  tf: Library,
   graph: Graph,
-  parameters: ReadonlyMap<string, tfjs.Tensor>,
-  input: tfjs.Tensor,
+  parameters: ReadonlyMap<string, Tensor>,
+  input: Tensor,
   options: ForwardOptions,
-): tfjs.Tensor {
-  const values = new Map<string, tfjs.Tensor>([[INPUT, input]]);
+): Tensor {
+  const values = new Map<string, Tensor>([[INPUT, input]]);
   for (const node of graph.nodes) {
     values.set(node.name, apply(tf, node, values, parameters, options));
   }
@@ -43,19 +40,19 @@ export function forward(
 }
 
 function apply(
-  tf: TensorFlow,
+  tf: Library,
   node: Node,
-  values: ReadonlyMap<string, tfjs.Tensor>,
-  parameters: ReadonlyMap<string, tfjs.Tensor>,
+  values: ReadonlyMap<string, Tensor>,
+  parameters: ReadonlyMap<string, Tensor>,
   options: ForwardOptions,
-): tfjs.Tensor {
+): Tensor {
   const value = (name: string) => values.get(name)!;
   const parameter = (suffix: string) => parameters.get(`${node.name}.${suffix}`)!;
 
   switch (node.kind) {
     case "convolution": {
-      const kernel = parameter("weight").transpose<tfjs.Tensor4D>([2, 3, 1, 0]); // [kh, kw, I, O]
-      const image = value(node.input) as tfjs.Tensor4D;
+      const kernel = parameter("weight").transpose([2, 3, 1, 0]); // [kh, kw, I, O]
+      const image = value(node.input);
       // A number pads all four sides alike, as PyTorch does; "same" would not at stride 2.
       const output = tf.conv2d(image, kernel, node.stride, node.padding);
       return node.bias ? output.add(parameter("bias")) : output;
@@ -73,9 +70,9 @@ function apply(
     case "add":
       return value(node.inputs[0]).add(value(node.inputs[1]));
     case "shortcut-a":
-      return shortcutA(tf, node, value(node.input) as tfjs.Tensor4D);
+      return shortcutA(tf, node, value(node.input));
     case "max-pool":
-      return tf.maxPool(value(node.input) as tfjs.Tensor4D, node.kernel, node.stride, node.padding);
+      return tf.maxPool(value(node.input), node.kernel, node.stride, node.padding);
     case "global-average-pool":
       return value(node.input).mean([1, 2]);
     case "dense":
@@ -86,21 +83,21 @@ function apply(
 /** Mean and biased variance over all axes but the last, as tensors and reported as numbers. */
 function batchStatistics(
   name: string,
-  x: tfjs.Tensor,
+  x: Tensor,
   options: ForwardOptions,
-): { mean: tfjs.Tensor; variance: tfjs.Tensor } {
+): { mean: Tensor; variance: Tensor } {
   const axes = x.shape.slice(0, -1).map((_, axis) => axis);
   const mean = x.mean(axes);
   const variance = x.sub(mean).square().mean(axes);
   options.onStatistics?.(name, {
-    mean: mean.dataSync<"float32">(),
-    variance: variance.dataSync<"float32">(),
+    mean: mean.dataSync(),
+    variance: variance.dataSync(),
     count: x.size / x.shape[x.rank - 1],
   });
   return { mean, variance };
 }
 
-function shortcutA(tf: TensorFlow, node: ShortcutASpec, x: tfjs.Tensor4D): tfjs.Tensor {
+function shortcutA(tf: Library, node: ShortcutASpec, x: Tensor): Tensor {
   // A pooling window of one pixel picks every stride-th pixel, and can be differentiated.
   const picked = tf.avgPool(x, 1, node.stride, "valid");
   const zeros = node.filters - x.shape[3];

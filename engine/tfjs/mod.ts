@@ -5,7 +5,7 @@
  */
 import { checkOptions } from "../_arguments.ts";
 import type { EngineFactory } from "../engine.ts";
-import type { TensorFlow } from "./_forward.ts";
+import { type Library, loadPackage } from "./packages/mod.ts";
 
 const NAME = "tfjs-cpu";
 
@@ -60,8 +60,8 @@ export const tfjsEngine: EngineFactory = {
   },
 };
 
-async function loadTensorFlow(): Promise<TensorFlow> {
-  const tf = await import("@tensorflow/tfjs");
+async function loadTensorFlow(): Promise<Library> {
+  const tf = await loadPackage<Library>("@tensorflow/tfjs");
   tf.enableProdMode(); // its only effect here: no banner on the console
   await tf.setBackend("cpu");
   return tf;

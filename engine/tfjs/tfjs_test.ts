@@ -1,5 +1,4 @@
 import { assert, assertEquals } from "@std/assert";
-import * as tf from "@tensorflow/tfjs";
 import { assertTensorClose } from "../../testing/mod.ts";
 import { architecture, shapeOf } from "../../resnet/mod.ts";
 import {
@@ -12,6 +11,7 @@ import {
   uniform,
   withEngine,
 } from "../../testing/engines/mod.ts";
+import { type Library, loadPackage } from "./packages/mod.ts";
 import { defined, type Doubles, type DoubleWeights } from "./_definition.ts";
 
 const EPSILON = 1e-5;
@@ -123,6 +123,7 @@ Deno.test("tfjs-cpu keeps no tensor after a call", async () => {
   await withEngine(oracle, optionsFor(graph), async (engine) => {
     await engine.load({ train: images, test: images, normalisation });
     await engine.importState(randomState(graph));
+    const tf = await loadPackage<Library>("@tensorflow/tfjs");
     const before = tf.memory().numTensors;
     engine.step(plan, 0.1);
     assertEquals(tf.memory().numTensors, before);

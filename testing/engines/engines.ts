@@ -60,6 +60,10 @@ function namesIn(list: string): readonly string[] {
 // Without the permission, as in a test run without flags, nothing is required.
 const { state } = await Deno.permissions.query({ name: "env", variable: REQUIRED });
 const required = (state === "granted" ? Deno.env.get(REQUIRED) : undefined) ?? "";
+/** Why nothing is compared with the oracle: a test run without flags is not to fetch its packages. */
+const oracleObstacle = state === "granted"
+  ? undefined
+  : "TensorFlow.js, 280 MB, is fetched by `deno task test`, which runs it";
 const missing = await missingEngines(required, engineFactories);
 
 function isRequired({ name }: EngineFactory): boolean {
@@ -74,6 +78,7 @@ function isRequired({ name }: EngineFactory): boolean {
  * @returns The reason, with the way to ask for it; undefined where it is tested.
  */
 export async function obstacleTo(factory: EngineFactory): Promise<string | undefined> {
+  if (factory === oracle && oracleObstacle) return oracleObstacle;
   const obstacle = await factory.unavailable();
   if (obstacle !== undefined || isRequired(factory) || factory === oracle) return obstacle;
   const objection = await factory.discouraged?.();
@@ -88,6 +93,7 @@ export async function testEveryEngine(
   name: string,
   body: (factory: EngineFactory, t: Deno.TestContext) => Promise<void>,
   factories: readonly EngineFactory[] = engineFactories,
+  obstacleOf: (factory: EngineFactory) => Promise<string | undefined> = obstacleTo,
 ): Promise<void> {
   for (const [engine, obstacle] of missing) {
     Deno.test(`${engine}: ${name} (required, can't run: ${obstacle})`, () => {
@@ -97,7 +103,7 @@ export async function testEveryEngine(
     });
   }
   for (const factory of factories.filter(({ name }) => !missing.has(name))) {
-    const obstacle = await obstacleTo(factory);
+    const obstacle = await obstacleOf(factory);
     Deno.test({
       name: `${factory.name}: ${name}${obstacle ? ` (not run: ${obstacle})` : ""}`,
       ignore: obstacle !== undefined,
@@ -110,6 +116,15 @@ export async function testEveryEngine(
 export const comparedEngines: readonly EngineFactory[] = engineFactories.filter(
   (factory) => factory !== oracle,
 );
+
+/** Registers one test for every engine that compares it with the oracle, where that may be fetched. */
+export async function testAgainstOracle(
+  name: string,
+  body: (factory: EngineFactory, t: Deno.TestContext) => Promise<void>,
+): Promise<void> {
+  const obstacleOf = async (factory: EngineFactory) => oracleObstacle ?? await obstacleTo(factory);
+  await testEveryEngine(name, body, comparedEngines, obstacleOf);
+}
 
 /** The paper's settings for a graph, with departures. */
 export function optionsFor(graph: Graph, departures: Partial<EngineOptions> = {}): EngineOptions {

@@ -1,4 +1,4 @@
-// @ts-types="npm:@types/papaparse@5.5.2"
+// @ts-types="./papaparse.d.ts"
 import Papa from "papaparse";
 
 /** How {@link parse} reads. */

@@ -69,7 +69,7 @@ function net(
         (((i * 31 + j) * 7919) % 17 - 8) / 32
       );
       const positive = /gamma|variance/.test(model.weights[i].name);
-      return tf.tensor(positive ? values.map((value) => 1 + value) : values, weight.shape);
+      return tf.tensor(positive ? values.map((value: number) => 1 + value) : values, weight.shape);
     }),
   );
   return model;
@@ -78,7 +78,7 @@ function net(
 /** The files that a browser downloads: the description, and the values in two shards. */
 async function saved(model: any): Promise<Record<string, Uint8Array>> {
   let files: Record<string, Uint8Array> = {};
-  await model.save(tf.io.withSaveHandler((artifacts) => {
+  await model.save(tf.io.withSaveHandler((artifacts: any) => {
     const values = new Uint8Array(artifacts.weightData as ArrayBuffer);
     const half = values.length >> 1;
     const shards = ["group1-shard1of2.bin", "group1-shard2of2.bin"];
@@ -128,7 +128,7 @@ for (
       const file = await decodeModel(sourceOf(await saved(model)));
       assertEquals([file.format, file.network?.epsilon], ["tensorflowjs", 1e-3]);
       const input = tf.tensor(images(), [2, 32, 32, 3]);
-      const expected = await (model.predict(input) as tf.Tensor).data() as Float32Array;
+      const expected = await model.predict(input).data() as Float32Array;
       assert(new Set(expected).size > 10, "outputs that could not tell nets apart");
       const actual = await inferenceOf(file.network!, images());
       assertTensorClose(actual, expected, { absolute: 1e-4, relative: 1e-5 }, "outputs");

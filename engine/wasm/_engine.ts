@@ -382,8 +382,15 @@ function newMemory(
 ): WebAssembly.Memory {
   try {
     return new WebAssembly.Memory({ initial: pages, maximum: PAGE, shared: true });
-  } catch {
-    throw tooLarge(options, threads, bytes);
+  } catch (error) {
+    const { graph, batchSize } = options;
+    throw new EngineError(
+      `creating an engine: "${graph.name}" at batch ${batchSize} needs ${
+        mebibytes(bytes)
+      }, which ` +
+        `the system refuses (${(error as Error).message}): choose a smaller batch, or free memory`,
+      { cause: error },
+    );
   }
 }
 

@@ -367,14 +367,18 @@ function layOutConvolution(
   };
 }
 
-/** Largest batch whose layout stays within `limit` bytes; 0 if none. */
+/** Largest batch, below the options' own, whose layout stays within `limit` bytes; 0 if none. */
 export function largestBatch(
   options: EngineOptions,
   threads: number,
   limit: number,
 ): number {
-  const bytes = (batchSize: number) => layOut({ ...options, batchSize }, threads).end;
-  const one = bytes(1);
-  const two = bytes(2);
-  return Math.max(0, Math.floor((limit - one) / (two - one)));
+  // Not by a division: arrays are padded, and scratch grows by steps.
+  let [fits, fails] = [0, options.batchSize];
+  while (fails - fits > 1) {
+    const batchSize = Math.floor((fits + fails) / 2);
+    if (layOut({ ...options, batchSize }, threads).end <= limit) fits = batchSize;
+    else fails = batchSize;
+  }
+  return fits;
 }

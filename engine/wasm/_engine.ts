@@ -75,7 +75,7 @@ async function start(
   const multiplyAdd = machine.relaxedSimd ? relaxedMultiplyAdd : plainMultiplyAdd;
   const timing = clock && { clock, lap: module.import("lap", ["i32"]) };
   emitProgram(module, math, multiplyAdd, options, layout, timing);
-  const memory = newMemory(pages, options, count, layout.end);
+  const memory = newMemory(pages, options, layout.end);
   return {
     layout,
     memory,
@@ -377,7 +377,6 @@ export class WasmEngine extends Lifecycle {
 function newMemory(
   pages: number,
   options: EngineOptions,
-  threads: number,
   bytes: number,
 ): WebAssembly.Memory {
   try {

@@ -44,7 +44,7 @@ const command = {
   summary:
     "Judges a network or a run by the paper's checklist. TARGET is an architecture's name, a run's\n" +
     "folder, a recording of a training (recorders/), or a file of weights or of a network (PyTorch,\n" +
-    "safetensors, ONNX and others).\n" +
+    "safetensors, ONNX, Keras, TensorFlow.js, Flax, NumPy).\n" +
     "Exit status: 0 every rule could be observed and is kept, 1 it departs from the paper, 2 the\n" +
     "target could not be read, 3 nothing speaks against it, but not everything can be seen, 4\n" +
     "something is wrong whatever the paper says, 5 it departs and reaches the paper's error.",

@@ -35,7 +35,7 @@ import {
 } from "./_weights.ts";
 
 const FLAGS = {
-  weights: text("FILE", "the weights: safetensors, or a file of torch.save"),
+  weights: text("FILE", "the weights, in any format that audit reads"),
   arch: text("NAME", "the network; told from the file's names and shapes by default"),
   preprocess: choice(PREPROCESSINGS, "what the weights were trained on; per-pixel by default"),
   ...PADDING_FLAG,

@@ -22,10 +22,13 @@ export function named(name: string): Place {
  *
  * @param tensors All of the file.
  * @param placeOf Undefined for arrays of no layer, such as an optimiser's.
+ * @param namesOf What a layer may be called there, the likeliest first.
  */
 export function layerOf(
   tensors: Weights,
   placeOf: (name: string) => Place | undefined,
+  // Keras 2 names arrays of models within models by the inner layer alone.
+  namesOf = ({ path }: KerasLayer): readonly string[] => [path, path.split("/").at(-1)!],
 ): (layer: KerasLayer) => Weights {
   const layers = new Map<string, Map<string, Tensor>>();
   for (const [name, tensor] of tensors) {
@@ -37,14 +40,16 @@ export function layerOf(
   }
   const none: Weights = new Map();
   return (layer) => {
-    // Keras 2 names arrays of models within models by the inner layer alone.
-    const found = layers.get(layer.path) ?? layers.get(layer.path.split("/").at(-1)!) ?? none;
-    return withRoles(found, layer);
+    const name = namesOf(layer).find((name) => layers.has(name));
+    return withRoles(name === undefined ? none : layers.get(name)!, layer);
   };
 }
 
 /** Arrays that are numbered, as Keras 3 keeps them, by the names of what their layer makes. */
-export function withRoles(arrays: Weights, { className, config }: KerasLayer): Weights {
+export function withRoles(
+  arrays: Weights,
+  { className, config }: Pick<KerasLayer, "className" | "config">,
+): Weights {
   if (!arrays.has("0")) return arrays;
   const roles = className === "BatchNormalization"
     ? [
@@ -61,6 +66,12 @@ export function withRoles(arrays: Weights, { className, config }: KerasLayer): W
   );
 }
 
+const PYTORCH_NAMES: ReadonlyMap<string, string> = new Map([
+  ["learning_rate", "lr"],
+  ["beta_1", "betas.0"],
+  ["beta_2", "betas.1"],
+]);
+
 /** What `compile` was told of the optimiser, as a checkpoint of PyTorch would say it. */
 export function compiledTraining(compiled: unknown): SavedTraining | undefined {
   if (!isRecord(compiled)) return undefined;
@@ -68,8 +79,8 @@ export function compiledTraining(compiled: unknown): SavedTraining | undefined {
   if (!isRecord(optimiser) || !isRecord(optimiser.config)) return undefined;
   const settings: Record<string, Scalar> = {};
   for (const [name, value] of Object.entries(optimiser.config).slice(0, 100)) {
-    if (value === null || ["number", "boolean", "string"].includes(typeof value)) {
-      settings[name === "learning_rate" ? "lr" : name] = value as Scalar;
+    if (["number", "boolean", "string"].includes(typeof value)) {
+      settings[PYTORCH_NAMES.get(name) ?? name] = value as Scalar;
     }
   }
   return {

@@ -334,6 +334,8 @@ const LAYERS: ReadonlySet<string> = new Set(
     "Flatten Reshape Permute RepeatVector ZeroPadding1D ZeroPadding2D Cropping1D Cropping2D",
     "UpSampling1D UpSampling2D Dropout SpatialDropout1D SpatialDropout2D AlphaDropout",
     "GaussianDropout GaussianNoise ActivityRegularization Attention MultiHeadAttention",
+    // Operations that Keras 3 makes of x[...], x + y and the like.
+    "GetItem Pad Relu",
     "LSTM GRU SimpleRNN Bidirectional TimeDistributed RandomFlip RandomCrop RandomRotation",
     "RandomTranslation RandomZoom RandomContrast RandomBrightness RandomHeight RandomWidth",
   ].flatMap((line) => line.split(" ")),

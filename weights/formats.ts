@@ -4,6 +4,9 @@
  */
 import { chooseCopy } from "./copies.ts";
 import type { Contents, FileSource, Format, ModelFile } from "./format.ts";
+import { flax } from "./flax.ts";
+import { hdf5, kerasArchive } from "./keras.ts";
+import { npy, npz } from "./numpy.ts";
 import { onnx } from "./onnx.ts";
 import { pytorchLegacy, pytorchZip } from "./pytorch.ts";
 import { safetensors } from "./safetensors.ts";
@@ -20,8 +23,13 @@ export const FORMATS: readonly Format[] = [
   safetensors,
   sharded,
   tensorflowjs,
+  kerasArchive,
+  hdf5,
+  npz,
+  npy,
   unread,
   onnx,
+  flax,
 ];
 
 /**

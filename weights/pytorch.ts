@@ -29,6 +29,7 @@ const PICKLE = /(^|\/)data\.pkl$/;
 export const pytorchZip: Format = {
   id: "pytorch-zip",
   title: "PyTorch's zip archive",
+  leads: ["pytorch_model.bin"],
   recognises: ({ bytes }) => members(bytes).some((name) => PICKLE.test(name)),
   read: ({ bytes }) => decodePyTorch(bytes),
 };

@@ -43,7 +43,8 @@ export function images(): Float32Array {
   return values;
 }
 
-function unpacked(base64: string): Promise<Uint8Array<ArrayBuffer>> {
+/** What a fixture packs by gzip, in base64. */
+export function unpacked(base64: string): Promise<Uint8Array<ArrayBuffer>> {
   const stream = new Blob([Uint8Array.fromBase64(base64)]).stream()
     .pipeThrough(new DecompressionStream("gzip"));
   return new Response(stream).bytes();

@@ -5,7 +5,15 @@
  * @module
  */
 export * from "./archives.ts";
-export * from "./foreign_models.ts";
+export * from "./array_files.ts";
+export {
+  images,
+  logitsOf,
+  MODEL_NAMES,
+  modelFile,
+  type ModelName,
+  publishedArrays,
+} from "./foreign_models.ts";
 export * from "./weight_file_fixtures.ts";
 export * from "./namings.ts";
 export * from "./numbers.ts";

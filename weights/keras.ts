@@ -8,7 +8,7 @@
 import type { Contents, Format } from "./format.ts";
 import { ELEMENT_TYPES, readElements, rowMajorStrides } from "./_elements.ts";
 import { type Hdf5Array, type Hdf5Object, isHdf5, readHdf5 } from "./_hdf5.ts";
-import { isRecord, jsonOf } from "./_json.ts";
+import { jsonOf } from "./_json.ts";
 import { compiledTraining, layerOf, named, type Place, withRoles } from "./_keras_arrays.ts";
 import { kerasContents } from "./_keras_network.ts";
 import { MOST_TENSOR_BYTES } from "./_stored_tensor.ts";

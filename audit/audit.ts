@@ -4,7 +4,7 @@
  */
 import type { ByteImages } from "../engine/mod.ts";
 import { wilsonInterval } from "../verdicts/mod.ts";
-import { countParameters, type Graph, shapeOf, unhandledKind } from "../resnet/mod.ts";
+import { countParameters, shapeOf } from "../resnet/mod.ts";
 import { type EvaluationEvent, finalTestOf, loggedRun, type LogSubject } from "../log/mod.ts";
 import { choicesOf } from "../recipes/mod.ts";
 import {
@@ -25,6 +25,7 @@ import { number, percent } from "../text/mod.ts";
 import { changesFor } from "./advice.ts";
 import { type Cause, causeKind, OWN_REQUIREMENTS, rankOf } from "./causes.ts";
 import { expectedError, nearestDepth, PAPER_DEPTHS } from "./expected.ts";
+import { featureMaps } from "./_feature_maps.ts";
 import { causesIn } from "./_graph_causes.ts";
 import {
   AUDIT_STATUS,
@@ -33,7 +34,6 @@ import {
   type AuditFinding,
   type AuditReport,
   type AuditSubject,
-  type FeatureMap,
   type TrialSummary,
 } from "./report.ts";
 import { scalesByChannel } from "./preprocessings.ts";
@@ -489,36 +489,6 @@ function isOfPaper(
   );
   return kept && candidates.length > 0 &&
     candidates.every(({ graph }) => PAPER_DEPTHS.includes(depthOf(graph)));
-}
-
-/** The outputs of every layer that changes or pools the maps, in order. */
-function featureMaps(graph: Graph): FeatureMap[] {
-  return graph.nodes.flatMap((node): FeatureMap[] => {
-    const { name: layer, shape } = node;
-    switch (node.kind) {
-      case "convolution": {
-        const what = `${node.kernel}x${node.kernel} convolution`;
-        return [{
-          layer,
-          shape,
-          what: node.stride === 1 ? what : `${what}, stride ${node.stride}`,
-        }];
-      }
-      case "max-pool":
-        return [{ layer, shape, what: `max pooling, stride ${node.stride}` }];
-      case "global-average-pool":
-        return [{ layer, shape, what: "global average pooling" }];
-      case "dense":
-        return [{ layer, shape, what: "fully connected" }];
-      case "batch-norm":
-      case "relu":
-      case "add":
-      case "shortcut-a":
-        return [];
-      default:
-        return unhandledKind(node);
-    }
-  });
 }
 
 /** What the candidates, or the recipe, say on the points that the paper leaves open. */

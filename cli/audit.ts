@@ -20,7 +20,14 @@ import {
   triable,
 } from "../audit/mod.ts";
 import { auditRecording } from "../audit/recording/mod.ts";
-import { auditPage, formatAudit, formatRecording } from "../reports/audit/mod.ts";
+import {
+  auditMarkdown,
+  auditPage,
+  formatAudit,
+  formatRecording,
+  recordingMarkdown,
+  recordingPage,
+} from "../reports/audit/mod.ts";
 import { EVENTS_FILE, logSubjectOf, readRecording, RECORDING_FILE } from "../log/mod.ts";
 import { writeWhole } from "../files/mod.ts";
 import { type FlagValues, text, toggle, UsageError } from "./_flags.ts";
@@ -33,6 +40,7 @@ const FLAGS = {
   as: text("NAME", "the architecture that it is said to be"),
   json: text("FILE", "write the report as JSON as well"),
   html: text("FILE", "write the report as a page as well"),
+  markdown: text("FILE", "write the report as Markdown as well"),
   engine: ENGINE_FLAGS.engine,
   threads: ENGINE_FLAGS.threads,
   help: toggle("print this help"),
@@ -66,10 +74,7 @@ async function audit(flags: FlagValues<typeof FLAGS>, target?: string): Promise<
   const found = await readTarget(target);
   const subject = flags.as === undefined ? found : heldTo(found, flags.as);
   const report = await judge(subject, await tryOnImages(subject, flags));
-  if (flags.json !== undefined) {
-    await writeWhole(flags.json, encode(JSON.stringify(report, null, 2) + "\n"));
-  }
-  if (flags.html !== undefined) await writeWhole(flags.html, encode(auditPage(report)));
+  await writeReports(flags, report, () => auditPage(report), () => auditMarkdown(report));
   return { text: formatAudit(report), json: report, status: report.status };
 }
 
@@ -80,16 +85,32 @@ async function auditOfRecording(
 ): Promise<Outcome> {
   const recording = await readRecording(target);
   const dataset = flags.data === undefined ? undefined : await cifarOf(flags.data);
-  const { report } = await auditRecording(
+  const audited = await auditRecording(
     target,
     recording,
     dataset,
     (line) => console.error(line),
   );
-  if (flags.json !== undefined) {
-    await writeWhole(flags.json, encode(JSON.stringify(report, null, 2) + "\n"));
-  }
-  return { text: formatRecording(report), json: report, status: report.status };
+  const { report } = audited;
+  await writeReports(
+    flags,
+    report,
+    () => recordingPage(audited),
+    () => recordingMarkdown(audited),
+  );
+  return { text: formatRecording(audited), json: report, status: report.status };
+}
+
+/** The files that were asked for. */
+async function writeReports(
+  { json, html, markdown }: FlagValues<typeof FLAGS>,
+  report: unknown,
+  page: () => string,
+  text: () => string,
+): Promise<void> {
+  if (json !== undefined) await writeWhole(json, encode(JSON.stringify(report, null, 2) + "\n"));
+  if (html !== undefined) await writeWhole(html, encode(page()));
+  if (markdown !== undefined) await writeWhole(markdown, encode(text()));
 }
 
 /** CIFAR-10, or CIFAR-100 where the folder holds that. */

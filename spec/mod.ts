@@ -18,10 +18,12 @@ export {
   type NumericSubject,
   numericSubjectOf,
 } from "./numeric/subject.ts";
-export { preparationInWords } from "./recording/image_rules.ts";
+export { IMAGE_RULES, preparationInWords } from "./recording/image_rules.ts";
 export { RECORDING_RULES } from "./recording/rules.ts";
 export type * from "./recording/subject.ts";
+export { mainOptimizer } from "./recording/training_rules.ts";
 export * from "./rule.ts";
+export { badKernels } from "./static/optimiser_rules.ts";
 export { table6Reference } from "./statistical/reference.ts";
 export * from "./statistical/rules.ts";
 export type { ReproductionSubject } from "./statistical/subject.ts";

@@ -8,6 +8,7 @@ import { countParameters, type Graph } from "../../resnet/mod.ts";
 import {
   ARCHITECTURE_RULES,
   depthOf,
+  IMAGE_RULES,
   judge,
   type Judgement,
   ofKind,
@@ -15,9 +16,13 @@ import {
   type RecordingSubject,
 } from "../../spec/mod.ts";
 import { number, percent } from "../../text/mod.ts";
+import { featureMaps } from "../_feature_maps.ts";
 import { expectedError, PAPER_DEPTHS } from "../expected.ts";
+import type { AuditReport, FeatureMap } from "../report.ts";
 import { type RecordingChange, recordingChanges } from "./advice.ts";
-import { observe, type ObservedSample } from "./observe.ts";
+import { recordedChoices } from "./_choices.ts";
+import { observe } from "./observe.ts";
+import type { ObservedSample } from "./_samples.ts";
 import { type TracedGraph, tracedGraph, weightsUnder } from "./traced_graph.ts";
 
 /** What an audit of a recording found. */
@@ -44,6 +49,10 @@ export interface RecordingReport {
     readonly flipped: number;
     readonly views: number;
   };
+  /** The network layer by layer, each with the rules that name it as departing. */
+  readonly layers: readonly (FeatureMap & { readonly departs: readonly string[] })[];
+  /** What it decided where the paper leaves a point open. */
+  readonly choices: AuditReport["choices"];
   /** Rates by step: where they changed. */
   readonly rates: readonly { readonly iteration: number; readonly rate: number }[];
   /** What a reader should know. */
@@ -60,6 +69,7 @@ export interface RecordingAudit {
   readonly samples: readonly ObservedSample[];
 }
 
+const IMAGE_IDS = new Set(IMAGE_RULES.map(({ id }) => id));
 /** Network rules that a graph without images of a data set decides. */
 const NETWORK_IDS = new Set(ARCHITECTURE_RULES.map(({ id }) => id));
 
@@ -94,7 +104,8 @@ export async function auditRecording(
       requirement: "The network is made of the layers that the paper names.",
     })),
   ].map((judgement): Judgement =>
-    dataset === undefined && judgement.evidence.startsWith("not known: ") &&
+    dataset === undefined && judgement.outcome === "not-observable" &&
+      (IMAGE_IDS.has(judgement.id) || judgement.evidence.startsWith("not known: ")) &&
       judgement.tier === "recording"
       ? { ...judgement, evidence: "the images were not matched: give --data" }
       : judgement
@@ -105,7 +116,7 @@ export async function auditRecording(
   const report: RecordingReport = {
     target,
     form: formOf(recording),
-    verdict: verdictOf(recording, subject.graph, judgements, changes),
+    verdict: verdictOf(recording, subject.graph, judgements, changes, dataset !== undefined),
     status: failed.length > 0 ? 1 : silent.length > 0 ? 3 : 0,
     judgements,
     changes,
@@ -113,6 +124,8 @@ export async function auditRecording(
       .map(([why, of]) => ({ why, rules: of.map(({ id }) => id) })),
     showMore: waysToShowMore(recording, dataset, silent),
     ...offsetsOf(subject),
+    layers: layersOf(subject.graph, judgements),
+    choices: recordedChoices(subject),
     rates: ratesOf(recording),
     notes: [
       ...recording.notes,
@@ -121,6 +134,29 @@ export async function auditRecording(
     ],
   };
   return { report, subject, samples };
+}
+
+/** The layers, with the failing rules of the architecture whose evidence names them. */
+function layersOf(
+  graph: Graph | undefined,
+  judgements: readonly Judgement[],
+): RecordingReport["layers"] {
+  if (graph === undefined) return [];
+  const failing = judgements.filter(({ id, outcome }) => outcome === "fail" && NETWORK_IDS.has(id));
+  return featureMaps(graph).map((map) => ({
+    ...map,
+    departs: failing.filter(({ evidence }) => names(evidence, map.layer)).map(({ id }) => id),
+  }));
+}
+
+/** Whether a text names a layer: by its whole name, not as a part of another's. */
+function names(text: string, layer: string): boolean {
+  const end = /[\w.]/;
+  for (let at = text.indexOf(layer); at >= 0; at = text.indexOf(layer, at + 1)) {
+    const after = text.slice(at + layer.length);
+    if (!end.test(text[at - 1] ?? " ") && !/^(\w|\.\w)/.test(after)) return true;
+  }
+  return false;
 }
 
 /** The graph of the network that is trained most, from its first training pass. */
@@ -169,6 +205,7 @@ function verdictOf(
   graph: Graph | undefined,
   judgements: readonly Judgement[],
   changes: readonly RecordingChange[],
+  matched: boolean,
 ): RecordingReport["verdict"] {
   const failed = new Set(
     judgements.filter(({ outcome }) => outcome === "fail").map(({ id }) => id),
@@ -179,6 +216,8 @@ function verdictOf(
   const isPlain = graph !== undefined && ofKind(graph, "add").length === 0;
   const error = expected === undefined || isPlain
     ? "The paper gives no error for this network on CIFAR-10."
+    : changes.length === 0 && !matched
+    ? `The paper's is ${percent(expected.error)}.`
     : changes.length === 0
     ? `Nothing that was seen keeps it from the paper's ${percent(expected.error)} (give or take ${
       (100 * expected.margin).toFixed(2)
@@ -189,7 +228,9 @@ function verdictOf(
   return [
     `${network} ${error}`,
     first === undefined
-      ? "Nothing that was seen departs from the paper."
+      ? matched
+        ? "Nothing that was seen departs from the paper."
+        : "Nothing that was seen departs from the paper, but the images that entered were not looked at: give --data (augmentation, preparation, labels and data are not judged without it)."
       : `Change first: ${first.change} Evidence: ${first.evidence}${
         first.where === undefined ? "" : ` (${first.where})`
       }. [${first.rule}]`,

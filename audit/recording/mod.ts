@@ -5,4 +5,5 @@
  */
 export * from "./advice.ts";
 export * from "./audit.ts";
-export type { Observed, ObservedSample } from "./observe.ts";
+export type { Observed } from "./observe.ts";
+export type { ObservedSample } from "./_samples.ts";

@@ -8,13 +8,13 @@ import type {
   ImageForm,
   ObservedEvaluation,
   ObservedImages,
-  ObservedView,
   RecordedSet,
   RecordingSubject,
 } from "../../spec/mod.ts";
 import { alteredImages, type Unexplained } from "./_altered.ts";
 import { type Group, groupsOf } from "./_groups.ts";
 import { type PlacedView, preparationOf } from "./_preparation.ts";
+import { type ObservedSample, sampleOf } from "./_samples.ts";
 import { type Found, search, type Sought } from "./_search.ts";
 import {
   isTest,
@@ -31,16 +31,8 @@ import {
 export interface Observed {
   /** For the rules. */
   readonly subject: RecordingSubject;
-  /** Kept pixels of training images that were found, for the report: a few of the first epoch. */
+  /** Training images as they entered, for people to look at: a few of the first epoch. */
   readonly samples: readonly ObservedSample[];
-}
-
-/** One training image as it entered. */
-export interface ObservedSample extends ObservedView {
-  /** [3, 32, 32], as they entered. */
-  readonly pixels: Float32Array;
-  /** The label that it was trained with; -1: not known. */
-  readonly label: number;
 }
 
 /** A view counts as found where it is this much alike: rounding leaves more than 0.999. */
@@ -129,7 +121,7 @@ export async function observe(
       dataset: recordedSet(dataset, stored),
       ...split(withParts(observed, stored, await poolsOf(recording, loaders, sets))),
     },
-    samples: samplesOf(placed, groups),
+    samples: samplesOf(kept, placed, observed, stored),
   };
 }
 
@@ -528,13 +520,22 @@ function recordedSet(
   };
 }
 
+/** The first kept views of the training, found or not. */
 function samplesOf(
+  kept: readonly Kept[],
   placed: readonly Placed[],
-  groups: readonly Group[],
+  observed: readonly Watched[],
+  stored: StoredImages,
 ): readonly ObservedSample[] {
-  return placed.filter(({ kept }) => groups[kept.group].phase === "training").slice(0, SAMPLES)
-    .map(({ kept, image, y, x, flip }) => ({
-      ...{ at: kept.at, image, y, x, flip, pixels: kept.pixels },
-      label: groups[kept.group].labels[kept.at],
-    }));
+  const found = new Map(placed.map((view) => [view.kept, view]));
+  return kept.filter((view) => observed[view.group].group.phase === "training").slice(0, SAMPLES)
+    .map((view) => {
+      const { group, images } = observed[view.group];
+      return sampleOf(
+        { at: view.at, label: group.labels[view.at], pixels: view.pixels, placed: found.get(view) },
+        images.form,
+        images.preparation,
+        stored,
+      );
+    });
 }

@@ -2,7 +2,8 @@
 import type { Mistake } from "./_mistake.ts";
 
 const FEW = 12;
-const TWO_EPOCHS = 362;
+/** Past the end of a tenth's first epoch: 36 steps, and the second's first 1,024 images. */
+const TWO_EPOCHS = 46;
 
 const LOOP_LOADER = "train_loader = DataLoader(train_set, batch_size=128, shuffle=True)";
 
@@ -14,6 +15,7 @@ export const DATA_MISTAKES: readonly Mistake[] = [
     met: ["Deci-AI/super-gradients#416", "MAC-AutoML/rethinking_performance_estimation_in_NAS#17"],
     expects: ["shuffled"],
     steps: TWO_EPOCHS,
+    tenth: true,
     script: {
       loop: [
         [{ find: LOOP_LOADER, put: "train_loader = DataLoader(train_set, batch_size=128)" }],
@@ -38,6 +40,7 @@ export const DATA_MISTAKES: readonly Mistake[] = [
     met: ["kan-bayashi/ParallelWaveGAN#177", "cszn/KAIR#106"],
     expects: ["order-over-epochs"],
     steps: TWO_EPOCHS,
+    tenth: true,
     script: {
       loop: [[{
         find: LOOP_LOADER,
@@ -72,6 +75,7 @@ export const DATA_MISTAKES: readonly Mistake[] = [
     met: [],
     expects: ["batches-from-training-images"],
     steps: TWO_EPOCHS,
+    tenth: true,
     script: {
       loop: [[{
         find: "train_part, val_part = random_split(images, [0.9, 0.1])",
@@ -133,6 +137,7 @@ export const DATA_MISTAKES: readonly Mistake[] = [
     met: ["akamaster/pytorch_resnet_cifar10#4"],
     expects: ["test-set-unseen"],
     steps: TWO_EPOCHS,
+    tenth: true,
     script: {
       loop: [[
         { find: "epoch = 0\n", put: "epoch = 0\nbest = 100.0\n" },

@@ -3,8 +3,8 @@ import type { Mistake } from "./_mistake.ts";
 
 /** Enough for the first 1,024 images of an epoch. */
 const FEW = 12;
-/** Past the end of the first epoch of 45,000 images: 352 steps and the second's first 1,024 images. */
-const TWO_EPOCHS = 362;
+/** Past the end of a tenth's first epoch: 36 steps, and the second's first 1,024 images. */
+const TWO_EPOCHS = 46;
 
 const LOOP_AUGMENTED = "train_set = Subset(augmented, train_part.indices)";
 const LOOP_CROP =
@@ -110,6 +110,7 @@ export const IMAGE_MISTAKES: readonly Mistake[] = [
     ],
     expects: ["views-over-epochs"],
     steps: TWO_EPOCHS,
+    tenth: true,
     script: {
       loop: [[{
         find: LOOP_AUGMENTED,

@@ -2,7 +2,8 @@
 import type { Mistake } from "./_mistake.ts";
 
 const FEW = 12;
-const TWO_EPOCHS = 362;
+/** Past the end of a tenth's first epoch: 36 steps, and the second's first 1,024 images. */
+const TWO_EPOCHS = 46;
 
 const LOOP_STEP = "        optimizer.step()\n";
 const LOOP_RATES = "        scheduler.step()\n";
@@ -99,7 +100,7 @@ export const TRAINING_MISTAKES: readonly Mistake[] = [
     what: "milestones in epochs, and the scheduler is stepped in the batch loop",
     met: ["leftthomas/SRGAN#94", "ivadomed/ivadomed#55"],
     expects: ["learning-rate"],
-    steps: 160,
+    steps: FEW,
     script: {
       loop: [[{ find: "milestones=[32000, 48000]", put: "milestones=[<<epochs>>]" }]],
       trainer: [[{ find: "[32000, 48000]", put: "[<<epochs>>]" }]],
@@ -116,6 +117,7 @@ export const TRAINING_MISTAKES: readonly Mistake[] = [
     met: ["kuangliu/pytorch-cifar#2"],
     expects: ["learning-rate"],
     steps: TWO_EPOCHS,
+    tenth: true,
     script: {
       loop: [[{ find: LOOP_RATES, put: "" }]],
       trainer: [[{ find: TRAINER_RATES, put: "" }]],
@@ -128,6 +130,7 @@ export const TRAINING_MISTAKES: readonly Mistake[] = [
     met: ["akamaster/pytorch_resnet_cifar10#6"],
     expects: ["learning-rate"],
     steps: TWO_EPOCHS,
+    tenth: true,
     script: {
       loop: [[
         { find: LOOP_RATES, put: "" },
@@ -152,6 +155,7 @@ export const TRAINING_MISTAKES: readonly Mistake[] = [
     met: [],
     expects: ["learning-rate"],
     steps: TWO_EPOCHS,
+    tenth: true,
     script: {
       loop: [[
         {

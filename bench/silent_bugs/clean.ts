@@ -7,6 +7,8 @@ export interface CleanScript {
   readonly id: string;
   /** The file of `styles/` that it is made of, without its ending. */
   readonly script: string;
+  /** Recorded on all images; the others on a tenth of them, and into their second epoch. */
+  readonly whole?: true;
   /** What makes this style of it. */
   readonly change?: Change;
 }
@@ -15,7 +17,7 @@ const COMPILED = "model = ResNet()\ncriterion";
 
 /** The ten styles. */
 export const CLEAN: readonly CleanScript[] = [
-  { id: "plain-loop", script: "loop" },
+  { id: "plain-loop", script: "loop", whole: true },
   { id: "class", script: "trainer" },
   { id: "lightning-like", script: "lightning_like" },
   {

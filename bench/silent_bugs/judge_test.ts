@@ -5,8 +5,13 @@ import { MISTAKES } from "./mistakes.ts";
 
 const mistake = MISTAKES.find(({ id }) => id === "imagenet-stem")!;
 
-function standing(departures: string[], put: typeof mistake | undefined, tests = false) {
-  return standingOf({ mistake: put, tests }, { departures, verdict: "" });
+function standing(
+  departures: string[],
+  put: typeof mistake | undefined,
+  tests = false,
+  tenth = false,
+) {
+  return standingOf({ mistake: put, tests, tenth }, { departures, verdict: "" });
 }
 
 Deno.test("a mistake is found first, found later, or missed", () => {
@@ -28,6 +33,12 @@ Deno.test("that a shortened script is short is held against it only where the be
     standing: "first",
     departures: ["stem"],
   });
+});
+
+Deno.test("that a script has a tenth of the images is held against it only where the bench did not do it", () => {
+  assertEquals(standing(["split", "test-set-whole"], undefined, false, true).standing, "silent");
+  assertEquals(standing(["split"], undefined).standing, "accused");
+  assertEquals(standing(["split", "depth"], undefined, false, true).standing, "accused");
 });
 
 Deno.test("a report without changes is no audit", () => {

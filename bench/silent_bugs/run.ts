@@ -18,6 +18,8 @@ import {
   UsageError,
 } from "../../cli/mod.ts";
 import { loadDataset } from "../../data/mod.ts";
+import type { ByteImages } from "../../engine/mod.ts";
+import { PAPER_DATASET } from "../../paper/mod.ts";
 import { type Audit, auditCommand } from "./_audit.ts";
 import { writeBinaryFiles } from "./_binary_files.ts";
 import { type Case, caseOf, cleanCase, systemCCase } from "./_case.ts";
@@ -109,7 +111,7 @@ async function casesOf(flags: Flags): Promise<readonly Case[]> {
 /** Records and audits a case. */
 async function resultOf(
   one: Case,
-  data: string,
+  { whole, tenth }: Folders,
   flags: Flags,
   audit: Audit,
 ): Promise<CaseResult | undefined> {
@@ -118,10 +120,11 @@ async function resultOf(
   const expects = mistake?.expects ?? [];
   let recordSeconds: number | undefined;
   try {
+    const data = one.tenth ? tenth : whole;
     recordSeconds = await record(one, { folder, data, seed: flags.seed ?? 0 });
     if (flags["record-only"]) return undefined;
     const began = performance.now();
-    const findings = await audit(`${folder}/recording`, data);
+    const findings = await audit(`${folder}/recording`, whole);
     const auditSeconds = (performance.now() - began) / 1000;
     return { id, expects, ...standingOf(one, findings), recordSeconds, auditSeconds };
   } catch (error) {
@@ -137,12 +140,12 @@ async function bench(flags: Flags): Promise<Outcome> {
   const cases = await casesOf(flags);
   const obstacle = pythonObstacle(["torch", "numpy"]);
   if (obstacle !== undefined) throw new CommandError(`the scripts can't be run: ${obstacle}`);
-  const data = await dataFolder(flags);
+  const folders = await dataFolders(flags);
   const results: CaseResult[] = [];
   const waiting = [...cases];
   const worker = async () => {
     for (let one = waiting.shift(); one !== undefined; one = waiting.shift()) {
-      const result = await resultOf(one, data, flags, auditCommand);
+      const result = await resultOf(one, folders, flags, auditCommand);
       if (result !== undefined) results.push(result);
       const done = `${cases.length - waiting.length}/${cases.length}`;
       console.error(`${done} ${one.id}: ${result?.standing ?? "recorded"}`);
@@ -158,18 +161,37 @@ async function bench(flags: Flags): Promise<Outcome> {
   };
 }
 
-/** CIFAR-10's folder, or one with the built-in images in its format. */
-async function dataFolder({ data }: Flags): Promise<string> {
-  if (data !== undefined) {
-    try {
-      return await Deno.realPath(data);
-    } catch (error) {
-      throw new CommandError(`--data ${data}: ${(error as Error).message}`, { cause: error });
-    }
+/** Where the scripts find their images. */
+interface Folders {
+  /** CIFAR-10's folder, or one with the built-in images in its format. */
+  readonly whole: string;
+  /** The first images of each part. */
+  readonly tenth: string;
+}
+
+async function dataFolders({ data }: Flags): Promise<Folders> {
+  const path = data === undefined ? undefined : await folderOf(data);
+  const dataset = path === undefined
+    ? await loadDataset("shapes10")
+    : await loadDataset(PAPER_DATASET, { path });
+  const tenth = `${FOLDER}/tenth`;
+  await writeBinaryFiles(tenth, { train: tenthOf(dataset.train), test: tenthOf(dataset.test) });
+  if (path !== undefined) return { whole: path, tenth };
+  const whole = `${FOLDER}/shapes10`;
+  await writeBinaryFiles(whole, dataset);
+  return { whole, tenth };
+}
+
+async function folderOf(data: string): Promise<string> {
+  try {
+    return await Deno.realPath(data);
+  } catch (error) {
+    throw new CommandError(`--data ${data}: ${(error as Error).message}`, { cause: error });
   }
-  const folder = `${FOLDER}/shapes10`;
-  await writeBinaryFiles(folder, await loadDataset("shapes10"));
-  return folder;
+}
+
+function tenthOf(images: ByteImages): ByteImages {
+  return { ...images, count: images.count / 10 };
 }
 
 if (import.meta.main) await main(command, bench);

@@ -5,10 +5,11 @@
  */
 import type { AuditReport } from "../../audit/mod.ts";
 import { renderHtml } from "../page/html.tsx";
+import { renderMarkdown } from "../page/markdown.ts";
 import { renderText } from "../page/text.ts";
 import { auditContent } from "./content.ts";
 
-export { formatRecording } from "./recording.ts";
+export { formatRecording, recordingMarkdown, recordingPage } from "./recording.ts";
 
 /**
  * The report as a page: the same as {@link formatAudit}, in the same order.
@@ -48,4 +49,13 @@ export function auditPage(report: AuditReport): string {
  */
 export function formatAudit(report: AuditReport): string {
   return renderText(auditContent(report));
+}
+
+/**
+ * The report as Markdown: the same as {@link auditPage}, in the same order.
+ *
+ * @param report What an audit found.
+ */
+export function auditMarkdown(report: AuditReport): string {
+  return renderMarkdown(auditContent(report));
 }

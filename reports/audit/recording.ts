@@ -1,11 +1,34 @@
-/** An audit of a recording as text for a terminal. */
-import type { RecordingReport } from "../../audit/recording/mod.ts";
-import { number } from "../../text/mod.ts";
+/** An audit of a recording: as a page, as Markdown, and as text for a terminal. */
+import type { RecordingAudit } from "../../audit/recording/mod.ts";
+import { renderHtml } from "../page/html.tsx";
+import { renderMarkdown } from "../page/markdown.ts";
+import { renderText } from "../page/text.ts";
+import { recordingContent } from "./recording_content.ts";
 
 /**
- * The report: three lines first, then what they rest on.
+ * What an audit of a recording found, as a page: three lines first, then what
+ * the network saw.
  *
- * @param report What an audit of a recording found.
+ * @param audit As `auditRecording` gives it.
+ * @returns HTML that needs no other file, runs nothing and requests nothing.
+ */
+export function recordingPage(audit: RecordingAudit): string {
+  return renderHtml(recordingContent(audit));
+}
+
+/**
+ * The same as Markdown, without drawings and images.
+ *
+ * @param audit As `auditRecording` gives it.
+ */
+export function recordingMarkdown(audit: RecordingAudit): string {
+  return renderMarkdown(recordingContent(audit));
+}
+
+/**
+ * The same as text for a terminal: the three lines, then what they rest on.
+ *
+ * @param audit As `auditRecording` gives it.
  * @returns Lines without a line feed at the end.
  *
  * @example
@@ -14,48 +37,20 @@ import { number } from "../../text/mod.ts";
  * import { formatRecording } from "./recording.ts";
  *
  * const text = formatRecording({
- *   target: "recording", form: "a recording of train.py", status: 3,
- *   verdict: ["Trained is a net.", "Nothing departs.", "Nothing else."],
- *   judgements: [], changes: [], unseen: [], showMore: [], rates: [], notes: [],
+ *   report: {
+ *     target: "recording", form: "a recording of train.py", status: 3,
+ *     verdict: ["Trained is a net.", "Nothing departs.", "Nothing else."],
+ *     judgements: [], changes: [], unseen: [], showMore: [],
+ *     layers: [], choices: [], rates: [], notes: [],
+ *   },
+ *   subject: {}, samples: [],
  * });
  * assertStringIncludes(text, "Trained is a net.");
  * ```
  */
-export function formatRecording(report: RecordingReport): string {
-  const { target, form, verdict, changes, judgements, unseen, showMore, offsets, rates, notes } =
-    report;
-  const passes = judgements.filter(({ outcome }) => outcome === "pass");
-  return [
-    [...verdict, "", `${target}: ${form}`],
-    section(
-      "What to change, most effective first",
-      changes.flatMap(({ rule, change, evidence, where, cost }, i) => [
-        `${i + 1}. ${change} [${rule}]`,
-        `   ${evidence}`,
-        ...(where === undefined ? [] : [`   in ${where}`]),
-        `   what it costs: ${cost}`,
-      ]),
-    ),
-    section("Offsets of the training's crops, down by across", offsets ? offsetLines(offsets) : []),
-    section(
-      "Rates by step",
-      rates.slice(0, 12).map(({ iteration, rate }) => `from step ${number(iteration)}: ${rate}`),
-    ),
-    section("Kept", passes.map(({ id, evidence }) => `- ${id}: ${evidence}`)),
-    section("Not seen", unseen.map(({ why, rules }) => `- ${rules.join(", ")}: ${why}`)),
-    section("How to see more", showMore.map((way) => `- ${way}`)),
-    section("Notes", notes.map((note) => `- ${note}`)),
-  ].filter((lines) => lines.length > 0).map((lines) => lines.join("\n")).join("\n\n");
-}
-
-function section(title: string, lines: readonly string[]): string[] {
-  return lines.length === 0 ? [] : [title, "", ...lines];
-}
-
-function offsetLines({ counts, flipped, views }: NonNullable<RecordingReport["offsets"]>) {
-  const rows = Array.from(
-    { length: 9 },
-    (_, y) => counts.slice(9 * y, 9 * y + 9).map((count) => String(count).padStart(5)).join(""),
-  );
-  return [...rows, `${number(flipped)} of ${number(views)} are mirrored`];
+export function formatRecording(audit: RecordingAudit): string {
+  const { head, ...content } = recordingContent(audit);
+  // The verdict stands above all else, so that it is what a terminal shows of a long text's top.
+  const rest = head.filter(({ kind }) => kind === "facts");
+  return [...audit.report.verdict, "", renderText({ ...content, head: rest })].join("\n");
 }

@@ -100,6 +100,8 @@ export type Block =
       readonly source: string;
       /** What it shows, in words. */
       readonly alt: string;
+      /** An image to compare it with, at its right. */
+      readonly beside?: { readonly source: string; readonly alt: string };
       readonly lines: readonly Line[];
     }[];
   }

@@ -155,10 +155,17 @@ function Part({ block }: { block: Block }): VNode {
       );
     case "images":
       return (
-        <ul class="images">
-          {block.images.map(({ source, alt, lines }, i) => (
+        <ul class={block.images.some(({ beside }) => beside) ? "images pairs" : "images"}>
+          {block.images.map(({ source, alt, beside, lines }, i) => (
             <li key={i}>
-              <img src={source} alt={alt} width="64" height="64" />
+              {beside
+                ? (
+                  <div>
+                    <img src={source} alt={alt} width="64" height="64" />
+                    <img src={beside.source} alt={beside.alt} width="64" height="64" />
+                  </div>
+                )
+                : <img src={source} alt={alt} width="64" height="64" />}
               <Lines lines={lines} />
             </li>
           ))}

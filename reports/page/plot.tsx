@@ -25,6 +25,8 @@ export interface Series {
   readonly dashed?: boolean;
   /** A dot at every point. */
   readonly dots?: boolean;
+  /** The dots alone, where no value leads to the next. */
+  readonly scattered?: boolean;
   /** By x. */
   readonly points: readonly Point[];
   /** Shaded behind the line, for example from the lowest to the highest of several runs. */
@@ -130,15 +132,16 @@ export function Drawing(
             />
           )
         )}
-        {plot.series.map(({ name, color, dashed, dots, points }) => (
-          <g key={name} stroke={`var(${color})`}>
-            <path
-              d={line<Point>(([at]) =>
-                x(at), ([, value]) =>
-                y(value))(points) ?? ""}
-              stroke-dasharray={dashed ? "5 3" : undefined}
-            />
-            {dots &&
+        {plot.series.map(({ name, color, dashed, dots, scattered, points }) => (
+          <g key={name} stroke={scattered ? "none" : `var(${color})`}>
+            {!scattered && (
+              <path
+                d={line<Point>(([at]) => x(at), ([, value]) =>
+                  y(value))(points) ?? ""}
+                stroke-dasharray={dashed ? "5 3" : undefined}
+              />
+            )}
+            {(dots || scattered) &&
               points.map(([at, value], i) => (
                 <circle key={i} cx={x(at)} cy={y(value)} r="2.5" fill={`var(${color})`} />
               ))}

@@ -107,9 +107,13 @@ thead th { color: var(--muted); font-weight: 500; }
 .confusion .right { --color: var(--accent); font-weight: 600; }
 .confusion .wrong { --color: var(--validation); }
 .confusion .zero { color: var(--muted); }
+.offsets thead th { height: auto; }
+.offsets thead th span { writing-mode: horizontal-tb; transform: none; }
 td.bar { min-width: 7rem; width: 40%; }
 td.bar span { display: block; height: .75rem; margin-top: .3rem; width: var(--share); min-width: 1px; background: var(--accent); print-color-adjust: exact; }
 .images { display: grid; grid-template-columns: repeat(auto-fill, minmax(5rem, 1fr)); gap: 1rem .75rem; margin: 1rem 0 0; padding: 0; list-style: none; max-width: none; }
+.images.pairs { grid-template-columns: repeat(auto-fill, minmax(8.75rem, 1fr)); }
+.images div { display: flex; gap: .25rem; }
 .images img { display: block; width: 4rem; height: 4rem; image-rendering: pixelated; background: var(--tint); }
 .images li { font-size: .75rem; line-height: 1.35; break-inside: avoid; }
 .images span { color: var(--muted); }

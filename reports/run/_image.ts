@@ -4,9 +4,9 @@ import type { ImageSample } from "../../log/mod.ts";
 
 /** A `data:` URI of one image as PNG. */
 export function pngUri(
-  { height, width }: ImageSample,
-  pixels: ImageSample["images"][number]["pixels"],
+  { height, width }: Pick<ImageSample, "height" | "width">,
+  pixels: ImageSample["images"][number]["pixels"] | Uint8Array,
 ): string {
-  const data = Uint8Array.fromBase64(pixels); // [H, W, C]
+  const data = typeof pixels === "string" ? Uint8Array.fromBase64(pixels) : pixels; // [H, W, C]
   return `data:image/png;base64,${encode({ width, height, channels: 3, data }).toBase64()}`;
 }

@@ -21,8 +21,22 @@ const notObservable = (evidence: string): Finding => ({ outcome: "not-observable
 const stepsOf = ({ lines }: RecordingLog) =>
   linesOf(lines, "step").filter(({ skipped }) => skipped !== true);
 
-/** The optimiser that stepped most, as it was last. */
-function mainOptimizer(log: RecordingLog): OptimizerLine | undefined {
+/**
+ * The optimiser that stepped most, as it was last.
+ *
+ * @param log Every line.
+ * @returns Undefined where none was seen.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { goodRecording } from "./_fixture.ts";
+ * import { mainOptimizer } from "./training_rules.ts";
+ *
+ * assertEquals(mainOptimizer(goodRecording().log)?.class, "torch.optim.sgd.SGD");
+ * ```
+ */
+export function mainOptimizer(log: RecordingLog): OptimizerLine | undefined {
   const counts = new Map<number, number>();
   for (const { optimizer, steps } of stepsOf(log)) {
     if (optimizer !== undefined) counts.set(optimizer, (counts.get(optimizer) ?? 0) + steps);
@@ -259,12 +273,13 @@ function stepsPerEpoch(log: RecordingLog): number | undefined {
   return linesOf(log.lines, "loader").find((line) => line.id === id)?.batches;
 }
 
-/** Whether a later epoch began, or the training ended: what is done once an epoch was done. */
+/** Whether a later epoch began: what is done once an epoch was done. */
 function hasFinishedEpoch(log: RecordingLog): boolean {
-  const steps = stepsOf(log);
-  return steps.some(({ epoch }) => (epoch ?? 1) > 1) ||
-    // Without a loader: an evaluation between steps is the end of an epoch, if it is one of 300 steps.
-    (steps.at(-1)?.iteration ?? 0) > 355;
+  if (stepsOf(log).some(({ epoch }) => (epoch ?? 1) > 1)) return true;
+  // Without a loader: an evaluation with steps before and behind it is the end of an epoch.
+  const last = stepsOf(log).at(-1)?.iteration ?? 0;
+  return linesOf(log.lines, "evaluation")
+    .some(({ iteration }) => iteration > 0 && iteration < last);
 }
 
 const SHORT_CLASS = (name: string): string => name.split(".").at(-1)!;

@@ -21,7 +21,8 @@ images = CIFAR10(args.data, train=True)
 train_part, val_part = random_split(images, [0.9, 0.1])
 
 to_tensor = transforms.ToTensor()
-mean = sum(to_tensor(image) for image, _ in train_part) / len(train_part)  # [3, 32, 32]
+pixels = images.data[train_part.indices]  # [N, H, W, C], bytes
+mean = pixels.sum(dim=0).permute(2, 0, 1) / (255 * len(pixels))  # [3, 32, 32]
 subtract_mean = transforms.Lambda(lambda image: image - mean)
 
 train_transform = transforms.Compose([

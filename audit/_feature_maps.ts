@@ -1,0 +1,33 @@
+/** A network layer by layer, for reports. */
+import { type Graph, unhandledKind } from "../resnet/mod.ts";
+import type { FeatureMap } from "./report.ts";
+
+/** The outputs of every layer that changes or pools the maps, in order. */
+export function featureMaps(graph: Graph): FeatureMap[] {
+  return graph.nodes.flatMap((node): FeatureMap[] => {
+    const { name: layer, shape } = node;
+    switch (node.kind) {
+      case "convolution": {
+        const what = `${node.kernel}x${node.kernel} convolution`;
+        return [{
+          layer,
+          shape,
+          what: node.stride === 1 ? what : `${what}, stride ${node.stride}`,
+        }];
+      }
+      case "max-pool":
+        return [{ layer, shape, what: `max pooling, stride ${node.stride}` }];
+      case "global-average-pool":
+        return [{ layer, shape, what: "global average pooling" }];
+      case "dense":
+        return [{ layer, shape, what: "fully connected" }];
+      case "batch-norm":
+      case "relu":
+      case "add":
+      case "shortcut-a":
+        return [];
+      default:
+        return unhandledKind(node);
+    }
+  });
+}

@@ -15,7 +15,6 @@ export const DATA_MISTAKES: readonly Mistake[] = [
     met: ["Deci-AI/super-gradients#416", "MAC-AutoML/rethinking_performance_estimation_in_NAS#17"],
     expects: ["shuffled"],
     steps: TWO_EPOCHS,
-    tenth: true,
     script: {
       loop: [
         [{ find: LOOP_LOADER, put: "train_loader = DataLoader(train_set, batch_size=128)" }],
@@ -40,7 +39,6 @@ export const DATA_MISTAKES: readonly Mistake[] = [
     met: ["kan-bayashi/ParallelWaveGAN#177", "cszn/KAIR#106"],
     expects: ["order-over-epochs"],
     steps: TWO_EPOCHS,
-    tenth: true,
     script: {
       loop: [[{
         find: LOOP_LOADER,
@@ -75,7 +73,6 @@ export const DATA_MISTAKES: readonly Mistake[] = [
     met: [],
     expects: ["batches-from-training-images"],
     steps: TWO_EPOCHS,
-    tenth: true,
     script: {
       loop: [[{
         find: "train_part, val_part = random_split(images, [0.9, 0.1])",
@@ -137,7 +134,6 @@ export const DATA_MISTAKES: readonly Mistake[] = [
     met: ["akamaster/pytorch_resnet_cifar10#4"],
     expects: ["test-set-unseen"],
     steps: TWO_EPOCHS,
-    tenth: true,
     script: {
       loop: [[
         { find: "epoch = 0\n", put: "epoch = 0\nbest = 100.0\n" },
@@ -185,6 +181,7 @@ export const DATA_MISTAKES: readonly Mistake[] = [
     met: ["gcr/torch-residual-networks#2"],
     expects: ["test-set-whole"],
     steps: FEW,
+    whole: true,
     tests: true,
     script: {
       loop: [[{

@@ -110,7 +110,6 @@ export const IMAGE_MISTAKES: readonly Mistake[] = [
     ],
     expects: ["views-over-epochs"],
     steps: TWO_EPOCHS,
-    tenth: true,
     script: {
       loop: [[{
         find: LOOP_AUGMENTED,

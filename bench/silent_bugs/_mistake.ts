@@ -35,8 +35,8 @@ export interface Mistake {
   readonly steps: number;
   /** The script itself ends after these steps, so that its last evaluation, of the test set, runs. */
   readonly tests?: true;
-  /** Recorded on a tenth of the images, so that an epoch ends within a few steps. */
-  readonly tenth?: true;
+  /** Recorded on all images; the others on a tenth, whose epoch ends within a few steps. */
+  readonly whole?: true;
   /** Ways to put it into the training script of a style; a seed chooses one. */
   readonly script?: Partial<Record<Style, readonly Change[]>>;
   /** Ways to put it into a net's file, whichever script trains it; they join those of the script. */

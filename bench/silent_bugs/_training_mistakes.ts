@@ -117,7 +117,6 @@ export const TRAINING_MISTAKES: readonly Mistake[] = [
     met: ["kuangliu/pytorch-cifar#2"],
     expects: ["learning-rate"],
     steps: TWO_EPOCHS,
-    tenth: true,
     script: {
       loop: [[{ find: LOOP_RATES, put: "" }]],
       trainer: [[{ find: TRAINER_RATES, put: "" }]],
@@ -130,7 +129,6 @@ export const TRAINING_MISTAKES: readonly Mistake[] = [
     met: ["akamaster/pytorch_resnet_cifar10#6"],
     expects: ["learning-rate"],
     steps: TWO_EPOCHS,
-    tenth: true,
     script: {
       loop: [[
         { find: LOOP_RATES, put: "" },
@@ -155,7 +153,6 @@ export const TRAINING_MISTAKES: readonly Mistake[] = [
     met: [],
     expects: ["learning-rate"],
     steps: TWO_EPOCHS,
-    tenth: true,
     script: {
       loop: [[
         {

@@ -3,7 +3,7 @@ import { pngUri } from "./_image.ts";
 
 Deno.test("an image becomes a PNG of its own pixels", async () => {
   const pixel = new Uint8Array([200, 100, 50]);
-  const uri = pngUri({ height: 1, width: 1, images: [] }, pixel.toBase64());
+  const uri = pngUri({ height: 1, width: 1 }, pixel.toBase64());
   const png = Uint8Array.fromBase64(uri.replace("data:image/png;base64,", ""));
   const view = new DataView(png.buffer);
   assertEquals([...png.slice(0, 8)], [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);

@@ -18,8 +18,13 @@ import { badEvaluations, badLines } from "./_bad.ts";
 import { observing, type RecordingSubject } from "./subject.ts";
 
 const notObservable = (evidence: string): Finding => ({ outcome: "not-observable", evidence });
-const stepsOf = ({ lines }: RecordingLog) =>
-  linesOf(lines, "step").filter(({ skipped }) => skipped !== true);
+
+/** Steps that were taken; where an optimiser has the passes, none of another's beside it. */
+function stepsOf({ lines }: RecordingLog): readonly RecordedStep[] {
+  const taken = linesOf(lines, "step").filter(({ skipped }) => skipped !== true);
+  const withPasses = taken.filter(({ passes }) => passes > 0);
+  return withPasses.length > 0 ? withPasses : taken;
+}
 
 /**
  * The optimiser that stepped most, as it was last.
@@ -248,6 +253,9 @@ function schedulersOf(log: RecordingLog): readonly Calls[] {
   );
   const totals = linesOf(log.lines, "parameters").at(-1)?.schedulerCalls ?? {};
   const ended = log.lines.find((line) => line.type === "end" || line.type === "failure");
+  const cuts = new Set(
+    linesOf(log.lines, "epoch").filter(({ cut }) => cut === true).map(({ iteration }) => iteration),
+  );
   return linesOf(log.lines, "scheduler")
     .filter(({ id, optimizer: of }) => !inner.has(id) && (of === undefined || of === optimizer?.id))
     .map((scheduler) => {
@@ -256,8 +264,11 @@ function schedulersOf(log: RecordingLog): readonly Calls[] {
       const calls = ended?.type === "end" || ended?.type === "failure"
         ? ended.schedulerCalls
         : totals;
-      const gaps = steps.slice(1).map(({ stepsSince }) => stepsSince).toSorted((a, b) => a - b);
-      const every = gaps[gaps.length >> 1] ?? steps[0]?.stepsSince;
+      // An epoch that the recorder cut short is no measure of an epoch.
+      const whole = steps.filter(({ iteration }) => !cuts.has(iteration));
+      const gaps = whole.slice(1).map(({ stepsSince }) => stepsSince).toSorted((a, b) => a - b);
+      const every = gaps[gaps.length >> 1] ?? whole[0]?.stepsSince ??
+        (steps.length > 0 ? stepsPerEpoch(log) : undefined);
       return {
         scheduler,
         steps,
@@ -475,9 +486,14 @@ const parametersOptimised = observing(["log"], ({ log }) => {
 const inEvaluation = ({ norms, mode }: Pick<RecordedStep, "norms" | "mode">): boolean =>
   norms === undefined ? mode === "evaluation" : norms.evaluation > 0;
 
+/** A network that is no module has neither batch norms nor a mode. */
+const showsMode = ({ norms, mode }: Pick<RecordedStep, "norms" | "mode">): boolean =>
+  norms !== undefined || mode !== undefined;
+
 const trainingMode = observing(["log"], ({ log }) => {
   const steps = stepsOf(log);
   if (steps.length === 0) return notObservable("no step was seen");
+  if (!steps.some(showsMode)) return notObservable("the mode of training was not seen");
   const wrong = steps.filter(inEvaluation);
   if (wrong.length === 0) {
     return finding([], `training mode in ${number(steps.at(-1)!.iteration)} steps`);
@@ -496,8 +512,10 @@ const trainingMode = observing(["log"], ({ log }) => {
 
 const evaluationMode = observing(["log", "evaluations"], ({ evaluations }) => {
   // Passes over what is trained on may take the statistics anew: that is the strict average.
-  const of = evaluations.filter(({ line, part }) => line !== undefined && part !== "trained");
-  if (of.length === 0) return notObservable("no evaluation was seen");
+  const seen = evaluations.filter(({ line, part }) => line !== undefined && part !== "trained");
+  if (seen.length === 0) return notObservable("no evaluation was seen");
+  const of = seen.filter(({ line }) => showsMode(line!));
+  if (of.length === 0) return notObservable("the mode of evaluations was not seen");
   const wrong = of.filter(({ line }) =>
     line!.norms === undefined ? line!.mode === "training" : line!.norms.training > 0
   );

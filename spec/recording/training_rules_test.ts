@@ -1,0 +1,76 @@
+// What recordings of real scripts taught: lines as a recorder writes them, and what they must not be taken for.
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import type { RecordedEvaluation, RecordingLine } from "../../log/mod.ts";
+import { goodRecording } from "./_fixture.ts";
+import { RECORDING_RULES } from "./rules.ts";
+import type { RecordingSubject } from "./subject.ts";
+
+const good = goodRecording();
+
+function judged(id: string, subject: RecordingSubject) {
+  return RECORDING_RULES.find((rule) => rule.id === id)!.check(subject);
+}
+
+/** The good recording with other lines. */
+function withLines(change: (line: RecordingLine) => readonly RecordingLine[]): RecordingSubject {
+  return { ...good, log: { ...good.log, lines: good.log.lines.flatMap(change) } };
+}
+
+/** Milestones in epochs, and a call behind an epoch that the recorder ended after 100 steps. */
+function cutEpoch(milestones: readonly number[]): RecordingSubject {
+  const placed = { time: "2026-01-01T00:00:00Z", iteration: 100 };
+  return withLines((line) => {
+    if (line.type === "scheduler") {
+      return [{ ...line, settings: { ...line.settings, milestones } }];
+    }
+    if (line.type === "scheduler-step" || (line.type === "step" && line.iteration > 100)) return [];
+    if (line.type !== "end") return [line];
+    return [
+      { type: "epoch", ...placed, border: "end", loader: 1, epoch: 1, batches: 100, cut: true },
+      {
+        type: "scheduler-step",
+        ...{ ...placed, scheduler: 1, call: 1, stepsSince: 100, place: "epoch" },
+        ...{ before: [0.1], after: [0.1] },
+      },
+      { ...line, schedulerCalls: { 1: 1 } },
+    ];
+  });
+}
+
+Deno.test("an epoch that the recorder ended is no measure of an epoch: the loader's length is", () => {
+  // 352 batches an epoch: 32,032 and 47,872 steps.
+  const right = judged("learning-rate", cutEpoch([91, 136]));
+  assertEquals(right.outcome, "pass", right.evidence);
+  const early = judged("learning-rate", cutEpoch([81, 122]));
+  assertEquals(early.outcome, "fail");
+  assertStringIncludes(early.evidence, "28,512, 42,944 steps");
+});
+
+Deno.test("a second optimiser's steps beside the first's have no images, loss or mode to judge", () => {
+  const both = withLines((line) =>
+    line.type !== "step" ? [line] : [line, {
+      ...{ type: "step", time: line.time, iteration: line.iteration, optimizer: 2, steps: 1 },
+      ...{ passes: 0, images: 0, learningRate: 0.1, backwards: 0, cleared: false },
+    } as RecordingLine]
+  );
+  for (const id of ["batch-size", "gradients-cleared", "training-mode", "loss"]) {
+    const { outcome, evidence } = judged(id, both);
+    assertEquals(outcome, "pass", `${id}: ${evidence}`);
+  }
+});
+
+Deno.test("without a mode nothing is said of modes", () => {
+  const without = <T extends object>({ ...line }: T): T => {
+    for (const field of ["mode", "norms"]) delete (line as Record<string, unknown>)[field];
+    return line;
+  };
+  const subject: RecordingSubject = {
+    ...withLines((line) => [line.type === "step" ? without(line) : line]),
+    evaluations: good.evaluations.map((one) => ({
+      ...one,
+      line: without<RecordedEvaluation>(one.line!),
+    })),
+  };
+  assertEquals(judged("training-mode", subject).outcome, "not-observable");
+  assertEquals(judged("evaluation-mode", subject).outcome, "not-observable");
+});

@@ -1,5 +1,6 @@
 /** The one way to write a file: whole or not at all, whatever happens, and never through a link. */
 import { dirname } from "node:path";
+import { attempt } from "./attempt.ts";
 
 /** What a file is called until it is whole: its name, eight random digits and this. */
 const BESIDE = /\.[0-9a-f]{8}\.partial$/;
@@ -14,9 +15,13 @@ const BESIDE = /\.[0-9a-f]{8}\.partial$/;
  *
  * @param path Of the file.
  * @param content Its new content; text is written as UTF-8.
- * @throws {Deno.errors} If it can't be written; what the path held is unharmed.
+ * @throws {FileError} If it can't be written; what the path held is unharmed.
  */
 export async function writeWhole(path: string, content: Uint8Array | string): Promise<void> {
+  await attempt("write", path, () => writeBeside(path, content));
+}
+
+async function writeBeside(path: string, content: Uint8Array | string): Promise<void> {
   const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
   const beside = `${path}.${crypto.getRandomValues(new Uint8Array(4)).toHex()}.partial`;
   using file = await Deno.open(beside, { write: true, createNew: true });

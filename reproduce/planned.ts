@@ -11,7 +11,7 @@ import {
 import { architecture } from "../resnet/mod.ts";
 import { table6Reference, TABLE_6_MARGIN } from "../spec/mod.ts";
 import { type Recipe, RECIPES } from "../recipes/mod.ts";
-import { openOwn, writeWhole } from "../files/mod.ts";
+import { attempt, openOwn, writeWhole } from "../files/mod.ts";
 import { ReproductionError } from "./errors.ts";
 
 /** The plan's name in a job's folder. */
@@ -108,7 +108,7 @@ export async function settlePlan(
   const kept = await readPlan(folder);
   if (kept) return settled(kept, request, folder);
   const plan = await newPlan(request, dataHashes);
-  await Deno.mkdir(folder, { recursive: true });
+  await attempt("write", folder, () => Deno.mkdir(folder, { recursive: true }));
   return await withJobLock(folder, async () => {
     const other = await readPlan(folder);
     if (other) return settled(other, request, folder);

@@ -1,5 +1,5 @@
 /** The report of one run: a page for people, and its result and curves as data. */
-import { attempt, writeWhole } from "../../files/mod.ts";
+import { writeWhole } from "../../files/mod.ts";
 import { stringify } from "@std/csv";
 import { renderHtml } from "../page/html.tsx";
 import { modelCard } from "./card.ts";
@@ -73,7 +73,7 @@ export async function writeRunReport(folder: string): Promise<RunReportPaths> {
   const { html, result, stepsCsv, card } = renderRunReport(await readRun(folder));
   const write = async (name: string, text: string): Promise<string> => {
     const path = `${folder}/${name}`;
-    await attempt("write", path, () => writeWhole(path, text));
+    await writeWhole(path, text);
     return path;
   };
   return {

@@ -80,7 +80,7 @@ export async function writeSetReport(
   await attempt("write", out, () => Deno.mkdir(out, { recursive: true }));
   const write = async (name: string, text: string): Promise<string> => {
     const path = `${out}/${name}`;
-    await attempt("write", path, () => writeWhole(path, text));
+    await writeWhole(path, text);
     return path;
   };
   return {

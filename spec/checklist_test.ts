@@ -9,6 +9,7 @@ import {
   vary,
 } from "../recipes/mod.ts";
 import { defineRules, judge, type Rule, RuleError, STATIC_RULES, subjectOf } from "./mod.ts";
+import { sameBatches } from "./static/_bad.ts";
 import { OPEN_POINTS } from "../paper/mod.ts";
 
 /** Each reading but the usual one, as a change of the recipe. */
@@ -44,6 +45,7 @@ Deno.test("the paper's recipe takes the usual reading of every open point", () =
 
 Deno.test("no rule judges an open point", async (t) => {
   assertEquals(Object.keys(OTHER_READINGS), OPEN_POINTS.map(({ id }) => id));
+  const usual = subjectOf(paper("resnet20"));
   for (const { id, readings } of OPEN_POINTS) {
     await t.step(id, () => {
       const recipes = OTHER_READINGS[id].map(declaredChange);
@@ -52,7 +54,10 @@ Deno.test("no rule judges an open point", async (t) => {
       for (const recipe of recipes) {
         const others = choicesOf(recipe).filter((choice) => choice.id !== id);
         assert(others.every(({ usual }) => usual), "the change touches another open point");
-        for (const { outcome, id, evidence } of judge(STATIC_RULES, subjectOf(recipe))) {
+        const subject = subjectOf(recipe);
+        // The same batches are not looked at again.
+        const { batchPlan } = sameBatches(recipe, usual.recipe) ? usual : subject;
+        for (const { outcome, id, evidence } of judge(STATIC_RULES, { ...subject, batchPlan })) {
           assertEquals(outcome, "pass", `${id}: ${evidence}`);
         }
       }

@@ -9,7 +9,7 @@ import {
 import { paper } from "../../recipes/mod.ts";
 import type { LogSubject, StartEvent } from "../../log/mod.ts";
 import { DATASET } from "./_loop_mutants.ts";
-import { badData, badEnd, badLines, badRun, goodRun, logging } from "./_bad.ts";
+import { badData, badEnd, badLines, badRun, goodRun, LARGEST_SEED, logging } from "./_bad.ts";
 import { PAPER_DATASET, TRAINING_IMAGES } from "../../paper/mod.ts";
 import { number } from "../../text/mod.ts";
 import { defineRules, type Rule } from "../rule.ts";
@@ -174,7 +174,7 @@ export const LOG_DATA_RULES: readonly Rule<LogSubject>[] = defineRules([
     ],
     accepts: [
       goodRun("all 50,000 images", "the paper can be read so", ALL_TRAINED),
-      goodRun("another seed", "any will do", { seed: 0xffffffff, stopAfter: 1 }),
+      goodRun("another seed", "any will do", LARGEST_SEED),
     ],
   },
   {
@@ -210,7 +210,7 @@ export const LOG_DATA_RULES: readonly Rule<LogSubject>[] = defineRules([
       badLines("start", "no seed", "the clock's is used", () => ({ seed: -1 })),
     ],
     accepts: [
-      goodRun("the largest seed", "any of 32 bits will do", { seed: 0xffffffff, stopAfter: 1 }),
+      goodRun("the largest seed", "any of 32 bits will do", LARGEST_SEED),
     ],
   },
   {

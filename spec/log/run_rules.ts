@@ -1,10 +1,19 @@
 /** What makes a run one that can be believed: its files, its recipe, its start and its end. */
 import { PAPER_DATASET } from "../../paper/mod.ts";
 import { architecture, countParameters, initialise } from "../../resnet/mod.ts";
-import { departuresOf, isOpen, paper, vary, withIterations } from "../../recipes/mod.ts";
+import { departuresOf, isOpen, paper, vary } from "../../recipes/mod.ts";
 import { finalTestOf, type LogSubject, type NamedFile } from "../../log/mod.ts";
 import { faultyResume } from "./_loop_mutants.ts";
-import { badEnd, badLines, badLog, badRun, goodLog, goodRun, undeclared } from "./_bad.ts";
+import {
+  badEnd,
+  badLines,
+  badLog,
+  badRun,
+  goodLog,
+  goodRun,
+  SHORT_RUN,
+  undeclared,
+} from "./_bad.ts";
 import { CLASSES, netOf, once, percent } from "./_facts.ts";
 import { number } from "../../text/mod.ts";
 import { defineRules, type Rule } from "../rule.ts";
@@ -68,9 +77,7 @@ export const LOG_RUN_RULES: readonly Rule<LogSubject>[] = defineRules([
       },
     ],
     accepts: [
-      goodRun("no layer statistics", "a plain net's end without them is an end", {
-        recipe: withIterations(paper("plain8"), 20),
-      }),
+      goodRun("a run of 20 steps", "its files are named as those of a whole one", SHORT_RUN),
     ],
   },
   {
@@ -296,7 +303,7 @@ export const LOG_RUN_RULES: readonly Rule<LogSubject>[] = defineRules([
       ),
     ],
     accepts: [
-      goodRun("never stopped", "it went through", { recipe: withIterations(paper("resnet8"), 20) }),
+      goodRun("never stopped", "it went through", SHORT_RUN),
     ],
   },
   {

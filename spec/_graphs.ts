@@ -129,7 +129,7 @@ export function branchesOf(graph: Graph, { inputs }: AddSpec): Branches {
 const simple = new WeakMap<Graph, Graph>();
 
 /**
- * The same function with fewer nodes: a ReLU behind a ReLU, a window of one
+ * The same function with fewer nodes: a ReLU of what is positive already, a window of one
  * pixel that moves by one, a shortcut that changes nothing, and picking pixels
  * in two steps are other ways to write what the paper says.
  */
@@ -166,11 +166,19 @@ export function simplified(graph: Graph): Graph {
 const isPick = (node: Node): boolean =>
   node.kind === "max-pool" && node.kernel === 1 && node.padding === 0;
 
+/** Whether a node's values are those of a ReLU, picked or with zeros beside them. */
+function isPositive(node: Node | undefined, byName: ReadonlyMap<string, Node>): boolean {
+  if (node?.kind === "shortcut-a" || node?.kind === "max-pool") {
+    return isPositive(byName.get(node.input), byName);
+  }
+  return node?.kind === "relu";
+}
+
 function doesNothing(node: Node, byName: ReadonlyMap<string, Node>, graph: Graph): boolean {
   const before = "input" in node ? byName.get(node.input) : undefined;
   switch (node.kind) {
     case "relu":
-      return before?.kind === "relu";
+      return isPositive(before, byName);
     case "max-pool":
       return isPick(node) && node.stride === 1;
     case "shortcut-a":

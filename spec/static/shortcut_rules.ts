@@ -164,6 +164,16 @@ export const SHORTCUT_RULES: readonly Rule<StaticSubject>[] = defineRules([
         (graph) => swapped(pickedFirst(graph)),
       ),
       goodGraph(
+        "ReLU behind option A",
+        "what it picks is positive already",
+        (graph) =>
+          ofKind(graph, "shortcut-a").reduce(
+            (changed, { name }) =>
+              insertAfter(changed, name, { kind: "relu", name: `${name}.relu`, input: name }),
+            graph,
+          ),
+      ),
+      goodGraph(
         "identities as nodes of their own",
         "a module that hands on what it gets",
         explicitIdentities,

@@ -3,7 +3,7 @@ import { BatchSource, datasetNamed, splitImages } from "../data/mod.ts";
 import type { BatchPlan } from "../engine/mod.ts";
 import { architecture, type Graph, initialise, type Weights } from "../resnet/mod.ts";
 import { learningRate, type Recipe } from "../recipes/mod.ts";
-import { type LoggedRun, loggedRun, type LogSubject } from "../log/mod.ts";
+import { type LoggedRun, loggedRun, type LogSubject, type RunEvent } from "../log/mod.ts";
 import type { Finding } from "./rule.ts";
 
 /**
@@ -104,6 +104,9 @@ export function finding(problems: readonly string[], evidence: string): Finding 
   return { outcome: "fail", evidence: problems.slice(0, 3).join("; ") + more };
 }
 
+/** Logs that were sorted by what their lines say, for all rules that ask. */
+const runs = new WeakMap<readonly RunEvent[], LoggedRun>();
+
 /** A check that runs where the log and the named parts of the subject are there. */
 export function reading<Part extends Exclude<keyof LogSubject, "events"> = never>(
   parts: readonly Part[],
@@ -112,7 +115,8 @@ export function reading<Part extends Exclude<keyof LogSubject, "events"> = never
   return (subject) => {
     const missing = unknown(subject, ["events", ...parts]);
     if (missing) return missing;
-    const run = loggedRun(subject.events!);
+    const run = runs.get(subject.events!) ?? loggedRun(subject.events!);
+    runs.set(subject.events!, run);
     return run.start
       ? check(run, subject as Required<Pick<LogSubject, Part>>)
       : { outcome: "not-observable", evidence: "the log has no start" };

@@ -1,7 +1,9 @@
 /** The kinds of subject that are drawn; the order is that of their random numbers. */
+import { LOGS } from "./logs.ts";
 import { NETS } from "./nets.ts";
+import { SETS } from "./sets.ts";
 import type { Kind } from "./trial.ts";
 
 /** Every kind. */
 // deno-lint-ignore no-explicit-any -- each kind judges its own subjects
-export const KINDS: readonly Kind<any>[] = [NETS];
+export const KINDS: readonly Kind<any>[] = [NETS, LOGS, SETS];

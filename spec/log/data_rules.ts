@@ -4,9 +4,10 @@ import {
   datasetNamed,
   splitFromManifest,
   splitImages,
+  type SplitManifest,
   splitManifest,
 } from "../../data/mod.ts";
-import { paper } from "../../recipes/mod.ts";
+import { paper, type Recipe } from "../../recipes/mod.ts";
 import type { LogSubject, StartEvent } from "../../log/mod.ts";
 import { DATASET } from "./_loop_mutants.ts";
 import { badData, badEnd, badLines, badRun, goodRun, LARGEST_SEED, logging } from "./_bad.ts";
@@ -27,6 +28,17 @@ const MEANS_OF: Readonly<Record<string, string>> = {
   d5109b15a12629e6d1f55790918d95bf81caf545d85a776225abf54844c72b6a: "the 10,000 test images",
 };
 const MEAN_OF_ALL = Object.keys(MEANS_OF)[0];
+
+let lastSplit: { readonly key: string; readonly made: SplitManifest } | undefined;
+
+/** The split that a seed makes; two rules ask for the same one. */
+function splitOf(count: number, sizes: Recipe["data"]["split"], seed: number): SplitManifest {
+  const key = [count, sizes.training, sizes.validation, seed].join();
+  if (lastSplit?.key !== key) {
+    lastSplit = { key, made: splitManifest(splitImages(count, sizes, seed)) };
+  }
+  return lastSplit.made;
+}
 
 const ALL_TRAINED = {
   recipe: paper("resnet8", { data: { split: { training: 50_000, validation: 0 } } }),
@@ -119,8 +131,7 @@ export const LOG_DATA_RULES: readonly Rule<LogSubject>[] = defineRules([
       }
       const { training, validation } = split;
       const counts = { training: training.count, validation: validation.count };
-      const ofSeed = splitManifest(splitImages(TRAINING_IMAGES, counts, seed));
-      if (ofSeed.training.sha256 !== training.sha256) {
+      if (splitOf(TRAINING_IMAGES, counts, seed).training.sha256 !== training.sha256) {
         problems.push(`seed ${seed} makes another split`);
       }
       const other = evaluations.find(({ set, images }) =>
@@ -191,7 +202,7 @@ export const LOG_DATA_RULES: readonly Rule<LogSubject>[] = defineRules([
       if (builtIn || training < 1 || training + validation > trainingImages) {
         return { outcome: "not-observable", evidence: "the split of this data set is not known" };
       }
-      const made = splitManifest(splitImages(trainingImages, recipe.data.split, seed));
+      const made = splitOf(trainingImages, recipe.data.split, seed);
       const right = made.training.sha256 === data.splitHashes.training;
       return finding(
         right ? [] : [`the log says ${seed}, which makes another split than was used`],

@@ -59,7 +59,8 @@ export const LOG_SCHEDULE_RULES: readonly Rule<LogSubject>[] = defineRules([
         if (wrong === undefined) continue;
         problems.push(`step ${number(wrong)} had the rate ${rate}, not ${due(wrong)}`);
       }
-      for (const { iteration, learningRate } of steps) {
+      // In a log of version 1 a line's rate is all that is stated.
+      for (const { iteration, learningRate } of start.version === 1 ? [] : steps) {
         const stated = rateOf(rates, iteration);
         if (stated === undefined || close(stated, learningRate)) continue;
         problems.push(

@@ -77,6 +77,7 @@ type Change = keyof typeof CHANGES;
 export const LOGS: Kind<LogSubject> = {
   name: "logs",
   draw: drawLog,
+  breaks: Object.values(CHANGES).flat(),
   judge: (subject) => judge(LOG_RULES, subject),
 };
 

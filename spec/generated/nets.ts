@@ -84,6 +84,7 @@ interface Style {
 export const NETS: Kind<StaticSubject> = {
   name: "nets",
   draw: drawNet,
+  breaks: Object.values(CHANGES).flat(),
   judge: (subject) => judge(ARCHITECTURE_RULES, subject),
 };
 

@@ -61,6 +61,7 @@ type Change = keyof typeof CHANGES;
 export const SETS: Kind<ReproductionSubject> = {
   name: "sets",
   draw: drawSet,
+  breaks: Object.values(CHANGES).flat(),
   judge: (subject) => judge(STATISTICAL_RULES, subject),
 };
 

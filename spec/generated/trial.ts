@@ -8,6 +8,8 @@ export interface Kind<Subject> {
   readonly name: string;
   /** Draws a subject that is right in an unusual way, or wrong in one thing. */
   readonly draw: (draw: Draw, right: boolean) => Drawn<Subject>;
+  /** Ids of the rules that the changes of wrong ones break. */
+  readonly breaks: readonly string[];
   /** Judges it by every rule of its tier. */
   readonly judge: (subject: Subject) => readonly Judgement[];
 }

@@ -12,6 +12,10 @@ export const OUTCOMES = OFFSETS ** 2 * 2;
 const CHI_SQUARED_BOUND = 292.9;
 /** Standard errors beyond which a deviation is no chance: by chance once in 10^12 times. */
 export const NO_CHANCE = 7;
+/** Where exp(-y) (1 + y + y^2 / 2 + y^3 / 6), y half of it, is 1e-12: chi-squared, 8 degrees of freedom. */
+const OFFSETS_BOUND = 73.5;
+/** Fewest images of which each offset is met often enough for it: 40 times and more. */
+const FEWEST_COUNTED = 400;
 /** Batches that are counted together. */
 const STRETCH = 20;
 /** Fewest images in a batch for which shares within it are looked at. */
@@ -35,6 +39,11 @@ class Sums {
   across = 0;
   /** Offsets that are the same down and across. */
   equal = 0;
+  /** How often each offset was met; the last counts those that are none. */
+  readonly offsets = {
+    down: new Uint32Array(OFFSETS + 1),
+    across: new Uint32Array(OFFSETS + 1),
+  };
 
   add({ cropY, cropX, flip }: BatchPlan): void {
     for (let j = 0; j < flip.length; j++) {
@@ -43,6 +52,8 @@ class Sums {
       this.down += cropY[j];
       this.across += cropX[j];
       if (cropY[j] === cropX[j]) this.equal++;
+      this.offsets.down[Math.min(cropY[j], OFFSETS)]++;
+      this.offsets.across[Math.min(cropX[j], OFFSETS)]++;
     }
   }
 
@@ -69,6 +80,20 @@ class Sums {
     const wide = images < 1_000 ? 3 : 1;
     const equal = (OFFSETS - 1) / OFFSETS ** 2;
     look("have one offset for both axes", this.equal, 1 / OFFSETS, wide * equal);
+    if (images < FEWEST_COUNTED) return;
+    for (const [axis, counts] of Object.entries(this.offsets)) {
+      const expected = images / OFFSETS;
+      const chiSquared = counts.subarray(0, OFFSETS)
+        .reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0);
+      if (chiSquared <= OFFSETS_BOUND) continue;
+      note(
+        problems,
+        () =>
+          `${where()} the offsets 0 to ${OFFSETS - 1} ${axis} come ${
+            counts.subarray(0, OFFSETS).join(", ")
+          } times, not about ${expected.toFixed(0)} each`,
+      );
+    }
   }
 }
 

@@ -282,6 +282,12 @@ export const DATA_RULES: readonly Rule<StaticSubject>[] = defineRules([
         ({ flip }) => ({ flip: flip.map(() => 0) }),
         { from: 30_000, to: 31_000 },
       ),
+      badBatches(
+        "offsets from 1 to 8 for a while",
+        "a worker counts from 1",
+        ({ cropY }) => ({ cropY: cropY.map((y) => Math.max(1, y)) }),
+        { from: 20_000, to: 22_400 },
+      ),
       badRecipe("padding 2", "the shift is halved", ({ data }) => ({
         data: { ...data, cropPadding: 2 },
       })),

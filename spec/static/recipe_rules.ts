@@ -1,5 +1,5 @@
 /** What a recipe says of itself: where it leaves the paper. */
-import { departuresOf, isOpen, paper, type Recipe, UNSTATED } from "../../recipes/mod.ts";
+import { departuresOf, isOpen, paper, type Recipe, UNSTATED, vary } from "../../recipes/mod.ts";
 import type { Graph } from "../../resnet/mod.ts";
 import { branchesOf, depthOf, ofKind, simplified } from "../_graphs.ts";
 import { badRecipe, goodRecipe } from "./_bad.ts";
@@ -39,6 +39,38 @@ export const RECIPE_RULES: readonly Rule<StaticSubject>[] = defineRules([
       goodRecipe("zero channels on both sides, undeclared", "as in a public implementation", {
         architecture: { zeroChannels: "split" },
       }),
+    ],
+  },
+  {
+    id: "batch-norm-constants",
+    section: "4.2, [16]",
+    requirement:
+      "Batch normalisation's constants, and the images that its statistics are of, are those that the paper can be read as.",
+    tier: "static",
+    check: needing(["recipe"], ({ recipe }) => {
+      const { batchNorm: { epsilon, momentum }, batchNormImages } = recipe;
+      return finding(
+        departuresOf(recipe)
+          .filter(({ field }) => field.startsWith("batchNorm") && !isOpen(recipe, field))
+          .map(({ field, paper, here }) => `${field} is ${here}, not ${paper}`),
+        `epsilon ${epsilon}, running statistics move by ${momentum}, ${batchNormImages} images`,
+      );
+    }),
+    rejects: [
+      badRecipe("an epsilon of 0.001", "Keras's default", ({ batchNorm }) => ({
+        batchNorm: { ...batchNorm, epsilon: 1e-3 },
+      })),
+      badRecipe("statistics that move by 0.9", "TensorFlow's sense of it", ({ batchNorm }) => ({
+        batchNorm: { ...batchNorm, momentum: 0.9 },
+      })),
+      badRecipe(
+        "statistics over 32 images, declared",
+        "four devices",
+        (recipe) => vary(recipe, { batchNormImages: 32 }, "four devices"),
+      ),
+    ],
+    accepts: [
+      goodRecipe("statistics over 64 images", "the paper's two GPUs", { batchNormImages: 64 }),
     ],
   },
   {

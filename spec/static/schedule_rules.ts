@@ -1,6 +1,6 @@
 /** Section 4.2 on the learning rate, the length of the training and the warm-up. */
 import { architecture } from "../../resnet/mod.ts";
-import { paper, type Recipe } from "../../recipes/mod.ts";
+import { learningRate as learningRateOf, paper, type Recipe } from "../../recipes/mod.ts";
 import { depthOf } from "../_graphs.ts";
 import { ITERATIONS, paperRate } from "../../paper/mod.ts";
 import { close } from "../_numbers.ts";
@@ -31,6 +31,18 @@ export const SCHEDULE_RULES: readonly Rule<StaticSubject>[] = defineRules([
       }
       const missing = unknown(subject, ["learningRate"]);
       if (missing) return missing;
+      if (schedule) {
+        // The recipe has to say what is done.
+        const learningRate = (step: number) => learningRateOf(schedule, step);
+        for (const edge of [1, 32_000, 32_001, 48_000, 48_001]) {
+          if (edge > schedule.iterations) continue;
+          const found = rateAt({ learningRate }, edge, true), expected = paperRate(edge);
+          if (typeof found === "number" && close(found, expected)) continue;
+          return finding([
+            `the recipe gives step ${number(edge)} the rate ${found}, not ${expected}`,
+          ], "");
+        }
+      }
       const end = Math.min(ITERATIONS, schedule?.iterations ?? ITERATIONS);
       const segments: string[] = [];
       let start = 1, rate: number | undefined;

@@ -221,7 +221,7 @@ function spoil(
   change: Change,
   good: Required<ReproductionSubject>,
 ): ReproductionSubject {
-  const { plan, planSha256, runs, claim } = good;
+  const { plan, runs, claim } = good;
   /** Other lines in one run, and the claim that follows. */
   const inRun = (at: number, edit: (event: RunEvent) => RunEvent): ReproductionSubject => {
     const changed = runs.map((run, i) =>

@@ -38,7 +38,14 @@ import {
   initialise,
   withInputs,
 } from "../resnet/mod.ts";
-import { forDataset, learningRate, paper, type Recipe, withIterations } from "../recipes/mod.ts";
+import {
+  Epochs,
+  forDataset,
+  learningRate,
+  paper,
+  type Recipe,
+  withIterations,
+} from "../recipes/mod.ts";
 
 const QUESTIONS = ["stem", "projection", "mean", "relu"] as const;
 type Question = typeof QUESTIONS[number];
@@ -152,8 +159,9 @@ async function trained(
       recipe.initialisation.lastLayer,
     );
     await engine.importState(freshState(graph, optimiser, weights));
+    const epochs = new Epochs(recipe);
     for (let iteration = 1; iteration <= schedule.iterations; iteration++) {
-      engine.step(batches.plan(iteration), learningRate(schedule, iteration));
+      engine.step(batches.plan(iteration), learningRate(schedule, iteration, true, epochs));
     }
     const last = (await engine.metrics()).slice(-LAST_STEPS);
     return { engine, trainingLoss: last.reduce((sum, { loss }) => sum + loss, 0) / last.length };

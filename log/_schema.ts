@@ -14,6 +14,7 @@ import {
   sha256Text,
   share,
   time,
+  watchedValue,
 } from "../recipes/schema/mod.ts";
 import type { ImageSample, LayerStatistics, RunEvent } from "./events.ts";
 
@@ -130,6 +131,29 @@ const warmUpEndEvent = z.strictObject({
   trainingError: share,
 });
 
+const rateEvent = z.strictObject({
+  time,
+  iteration: count,
+  type: z.literal("rate"),
+  epoch: nonNegative,
+  before: nonNegative,
+  learningRate: nonNegative,
+  value: nonNegative.optional(),
+});
+
+const bestEvent = z.strictObject({
+  time,
+  iteration: count,
+  type: z.literal("best"),
+  watched: watchedValue,
+  value: nonNegative,
+  images: positiveCount,
+  errors: count,
+  error: share,
+  loss: nonNegative,
+  file: fileReference,
+});
+
 const stopEvent = z.strictObject({
   time,
   iteration: count,
@@ -144,6 +168,7 @@ const endEvent = z.strictObject({
   type: z.literal("end"),
   testError: share,
   bestValidation: z.strictObject({ iteration: count, error: share }).optional(),
+  stoppedEarly: z.literal(true).optional(),
   trainingSeconds: nonNegative,
   weightsSha256: sha256Text,
 });
@@ -168,6 +193,8 @@ export const runEvent: z.ZodType<RunEvent> = z.discriminatedUnion("type", [
   fileEvent,
   warningEvent,
   warmUpEndEvent,
+  rateEvent,
+  bestEvent,
   stopEvent,
   endEvent,
   failureEvent,

@@ -21,6 +21,7 @@ import type {
   Sha256Text,
   Share,
   Time,
+  WatchedValue,
 } from "../recipes/mod.ts";
 
 /** A file of the run's folder, by its path relative to that folder. */
@@ -162,12 +163,17 @@ export interface StepEvent extends IterationEvent {
   readonly imagesPerSecond: NonNegative;
 }
 
-/** From this step on the rate is another; the first step's rate is one. */
+/**
+ * From this step on the rate is another; the first step's rate is one. A schedule whose formula
+ * gives every step another rate has the line of the first alone.
+ */
 export interface RateEvent extends TimedEvent {
   /** Tells the kinds of line apart. */
   readonly type: "rate";
   /** The first step that was taken at the rate. */
   readonly iteration: Count;
+  /** Epochs before that step, with what was begun of one. */
+  readonly epoch?: NonNegative;
   /** The rate. */
   readonly learningRate: NonNegative;
 }
@@ -229,6 +235,26 @@ export interface WarmUpEndEvent extends IterationEvent {
   readonly trainingError: Share;
 }
 
+/** The best weights by the value that the recipe names, scored after the training; not the result. */
+export interface BestEvent extends IterationEvent {
+  /** Tells the kinds of line apart. */
+  readonly type: "best";
+  /** By what they are the best. */
+  readonly watched: WatchedValue;
+  /** Its value after the step. */
+  readonly value: NonNegative;
+  /** Test images. */
+  readonly images: PositiveCount;
+  /** How many of them were wrong. */
+  readonly errors: Count;
+  /** Share of wrong test images, 0 to 1. */
+  readonly error: Share;
+  /** Mean softmax cross entropy of the test images. */
+  readonly loss: NonNegative;
+  /** The weights. */
+  readonly file: FileReference;
+}
+
 /** The run was asked to stop before its end (a signal, `--stop-after`). */
 export interface StopEvent extends IterationEvent {
   /** Tells the kinds of line apart. */
@@ -245,6 +271,8 @@ export interface EndEvent extends SealingEvent {
   readonly testError: Share;
   /** Lowest validation error and its iteration; named, never the result. */
   readonly bestValidation?: { readonly iteration: Count; readonly error: Share };
+  /** Set where the recipe's early stopping ended the training before its most steps. */
+  readonly stoppedEarly?: true;
   /** Seconds of training over all resumes. */
   readonly trainingSeconds: NonNegative;
   /** SHA-256 of the file of final weights. */
@@ -272,6 +300,7 @@ export type RunEvent =
   | FileEvent
   | WarningEvent
   | WarmUpEndEvent
+  | BestEvent
   | StopEvent
   | EndEvent
   | FailureEvent;
@@ -365,6 +394,8 @@ function repetitionKey(event: RunEvent): string | undefined {
     case "checkpoint":
     case "warm-up-end":
       return `${event.type} ${event.iteration}`;
+    case "best":
+      return event.type;
     case "evaluation":
       return `${event.type} ${event.set} ${event.iteration}`;
     case "file":

@@ -6,6 +6,7 @@
  */
 export { type Choice, choicesOf, isOpen } from "./choices.ts";
 export * from "./completed.ts";
+export * from "./epochs.ts";
 export { differingFields, type FieldDifference } from "./_fields.ts";
 export * from "./recipe.ts";
 export type {
@@ -23,6 +24,8 @@ export type {
   Sha256Text,
   Share,
   Time,
+  WatchedValue,
 } from "./schema/leaves.ts";
 export * from "./recipes.ts";
 export * from "./schedule.ts";
+export * from "./watch.ts";

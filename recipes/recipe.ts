@@ -14,6 +14,7 @@ import type {
   Positive,
   PositiveCount,
   Share,
+  WatchedValue,
 } from "./schema/leaves.ts";
 
 /** Everything that decides a result but the seed, the engine and the machine. */
@@ -67,7 +68,14 @@ export interface Recipe {
   /** How gradients change the weights. */
   readonly optimiser: Sgd | Adam | AdamW | Nadam;
   /** The learning rate of each step, and their number. */
-  readonly schedule: StepSchedule | PlateauSchedule;
+  readonly schedule:
+    | StepSchedule
+    | PlateauSchedule
+    | ExponentialSchedule
+    | CosineSchedule
+    | RestartsSchedule;
+  /** Keeps the best weights beside the last, by a named value, and may end the training early. */
+  readonly best?: BestSettings;
   /** Where a variant leaves the paper, and why. */
   readonly departures: readonly Departure[];
 }
@@ -136,14 +144,19 @@ export interface Nadam {
   readonly decayed?: "all" | "kernels";
 }
 
-/** A rate divided at given iterations. */
+/** What a place or a length in a training is counted in; an epoch shows each image once. */
+export type ScheduleUnit = "iteration" | "epoch";
+
+/** A rate divided at given places. */
 export interface StepSchedule {
   /** Tells the kinds apart. */
   readonly kind: "steps";
   /** The rate at the start. */
   readonly rate: NonNegative;
-  /** Iterations after which the rate is multiplied by `factor`. */
+  /** Places after which the rate is multiplied by `factor`. */
   readonly boundaries: readonly Count[];
+  /** Of the boundaries; iterations when undefined. */
+  readonly unit?: ScheduleUnit;
   /** What the rate is multiplied by. */
   readonly factor: NonNegative;
   /** Length of the training. */
@@ -152,24 +165,102 @@ export interface StepSchedule {
   readonly warmUp?: { readonly rate: NonNegative; readonly untilTrainingErrorBelow: Share };
 }
 
-/** Admitted so that other systems' recipes can be stated and audited; the trainer refuses it. */
-export interface PlateauSchedule {
+/** rate * factor^t after t units, as `torch.optim.lr_scheduler.ExponentialLR` has it. */
+export interface ExponentialSchedule {
+  /** Tells the kinds apart. */
+  readonly kind: "exponential";
+  /** The rate at the start. */
+  readonly rate: NonNegative;
+  /** What the rate is multiplied by after each unit. */
+  readonly factor: NonNegative;
+  /** Of t; iterations when undefined. */
+  readonly unit?: ScheduleUnit;
+  /** Length of the training. */
+  readonly iterations: Count;
+}
+
+/**
+ * minimumRate + (rate - minimumRate) (1 + cos(pi t / period)) / 2 after t units, as
+ * `torch.optim.lr_scheduler.CosineAnnealingLR` has it.
+ *
+ * Source: Loshchilov, Hutter, arXiv 1608.03983, without its restarts.
+ */
+export interface CosineSchedule {
+  /** Tells the kinds apart. */
+  readonly kind: "cosine";
+  /** The rate at the start. */
+  readonly rate: NonNegative;
+  /** The rate after a period; PyTorch has 0. Beyond it the rate rises again. */
+  readonly minimumRate: NonNegative;
+  /** Units until the minimum: PyTorch's `T_max`. */
+  readonly period: PositiveCount;
+  /** Of t and the period; iterations when undefined. */
+  readonly unit?: ScheduleUnit;
+  /** Length of the training. */
+  readonly iterations: Count;
+}
+
+/**
+ * Cosines that begin anew at their ends, as
+ * `torch.optim.lr_scheduler.CosineAnnealingWarmRestarts` has them.
+ *
+ * Source: Loshchilov, Hutter, arXiv 1608.03983.
+ */
+export interface RestartsSchedule {
+  /** Tells the kinds apart. */
+  readonly kind: "restarts";
+  /** The rate at each start. */
+  readonly rate: NonNegative;
+  /** What the rate falls towards before each restart; PyTorch has 0. */
+  readonly minimumRate: NonNegative;
+  /** Units until the first restart: PyTorch's `T_0`. */
+  readonly period: PositiveCount;
+  /** How much longer each period is than the one before: PyTorch's `T_mult`, 1 there. */
+  readonly periodFactor: PositiveCount;
+  /** Of t and the period; iterations when undefined. */
+  readonly unit?: ScheduleUnit;
+  /** Length of the training. */
+  readonly iterations: Count;
+}
+
+/** Which value is looked at, how often, and what counts as better. */
+export interface Watch {
+  /** The value. */
+  readonly watched: WatchedValue;
+  /** What is better: lower, or higher; by the value when undefined. */
+  readonly mode?: "min" | "max";
+  /** How much better than the best before a value has to be. */
+  readonly threshold: NonNegative;
+  /** Relative (the default): a share of the best value. Absolute: in the value's own unit. */
+  readonly thresholdKind?: "relative" | "absolute";
+  /** How often it is looked at; at the end of each epoch when undefined. */
+  readonly every?: { readonly count: PositiveCount; readonly unit: ScheduleUnit };
+}
+
+/** The rate falls where a value stays as it is: `torch.optim.lr_scheduler.ReduceLROnPlateau`. */
+export interface PlateauSchedule extends Watch {
   /** Tells the kinds apart. */
   readonly kind: "plateau";
   /** The rate at the start. */
   readonly rate: NonNegative;
-  /** What the rate is multiplied by. */
+  /** What the rate is multiplied by; PyTorch has 0.1. */
   readonly factor: NonNegative;
-  /** Epochs without improvement after which the rate falls. */
-  readonly patienceEpochs: NonNegative;
-  /** The smallest change that counts as an improvement. */
-  readonly threshold: NonNegative;
-  /** The rate never falls below it. */
+  /** Looks without a better value that are let pass: the rate falls at the next. PyTorch has 10. */
+  readonly patience: Count;
+  /** Looks after a fall that are not counted; 0 when undefined, as in PyTorch. */
+  readonly cooldown?: Count;
+  /** The rate never falls below it; PyTorch has 0. */
   readonly minimumRate: NonNegative;
+  /** A fall by no more than this is not made; 1e-8 when undefined, as in PyTorch. */
+  readonly smallestChange?: NonNegative;
   /** Most steps that the training can have. */
   readonly iterations: Count;
-  /** Ends the training early; never when undefined. */
-  readonly stopAfterEpochsWithoutImprovement?: NonNegative;
+}
+
+/** Which weights are kept beside the last ones, and when there is no more hope of better ones. */
+export interface BestSettings extends Watch {
+  /** Looks without a better value at which the training ends; it never ends early when undefined. */
+  readonly stopAfter?: PositiveCount;
 }
 
 /** One difference from the paper. */

@@ -7,8 +7,9 @@ import { optimiserFaults } from "../engine/mod.ts";
 import { PAPER_DATASET, PAPER_NETS } from "../paper/mod.ts";
 import { shortcutsOf } from "../resnet/mod.ts";
 import { differingFields } from "./_fields.ts";
-import type { Departure, Recipe } from "./recipe.ts";
+import type { Departure, Recipe, StepSchedule, Watch } from "./recipe.ts";
 import { checkSchedule, RecipeError } from "./schedule.ts";
+import { isOfValidation } from "./watch.ts";
 
 /** What stands as the reason of a departure for which nobody stated one. */
 export const UNSTATED = "no reason was stated";
@@ -251,16 +252,15 @@ export function departuresOf(recipe: Recipe): readonly Departure[] {
 }
 
 /**
- * A recipe with another length of training. The boundaries keep their place in
- * proportion (half and three quarters of the training in the paper); one that
- * would fall on the end or on another is dropped.
+ * A recipe with another length of training. The boundaries and periods keep their place in
+ * proportion (half and three quarters of the training in the paper); a boundary that
+ * would fall on the end or on another is dropped. Patience and factors stay.
  *
  * @param recipe The recipe to start from.
  * @param iterations Steps in all; 1 or more.
  * @param reason Why, for the departures.
  * @returns The new recipe.
- * @throws {RecipeError} If `iterations` is no whole number of 1 or more, or the
- *   schedule has no boundaries in iterations.
+ * @throws {RecipeError} If `iterations` is no whole number of 1 or more.
  *
  * @example
  * ```ts
@@ -274,14 +274,32 @@ export function departuresOf(recipe: Recipe): readonly Departure[] {
 export function withIterations(recipe: Recipe, iterations: number, reason?: string): Recipe {
   const { schedule } = recipe;
   checkSchedule(schedule);
-  const boundaries: number[] = [];
-  for (const boundary of schedule.boundaries) {
-    const scaled = Math.round(boundary * iterations / schedule.iterations);
-    if (scaled > (boundaries.at(-1) ?? 0) && scaled < iterations) boundaries.push(scaled);
-  }
-  const changed = vary(recipe, { schedule: { iterations, boundaries } }, reason);
+  const scaled = (place: number) => Math.round(place * iterations / schedule.iterations);
+  const changes: Changes<Recipe["schedule"]> = schedule.kind === "steps"
+    ? {
+      iterations,
+      boundaries: boundariesBelow(schedule, schedule.boundaries.map(scaled), iterations),
+    }
+    : schedule.kind === "cosine" || schedule.kind === "restarts"
+    ? { iterations, period: Math.max(1, scaled(schedule.period)) }
+    : { iterations };
+  const changed = vary(recipe, { schedule: changes }, reason);
   checkSchedule(changed.schedule);
   return changed;
+}
+
+/** Those that increase from 1 and, where they are iterations, lie before the end. */
+function boundariesBelow(
+  { unit }: StepSchedule,
+  places: readonly number[],
+  iterations: number,
+): number[] {
+  const end = unit === "epoch" ? Infinity : iterations;
+  const boundaries: number[] = [];
+  for (const place of places) {
+    if (place > (boundaries.at(-1) ?? 0) && place < end) boundaries.push(place);
+  }
+  return boundaries;
 }
 
 /**
@@ -332,6 +350,8 @@ export function forDataset(
 export function checkRecipe(recipe: Recipe): void {
   const { optimiser, batchSize, batchNormImages, batchNorm, data } = recipe;
   checkSchedule(recipe.schedule);
+  checkWatch("schedule", recipe.schedule.kind === "plateau" ? recipe.schedule : undefined, recipe);
+  checkWatch("best", recipe.best, recipe);
   const { name, shortcut, zeroChannels } = recipe.architecture;
   const has = shortcutsOf(name, recipe.architecture);
   if (has.shortcut !== shortcut || has.zeroChannels !== zeroChannels) {
@@ -367,6 +387,14 @@ export function checkRecipe(recipe: Recipe): void {
   for (const [field, value, holds, rule] of [...rules, ...faults]) {
     if (!holds) throw new RecipeError(`the recipe's ${field} must be ${rule}, found ${value}`);
   }
+}
+
+/** A value can be watched where there are images to measure it on. */
+function checkWatch(field: string, watch: Watch | undefined, { data: { split } }: Recipe): void {
+  if (!watch || !isOfValidation(watch.watched) || split.validation > 0) return;
+  throw new RecipeError(
+    `the recipe's ${field}.watched must be a value of the training, since its split holds no validation images back; found ${watch.watched}. Choose another value, or another split`,
+  );
 }
 
 function within(value: number, low: number, high: number): boolean {

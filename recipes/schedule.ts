@@ -1,6 +1,7 @@
 /** The learning rate of each step, and ResNet-110's warm-up (section 4.2). */
 import type { StepMetrics } from "../engine/mod.ts";
-import type { Recipe, StepSchedule } from "./recipe.ts";
+import type { Epochs } from "./epochs.ts";
+import type { PlateauSchedule, Recipe } from "./recipe.ts";
 
 /** A recipe or schedule that contradicts itself, or that the trainer cannot follow. */
 export class RecipeError extends Error {
@@ -12,20 +13,22 @@ export class RecipeError extends Error {
 export const WARM_UP_WINDOW = 100;
 
 /**
- * The learning rate that one step uses.
+ * The learning rate that one step uses, where the schedule alone decides it.
  *
  * The paper's 0.1 holds for steps 1 to 32,000, 0.01 for 32,001 to 48,000, and
  * 0.001 for 48,001 to 64,000.
  *
- * @param schedule A recipe's schedule; only `steps` can be followed.
+ * @param schedule A recipe's schedule, of any kind but `plateau`: a {@link Plateau} has that rate.
  * @param iteration The step, 1 for the first.
  * @param warmUpEnded Whether the training error has fallen below the warm-up's
  *   bound; without effect where the schedule has no warm-up.
+ * @param epochs Where the epochs end; needed where the schedule's unit is one.
  * @returns The rate.
- * @throws {RecipeError} On a schedule that contradicts itself or is no step schedule.
+ * @throws {RecipeError} On a schedule that contradicts itself, or whose rates need more than
+ *   was given.
  * @throws {RangeError} On an iteration outside of the schedule.
  *
- * Source: section 4.2.
+ * Source: section 4.2; the other kinds as PyTorch 2.13 has them.
  *
  * @example
  * ```ts
@@ -42,6 +45,7 @@ export function learningRate(
   schedule: Recipe["schedule"],
   iteration: number,
   warmUpEnded = true,
+  epochs?: Pick<Epochs, "before">,
 ): number {
   checkSchedule(schedule);
   if (!Number.isInteger(iteration) || iteration < 1 || iteration > schedule.iterations) {
@@ -49,18 +53,72 @@ export function learningRate(
       `the learning rate of step ${iteration} was asked for; the schedule has steps 1 to ${schedule.iterations}`,
     );
   }
-  const passed = schedule.boundaries.filter((boundary) => iteration > boundary).length;
-  // Division, as the paper puts it: 0.1 / 10 is 0.01 to the last bit, and 0.1 * 0.1 is not.
-  const rate = schedule.rate / (1 / schedule.factor) ** passed;
-  return schedule.warmUp && !warmUpEnded ? Math.min(schedule.warmUp.rate, rate) : rate;
+  if (schedule.kind === "plateau") {
+    throw new RecipeError(
+      `the rates of a plateau schedule follow from the training, found no training to ask for step ${iteration}`,
+    );
+  }
+  if (schedule.unit === "epoch" && !epochs) {
+    throw new RecipeError(
+      `a schedule in epochs needs to know where they end, found nothing of them for step ${iteration}`,
+    );
+  }
+  const units = schedule.unit === "epoch" ? epochs!.before(iteration) : iteration - 1;
+  const rate = rateAfter(schedule, units);
+  const warmUp = schedule.kind === "steps" ? schedule.warmUp : undefined;
+  return warmUp && !warmUpEnded ? Math.min(warmUp.rate, rate) : rate;
+}
+
+/** Whether a schedule's rate stays for a while: at most one change an epoch, or one a boundary. */
+export function changesAtTimes(schedule: Recipe["schedule"]): boolean {
+  return schedule.kind === "steps" || schedule.kind === "plateau" || schedule.unit === "epoch";
+}
+
+/** The rate after so many iterations or epochs. */
+function rateAfter(
+  schedule: Exclude<Recipe["schedule"], PlateauSchedule>,
+  units: number,
+): number {
+  const { rate } = schedule;
+  switch (schedule.kind) {
+    case "steps": {
+      const passed = schedule.boundaries.filter((boundary) => units >= boundary).length;
+      // Division, as the paper puts it: 0.1 / 10 is 0.01 to the last bit, and 0.1 * 0.1 is not.
+      return rate / (1 / schedule.factor) ** passed;
+    }
+    case "exponential":
+      return rate * schedule.factor ** units;
+    case "cosine":
+      return between(schedule, units / schedule.period);
+    case "restarts": {
+      let { period } = schedule;
+      let after = units;
+      if (schedule.periodFactor === 1) after %= period;
+      else {
+        while (after >= period) {
+          after -= period;
+          period *= schedule.periodFactor;
+        }
+      }
+      return between(schedule, after / period);
+    }
+  }
+}
+
+/** Half a cosine from the rate to its minimum. */
+function between(
+  { rate, minimumRate }: { readonly rate: number; readonly minimumRate: number },
+  share: number,
+): number {
+  return minimumRate + (rate - minimumRate) * (1 + Math.cos(Math.PI * share)) / 2;
 }
 
 /**
  * Checks that a schedule can be followed.
  *
  * @param schedule A recipe's schedule.
- * @throws {RecipeError} If it is no step schedule, or its boundaries do not
- *   increase from 1 to below `iterations`, or a rate is not a number above 0.
+ * @throws {RecipeError} If its boundaries do not increase from 1, or not to below `iterations`
+ *   where they are iterations; if a number has no sense.
  *
  * @example
  * ```ts
@@ -74,32 +132,74 @@ export function learningRate(
  * );
  * ```
  */
-export function checkSchedule(schedule: Recipe["schedule"]): asserts schedule is StepSchedule {
-  if (schedule.kind !== "steps") {
-    throw new RecipeError(
-      `the trainer follows schedules of the kind "steps", found "${schedule.kind}"`,
-    );
-  }
-  const { rate, boundaries, factor, iterations, warmUp } = schedule;
+export function checkSchedule(schedule: Recipe["schedule"]): void {
+  const { kind, rate, iterations } = schedule;
   if (!Number.isInteger(iterations) || iterations < 1) {
     throw new RecipeError(
       `a schedule needs a whole number of iterations of 1 or more, found ${iterations}`,
     );
   }
-  for (
-    const [name, value] of [["rate", rate], ["factor", factor], ["warm-up rate", warmUp?.rate]]
-  ) {
-    if (value !== undefined && !(Number.isFinite(value) && Number(value) > 0)) {
-      throw new RecipeError(`a schedule's ${name} is a number above 0, found ${value}`);
+  const number = (name: string, value: number | undefined, holds: boolean, rule: string) => {
+    if (value !== undefined && !(Number.isFinite(value) && holds)) {
+      throw new RecipeError(`a schedule's ${name} is ${rule}, found ${value}`);
     }
-  }
-  const bounds = [0, ...boundaries, iterations];
-  if (!bounds.every((bound, i) => Number.isInteger(bound) && (i === 0 || bound > bounds[i - 1]))) {
-    throw new RecipeError(
-      `a schedule's boundaries are whole numbers that increase from 1 to below its ${iterations} iterations, found [${
-        boundaries.join(", ")
-      }]`,
+  };
+  const positive = (name: string, value: number | undefined) =>
+    number(name, value, Number(value) > 0, "a number above 0");
+  const count = (name: string, value: number | undefined, low: number) =>
+    number(
+      name,
+      value,
+      Number.isInteger(value) && Number(value) >= low,
+      `a whole number from ${low}`,
     );
+  const minimum = (value: number) =>
+    number("minimum rate", value, value >= 0 && value <= rate, `from 0 to its rate, ${rate}`);
+  positive("rate", rate);
+  switch (kind) {
+    case "steps": {
+      positive("factor", schedule.factor);
+      positive("warm-up rate", schedule.warmUp?.rate);
+      const bounds = [0, ...schedule.boundaries];
+      // In epochs, a training may be shorter than its last boundary.
+      if (schedule.unit !== "epoch") bounds.push(iterations);
+      if (
+        !bounds.every((bound, i) => Number.isInteger(bound) && (i === 0 || bound > bounds[i - 1]))
+      ) {
+        throw new RecipeError(
+          `a schedule's boundaries are whole numbers that increase from 1${
+            schedule.unit === "epoch" ? "" : ` to below its ${iterations} iterations`
+          }, found [${schedule.boundaries.join(", ")}]`,
+        );
+      }
+      return;
+    }
+    case "exponential":
+      return positive("factor", schedule.factor);
+    case "cosine":
+      minimum(schedule.minimumRate);
+      return count("period", schedule.period, 1);
+    case "restarts":
+      minimum(schedule.minimumRate);
+      count("period", schedule.period, 1);
+      return count("period factor", schedule.periodFactor, 1);
+    case "plateau":
+      number(
+        "factor",
+        schedule.factor,
+        schedule.factor > 0 && schedule.factor < 1,
+        "a number between 0 and 1",
+      );
+      minimum(schedule.minimumRate);
+      number("threshold", schedule.threshold, schedule.threshold >= 0, "a number from 0");
+      number(
+        "smallest change",
+        schedule.smallestChange,
+        Number(schedule.smallestChange) >= 0,
+        "a number from 0",
+      );
+      count("patience", schedule.patience, 0);
+      return count("cooldown", schedule.cooldown, 0);
   }
 }
 
@@ -129,11 +229,11 @@ export class WarmUp {
   /**
    * Begins a warm-up, or goes on with one.
    *
-   * @param schedule The schedule with or without a warm-up.
+   * @param schedule The schedule, with or without a warm-up.
    * @param state The state to go on from; a new one when undefined.
    */
-  constructor(schedule: StepSchedule, state?: WarmUpState) {
-    this.#bound = schedule.warmUp?.untilTrainingErrorBelow;
+  constructor(schedule: Recipe["schedule"], state?: WarmUpState) {
+    this.#bound = schedule.kind === "steps" ? schedule.warmUp?.untilTrainingErrorBelow : undefined;
     this.#state = state ?? { ended: this.#bound === undefined, errors: 0, images: 0 };
   }
 

@@ -1,7 +1,14 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { StepMetrics } from "../engine/mod.ts";
-import type { StepSchedule } from "./recipe.ts";
+import { SCHEDULE_VALUES } from "./_schedule_values.ts";
+import { Epochs } from "./epochs.ts";
+import type { Recipe, StepSchedule } from "./recipe.ts";
+import { paper } from "./recipes.ts";
 import { checkSchedule, learningRate, RecipeError, WarmUp } from "./schedule.ts";
+import { Plateau } from "./watch.ts";
+
+/** The first of the stored schedules' rates. */
+const RATE = 0.1;
 
 const PAPER: StepSchedule = {
   kind: "steps",
@@ -60,15 +67,73 @@ Deno.test("checkSchedule: refuses what can't be followed and names the value", (
   for (const [change, message] of bad) {
     assertThrows(() => checkSchedule({ ...PAPER, ...change }), RecipeError, message);
   }
-  assertThrows(
-    () =>
-      checkSchedule({
-        ...{ kind: "plateau", rate: 0.1, factor: 0.1, patienceEpochs: 5, threshold: 0 },
-        ...{ minimumRate: 0, iterations: 10 },
-      }),
-    RecipeError,
-    `found "plateau"`,
-  );
+  const cosine = { kind: "cosine", rate: 0.1, minimumRate: 0, period: 10, iterations: 10 } as const;
+  const plateau = {
+    ...{ kind: "plateau", watched: "training-loss", rate: 0.1, factor: 0.1, patience: 5 } as const,
+    ...{ threshold: 0, minimumRate: 0, iterations: 10 },
+  };
+  const others: [Recipe["schedule"], string][] = [
+    [{ ...cosine, period: 0 }, "period is a whole number from 1, found 0"],
+    [{ ...cosine, minimumRate: 0.2 }, "minimum rate is from 0 to its rate, 0.1, found 0.2"],
+    [{ ...cosine, kind: "restarts", periodFactor: 0.5 }, "period factor is a whole number from 1"],
+    [{ kind: "exponential", rate: 0.1, factor: -1, iterations: 10 }, "factor is a number above 0"],
+    [{ ...plateau, patience: 1.5 }, "patience is a whole number from 0, found 1.5"],
+    [{ ...plateau, factor: 1 }, "factor is a number between 0 and 1, found 1"],
+    [{ ...plateau, cooldown: -1 }, "cooldown is a whole number from 0, found -1"],
+  ];
+  for (const [schedule, message] of others) {
+    assertThrows(() => checkSchedule(schedule), RecipeError, message);
+  }
+  // In epochs a training may end before its last boundary.
+  checkSchedule({ ...PAPER, unit: "epoch" });
+});
+
+Deno.test("learningRate: says what it needs to know", () => {
+  const steps = { ...PAPER, boundaries: [1], unit: "epoch" } as const;
+  assertThrows(() => learningRate(steps, 1), RecipeError, "where they end");
+  assertEquals(learningRate(steps, 353, true, new Epochs(paper("resnet20"))), 0.01);
+  assertEquals(learningRate(steps, 352, true, new Epochs(paper("resnet20"))), 0.1);
+  const plateau = SCHEDULE_VALUES.find(({ values }) => values)!.schedule;
+  assertThrows(() => learningRate(plateau, 1), RecipeError, "follow from the training");
+});
+
+/** Ten steps an epoch. */
+const EPOCHS = new Epochs({
+  ...paper("resnet20", {
+    data: { split: { training: 80, validation: 0 } },
+    batchSize: 8,
+  }),
+});
+
+for (const { name, schedule, rates, values } of SCHEDULE_VALUES) {
+  Deno.test(`${name}: PyTorch's rate in each of 100 epochs`, () => {
+    assertEquals(rates.length, 100);
+    assert(new Set(rates).size > 1, "a rate that never changes shows nothing");
+    const plateau = schedule.kind === "plateau" ? new Plateau(schedule) : undefined;
+    rates.forEach((rate, epoch) => {
+      for (const iteration of [EPOCHS.end(epoch) + 1, EPOCHS.end(epoch + 1)]) {
+        const found = plateau?.rate ?? learningRate(schedule, iteration, true, EPOCHS);
+        assert(
+          Math.abs(found - rate) <= 1e-12 * RATE + 1e-9 * rate,
+          `${rate} in epoch ${epoch}, found ${found} in step ${iteration}`,
+        );
+      }
+      if (!plateau) return;
+      const falls = plateau.observe(values![epoch]);
+      assertEquals(falls, epoch < 99 && rates[epoch + 1] !== rate || (epoch === 99 && falls));
+    });
+  });
+}
+
+Deno.test("a schedule in iterations has the rates of one in epochs, with a step for an epoch", () => {
+  for (const { schedule, rates } of SCHEDULE_VALUES) {
+    if (schedule.kind === "plateau") continue;
+    const inSteps = { ...schedule, unit: "iteration" } as const;
+    rates.forEach((rate, step) => {
+      const found = learningRate(inSteps, step + 1);
+      assert(Math.abs(found - rate) <= 1e-12 * RATE + 1e-9 * rate, `${found}, not ${rate}`);
+    });
+  }
 });
 
 /** Feeds steps of 10 images with the given numbers of errors; the steps at which it ended. */

@@ -2,7 +2,7 @@
 import { BatchSource, datasetNamed, splitImages } from "../data/mod.ts";
 import type { BatchPlan } from "../engine/mod.ts";
 import { architecture, type Graph, initialise, type Weights } from "../resnet/mod.ts";
-import { learningRate, type Recipe } from "../recipes/mod.ts";
+import { Epochs, learningRate, type Recipe } from "../recipes/mod.ts";
 import { type LoggedRun, loggedRun, type LogSubject, type RunEvent } from "../log/mod.ts";
 import type { Finding } from "./rule.ts";
 
@@ -69,7 +69,8 @@ export function subjectOf(
     split,
     initialWeights: () =>
       initialise(graph, seed, recipe.initialisation.fan, recipe.initialisation.lastLayer),
-    learningRate: (iteration, warmUpEnded) => learningRate(recipe.schedule, iteration, warmUpEnded),
+    learningRate: (iteration, warmUpEnded) =>
+      learningRate(recipe.schedule, iteration, warmUpEnded, new Epochs(recipe)),
     batchPlan: (iteration) => batches.plan(iteration),
   };
 }

@@ -51,6 +51,7 @@ export function finishedBefore(run: RunStore): FinishedResult | undefined {
     );
   }
   const { iteration, testError, bestValidation, trainingSeconds } = end;
+  const best = events.findLast((event) => event.type === "best");
   return {
     outcome: "finished",
     before: true,
@@ -60,6 +61,7 @@ export function finishedBefore(run: RunStore): FinishedResult | undefined {
     testErrors: test.errors,
     testImages: test.images,
     bestValidation,
+    ...(best ? { best } : {}),
     trainingSeconds,
     weights: weights.file,
   };

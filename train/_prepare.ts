@@ -17,12 +17,11 @@ import { architecture, fitWeights, initialise, type Weights } from "../resnet/mo
 import type { RunIdentity } from "./checkpoint.ts";
 import type { DataRecord } from "../log/mod.ts";
 import type { TrainOptions } from "./options.ts";
-import { type Recipe, RecipeError, type StepSchedule } from "../recipes/mod.ts";
+import { type Recipe, RecipeError } from "../recipes/mod.ts";
 
 /** A recipe that `checkRecipe` let pass. */
 export type TrainableRecipe = Recipe & {
   readonly optimiser: Optimiser;
-  readonly schedule: StepSchedule;
 };
 
 /** Everything that the loop works on but the engine and the state. */

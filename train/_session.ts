@@ -4,6 +4,7 @@ import { countMultiplyAdds, countParameters } from "../resnet/mod.ts";
 import { augmentedSample } from "./_artefacts.ts";
 import { TrainingError } from "./_checks.ts";
 import type { Prepared } from "./_prepare.ts";
+import type { Watching } from "./_watching.ts";
 import type { FoundCheckpoint, Progress } from "./checkpoint.ts";
 import type { FileEvent, FileReference, RunStore, StartEvent } from "../log/mod.ts";
 import type { TrainOptions } from "./options.ts";
@@ -18,6 +19,9 @@ export interface Session {
   iteration: number;
   trainingSeconds: number;
   bestValidation: Progress["bestValidation"];
+  readonly watching: Watching;
+  /** Files of best weights that the checkpoint before the last one needs. */
+  bestBefore?: string;
 }
 
 /** The first lines of the log, of a new run or of one that is gone on with. */

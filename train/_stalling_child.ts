@@ -1,14 +1,14 @@
 /**
- * A process to be killed: runs the tiny run, and before its k-th operation on
+ * A process to be killed: runs a tiny run, and before its k-th operation on
  * files says so and stands still.
  *
- * `deno run _stalling_child.ts FOLDER K`; prints the number of operations if it
+ * `deno run _stalling_child.ts FOLDER K KIND`; prints the number of operations if it
  * is not stopped before its end.
  */
-import { stallBefore, tinyRun } from "../testing/runs/mod.ts";
+import { plateauRun, stallBefore, tinyRun } from "../testing/runs/mod.ts";
 import { train } from "./train.ts";
 
-const [folder, stallAt] = Deno.args;
+const [folder, stallAt, kind] = Deno.args;
 const operations = stallBefore(Number(stallAt));
-await train(tinyRun(folder));
+await train(kind === "plateau" ? plateauRun(folder) : tinyRun(folder));
 console.log(operations());

@@ -11,6 +11,7 @@ import {
   type Weights,
 } from "../resnet/mod.ts";
 import { sha256 } from "../files/mod.ts";
+import type { WatchingState } from "./_watching.ts";
 import type { WindowState } from "./_window.ts";
 import type { EndEvent, FileReference, RunStore } from "../log/mod.ts";
 import type { Recipe, WarmUpState } from "../recipes/mod.ts";
@@ -41,6 +42,8 @@ export interface Progress {
   readonly trainingSeconds: number;
   /** Lowest validation error so far. */
   readonly bestValidation?: EndEvent["bestValidation"];
+  /** What is watched, where the recipe watches anything. */
+  readonly watching?: WatchingState;
 }
 
 /** What one file holds. */

@@ -2,7 +2,7 @@
 import type { Dataset } from "../data/mod.ts";
 import type { ConvolutionAlgorithm, Engine, EngineFactory } from "../engine/mod.ts";
 import type { Graph, Weights } from "../resnet/mod.ts";
-import type { EndEvent, FileReference, RunStore } from "../log/mod.ts";
+import type { BestEvent, EndEvent, FileReference, RunStore } from "../log/mod.ts";
 import type { Recipe } from "../recipes/mod.ts";
 
 /** What a run is made of. */
@@ -128,6 +128,8 @@ export interface FinishedResult {
   readonly testImages: number;
   /** Lowest validation error; named, never the result. */
   readonly bestValidation?: EndEvent["bestValidation"];
+  /** The best weights by the value that the recipe names, where it keeps them; not the result. */
+  readonly best?: Omit<BestEvent, "type" | "time">;
   /** Seconds spent in training steps, over all resumes. */
   readonly trainingSeconds: number;
   /** The final weights alone. */

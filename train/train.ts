@@ -5,11 +5,13 @@ import { checkOptions, requireFiniteLoss, requireFiniteState } from "./_checks.t
 import { finishedBefore, refuseOtherData, startOf } from "./_identity.ts";
 import { firstState, prepare, type TrainableRecipe } from "./_prepare.ts";
 import { logFailure, logStart, record, type Session, warn } from "./_session.ts";
+import { Watching } from "./_watching.ts";
+import { forgetBest, keepBest, scoreBest } from "./_best.ts";
 import { Window } from "./_window.ts";
 import { newestCheckpoint, type Progress, saveCheckpoint, weightMetadata } from "./checkpoint.ts";
 import { effectiveEvents, type RateEvent, RunError, type RunEvent, RunFolder } from "../log/mod.ts";
 import type { FinishedResult, StoppedResult, TrainOptions, TrainResult } from "./options.ts";
-import { learningRate, WARM_UP_WINDOW, WarmUp } from "../recipes/mod.ts";
+import { changesAtTimes, Epochs, learningRate, WARM_UP_WINDOW, WarmUp } from "../recipes/mod.ts";
 
 /** The final weights' name in a run's folder. */
 export const WEIGHTS_FILE = "weights.safetensors";
@@ -25,7 +27,8 @@ const QUEUE_STEPS = 1000;
  *
  * The folder gets the event log, checkpoints, the split, samples of images,
  * the test predictions and the final weights. The result is the test error of
- * the last step; the test set is not looked at before.
+ * the last step; the test set is not looked at before. Where the recipe keeps
+ * the best weights too, they are scored after it, beside the result.
  *
  * @param options What to train, on what, and where to.
  * @returns How the run ended; at once, where it had finished before.
@@ -76,11 +79,12 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   try {
     await engine.load({ train: dataset.train, test: dataset.test, normalisation });
     await engine.importState(state);
-    const { trainingSeconds = 0, bestValidation } = found.checkpoint?.progress ?? {};
+    const { trainingSeconds = 0, bestValidation, watching } = found.checkpoint?.progress ?? {};
     const { iteration } = state;
     const session: Session = {
       ...{ options, run, prepared, engine },
       ...{ iteration, trainingSeconds, bestValidation },
+      watching: new Watching(recipe, new Epochs(recipe), watching),
     };
     try {
       await logStart(session, begun, found);
@@ -98,26 +102,31 @@ async function loop(
   session: Session,
   progress: Progress | undefined,
 ): Promise<StoppedResult | undefined> {
-  const { options, run, prepared, engine } = session;
-  const { recipe: { schedule }, batches, validation, identity } = prepared;
+  const { options, run, prepared, engine, watching } = session;
+  const { recipe, batches, validation, identity } = prepared;
+  const { schedule } = recipe;
+  const epochs = new Epochs(recipe);
   const { logEvery, evalEvery, checkpointEvery, stopAfter = Infinity, signal } = options;
   const window = new Window(progress?.window);
   const warmUp = new WarmUp(schedule, progress?.warmUp);
   let rate = rateBefore(run.earlier, session.iteration);
+  const rateOf = (step: number) =>
+    watching.rate ?? learningRate(schedule, step, warmUp.ended, epochs);
   let queueLength = 1; // One step first, to measure how long it takes.
   let yielded = performance.now();
 
-  while (session.iteration < schedule.iterations) {
+  while (session.iteration < schedule.iterations && !watching.hasEnded) {
     // Queue steps up to the next iteration at which something else is due.
     const due = [logEvery, evalEvery, checkpointEvery, warmUp.ended ? Infinity : WARM_UP_WINDOW]
       .map((every) => session.iteration - session.iteration % every + every);
     const queued = session.iteration + queueLength;
-    const until = Math.min(...due, schedule.iterations, stopAfter, queued);
+    const look = watching.next(session.iteration);
+    const until = Math.min(...due, look, schedule.iterations, stopAfter, queued);
     const steps = until - session.iteration;
     const began = performance.now();
     while (session.iteration < until) {
       const next = ++session.iteration;
-      engine.step(batches.plan(next), learningRate(schedule, next, warmUp.ended));
+      engine.step(batches.plan(next), rateOf(next));
     }
     const { iteration } = session;
     const metrics = await engine.metrics();
@@ -131,38 +140,51 @@ async function loop(
     for (const step of metrics) {
       requireFiniteLoss(step);
       // What the engine says that it used, not what it was asked for.
-      if (step.learningRate !== rate) {
+      if (step.learningRate !== rate && (rate === undefined || changesAtTimes(schedule))) {
         rate = step.learningRate;
-        run.append({ type: "rate", iteration: step.iteration, learningRate: rate });
+        const epoch = epochs.of(step.iteration - 1);
+        run.append({ type: "rate", iteration: step.iteration, epoch, learningRate: rate });
       }
       const trainingError = warmUp.observe(step);
       if (trainingError !== undefined) {
         run.append({ type: "warm-up-end", iteration: step.iteration, trainingError });
       }
+      watching.add(step);
     }
-    const isLast = iteration === schedule.iterations;
-    const logged = isLast || iteration % logEvery === 0;
+    let isLast = iteration === schedule.iterations;
+    let logged = false;
     const means = window.means();
-    if (logged) {
+    const log = () => {
       run.append({ type: "step", iteration, ...means });
       window.reset();
-    }
+      logged = true;
+    };
+    if (isLast || iteration % logEvery === 0) log();
 
-    let validationError: number | undefined;
-    if (validation.length > 0 && (isLast || iteration % evalEvery === 0)) {
+    let validated: { readonly loss: number; readonly error: number } | undefined;
+    const evaluates = isLast || iteration % evalEvery === 0 || watching.needsValidation(iteration);
+    if (validation.length > 0 && evaluates) {
       const { images, errors, loss } = await engine.evaluate("train", validation);
       const error = errors / images;
       run.append({ type: "evaluation", iteration, set: "validation", images, errors, error, loss });
       const best = session.bestValidation?.error ?? Infinity;
       if (error < best) session.bestValidation = { iteration, error };
-      validationError = error;
+      validated = { loss, error };
+    }
+    if (iteration === look) {
+      const { better } = watching.look(iteration, validated);
+      if (better) await keepBest(session, better.value);
+      if (watching.hasEnded && !isLast) {
+        isLast = true;
+        if (!logged) log();
+      }
     }
     const images = metrics.reduce((sum, step) => sum + step.images, 0);
     const { iterations } = schedule;
     const { loss, error } = means;
     options.onProgress?.({
       ...{ iteration, iterations, learningRate: means.learningRate, loss, error, logged },
-      ...{ steps, images, seconds, validationError },
+      ...{ steps, images, seconds, validationError: validated?.error },
     });
 
     // Signals are delivered between tasks, and awaiting a settled promise is no task.
@@ -180,8 +202,10 @@ async function loop(
         warmUp: warmUp.state,
         trainingSeconds,
         bestValidation,
+        watching: watching.state,
       };
       await saveCheckpoint(run, { state, progress }, identity);
+      await forgetBest(session);
     }
     if (stopping && !isLast) {
       const reason = signal?.aborted ? String(signal.reason) : `--stop-after ${stopAfter}`;
@@ -229,9 +253,11 @@ async function finish(session: Session): Promise<FinishedResult> {
   if ("skipped" in responses) warn(session, responses.skipped);
   else await record(run, "layer-statistics", "layer-statistics.json", JSON.stringify(responses));
 
+  const best = await scoreBest(session, state);
   const { trainingSeconds, bestValidation } = session;
   run.append({
     ...{ type: "end" as const, iteration, testError, bestValidation, trainingSeconds },
+    ...(iteration < prepared.recipe.schedule.iterations ? { stoppedEarly: true as const } : {}),
     weightsSha256: weights.sha256,
   });
   run.sync();
@@ -243,6 +269,7 @@ async function finish(session: Session): Promise<FinishedResult> {
     testErrors: errors,
     testImages: images,
     bestValidation,
+    ...(best ? { best } : {}),
     trainingSeconds,
     weights,
   };

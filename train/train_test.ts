@@ -2,8 +2,9 @@ import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/asser
 import { type Engine, EngineError, type EngineFactory, type StepMetrics } from "../engine/mod.ts";
 import { RandomStream } from "../random/mod.ts";
 import { decodeSafetensors } from "../weights/mod.ts";
+import { WeightFileError } from "../resnet/mod.ts";
 import { TrainingError } from "./_checks.ts";
-import { eventsIn, measured, tinyRun } from "../testing/runs/mod.ts";
+import { eventsIn, measured, plateauRun, tinyRun } from "../testing/runs/mod.ts";
 import { nullEngineFactory } from "../testing/mod.ts";
 import { RunError, RunFolder } from "../log/mod.ts";
 import type { FinishedResult, TrainOptions, TrainResult } from "./options.ts";
@@ -77,8 +78,9 @@ Deno.test("a finished run's folder holds what the log names", () =>
     // Boundaries at half and three quarters of 120: of each change the log has the first step.
     const rates = events.filter((event) => event.type === "rate");
     assertEquals(
-      rates.map(({ iteration, learningRate }) => [iteration, learningRate]),
-      [[1, 0.1], [61, 0.01], [91, 0.001]],
+      rates.map(({ iteration, epoch, learningRate }) => [iteration, epoch, learningRate]),
+      // 11.25 steps are an epoch.
+      [[1, 0, 0.1], [61, 60 / 11.25, 0.01], [91, 8, 0.001]],
     );
     assertEquals(
       steps.map(({ iteration, learningRate }) => [iteration, learningRate])
@@ -177,39 +179,113 @@ Deno.test("a resumed warm-up ends at the same step, at a multiple of 100", () =>
     assertEquals(measured(out), log);
   }));
 
-Deno.test("killed at 20 moments, also within a write, a run goes on to the same end", async (t) => {
-  await inFolder(async (folder) => {
-    const whole = await hashOf(tinyRun(`${folder}/whole`));
-    const log = measured(`${folder}/whole`);
-    const operations = Number(await runChild(`${folder}/count`, 0, false));
-    assert(operations > 60, `${operations} operations`);
-    const random = new RandomStream(1, "probe", 0);
-    const moments = new Set<number>();
-    while (moments.size < 20) moments.add(1 + random.below(operations));
-    const places = new Set<string>();
-    for (const moment of moments) {
-      await t.step(`before operation ${moment} of ${operations}`, async () => {
-        const out = `${folder}/${moment}`;
-        places.add(await runChild(out, moment, true));
-        assertEquals(await hashOf(tinyRun(out)), whole);
-        assertEquals(measured(out), log);
-      });
-    }
-    // The moments are spread over a checkpoint's way to the disk and into the log.
-    for (const place of ["write", "sync", "rename", "writeSync"]) {
-      assert(places.has(`in ${place}`), `none of the kills was in ${place}`);
-    }
-  });
-});
+const KILLED = {
+  steps: "killed at 20 moments, also within a write, a run goes on to the same end",
+  plateau:
+    "killed at 20 moments, a run with a plateau and early stopping goes on to the same end, best weights too",
+} as const;
+
+for (const [kind, name] of Object.entries(KILLED)) {
+  const runIn = kind === "plateau" ? plateauRun : tinyRun;
+  Deno.test(name, (t) =>
+    inFolder(async (folder) => {
+      const whole = finished(await train(runIn(`${folder}/whole`)));
+      const log = measured(`${folder}/whole`);
+      const operations = Number(await runChild(kind, `${folder}/count`, 0, false));
+      assert(operations > 60, `${operations} operations`);
+      const random = new RandomStream(1, "probe", 0);
+      const moments = new Set<number>();
+      while (moments.size < 20) moments.add(1 + random.below(operations));
+      const places = new Set<string>();
+      for (const moment of moments) {
+        await t.step(`before operation ${moment} of ${operations}`, async () => {
+          const out = `${folder}/${moment}`;
+          places.add(await runChild(kind, out, moment, true));
+          const { weights, best } = finished(await train(runIn(out)));
+          assertEquals([weights.sha256, best?.file], [whole.weights.sha256, whole.best?.file]);
+          assertEquals(measured(out), log);
+          assertEquals(bestIn(out), bestIn(`${folder}/whole`));
+        });
+      }
+      // The moments are spread over a checkpoint's way to the disk and into the log.
+      for (const place of ["write", "sync", "rename", "writeSync"]) {
+        assert(places.has(`in ${place}`), `none of the kills was in ${place}`);
+      }
+    }));
+}
+
+/** Names of the files of best weights in a run's folder. */
+function bestIn(folder: string): string[] {
+  return [...Deno.readDirSync(folder)].map(({ name }) => name)
+    .filter((name) => name.startsWith("best-")).sort();
+}
+
+Deno.test("a plateau's rate falls, the best weights stay, and the training ends early", () =>
+  inFolder(async (folder) => {
+    const options = plateauRun(folder);
+    const { schedule, best } = options.recipe;
+    assert(schedule.kind === "plateau" && best?.stopAfter);
+    const result = finished(await train(options));
+    const events = eventsIn(folder);
+    const validations = events.filter((event) => event.type === "evaluation")
+      .filter(({ set }) => set === "validation");
+    // At the end of each epoch, of 11.25 steps.
+    const looks = validations.filter(({ iteration }) => {
+      const epoch = Math.floor(iteration / 11.25);
+      return epoch > 0 && Math.ceil(epoch * 11.25) === iteration;
+    });
+    // By hand: the first of the lowest losses, and six looks after it.
+    const losses = looks.map(({ loss }) => loss);
+    const lowest = losses.indexOf(Math.min(...losses));
+    assertEquals(losses.length, lowest + 1 + best.stopAfter);
+    assertEquals(result.iteration, looks.at(-1)?.iteration);
+    assert(result.iteration < schedule.iterations);
+    assertEquals(result.best?.iteration, looks[lowest].iteration);
+    assertEquals(result.best?.value, losses[lowest]);
+    const end = events.at(-1);
+    assert(end?.type === "end" && end.stoppedEarly);
+    // Half of the rate before, from the step after a look on.
+    const rates = events.filter((event) => event.type === "rate");
+    assert(rates.length >= 3, `${rates.length} rates`);
+    rates.forEach(({ iteration, learningRate }, i) => {
+      assertEquals(learningRate, 0.1 * 0.5 ** i);
+      assert(i === 0 || looks.some((look) => look.iteration === iteration - 1));
+    });
+    const decoded = async (path: string) =>
+      decodeSafetensors(await Deno.readFile(`${folder}/${path}`));
+    const kept = await decoded(result.best!.file.path);
+    assertEquals(kept.metadata.iteration, String(result.best!.iteration));
+    const final = await decoded("weights.safetensors");
+    const dense = ({ tensors }: typeof kept) => tensors.get("linear.weight")!.data;
+    assertNotEquals(dense(kept), dense(final));
+    assertEquals(bestIn(folder), [result.best!.file.path]);
+    // Another start finds it finished, with the same best.
+    const again = finished(await train(plateauRun(folder)));
+    assertEquals([again.before, again.best?.file], [true, result.best!.file]);
+  }));
+
+Deno.test("best weights that were altered are refused, not scored", () =>
+  inFolder(async (folder) => {
+    const { iteration } = finished(await train(plateauRun(`${folder}/whole`)));
+    const out = `${folder}/altered`;
+    await train({ ...plateauRun(out), stopAfter: iteration - 1 });
+    for (const name of bestIn(out)) await Deno.writeTextFile(`${out}/${name}`, "other");
+    await assertRejects(() => train(plateauRun(out)), WeightFileError, "the file was altered");
+  }));
 
 /** Starts the child; kills it where it stands still, or returns its output. */
-async function runChild(out: string, stallAt: number, kill: boolean): Promise<string> {
+async function runChild(
+  kind: string,
+  out: string,
+  stallAt: number,
+  kill: boolean,
+): Promise<string> {
   const folder = out.slice(0, out.lastIndexOf("/"));
   const child = new Deno.Command(Deno.execPath(), {
     args: [
       ...["run", "--no-check", "--no-prompt", "--cached-only"],
       ...[`--allow-read=${folder}`, `--allow-write=${folder}`],
-      ...[new URL("./_stalling_child.ts", import.meta.url).href, out, String(stallAt)],
+      ...[new URL("./_stalling_child.ts", import.meta.url).href, out, String(stallAt), kind],
     ],
     stdout: "piped",
     stderr: "inherit",

@@ -10,6 +10,7 @@ import {
   positive,
   positiveCount,
   share,
+  watchedValue,
 } from "./leaves.ts";
 import type { Recipe } from "../recipe.ts";
 
@@ -53,24 +54,68 @@ const nadam = z.strictObject({
   decayed: z.enum(["all", "kernels"]).optional(),
 });
 
+const scheduleUnit = z.enum(["iteration", "epoch"]);
+
 const stepSchedule = z.strictObject({
   kind: z.literal("steps"),
   rate: nonNegative,
   boundaries: z.array(count),
+  unit: scheduleUnit.optional(),
   factor: nonNegative,
   iterations: count,
   warmUp: z.strictObject({ rate: nonNegative, untilTrainingErrorBelow: share }).optional(),
 });
 
 const plateauSchedule = z.strictObject({
+  watched: watchedValue,
+  mode: z.enum(["min", "max"]).optional(),
+  threshold: nonNegative,
+  thresholdKind: z.enum(["relative", "absolute"]).optional(),
+  every: z.strictObject({ count: positiveCount, unit: scheduleUnit }).optional(),
   kind: z.literal("plateau"),
   rate: nonNegative,
   factor: nonNegative,
-  patienceEpochs: nonNegative,
-  threshold: nonNegative,
+  patience: count,
+  cooldown: count.optional(),
   minimumRate: nonNegative,
+  smallestChange: nonNegative.optional(),
   iterations: count,
-  stopAfterEpochsWithoutImprovement: nonNegative.optional(),
+});
+
+const exponentialSchedule = z.strictObject({
+  kind: z.literal("exponential"),
+  rate: nonNegative,
+  factor: nonNegative,
+  unit: scheduleUnit.optional(),
+  iterations: count,
+});
+
+const cosineSchedule = z.strictObject({
+  kind: z.literal("cosine"),
+  rate: nonNegative,
+  minimumRate: nonNegative,
+  period: positiveCount,
+  unit: scheduleUnit.optional(),
+  iterations: count,
+});
+
+const restartsSchedule = z.strictObject({
+  kind: z.literal("restarts"),
+  rate: nonNegative,
+  minimumRate: nonNegative,
+  period: positiveCount,
+  periodFactor: positiveCount,
+  unit: scheduleUnit.optional(),
+  iterations: count,
+});
+
+const bestSettings = z.strictObject({
+  watched: watchedValue,
+  mode: z.enum(["min", "max"]).optional(),
+  threshold: nonNegative,
+  thresholdKind: z.enum(["relative", "absolute"]).optional(),
+  every: z.strictObject({ count: positiveCount, unit: scheduleUnit }).optional(),
+  stopAfter: positiveCount.optional(),
 });
 
 const departure = z.strictObject({
@@ -114,6 +159,13 @@ export const recipe: z.ZodType<Recipe> = z.strictObject({
     lastLayer: z.enum(["he-normal", "library"]).optional(),
   }),
   optimiser: z.discriminatedUnion("kind", [sgd, adam, adamW, nadam]),
-  schedule: z.discriminatedUnion("kind", [stepSchedule, plateauSchedule]),
+  schedule: z.discriminatedUnion("kind", [
+    stepSchedule,
+    plateauSchedule,
+    exponentialSchedule,
+    cosineSchedule,
+    restartsSchedule,
+  ]),
+  best: bestSettings.optional(),
   departures: z.array(departure),
 });

@@ -89,6 +89,23 @@ export const architectureName: z.ZodType<ArchitectureName> = z.string().max(40)
     `expected at most ${MOST_LAYERS} layers`,
   );
 
+const WATCHED = [
+  "validation-loss",
+  "validation-error",
+  "validation-accuracy",
+  "training-loss",
+  "training-error",
+  "training-accuracy",
+] as const;
+
+/**
+ * A value that decides something: of the validation images in test mode, or the mean over the
+ * training's own steps since it was last looked at.
+ */
+export type WatchedValue = typeof WATCHED[number];
+/** The schema of {@link WatchedValue}. */
+export const watchedValue: z.ZodType<WatchedValue> = z.enum(WATCHED);
+
 /** The schema of the name of a data set of the registry. */
 export const datasetName: z.ZodType<Dataset> = z.enum(DATASET_NAMES);
 

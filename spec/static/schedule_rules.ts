@@ -24,7 +24,7 @@ export const SCHEDULE_RULES: readonly Rule<StaticSubject>[] = defineRules([
     tier: "static",
     check: (subject) => {
       const schedule = subject.recipe?.schedule;
-      if (schedule && schedule.kind !== "steps") {
+      if (schedule?.kind === "plateau") {
         return finding([
           `the schedule is of the kind "${schedule.kind}": its rates follow from the training`,
         ], "");
@@ -89,8 +89,8 @@ export const SCHEDULE_RULES: readonly Rule<StaticSubject>[] = defineRules([
       ),
       badRecipe("a plateau", "ImageNet's schedule is carried over", ({ schedule }) => ({
         schedule: {
-          ...{ kind: "plateau", rate: 0.1, factor: 0.1, patienceEpochs: 10, threshold: 1e-4 },
-          ...{ minimumRate: 0, iterations: schedule.iterations },
+          ...{ kind: "plateau", watched: "validation-loss", rate: 0.1, factor: 0.1, patience: 10 },
+          ...{ threshold: 1e-4, minimumRate: 0, iterations: schedule.iterations },
         },
       })),
       badRecipe("40,000 steps, the rate divided at 32,000", "the time was up", ({ schedule }) => ({

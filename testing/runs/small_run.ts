@@ -1,6 +1,6 @@
 /** A small run over the null engine, for tests. */
 import type { Dataset } from "../../data/mod.ts";
-import type { ByteImages } from "../../engine/mod.ts";
+import { type ByteImages, wasmEngine } from "../../engine/mod.ts";
 import { nullEngineFactory } from "../mod.ts";
 import type { RunEvent } from "../../log/mod.ts";
 import type { TrainOptions } from "../../train/mod.ts";
@@ -55,6 +55,22 @@ export function tinyRun(
   };
 }
 
+/** A run of a real net whose rate falls at plateaus, and which ends where it gets no better. */
+export function plateauRun(out: string): TrainOptions {
+  const tiny = tinyRun(out, { engine: wasmEngine, threads: 1 });
+  const watched = { watched: "validation-loss", threshold: 0 } as const;
+  return {
+    ...tiny,
+    recipe: vary(tiny.recipe, {
+      schedule: {
+        ...{ kind: "plateau", ...watched, rate: 0.1, factor: 0.5, patience: 1 },
+        ...{ minimumRate: 0, iterations: 1000 },
+      },
+      best: { ...watched, stopAfter: 6 },
+    }),
+  };
+}
+
 /** The events in a run's folder. */
 export function eventsIn(folder: string): RunEvent[] {
   return Deno.readTextFileSync(`${folder}/events.jsonl`).trimEnd().split("\n")
@@ -73,7 +89,10 @@ export function measured(folder: string): Record<string, unknown> {
       const { time: _, ...rest } = event;
       found[`${event.set} ${event.iteration}`] = rest;
     }
-    if (event.type === "rate") found[`rate ${event.iteration}`] = event.learningRate;
+    if (event.type === "rate" || event.type === "best") {
+      const { time: _, ...rest } = event;
+      found[`${event.type} ${event.iteration}`] = rest;
+    }
     if (event.type === "warm-up-end") found["warm-up-end"] = event.iteration;
   }
   return found;

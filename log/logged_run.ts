@@ -162,6 +162,13 @@ export function loggedRun(events: readonly RunEvent[]): LoggedRun {
   };
 }
 
+/** The step with which a run's training is over: the recipe's last, or that of its early stopping. */
+export function lastStepOf({ start: { recipe }, end }: Pick<LoggedRun, "start" | "end">): number {
+  return end?.stoppedEarly && recipe.best?.stopAfter !== undefined
+    ? end.iteration
+    : recipe.schedule.iterations;
+}
+
 /** The last evaluation on the test set. */
 export function finalTestOf({ evaluations }: LoggedRun): EvaluationEvent | undefined {
   return evaluations.findLast(({ set }) => set === "test");

@@ -8,6 +8,7 @@ export * from "./events.ts";
 export { RunError, RunFolder, RunInUseError, type RunStore, type UntimedEvent } from "./folder.ts";
 export {
   finalTestOf,
+  lastStepOf,
   type LoggedRun,
   loggedRun,
   type LogSubject,

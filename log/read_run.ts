@@ -2,6 +2,7 @@
 import { parse } from "@std/csv";
 import { z } from "zod";
 import {
+  type BestEvent,
   type CheckpointEvent,
   effectiveEvents,
   type EndEvent,
@@ -11,6 +12,7 @@ import {
   type FileReference,
   type ImageSample,
   type LayerStatistics,
+  type RateEvent,
   type ResumeEvent,
   type RunEvent,
   type StartEvent,
@@ -41,6 +43,10 @@ export interface Run {
   readonly warnings: readonly RunWarning[];
   /** How the run ended; undefined where the log breaks off (killed, or still running). */
   readonly outcome?: EndEvent | StopEvent | FailureEvent;
+  /** Changes of the rate at places of their own. */
+  readonly rates: readonly RateEvent[];
+  /** The best weights, scored beside the last; where the recipe keeps them. */
+  readonly best?: BestEvent;
   /** The evaluation on the test set after the last step; of finished runs alone. */
   readonly finalTest?: EvaluationEvent;
   /** Of the final test, in the order of the test set. */
@@ -137,6 +143,8 @@ export function runOf({ folder, log, fileOf }: FolderReading): Run {
     files,
     warnings: [...shownOf(ofType("warning")), ...warnings],
     outcome,
+    rates: ofType("rate"),
+    best: ofType("best").at(-1),
     finalTest,
     predictions,
     augmentedSample: checkSample(named("augmented-sample", imageSample), classes),

@@ -29,3 +29,4 @@ export type {
 export * from "./recipes.ts";
 export * from "./schedule.ts";
 export * from "./watch.ts";
+export * from "./words.ts";

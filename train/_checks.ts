@@ -2,12 +2,26 @@
 import type { StepMetrics, TrainingState } from "../engine/mod.ts";
 import { RunError } from "../log/mod.ts";
 import type { TrainOptions } from "./options.ts";
-import { checkRecipe } from "../recipes/mod.ts";
+import { checkRecipe, type Recipe, RecipeError } from "../recipes/mod.ts";
+import { explain, recipe as recipeSchema } from "../recipes/schema/mod.ts";
 
 /** A run that broke off; its log's last line is a `failure` and says the same. */
 export class TrainingError extends Error {
   /** The class's name, for messages. */
   override name = "TrainingError";
+}
+
+/**
+ * A recipe as its log will be read again: its fields in the order of the schema, so that what is
+ * written of it is the same, byte for byte, in a run that was stopped and in one that was not.
+ *
+ * @throws {RecipeError} Names the field, the rule and the value.
+ */
+export function inOrder(recipe: Recipe): Recipe {
+  const value = JSON.parse(JSON.stringify(recipe));
+  const { data, error } = recipeSchema.safeParse(value);
+  if (error) throw new RecipeError(`the recipe's ${explain(error, value)}`);
+  return data;
 }
 
 /** @throws {RecipeError | RunError} Names the option, the rule and the value. */

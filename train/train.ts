@@ -1,7 +1,7 @@
 /** The training loop: one run from its first step, or its last checkpoint, to its result. */
 import { encodeSafetensors } from "../weights/mod.ts";
 import { layerStatistics, predictionsCsv, worstMistakes } from "./_artefacts.ts";
-import { checkOptions, requireFiniteLoss, requireFiniteState } from "./_checks.ts";
+import { checkOptions, inOrder, requireFiniteLoss, requireFiniteState } from "./_checks.ts";
 import { finishedBefore, refuseOtherData, startOf } from "./_identity.ts";
 import { firstState, prepare, type TrainableRecipe } from "./_prepare.ts";
 import { logFailure, logStart, record, type Session, warn } from "./_session.ts";
@@ -62,7 +62,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const before = finishedBefore(run);
   if (before) return before;
   // As it was begun: the recipe asked for may differ in the wording of its reasons.
-  const recipe = (begun?.recipe ?? options.recipe) as TrainableRecipe;
+  const recipe = (begun?.recipe ?? inOrder(options.recipe)) as TrainableRecipe;
   const prepared = prepare(recipe, await options.dataset(), options);
   if (begun) refuseOtherData(run, begun.data, prepared.data);
 

@@ -1,5 +1,6 @@
 /** The first thing that a run's report says: its result, and what one must know to read it. */
-import { duration, number, percent } from "../../text/mod.ts";
+import { Epochs } from "../../recipes/mod.ts";
+import { duration, number, percent, significant } from "../../text/mod.ts";
 import { networkName, setName } from "../_format.ts";
 import { paperError, table6Name } from "../_paper.ts";
 import { type Block, type Line, notice, numbers, table } from "../page/blocks.ts";
@@ -36,11 +37,28 @@ export function headline({ run, result }: Subject): Block[] {
 function facts({ run, result }: Subject): [string, Line][] {
   const { trainingSeconds, imagesPerSecond, bestValidation, architecture } = result;
   const { schedule } = run.start.recipe;
+  const epochs = new Epochs(run.start.recipe);
+  const at = (iteration: number) =>
+    `iteration ${number(iteration)} (epoch ${number(epochs.of(iteration), 2)})`;
+  const { best } = result;
   const reference = paperError(run.start);
   const all: [string, Line | undefined][] = [
     ["The paper's test error (Table 6)", reference],
     ["Seed", String(result.seed)],
     ["Iterations", `${number(result.iterations)} of ${number(schedule.iterations)}`],
+    ["Epochs", number(epochs.of(result.iterations), 2)],
+    [
+      "Ended early",
+      result.stoppedEarly ? "no better value in as many looks as the recipe says" : undefined,
+    ],
+    [
+      `Test error of the best weights, by ${best?.watched.replace("-", " ")} (not the result)`,
+      best
+        ? `${percent(best.error)}, of ${at(best.iteration)}, where it was ${
+          significant(best.value)
+        }`
+        : undefined,
+    ],
     ["Engine", result.engines.length > 0 ? enginesLine(result) : undefined],
     ["Training time", trainingSeconds === null ? undefined : duration(trainingSeconds)],
     [

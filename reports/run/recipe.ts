@@ -1,5 +1,5 @@
 /** By what a run was trained: departures, open points, and every field. */
-import { choicesOf } from "../../recipes/mod.ts";
+import { bestInWords, choicesOf, scheduleInWords } from "../../recipes/mod.ts";
 import { recipeValue } from "../_format.ts";
 import { type Block, heading, sentences, table } from "../page/blocks.ts";
 import type { Subject } from "./subject.ts";
@@ -11,6 +11,10 @@ export function recipe({ run: { start }, result }: Subject): Block[] {
   const departing = new Set(departures.map(({ field }) => field));
   return [
     heading(2, "Recipe"),
+    {
+      kind: "text",
+      text: [scheduleInWords(start.recipe), bestInWords(start.recipe) ?? []].flat().join(" "),
+    },
     heading(3, "Departures from the paper"),
     departures.length === 0 ? { kind: "text", text: "None." } : table(
       "departures",

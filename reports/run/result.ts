@@ -1,6 +1,6 @@
 /** A run's result as data: what `result.json` holds. */
 import type { DeviceDescription } from "../../engine/mod.ts";
-import type { DataRecord, Predictions, Run } from "../../log/mod.ts";
+import type { BestEvent, DataRecord, Predictions, Run } from "../../log/mod.ts";
 import { type Departure, departuresOf } from "../../recipes/mod.ts";
 import { differencesFromPaper } from "../_paper.ts";
 import { type Interval, wilsonInterval } from "../../verdicts/mod.ts";
@@ -34,6 +34,10 @@ export interface RunResult {
   readonly recipe: { readonly name: string; readonly departures: readonly Departure[] };
   /** Lowest validation error; for information, never the result. */
   readonly bestValidation: { readonly iteration: number; readonly error: number } | null;
+  /** The best weights by the value that the recipe names, on the test set; never the result. */
+  readonly best: Pick<BestEvent, "iteration" | "watched" | "value" | "error" | "errors"> | null;
+  /** Whether early stopping ended the training before the schedule's most steps. */
+  readonly stoppedEarly: boolean;
   /** By label, in label order; null without predictions. */
   readonly perClass: readonly ClassError[] | null;
   /** [label][prediction], images; null without predictions. */
@@ -136,6 +140,8 @@ export function runResult(run: Run): RunResult {
     seed: start.seed,
     recipe: { name: start.recipe.name, departures: departuresOf(start.recipe) },
     bestValidation: bestValidation(run),
+    best: bestOf(run),
+    stoppedEarly: end?.stoppedEarly ?? false,
     perClass: confusion?.map((row, label) => classError(classes[label], row, label)) ?? null,
     confusion,
     iterations,
@@ -217,6 +223,12 @@ function bestValidation({ evaluations }: Run): RunResult["bestValidation"] {
     if (set === "validation" && (!best || error < best.error)) best = { iteration, error };
   }
   return best;
+}
+
+function bestOf({ best }: Run): RunResult["best"] {
+  if (!best) return null;
+  const { iteration, watched, value, error, errors } = best;
+  return { iteration, watched, value, error, errors };
 }
 
 function median(values: readonly number[]): number | null {

@@ -68,9 +68,18 @@ export function training({ run }: Subject): Block[] {
   ];
 }
 
-/** Where the rate falls: at the step that the recipe says, as far as the run came. */
-function rateMarks({ start: { recipe: { schedule } }, steps }: Run): Mark[] {
-  if (schedule.kind !== "steps" || schedule.boundaries.length > MOST_MARKS) return [];
+/** Where the rate falls: as the log says, or, of earlier versions, the recipe, as far as it came. */
+function rateMarks({ start: { recipe: { schedule } }, steps, rates }: Run): Mark[] {
+  if (rates.length > 0 && rates.length <= MOST_MARKS) {
+    return rates.map(({ iteration, learningRate }) => ({
+      x: iteration,
+      text: `rate ${significant(learningRate)}`,
+    }));
+  }
+  if (
+    schedule.kind !== "steps" || schedule.unit === "epoch" ||
+    schedule.boundaries.length > MOST_MARKS
+  ) return [];
   const last = steps[steps.length - 1].iteration;
   return schedule.boundaries.filter((boundary) => boundary < last).map((x, i) => ({
     x,
@@ -78,15 +87,18 @@ function rateMarks({ start: { recipe: { schedule } }, steps }: Run): Mark[] {
   }));
 }
 
-function learningRate({ steps, start: { recipe: { schedule } } }: Run): FigureBlock {
+function learningRate({ steps, rates, start: { recipe: { schedule } } }: Run): FigureBlock {
   const points: Point[] = [[0, steps[0].learningRate]];
   const phrases = [`${significant(steps[0].learningRate)} at first`];
   for (const [i, step] of steps.entries()) {
     const before = steps[i - 1];
     if (before && before.learningRate !== step.learningRate) {
-      const boundary = schedule.kind === "steps"
-        ? schedule.boundaries.find((at) => at >= before.iteration && at < step.iteration)
-        : undefined;
+      const places = rates.length > 0
+        ? rates.map(({ iteration }) => iteration)
+        : schedule.kind === "steps" && schedule.unit !== "epoch"
+        ? schedule.boundaries
+        : [];
+      const boundary = places.find((at) => at >= before.iteration && at < step.iteration);
       const at = boundary ?? before.iteration;
       points.push([at, before.learningRate], [at, step.learningRate]);
       // The log says no more of a change than the steps that an event averages.

@@ -2,7 +2,7 @@
 import { PAPER_DATASET } from "../../paper/mod.ts";
 import { architecture, countParameters, initialise } from "../../resnet/mod.ts";
 import { departuresOf, isOpen, paper, vary } from "../../recipes/mod.ts";
-import { finalTestOf, type LogSubject, type NamedFile } from "../../log/mod.ts";
+import { finalTestOf, lastStepOf, type LogSubject, type NamedFile } from "../../log/mod.ts";
 import { faultyResume } from "./_loop_mutants.ts";
 import {
   badEnd,
@@ -212,16 +212,18 @@ export const LOG_RUN_RULES: readonly Rule<LogSubject>[] = defineRules([
     section: "4.2",
     requirement: "The run came to its end: it was not broken off, and nothing follows its result.",
     tier: "log",
-    check: reading([], ({ events, start: { recipe } }) => {
+    check: reading([], (run) => {
+      const { events } = run;
       const last = events[events.length - 1];
       const warnings = events.filter((event) => event.type === "warning");
       if (last.type !== "end") {
         const how = "reason" in last ? `${last.type}: ${last.reason}` : "the log breaks off";
         return finding([how], "");
       }
-      const problems = last.iteration === recipe.schedule.iterations ? [] : [
-        `it ended after ${number(last.iteration)} of ${number(recipe.schedule.iterations)} steps`,
-      ];
+      const due = lastStepOf(run);
+      const problems = last.iteration === due
+        ? []
+        : [`it ended after ${number(last.iteration)} of ${number(due)} steps`];
       const warned = warnings.map(({ message }) => message).join("; ");
       return finding(
         problems,

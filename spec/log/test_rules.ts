@@ -1,6 +1,6 @@
 /** Section 4.2 on the result: the test set, looked at once, whole, after the last step. */
 import { paper, withIterations } from "../../recipes/mod.ts";
-import { finalTestOf, type LogSubject, type RunStore } from "../../log/mod.ts";
+import { finalTestOf, lastStepOf, type LogSubject, type RunStore } from "../../log/mod.ts";
 import { DATASET, type Fault } from "./_loop_mutants.ts";
 import { badEnd, badLines, badLog, badRun, goodRun, logging } from "./_bad.ts";
 import { CLASSES, once, percent } from "./_facts.ts";
@@ -25,8 +25,8 @@ export const LOG_TEST_RULES: readonly Rule<LogSubject>[] = defineRules([
     requirement: "The test set was looked at once, after the last step: nothing was chosen by it.",
     tier: "log",
     check: reading([], (run) => {
-      const { events, evaluations, start: { recipe, data } } = run;
-      const { iterations } = recipe.schedule;
+      const { events, evaluations, start: { data } } = run;
+      const iterations = lastStepOf(run);
       const early = events.flatMap((event) =>
         event.type === "evaluation" && event.set === "test" && event.iteration !== iterations
           ? [number(event.iteration)]

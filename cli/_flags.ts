@@ -90,12 +90,21 @@ export function integer(help: string, low: number, high = Number.MAX_SAFE_INTEGE
 
 /** A flag that takes a number above 0. */
 export function positive(help: string): Flag<number> {
+  return numeric(help, "a number above 0", (number) => number > 0);
+}
+
+/** A flag that takes a number from 0. */
+export function nonNegative(help: string): Flag<number> {
+  return numeric(help, "a number from 0", (number) => number >= 0);
+}
+
+function numeric(help: string, rule: string, holds: (number: number) => boolean): Flag<number> {
   return {
     placeholder: "X",
     help,
     parse: (value) => {
       const number = /^[\d.]+(e[+-]?\d+)?$/i.test(value) ? Number(value) : NaN;
-      if (!(Number.isFinite(number) && number > 0)) throw new Error("a number above 0");
+      if (!(Number.isFinite(number) && holds(number))) throw new Error(rule);
       return number;
     },
   };

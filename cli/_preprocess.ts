@@ -2,6 +2,7 @@
 import { measuredBy, type Preprocessing, preprocessings } from "../audit/mod.ts";
 import {
   type Dataset,
+  datasetNamed,
   type MeasuredNormalisation,
   measureNormalisation,
   splitImages,
@@ -33,7 +34,10 @@ export function preparationFor(
     fits ? split : { training: dataset.train.count, validation: 0 },
     identity?.seed ?? 0,
   );
-  if (preprocess === undefined) return measureNormalisation(dataset.train, training, settings);
+  if (preprocess === undefined) {
+    const { channels } = datasetNamed(recipe.data.set);
+    return measureNormalisation(dataset.train, training, settings, channels);
+  }
   const way = preprocessings(dataset.train, training).find(({ id }) => id === preprocess)!;
   return { ...measuredBy(way), way };
 }

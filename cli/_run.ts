@@ -114,6 +114,13 @@ async function finishedOutcome(
       ...(linearModelError === undefined
         ? []
         : [`  a linear model on the pixels has ${percent(linearModelError)}`]),
+      ...(result.best
+        ? [
+          `the best weights by ${result.best.watched.replace("-", " ")}, of iteration ${
+            count(result.best.iteration)
+          }: test error ${percent(result.best.error)}; ${result.folder}/${result.best.file.path}`,
+        ]
+        : []),
       ...(bestValidation
         ? [
           `  lowest validation error ${percent(bestValidation.error)} at iteration ${

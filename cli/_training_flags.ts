@@ -1,17 +1,9 @@
 /** The flags of the commands that train, and the recipe that they ask for. */
 import { DATASET_NAMES, datasetNamed } from "../data/mod.ts";
 import { architecture } from "../resnet/mod.ts";
-import { forDataset, type Recipe, RECIPES, vary, withIterations } from "../recipes/mod.ts";
-import {
-  choice,
-  COMMON,
-  type Flag,
-  type FlagValues,
-  integer,
-  positive,
-  text,
-  toggle,
-} from "./_flags.ts";
+import { forDataset, type Recipe, vary } from "../recipes/mod.ts";
+import { changedBy, RECIPE_FLAG, RECIPE_FLAGS, recipeFrom } from "./_recipe_flags.ts";
+import { choice, COMMON, type Flag, type FlagValues, integer, text, toggle } from "./_flags.ts";
 
 /** `--engine`, `--threads` and `--convolution`. */
 export const ENGINE_FLAGS = {
@@ -99,12 +91,12 @@ const splitFlag: Flag<Recipe["data"]["split"]> = {
 /** The flags of `train`. */
 export const TRAIN_FLAGS = {
   arch: text("NAME", "the network: resnet20 by default; resnet32, resnet110, plain20, ..."),
-  recipe: choice(["paper", "demo"], "the recipe that the other flags change; paper by default"),
+  recipe: RECIPE_FLAG,
+  ...RECIPE_FLAGS,
   ...DATA_FLAGS,
   ...ENGINE_FLAGS,
   ...RUN_FLAGS,
   batch: integer("images in a batch; 128 in the paper", 1),
-  "learning-rate": positive("the first learning rate; 0.1 in the paper"),
   weights: text("FILE", "start from these weights (safetensors or PyTorch)"),
   augment: choice(["pad-crop-flip", "none"], "what is done to training images"),
   order: choice(["shuffled", "sequential"], "the order of training images"),
@@ -122,9 +114,8 @@ const ASKED = "asked for on the command line";
  * @throws {ArchitectureError | RecipeError} If there is no such network, or a number has no sense.
  */
 export function recipeOf(flags: FlagValues<typeof TRAIN_FLAGS>): Recipe {
-  let recipe = RECIPES[flags.recipe ?? "paper"](flags.arch);
+  let recipe = recipeFrom(flags.recipe ?? "paper", flags.arch);
   if (flags.dataset) recipe = forDataset(recipe, flags.dataset, ASKED);
-  if (flags.iterations) recipe = withIterations(recipe, flags.iterations, ASKED);
   recipe = vary(recipe, {
     ...(flags.batch ? { batchSize: flags.batch, batchNormImages: flags.batch } : {}),
     architecture: {
@@ -136,8 +127,9 @@ export function recipeOf(flags: FlagValues<typeof TRAIN_FLAGS>): Recipe {
       ...(flags.order ? { order: flags.order } : {}),
       ...(flags.split ? { split: flags.split } : {}),
     },
-    schedule: flags["learning-rate"] ? { rate: flags["learning-rate"] } : {},
   }, ASKED);
+  // Epochs are those of the batch and the split that were asked for.
+  recipe = changedBy(flags, recipe, ASKED);
   architecture(recipe.architecture.name); // Refuses unknown names before anything is made.
   return recipe;
 }

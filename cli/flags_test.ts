@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertObjectMatch, assertThrows } from "@std/assert";
 import {
   choice,
   COMMON,
@@ -9,6 +9,15 @@ import {
   text,
   UsageError,
 } from "./_flags.ts";
+import {
+  checkRecipe,
+  paper,
+  RecipeError,
+  RECIPES,
+  type StepSchedule,
+  UNSTATED,
+} from "../recipes/mod.ts";
+import { recipe as recipeSchema } from "../recipes/schema/mod.ts";
 import { recipeOf, TRAIN_FLAGS } from "./_training_flags.ts";
 
 const COMMAND = {
@@ -108,4 +117,141 @@ Deno.test("recipeOf: the named splits", () => {
   assertEquals(recipe("--split", "50k").data.split, { training: 50_000, validation: 0 });
   assertEquals(recipe("--split", "47.5k").data.split, { training: 47_500, validation: 2_500 });
   assertThrows(() => recipe("--split", "toString"), UsageError, "45k, 47.5k, 50k or two counts");
+});
+
+Deno.test("recipeOf: the systems' recipes by name, each with a reason for every departure", () => {
+  const nets = Object.keys(RECIPES).map((name) => {
+    const found = recipe("--recipe", name);
+    checkRecipe(found);
+    assertEquals(recipeSchema.parse(found), found);
+    const { departures } = found;
+    assertEquals(departures.filter(({ reason }) => reason === UNSTATED), []);
+    return [found.architecture.name, found.optimiser.kind, found.schedule.kind, found.batchSize];
+  });
+  assertEquals(nets, [
+    ["resnet20", "sgd", "steps", 128],
+    ["resnet8", "sgd", "steps", 128],
+    ["resnet18-cifar", "sgd", "plateau", 256],
+    ["resnet34-cifar", "sgd", "plateau", 256],
+    ["resnet34", "adam", "plateau", 256],
+    ["resnet32", "nadam", "exponential", 128],
+  ]);
+  assertThrows(() => recipe("--recipe", "resnet18"), UsageError, "must be one of paper, demo");
+});
+
+Deno.test("recipeOf: an optimiser brings its rate, and what the one before had is gone", () => {
+  const { optimiser, schedule } = recipe("--optimiser", "adam-decay");
+  assertEquals(optimiser, {
+    ...{ kind: "adam", beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
+    weightDecay: 1e-4,
+  });
+  assertEquals(schedule.rate, 1e-3);
+  const fast = recipe("--recipe", "system-c", "--optimiser", "adam-fast", "--decay", "0.01");
+  assertEquals([fast.optimiser.weightDecay, fast.schedule.rate], [0.01, 0.1]);
+  const strict = recipe("--recipe", "system-c", "--optimiser", "sgd-strict").schedule;
+  assert(strict.kind === "plateau");
+  assertEquals([strict.patience, strict.threshold, strict.rate], [1000, 1e-5, 0.1]);
+  assertThrows(
+    () => recipe("--optimiser", "adam", "--momentum", "0.8"),
+    UsageError,
+    "--momentum belongs to the optimiser sgd, and the recipe's is adam",
+  );
+});
+
+Deno.test("recipeOf: a schedule's numbers, its length in epochs, what it watches", () => {
+  // 45,000 images, 352 steps an epoch with its partial batch.
+  const cosine =
+    recipe("--recipe", "system-c-2", "--schedule", "cosine", "--epochs", "10").schedule;
+  assertEquals([cosine.kind, cosine.iterations], ["cosine", 3520]);
+  assert(cosine.kind === "cosine" && cosine.period === 10 && cosine.unit === "epoch");
+  const watched = recipe(
+    ...["--schedule", "plateau", "--watch", "validation-accuracy", "--patience", "3"],
+    ...["--threshold", "0.01", "--threshold-kind", "absolute", "--cooldown", "2"],
+    ...["--minimum-rate", "1e-4", "--factor", "0.5", "--early-stopping", "7"],
+  );
+  assertEquals(watched.schedule, {
+    ...{ kind: "plateau", watched: "validation-accuracy", rate: 0.1, factor: 0.5, patience: 3 },
+    ...{ threshold: 0.01, thresholdKind: "absolute", cooldown: 2, minimumRate: 1e-4 },
+    iterations: 64_000,
+  });
+  assertEquals(watched.best, { watched: "validation-accuracy", threshold: 0, stopAfter: 7 });
+  assertEquals(recipe("--keep", "best").best, { watched: "validation-loss", threshold: 0 });
+  assertEquals(recipe("--recipe", "system-c", "--keep", "last").best, undefined);
+  const steps = recipe("--boundaries", "100,150", "--schedule-unit", "epoch").schedule;
+  assertObjectMatch(steps, { boundaries: [100, 150], unit: "epoch" });
+  const refused: [string[], string][] = [
+    [["--patience", "3"], "--patience belongs to the schedule plateau, and the recipe's is steps"],
+    [["--epochs", "3", "--iterations", "9"], "give one"],
+    [["--watch", "training-loss"], "need something that goes by the value"],
+    [["--keep", "last", "--early-stopping", "3"], "give one of them"],
+    [["--boundaries", "1;2"], "whole numbers with a comma"],
+  ];
+  for (const [args, message] of refused) {
+    assertThrows(() => recipe(...args), UsageError, message);
+  }
+  assertThrows(
+    () => checkRecipe(recipe("--split", "50k", "--keep", "best")),
+    RecipeError,
+    "best.watched must be a value of the training",
+  );
+});
+
+Deno.test("recipeOf: each preparation", () => {
+  const prepared = (name: string) => {
+    const { mean, std } = recipe("--preparation", name).data;
+    return `${mean}, ${std}`;
+  };
+  assertEquals(
+    ["per-pixel", "channels", "published", "per-image", "none"].map(prepared),
+    [
+      "per-pixel, none",
+      "per-channel, per-channel",
+      "published, published",
+      "per-image, none",
+      "none, none",
+    ],
+  );
+});
+
+Deno.test("recipeOf: a recipe from a file, whole or by its differences, is checked", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "flags-test-" });
+  const path = `${folder}/mine.json`;
+  const from = (value: unknown, ...args: string[]) => {
+    Deno.writeTextFileSync(path, typeof value === "string" ? value : JSON.stringify(value));
+    return recipe("--recipe", path, ...args);
+  };
+  try {
+    const differing = from({
+      architecture: { name: "resnet32" },
+      batchSize: 64,
+      batchNormImages: 64,
+      departures: [{ field: "batchSize", paper: "128", here: "64", reason: "memory" }],
+    });
+    assertEquals(differing.name, "mine.json");
+    assertEquals(differing.departures.map(({ field, reason }) => [field, reason]), [
+      ["batchSize", "memory"],
+      ["batchNormImages", "stated in mine.json"],
+    ]);
+    // A whole recipe is itself: the warm-up that the paper has for its net is not put into it.
+    const { warmUp: _, ...schedule } = paper("resnet110").schedule as StepSchedule;
+    const whole = from({ ...paper("resnet110"), name: "bare", schedule });
+    assertEquals([whole.name, whole.schedule], ["bare", schedule]);
+    assertEquals(whole.departures.map(({ field }) => field), [
+      ...["schedule.warmUp.rate", "schedule.warmUp.untilTrainingErrorBelow"],
+    ]);
+    assertEquals(from({ batchSize: 64 }, "--arch", "resnet56").architecture.name, "resnet56");
+    const refused: [unknown, string][] = [
+      [{ batchsize: 64 }, "batchsize"],
+      [{ batchSize: 0 }, "batchSize"],
+      [{ schedule: { kind: "cosine", rate: 0.1 } }, "schedule"],
+      ["{", "must hold a recipe as JSON"],
+      ["[]", "a JSON object"],
+    ];
+    for (const [value, message] of refused) {
+      assertThrows(() => from(value), RecipeError, message);
+    }
+    assertThrows(() => recipe("--recipe", `${folder}/none.json`), UsageError, "found none at");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });

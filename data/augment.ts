@@ -43,7 +43,8 @@ export function augmentedPixels(
 
 /**
  * The batch as the network sees it, by the formula of {@linkcode Normalisation}:
- * x = (byte * scale - mean) / std, computed in double precision and rounded once.
+ * x = (byte * scale - mean) / std, computed in double precision and rounded once; each image's own
+ * channel means are subtracted too where the normalisation says so.
  *
  * Normalised before padding, a pixel takes the mean of its place in the stored
  * image and the border is 0. After the crop, a pixel takes the mean of its place
@@ -82,8 +83,9 @@ export function normalisedBatch(
   normalisation: Normalisation,
   cropPadding: number,
 ): Float32Array {
-  const { scale, mean, std, beforePadding } = normalisation;
+  const { scale, mean, std, beforePadding, perImage } = normalisation;
   const size = imageSize(images);
+  const pixelsOfImage = size / images.channels;
   if (mean.length !== size || std.length !== images.channels) {
     throw new RangeError(
       `normalising images of ${size} values and ${images.channels} channels needs as many means ` +
@@ -91,11 +93,19 @@ export function normalisedBatch(
     );
   }
   const batch = new Float32Array(plan.indices.length * size);
+  const own = Array.from(plan.indices, (index) => {
+    const sums = new Float64Array(images.channels);
+    if (!perImage) return sums;
+    const image = images.pixels.subarray(index * size, (index + 1) * size);
+    image.forEach((byte, i) => sums[i % images.channels] += byte);
+    return sums.map((sum) => sum / pixelsOfImage * scale);
+  });
   eachPixel(images, plan, cropPadding, (to, from) => {
     if (beforePadding && from < 0) return;
     const byte = from < 0 ? 0 : images.pixels[from];
     const place = (beforePadding ? from : to) % size;
-    batch[to] = (byte * scale - mean[place]) / std[to % images.channels];
+    const c = to % images.channels;
+    batch[to] = (byte * scale - mean[place] - own[Math.floor(to / size)][c]) / std[c];
   });
   return batch;
 }

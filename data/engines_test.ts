@@ -24,10 +24,12 @@ await testEveryEngine(
   async (factory, t) => {
     const cropPadding = 4;
     const images = Array.from({ length: 18 }, (_, n) => n); // each of the 9 offsets, both ways
-    for (const beforePadding of [true, false]) {
-      await t.step(`mean subtracted ${beforePadding ? "before padding" : "after the crop"}`, () => {
+    for (const [beforePadding, perImage] of [[true], [false], [true, true], [false, true]]) {
+      const means = perImage ? "mean and each image's own" : "mean";
+      const place = beforePadding ? "before padding" : "after the crop";
+      await t.step(`${means} subtracted ${place}`, () => {
         const data = randomData(SMALL, images.length);
-        const normalisation = { ...data.normalisation, beforePadding };
+        const normalisation = { ...data.normalisation, beforePadding, perImage };
         const plan = planFor(images, cropPadding);
         const expected = normalisedBatch(data.train, plan, normalisation, cropPadding);
         const options = optionsFor(SMALL, { batchSize: images.length, cropPadding });

@@ -7,9 +7,9 @@ export interface NormalisationSettings {
   /** Range of the pixels before the mean is subtracted. */
   readonly pixelScale: "0..1" | "0..255";
   /** What is subtracted. */
-  readonly mean: "per-pixel" | "per-channel" | "imagenet" | "none";
+  readonly mean: "per-pixel" | "per-channel" | "published" | "imagenet" | "per-image" | "none";
   /** What divides after the subtraction. */
-  readonly std: "none" | "per-channel" | "imagenet";
+  readonly std: "none" | "per-channel" | "published" | "imagenet";
   /** Whether the border around a crop is 0 or a black pixel less the mean. */
   readonly meanSubtracted: "before-padding" | "after-crop";
 }
@@ -46,6 +46,7 @@ export const IMAGENET: ChannelStatistics = {
  * @param images The data set's training part, [N, H, W, C].
  * @param indices The images to measure: those that are trained on, never validation or test.
  * @param settings What is subtracted and what divides.
+ * @param published The data set's own constants, for settings that ask for them.
  * @returns The normalisation, the mean's SHA-256, and what both were measured on.
  * @throws {RangeError} If no images are given, an index lies outside the set, the constants asked
  *   for have another number of channels, or a channel to divide by is constant.
@@ -72,18 +73,21 @@ export function measureNormalisation(
   images: ByteImages,
   indices: Uint32Array,
   settings: NormalisationSettings,
+  published?: ChannelStatistics,
 ): MeasuredNormalisation {
   const { height, width, channels } = images;
   const unit = settings.pixelScale === "0..1" ? 255 : 1;
   const sums = measure(images, indices);
+  const constant = (name: "mean" | "std", of: "imagenet" | "published", channel: number) =>
+    constantOf(of === "imagenet" ? IMAGENET : published, name, of, channel, channels);
 
   const mean = new Float32Array(height * width * channels);
   const std = new Float32Array(channels);
   for (let c = 0; c < channels; c++) {
     std[c] = settings.std === "none"
       ? 1
-      : settings.std === "imagenet"
-      ? constant("std", c, channels) * (255 / unit)
+      : settings.std !== "per-channel"
+      ? constant("std", settings.std, c) * (255 / unit)
       : Math.sqrt(sums.channelSquare(c) - sums.channelMean(c) ** 2) / unit;
     if (std[c] === 0) {
       throw new RangeError(
@@ -102,7 +106,8 @@ export function measureNormalisation(
         mean[i] = sums.channelMean(c) / unit;
         break;
       case "imagenet":
-        mean[i] = constant("mean", c, channels) * (255 / unit);
+      case "published":
+        mean[i] = constant("mean", settings.mean, c) * (255 / unit);
     }
   }
   return {
@@ -111,6 +116,7 @@ export function measureNormalisation(
       mean,
       std,
       beforePadding: settings.meanSubtracted === "before-padding",
+      ...(settings.mean === "per-image" ? { perImage: true } : {}),
     },
     sha256: sha256OfWords(mean),
     of: describe(settings, indices.length),
@@ -158,11 +164,24 @@ function measure(images: ByteImages, indices: Uint32Array): {
   };
 }
 
-function constant(name: keyof ChannelStatistics, channel: number, channels: number): number {
-  const values = IMAGENET[name];
+function constantOf(
+  statistics: ChannelStatistics | undefined,
+  name: keyof ChannelStatistics,
+  of: "imagenet" | "published",
+  channel: number,
+  channels: number,
+): number {
+  if (!statistics) {
+    throw new RangeError(
+      `the data set must have published constants to take its ${name} from, found none: choose "per-channel", which is measured`,
+    );
+  }
+  const values = statistics[name];
   if (channels !== values.length) {
     throw new RangeError(
-      `ImageNet's constants are for ${values.length} channels, the images have ${channels}`,
+      `${
+        of === "imagenet" ? "ImageNet's" : "the data set's"
+      } constants are for ${values.length} channels, the images have ${channels}`,
     );
   }
   return values[channel];
@@ -175,9 +194,14 @@ function describe({ mean, std }: NormalisationSettings, count: number): string {
       ? "no mean"
       : mean === "imagenet"
       ? "ImageNet's published channel means"
+      : mean === "published"
+      ? "the data set's published channel means"
+      : mean === "per-image"
+      ? "each image's own channel means"
       : `${mean} mean ${measured}`,
   ];
   if (std === "imagenet") parts.push("ImageNet's published standard deviations");
+  if (std === "published") parts.push("the data set's published standard deviations");
   if (std === "per-channel") parts.push(`per-channel standard deviation ${measured}`);
   return parts.join("; ");
 }

@@ -88,6 +88,11 @@ export function checkData(graph: Graph, data: EngineData): void {
     () => `loading the normalisation: scale must be finite and above 0, found ${scale}`,
   );
   requireLength("loading the normalisation: mean", mean, graph.inputShape);
+  require(
+    !data.normalisation.perImage || channels <= MOST_IMAGE_MEANS,
+    () =>
+      `loading the normalisation: each image's own means are of at most ${MOST_IMAGE_MEANS} channels, found ${channels}`,
+  );
   requireLength("loading the normalisation: std", std, [channels]);
   const bad = std.findIndex((value) => !(value > 0));
   require(
@@ -156,6 +161,9 @@ function checkWeights(
       }; export the state from an engine with this graph`,
   );
 }
+
+/** Channels of an image whose own means can be subtracted: a batch plan has as many places for them. */
+export const MOST_IMAGE_MEANS = 4;
 
 /** Checks a batch plan and the learning rate of its step. */
 export function checkStep(

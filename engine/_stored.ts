@@ -9,7 +9,7 @@ import {
   sizeOf,
   type Weights,
 } from "../resnet/mod.ts";
-import type { Evaluation } from "./engine.ts";
+import type { ByteImages, Evaluation, Normalisation } from "./engine.ts";
 
 /** Channels in memory: whole vectors of four. */
 export function roundUp(channels: number): number {
@@ -21,6 +21,26 @@ export function storedSize({ shape, role }: ParameterSpec): number {
   if (role !== "kernel") return roundUp(shape[0]);
   const [filters, channels, ...window] = shape;
   return sizeOf(window) * roundUp(channels) * roundUp(filters);
+}
+
+/**
+ * The mean of each channel of each image, scaled: [N, C]; undefined where none is subtracted.
+ */
+export function imageMeans(
+  { count, height, width, channels, pixels }: ByteImages,
+  { scale, perImage }: Normalisation,
+): Float32Array | undefined {
+  if (!perImage) return undefined;
+  const means = new Float32Array(count * channels);
+  const size = height * width * channels;
+  for (let n = 0; n < count; n++) {
+    for (let c = 0; c < channels; c++) {
+      let sum = 0;
+      for (let i = n * size + c; i < (n + 1) * size; i += channels) sum += pixels[i];
+      means[n * channels + c] = sum / (height * width) * scale;
+    }
+  }
+  return means;
 }
 
 /** What {@linkcode placesOf} found: a state is moved in and out many times. */

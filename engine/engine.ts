@@ -37,7 +37,10 @@ export interface ByteImages {
   readonly classes: number;
 }
 
-/** From bytes to the network's input: x = (byte * scale - mean) / std. */
+/**
+ * From bytes to the network's input: x = (byte * scale - mean) / std; with `perImage`
+ * x = (byte * scale - mean - m) / std, m the mean of the channel in the stored image, scaled.
+ */
 export interface Normalisation {
   /** 1/255 for pixels in 0..1, 1 for 0..255. */
   readonly scale: number;
@@ -51,6 +54,8 @@ export interface Normalisation {
    * result taken.
    */
   readonly beforePadding: boolean;
+  /** True: each image's own channel means are subtracted too; of images of up to 4 channels. */
+  readonly perImage?: boolean;
 }
 
 /** Which images, crops and flips make up one iteration. All arrays are [N]. */

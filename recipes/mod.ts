@@ -8,6 +8,8 @@ export { type Choice, choicesOf, isOpen } from "./choices.ts";
 export * from "./completed.ts";
 export * from "./epochs.ts";
 export { differingFields, type FieldDifference } from "./_fields.ts";
+export * from "./named.ts";
+export * from "./optimisers.ts";
 export * from "./recipe.ts";
 export type {
   ArchitectureName,

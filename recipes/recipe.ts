@@ -36,10 +36,13 @@ export interface Recipe {
     /** Training and validation images; together at most the set's training part. */
     readonly split: { readonly training: PositiveCount; readonly validation: Count };
     readonly pixelScale: "0..1" | "0..255";
-    /** What is subtracted; measured on the training part alone, or published constants. */
-    readonly mean: "per-pixel" | "per-channel" | "imagenet" | "none";
+    /**
+     * What is subtracted; measured on the training part alone, or published constants: the data
+     * set's own or ImageNet's, or each image's own channel means.
+     */
+    readonly mean: "per-pixel" | "per-channel" | "published" | "imagenet" | "per-image" | "none";
     /** What divides after the subtraction. */
-    readonly std: "none" | "per-channel" | "imagenet";
+    readonly std: "none" | "per-channel" | "published" | "imagenet";
     readonly meanSubtracted: "before-padding" | "after-crop";
     readonly augmentation: "pad-crop-flip" | "none";
     /** Zeros on each side before the crop. */

@@ -133,20 +133,13 @@ export function demo(): Recipe {
   return withIterations(shapes, 600, minutes);
 }
 
-/** The recipes that a command can be given by name. */
-export const RECIPES: Readonly<Record<"paper" | "demo", (architectureName?: string) => Recipe>> = {
-  paper: (architectureName = "resnet20") => paper(architectureName),
-  demo: (architectureName = "resnet8") =>
-    vary(demo(), { architecture: { name: architectureName } }, {}),
-};
-
 /**
  * A recipe with some fields changed.
  *
  * @param recipe The recipe to start from.
  * @param changes The fields that differ.
  * @param reasons Why they differ from the paper: by dotted field, or one reason
- *   for every departure that the recipe did not have.
+ *   for every departure that the recipe did not have, or had otherwise.
  * @returns The new recipe; its departures are computed, never copied.
  *
  * @example
@@ -174,7 +167,10 @@ export function vary(
   };
   if (typeof reasons === "string") {
     const reason = reasons;
-    const added = departuresOf(changed).filter((departure) => departure.reason === UNSTATED);
+    const now = new Set(differingFields(recipe, changed).map(({ field }) => field));
+    const added = departuresOf(changed).filter((departure) =>
+      departure.reason === UNSTATED || now.has(departure.field)
+    );
     reasons = Object.fromEntries(added.map(({ field }) => [field, { reason }]));
   }
   const stated = Object.entries(reasons).map(([field, why]) => ({

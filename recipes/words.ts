@@ -74,7 +74,7 @@ export function bestInWords(recipe: Recipe): string | undefined {
   const ends = best.stopAfter === undefined
     ? "it never ends early"
     : `it ends after ${number(best.stopAfter)} looks without a better value`;
-  return `The best weights by ${watchInWords(best)} are kept, looked at ${looks}; ${ends}.`;
+  return `The best weights by ${watchInWords(best)} are kept, by a look ${looks}; ${ends}.`;
 }
 
 function plateauInWords(schedule: PlateauSchedule, epochs: Epochs): string {

@@ -47,7 +47,7 @@ Deno.test("a plateau and early stopping in words say what is watched, and how of
       "Rate 0.1, times 0.1 where the validation loss (better: lower by more than 0.01%) was no " +
       "better in more than 10 looks, at the end of each epoch (351.56 iterations), 2 looks after " +
       "a fall not counted, never below 0.00001. At most 64,000 iterations (182.04 epochs).",
-      "The best weights by the validation accuracy (better: higher) are kept, looked at every " +
+      "The best weights by the validation accuracy (better: higher) are kept, by a look every " +
       "100 iterations (0.28 epochs); it ends after 500 looks without a better value.",
     ],
   );

@@ -2,6 +2,7 @@
 import {
   BatchSource,
   type Dataset,
+  datasetNamed,
   measureNormalisation,
   splitImages,
   splitManifest,
@@ -57,7 +58,12 @@ export function prepare(
   }
   const { training, validation } = splitImages(dataset.train.count, recipe.data.split, seed);
   const manifest = splitManifest({ training, validation });
-  const mean = measureNormalisation(dataset.train, training, recipe.data);
+  const mean = measureNormalisation(
+    dataset.train,
+    training,
+    recipe.data,
+    datasetNamed(recipe.data.set).channels,
+  );
   const { height, width, channels, classes } = dataset.train;
   const { name, shortcut, zeroChannels } = recipe.architecture;
   const { cropPadding, augmentation, order, epochEnd } = recipe.data;

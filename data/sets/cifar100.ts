@@ -1,6 +1,7 @@
 /**
  * CIFAR-100 with its fine labels. Hashes: as torchvision-ruby verifies the files
- * and as it and MLDatasets.jl verify the archive.
+ * and as it and MLDatasets.jl verify the archive. Channel statistics: those of
+ * weiaicunzai/pytorch-cifar100, rounded; they were not measured here.
  */
 import { cifarSet } from "../cifar.ts";
 import type { DatasetDefinition } from "../definition.ts";
@@ -37,4 +38,7 @@ export const CIFAR100: DatasetDefinition = cifarSet({
   tank telephone television tiger tractor train trout tulip turtle wardrobe whale
   willow_tree wolf woman worm
 `.trim().split(/\s+/),
-}, { split: { training: 45_000, validation: 5_000 } });
+}, {
+  split: { training: 45_000, validation: 5_000 },
+  channels: { mean: [0.5071, 0.4865, 0.4409], std: [0.2673, 0.2564, 0.2762] },
+});

@@ -9,6 +9,7 @@
  * and 0 outside. It is applied to the normalised image or to the bytes, as the normalisation says.
  * TensorFlow's GPU kernels gather no bytes, so four of them travel as the bits of one float.
  */
+import { imageMeans } from "../_stored.ts";
 import type { BatchPlan, ByteImages, Normalisation } from "../engine.ts";
 import type { Attribute, Handle, Operations } from "./_operations.ts";
 
@@ -23,6 +24,8 @@ export class DeviceImages {
   readonly #rows: Handle;
   readonly #rowBytes: number;
   readonly #normalisation: { scale: Handle; mean: Handle; std: Handle; beforePadding: boolean };
+  /** [N, C], where each image's own means are subtracted. */
+  readonly #own: Float32Array | undefined;
   readonly #attributes: Readonly<Record<string, readonly Attribute[]>>;
 
   constructor(tf: Operations, images: ByteImages, normalisation: Normalisation) {
@@ -47,6 +50,7 @@ export class DeviceImages {
       std: kept([channels], std.slice()),
       beforePadding,
     };
+    this.#own = imageMeans(images, normalisation);
     const float = tf.typeFloat();
     this.#attributes = {
       float: [float],
@@ -77,13 +81,13 @@ export class DeviceImages {
     const images = this.#floats(plan.indices);
     const transforms = this.#transforms(plan, padding);
     return this.#normalisation.beforePadding
-      ? this.#transformed(this.#normalised(images), transforms)
-      : this.#normalised(this.#transformed(images, transforms));
+      ? this.#transformed(this.#normalised(images, plan.indices), transforms)
+      : this.#normalised(this.#transformed(images, transforms), plan.indices);
   }
 
   /** Images without augmentation, [N, H, W, C]. */
   plain(indices: Uint32Array): Handle {
-    return this.#normalised(this.#floats(indices));
+    return this.#normalised(this.#floats(indices), indices);
   }
 
   /** The bytes of images as floats, [N, H, W, C]. */
@@ -104,11 +108,21 @@ export class DeviceImages {
     return tf.run("Reshape", [pixels, tf.vector(count, ...this.#shape)], shape);
   }
 
-  #normalised(images: Handle): Handle {
+  #normalised(images: Handle, indices: Uint32Array): Handle {
     const { scale, mean, std } = this.#normalisation;
     const { float } = this.#attributes;
     const scaled = this.#tf.run("Mul", [images, scale], float);
-    const centred = this.#tf.run("Sub", [scaled, mean], float);
+    let centred = this.#tf.run("Sub", [scaled, mean], float);
+    if (this.#own) {
+      const [, , channels] = this.#shape;
+      const own = this.#own;
+      const means = Float32Array.from(
+        { length: indices.length * channels },
+        (_, i) => own[indices[Math.floor(i / channels)] * channels + i % channels],
+      );
+      const here = this.#tf.floats([indices.length, 1, 1, channels], means);
+      centred = this.#tf.run("Sub", [centred, here], float);
+    }
     return this.#tf.run("RealDiv", [centred, std], float);
   }
 

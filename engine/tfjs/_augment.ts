@@ -9,13 +9,18 @@ import type { BatchPlan, ByteImages, Normalisation } from "../engine.ts";
 export function networkInput(
   images: ByteImages,
   plan: BatchPlan,
-  { scale, mean, std, beforePadding }: Normalisation,
+  { scale, mean, std, beforePadding, perImage }: Normalisation,
   padding: number,
 ): Float32Array {
   const { height, width, channels } = images;
   const input = new Float32Array(plan.indices.length * height * width * channels);
   let next = 0;
   plan.indices.forEach((index, n) => {
+    const own = new Float64Array(channels);
+    for (let i = 0; perImage && i < height * width * channels; i++) {
+      own[i % channels] += images.pixels[index * height * width * channels + i] * scale /
+        (height * width);
+    }
     for (let y = 0; y < height; y++) {
       for (let x = 0; x < width; x++) {
         const sourceY = y + plan.cropY[n] - padding;
@@ -26,7 +31,7 @@ export function networkInput(
           const byte = inside ? images.pixels[index * height * width * channels + source] : 0;
           const position = beforePadding ? source : (y * width + x) * channels + c;
           const isZeroBorder = beforePadding && !inside;
-          input[next++] = isZeroBorder ? 0 : (byte * scale - mean[position]) / std[c];
+          input[next++] = isZeroBorder ? 0 : (byte * scale - mean[position] - own[c]) / std[c];
         }
       }
     }

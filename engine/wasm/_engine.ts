@@ -1,7 +1,7 @@
 import { type ParameterSpec, sizeOf, type Weights } from "../../resnet/mod.ts";
-import { checkOptions } from "../_arguments.ts";
+import { checkOptions, MOST_IMAGE_MEANS } from "../_arguments.ts";
 import { Lifecycle, type Measured, type SetName, unaugmented } from "../_lifecycle.ts";
-import { copyPixels, fromStored, roundUp, toStored } from "../_stored.ts";
+import { copyPixels, fromStored, imageMeans, roundUp, toStored } from "../_stored.ts";
 import {
   type BatchPlan,
   type DeviceDescription,
@@ -26,7 +26,7 @@ import type { Clock } from "./_clock.ts";
 import { COMMANDS, emitProgram } from "./_program.ts";
 import { Threads } from "./_threads.ts";
 import { joinedVectors } from "./_vectors.ts";
-import { PLAN_WORDS } from "./kernels/input.ts";
+import { PLAN_LABEL, PLAN_WORDS } from "./kernels/input.ts";
 import { LOSS_BYTES } from "./kernels/loss.ts";
 
 const PAGE = 65536;
@@ -91,6 +91,8 @@ export class WasmEngine extends Lifecycle {
   #measured: Measured[] = [];
   /** Addresses of the sets' pixels. */
   #pixels: Readonly<Record<SetName, number>> = { train: 0, test: 0 };
+  /** Each image's own, where they are subtracted: [N, C]. */
+  #means: Readonly<Record<SetName, Float32Array | undefined>> | undefined;
 
   private constructor(
     name: string,
@@ -171,6 +173,10 @@ export class WasmEngine extends Lifecycle {
     means.set(normalisation.mean);
     means.set(normalisation.std, normalisation.mean.length);
     this.#pixels = { train: trainAddress, test: testAddress };
+    this.#means = {
+      train: imageMeans(train, normalisation),
+      test: imageMeans(test, normalisation),
+    };
   }
 
   protected write({ weights, slots }: Omit<TrainingState, "iteration">): void {
@@ -238,7 +244,7 @@ export class WasmEngine extends Lifecycle {
     let loss: number | undefined;
     if (labels) {
       const words = this.#words(this.#layout.planWords, PLAN_WORDS * images);
-      labels.forEach((label, i) => words.set([0, 0, 0, 0, label], PLAN_WORDS * i));
+      labels.forEach((label, i) => words[PLAN_WORDS * i + PLAN_LABEL / 4] = label);
       this.#command(COMMANDS.loss);
       loss = this.#losses(images).loss;
     } else {
@@ -289,15 +295,20 @@ export class WasmEngine extends Lifecycle {
   }
 
   #setBatch(set: SetName, plan: BatchPlan): void {
-    const { labels } = this.images(set);
+    const { labels, channels } = this.images(set);
+    const means = this.#means?.[set];
     const words = this.#words(this.#layout.planWords, PLAN_WORDS * plan.indices.length);
+    const floats = this.#floats(this.#layout.planWords, words.length);
     plan.indices.forEach((index, i) => {
       let word = PLAN_WORDS * i;
       words[word++] = index;
       words[word++] = plan.cropY[i];
       words[word++] = plan.cropX[i];
       words[word++] = plan.flip[i];
-      words[word] = labels[index];
+      words[word++] = labels[index];
+      for (let c = 0; c < MOST_IMAGE_MEANS; c++) {
+        floats[word++] = means && c < channels ? means[index * channels + c] : 0;
+      }
     });
     this.#control({ setAddress: this.#pixels[set] });
   }

@@ -1,7 +1,7 @@
 import { parametersOf, type ParameterSpec, sizeOf } from "../../resnet/mod.ts";
-import { checkOptions } from "../_arguments.ts";
+import { checkOptions, MOST_IMAGE_MEANS } from "../_arguments.ts";
 import { Lifecycle, type Measured, type SetName, unaugmented } from "../_lifecycle.ts";
-import { copyPixels, fromStored, roundUp, storedSize, toStored } from "../_stored.ts";
+import { copyPixels, fromStored, imageMeans, roundUp, storedSize, toStored } from "../_stored.ts";
 import {
   type BatchPlan,
   type EngineData,
@@ -68,6 +68,8 @@ export class WebGpuEngine extends Lifecycle {
   readonly #program: Program;
   readonly #executor: Executor;
   readonly #passes: Passes;
+  /** Each image's own, where they are subtracted: [N, C]. */
+  #means: Readonly<Record<SetName, Float32Array | undefined>> | undefined;
   readonly #planWords: Uint32Array;
   #sets: Readonly<Record<SetName, LoadedSet>> | undefined;
   /** Images of the steps whose metrics are in the slots, from slot 0 on. */
@@ -187,6 +189,10 @@ export class WebGpuEngine extends Lifecycle {
       for (const part of set.parts) this.#executor.write(part.slice, wordsOf(images, part));
     }
     this.#sets = { train: this.#bindSet(train), test: this.#bindSet(test) };
+    this.#means = {
+      train: imageMeans(data.train, data.normalisation),
+      test: imageMeans(data.test, data.normalisation),
+    };
     this.#memoryBytes += bytesOf(storages);
   }
 
@@ -414,8 +420,10 @@ export class WebGpuEngine extends Lifecycle {
   }
 
   #setBatch(set: SetName, plan: BatchPlan): void {
-    const { labels } = this.images(set);
+    const { labels, channels } = this.images(set);
+    const means = this.#means?.[set];
     const words = this.#planWords;
+    const floats = new Float32Array(words.buffer);
     plan.indices.forEach((index, i) => {
       const word = PLAN_WORDS * i;
       words[word + PLAN.index] = index;
@@ -423,6 +431,9 @@ export class WebGpuEngine extends Lifecycle {
       words[word + PLAN.cropX] = plan.cropX[i];
       words[word + PLAN.flip] = plan.flip[i];
       words[word + PLAN.label] = labels[index];
+      for (let c = 0; means && c < Math.min(channels, MOST_IMAGE_MEANS); c++) {
+        floats[word + PLAN.means + c] = means[index * channels + c];
+      }
     });
     const used = words.subarray(0, PLAN_WORDS * plan.indices.length);
     this.#executor.write(this.#program.batchPlan, used);

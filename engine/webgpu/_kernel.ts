@@ -88,9 +88,12 @@ export function scalarCode(place: number): string {
 }
 
 /** Words of one image in the batch plan's buffer. */
-export const PLAN_WORDS = 5;
-/** Words of the batch plan: position in the set, crop from the top and left, mirrored, label. */
-export const PLAN = { index: 0, cropY: 1, cropX: 2, flip: 3, label: 4 } as const;
+export const PLAN_WORDS = 9;
+/**
+ * Words of the batch plan: position in the set, crop from the top and left, mirrored, label, and as
+ * floats the image's own mean of each channel.
+ */
+export const PLAN = { index: 0, cropY: 1, cropX: 2, flip: 3, label: 4, means: 5 } as const;
 
 /** Height, width and channels of one image of a tensor. */
 export interface ImageShape {

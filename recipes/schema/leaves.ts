@@ -89,7 +89,8 @@ export const architectureName: z.ZodType<ArchitectureName> = z.string().max(40)
     `expected at most ${MOST_LAYERS} layers`,
   );
 
-const WATCHED = [
+/** All values that can be watched. */
+export const WATCHED_VALUES = [
   "validation-loss",
   "validation-error",
   "validation-accuracy",
@@ -102,9 +103,9 @@ const WATCHED = [
  * A value that decides something: of the validation images in test mode, or the mean over the
  * training's own steps since it was last looked at.
  */
-export type WatchedValue = typeof WATCHED[number];
+export type WatchedValue = typeof WATCHED_VALUES[number];
 /** The schema of {@link WatchedValue}. */
-export const watchedValue: z.ZodType<WatchedValue> = z.enum(WATCHED);
+export const watchedValue: z.ZodType<WatchedValue> = z.enum(WATCHED_VALUES);
 
 /** The schema of the name of a data set of the registry. */
 export const datasetName: z.ZodType<Dataset> = z.enum(DATASET_NAMES);

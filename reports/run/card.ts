@@ -73,7 +73,11 @@ export function modelCard(subject: Subject): string | undefined {
 
 function preparation({ run: { start: { recipe: { data } } } }: Subject): string {
   const steps = [
-    data.mean === "none" ? "no mean subtracted" : `the ${data.mean} mean subtracted`,
+    data.mean === "none"
+      ? "no mean subtracted"
+      : data.mean === "per-image"
+      ? "each image's own channel means subtracted"
+      : `the ${data.mean} mean subtracted`,
     ...(data.std === "none" ? [] : [`divided by the ${data.std} standard deviation`]),
   ];
   return `RGB images with pixels in ${data.pixelScale}, ${steps.join(", ")}`;

@@ -2,11 +2,12 @@
  * The network's input from the stored bytes: crop of the padded image, mirrored
  * where the plan says so, normalised.
  *
- *     x[y, x, c] = (byte[y + cropY - p, x' + cropX - p, c] * scale - mean) / std
+ *     x[y, x, c] = (byte[y + cropY - p, x' + cropX - p, c] * scale - mean - m[c]) / std
  *
  * with x' = x, or W - 1 - x where mirrored. Outside the stored image the value
  * is 0 if the normalisation comes before the padding; else the byte is 0 and
- * the mean is that of the position (y, x) in the batch, as it is inside.
+ * the mean is that of the position (y, x) in the batch, as it is inside. m is the image's own mean
+ * where the normalisation subtracts it, and 0, which changes no bit, elsewhere.
  */
 import {
   advance,
@@ -31,13 +32,17 @@ import {
   storeFloat,
   when,
 } from "../assembler.ts";
+import { MOST_IMAGE_MEANS } from "../../_arguments.ts";
 import { range } from "./convolution.ts";
 
-/** Words of one image in the plan: position, crop from the top and left, mirrored, label. */
-export const PLAN_WORDS = 5;
-export const [PLAN_INDEX, PLAN_CROP_Y, PLAN_CROP_X, PLAN_FLIP, PLAN_LABEL] = range(PLAN_WORDS).map(
-  (word) => 4 * word,
-);
+/**
+ * Words of one image in the plan: position, crop from the top and left, mirrored, label, and as
+ * floats the image's own mean of each channel.
+ */
+export const PLAN_WORDS = 9;
+export const [PLAN_INDEX, PLAN_CROP_Y, PLAN_CROP_X, PLAN_FLIP, PLAN_LABEL, PLAN_MEANS] = range(
+  PLAN_WORDS,
+).map((word) => 4 * word);
 
 /** What the kernel reads besides the plan; addresses in bytes. */
 export interface InputShape {
@@ -67,12 +72,14 @@ export function inputKernel(module: Module, shape: InputShape): FunctionReferenc
   ) => {
     const [base, y, x, row, column, mirrored, pixel, mean, here] = range(9).map(() => f.i32());
     const stdAddress = meanAddress + height * width * channels * 4;
+    const centred = (value: Code, c: number): Code =>
+      c < MOST_IMAGE_MEANS ? fsub(value, loadFloat(plan, PLAN_MEANS + 4 * c)) : value;
     const normalised = (byte: (channel: number) => Code): Code =>
       range(channels).map((c) => [
         storeFloat(
           output,
           [
-            fsub(fmul(byte(c), loadFloat(int(scaleAddress))), loadFloat(mean, 4 * c)),
+            centred(fsub(fmul(byte(c), loadFloat(int(scaleAddress))), loadFloat(mean, 4 * c)), c),
             loadFloat(int(stdAddress + 4 * c)),
             0x95,
           ],

@@ -2,15 +2,17 @@
  * The network's input from the stored bytes: crop of the padded image, mirrored
  * where the plan says so, normalised.
  *
- *     x[y, x, c] = (byte[y + cropY - p, x' + cropX - p, c] * scale - mean) / std
+ *     x[y, x, c] = (byte[y + cropY - p, x' + cropX - p, c] * scale - mean - m[c]) / std
  *
  * with x' = x, or W - 1 - x where mirrored. Outside the stored image the value
  * is 0 if the normalisation comes before the padding; else the byte is 0 and
- * the mean is that of the position (y, x) in the batch, as it is inside.
+ * the mean is that of the position (y, x) in the batch, as it is inside. m is the image's own mean
+ * where the normalisation subtracts it, and 0 elsewhere.
  *
  * One vector a lane. A set that is too large for one binding lies in several
  * buffers: a dispatch for each writes the images of the batch that it holds.
  */
+import { MOST_IMAGE_MEANS } from "../../_arguments.ts";
 import { type ImageShape, type Kernel, PLAN, PLAN_WORDS, vectors } from "../_kernel.ts";
 import { elementwise, imageLabel, storage } from "./_lanes.ts";
 
@@ -53,13 +55,16 @@ export function inputKernel(shape: InputShape, part: SetPart): Kernel {
       storage(3, "normalisation", "read", "array<f32>"),
       storage(4, "output", "read_write"),
       `
-// The channel of a pixel whose bytes begin at \`start\`, or outside the image; means at \`mean\`.
-fn value(channel: u32, start: u32, inside: bool, mean: u32) -> f32 {
+// The channel of a pixel whose bytes begin at \`start\`, or outside the image; means at \`mean\`, and
+// of the image itself at \`own\` of its plan.
+fn value(channel: u32, start: u32, inside: bool, mean: u32, own: u32) -> f32 {
   if (channel >= ${channels}u${beforePadding ? " || !inside" : ""}) { return 0.0; }
   let at = start + channel;
   let byte = select(0u, (pixels[at / 4u] >> (at % 4u * 8u)) & 255u, inside);
   let scaled = f32(byte) * normalisation[0];
-  return (scaled - normalisation[1u + mean + channel]) / normalisation[${1 + size}u + channel];
+  let centred = scaled - normalisation[1u + mean + channel];
+  let means = ${channels <= MOST_IMAGE_MEANS ? "bitcast<f32>(plan[own + channel])" : "0.0"};
+  return (centred - means) / normalisation[${1 + size}u + channel];
 }
 `,
     ],
@@ -79,11 +84,12 @@ fn value(channel: u32, start: u32, inside: bool, mean: u32) -> f32 {
   let start = position * ${size}u + offset;
   let mean = ${beforePadding ? "offset" : `pixel * ${channels}u`};
   let channel = i % ${row}u * 4u;
+  let own = image * ${PLAN_WORDS}u + ${PLAN.means}u;
   output[i] = vec4f(
-    value(channel, start, inside, mean),
-    value(channel + 1u, start, inside, mean),
-    value(channel + 2u, start, inside, mean),
-    value(channel + 3u, start, inside, mean),
+    value(channel, start, inside, mean, own),
+    value(channel + 1u, start, inside, mean, own),
+    value(channel + 2u, start, inside, mean, own),
+    value(channel + 3u, start, inside, mean, own),
   );`,
   });
 }

@@ -43,11 +43,13 @@ for (const [image, cropPadding] of IMAGES) {
         const std = uniform(channels, 3).map((value) => 0.3 + 0.1 * value);
         const normalisation = Float32Array.of(scale, ...mean, ...std);
         const plan = new Uint32Array((STEP_IMAGES + 2) * PLAN_WORDS);
+        const own = new Float32Array(plan.buffer);
         plansFor(cropPadding).forEach(([index, cropY, cropX, flip], n) => {
           plan[n * PLAN_WORDS + PLAN.index] = index;
           plan[n * PLAN_WORDS + PLAN.cropY] = cropY;
           plan[n * PLAN_WORDS + PLAN.cropX] = cropX;
           plan[n * PLAN_WORDS + PLAN.flip] = flip;
+          own.subarray(n * PLAN_WORDS + PLAN.means).set([0.25 * n, -0.125, 0.5]);
         });
         const expected = tensor(image, (_, c, pixel, n) => {
           const [index, cropY, cropX, flip] = plansFor(cropPadding)[n];
@@ -58,7 +60,9 @@ for (const [image, cropPadding] of IMAGES) {
           const from = (row * width + column) * channels + c;
           if (outside && beforePadding) return 0;
           const byte = outside ? 0 : bytes[index * size + from];
-          return (byte * scale - mean[beforePadding ? from : pixel * channels + c]) / std[c];
+          const image = channels > 4 ? 0 : [0.25 * n, -0.125, 0.5][c];
+          const place = beforePadding ? from : pixel * channels + c;
+          return (byte * scale - mean[place] - image) / std[c];
         });
 
         const parts = [{ first: 0, count: COUNT }, { first: 0, count: 3 }, { first: 3, count: 4 }];

@@ -85,6 +85,7 @@ const rateEvent = z.strictObject({
   time,
   type: z.literal("rate"),
   iteration: count,
+  epoch: nonNegative.optional(),
   learningRate: nonNegative,
 });
 
@@ -129,16 +130,6 @@ const warmUpEndEvent = z.strictObject({
   iteration: count,
   type: z.literal("warm-up-end"),
   trainingError: share,
-});
-
-const rateEvent = z.strictObject({
-  time,
-  iteration: count,
-  type: z.literal("rate"),
-  epoch: nonNegative,
-  before: nonNegative,
-  learningRate: nonNegative,
-  value: nonNegative.optional(),
 });
 
 const bestEvent = z.strictObject({
@@ -193,7 +184,6 @@ export const runEvent: z.ZodType<RunEvent> = z.discriminatedUnion("type", [
   fileEvent,
   warningEvent,
   warmUpEndEvent,
-  rateEvent,
   bestEvent,
   stopEvent,
   endEvent,

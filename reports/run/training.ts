@@ -70,9 +70,10 @@ export function training({ run }: Subject): Block[] {
 
 /** Where the rate falls: as the log says, or, of earlier versions, the recipe, as far as it came. */
 function rateMarks({ start: { recipe: { schedule } }, steps, rates }: Run): Mark[] {
-  if (rates.length > 0 && rates.length <= MOST_MARKS) {
-    return rates.map(({ iteration, learningRate }) => ({
-      x: iteration,
+  if (rates.length > 0 && rates.length <= MOST_MARKS + 1) {
+    // The first is the rate of the first step.
+    return rates.slice(1).map(({ iteration, learningRate }) => ({
+      x: iteration - 1,
       text: `rate ${significant(learningRate)}`,
     }));
   }
@@ -94,7 +95,7 @@ function learningRate({ steps, rates, start: { recipe: { schedule } } }: Run): F
     const before = steps[i - 1];
     if (before && before.learningRate !== step.learningRate) {
       const places = rates.length > 0
-        ? rates.map(({ iteration }) => iteration)
+        ? rates.map(({ iteration }) => iteration - 1)
         : schedule.kind === "steps" && schedule.unit !== "epoch"
         ? schedule.boundaries
         : [];

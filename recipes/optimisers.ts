@@ -7,7 +7,9 @@ import { type RecipeChanges, vary } from "./recipes.ts";
 export interface NamedOptimiser {
   /** In one line. */
   readonly help: string;
+  /** Its settings. */
   readonly optimiser: Recipe["optimiser"];
+  /** The first learning rate. */
   readonly rate: number;
   /** What of a plateau schedule goes with it. */
   readonly plateau?: { readonly patience: number; readonly threshold: number };

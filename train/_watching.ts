@@ -14,14 +14,16 @@ import {
 } from "../recipes/mod.ts";
 
 /** What the training's own steps measured since the last look. */
-interface Sums {
+export interface WatchedSums {
+  /** In their batches. */
   readonly images: number;
   /** Sum over images of their loss. */
   readonly loss: number;
+  /** Wrong images. */
   readonly errors: number;
 }
 
-const NONE: Sums = { images: 0, loss: 0, errors: 0 };
+const NONE: WatchedSums = { images: 0, loss: 0, errors: 0 };
 
 /** Weights that are kept, and why they are. */
 export interface KeptWeights {
@@ -35,8 +37,10 @@ export interface KeptWeights {
 
 /** What a checkpoint keeps. */
 export interface WatchingState {
-  readonly plateau?: PlateauState & { readonly sums: Sums };
-  readonly best?: WatchState & { readonly sums: Sums; readonly kept?: KeptWeights };
+  /** Of a plateau's rate. */
+  readonly plateau?: PlateauState & { readonly sums: WatchedSums };
+  /** Of the best weights. */
+  readonly best?: WatchState & { readonly sums: WatchedSums; readonly kept?: KeptWeights };
 }
 
 /** What a look found. */
@@ -114,7 +118,7 @@ export class Watching {
 
   /** Takes note of a finished step. */
   add({ images, loss, errors }: StepMetrics): void {
-    const more = <T extends { readonly sums: Sums }>(part: T): T => ({
+    const more = <T extends { readonly sums: WatchedSums }>(part: T): T => ({
       ...part,
       sums: {
         images: part.sums.images + images,
@@ -169,7 +173,7 @@ export class Watching {
 
 function valueOf(
   { watched }: Watch,
-  { images, loss, errors }: Sums,
+  { images, loss, errors }: WatchedSums,
   validation: Measured | undefined,
 ): number {
   const measured = isOfValidation(watched)

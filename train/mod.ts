@@ -20,3 +20,4 @@ export * from "./options.ts";
 export { TrainingError } from "./_checks.ts";
 export { train, WEIGHTS_FILE } from "./train.ts";
 export type { WindowState } from "./_window.ts";
+export type { KeptWeights, WatchedSums, WatchingState } from "./_watching.ts";

@@ -89,21 +89,26 @@ export const architectureName: z.ZodType<ArchitectureName> = z.string().max(40)
     `expected at most ${MOST_LAYERS} layers`,
   );
 
-/** All values that can be watched. */
-export const WATCHED_VALUES = [
+/**
+ * A value that decides something: of the validation images in test mode, or the mean over the
+ * training's own steps since it was last looked at.
+ */
+export type WatchedValue =
+  | "validation-loss"
+  | "validation-error"
+  | "validation-accuracy"
+  | "training-loss"
+  | "training-error"
+  | "training-accuracy";
+/** All of them. */
+export const WATCHED_VALUES: readonly WatchedValue[] = [
   "validation-loss",
   "validation-error",
   "validation-accuracy",
   "training-loss",
   "training-error",
   "training-accuracy",
-] as const;
-
-/**
- * A value that decides something: of the validation images in test mode, or the mean over the
- * training's own steps since it was last looked at.
- */
-export type WatchedValue = typeof WATCHED_VALUES[number];
+];
 /** The schema of {@link WatchedValue}. */
 export const watchedValue: z.ZodType<WatchedValue> = z.enum(WATCHED_VALUES);
 

@@ -112,6 +112,8 @@ export interface Layout {
   readonly inferenceStride: number;
   /** First byte after everything: the data set goes here. */
   readonly end: number;
+  /** What is in use below the end, in order: first byte, and how many. The rest is never touched. */
+  readonly arrays: readonly (readonly [start: number, bytes: number])[];
 }
 
 /** An activation's shape in memory; [C] counts as one pixel. */
@@ -130,8 +132,10 @@ export function layOut(options: EngineOptions, threads: number): Layout {
   });
   const inference = planGraph(graph, { training: false, channelMultiple: 4, recompute: true });
   let end = CONTROL_BYTES;
+  const arrays: [start: number, bytes: number][] = [[0, end]];
   const reserve = (bytes: number): number => {
     const start = end;
+    arrays.push([start, bytes]);
     // Whole cache lines, and one more, so that arrays of equal size do not
     // compete for the same cache sets.
     end = (Math.ceil((start + bytes) / 64) + 1) * 64;
@@ -161,7 +165,8 @@ export function layOut(options: EngineOptions, threads: number): Layout {
     ruleOf(options.optimiser).slots.map((slot) => [slot, reserve(gradientStride) - weights.start]),
   );
   const gradientOffset = end - weights.start;
-  for (let thread = 0; thread < threads; thread++) end += gradientStride;
+  arrays.push([end, gradientStride * threads]);
+  end += gradientStride * threads;
   place(all.filter((spec) => !spec.trainable));
 
   // Scratch: one padded image for each geometry, so that its zeros stay zeros.
@@ -250,6 +255,7 @@ export function layOut(options: EngineOptions, threads: number): Layout {
     inferenceStorage,
     inferenceStride,
     end,
+    arrays,
   };
 }
 

@@ -3,32 +3,44 @@
  *
  * `deno task export --weights resnet20.th --shortcut-padding split --to onnx`
  */
-import { writeWhole } from "../files/mod.ts";
+import { attempt, writeWhole } from "../files/mod.ts";
 import { number } from "../text/mod.ts";
-import { encodeOnnx, encodeSafetensors } from "../weights/mod.ts";
+import {
+  encodeKeras,
+  encodeOnnx,
+  encodeSafetensors,
+  encodeTensorflowJs,
+  torchFile,
+} from "../weights/mod.ts";
 import { fitWeights, type Graph, type Weights } from "../resnet/mod.ts";
 import { choice, COMMON, type FlagValues, text, UsageError } from "./_flags.ts";
 import { main, type Outcome } from "./_main.ts";
 import { PADDING_FLAG } from "./_training_flags.ts";
 import { networkOf, readModel } from "./_weights.ts";
 
-/** What is written for each form, by the ending of its files. */
+/** One form: the ending of its file, or of its folder, and what is written. */
+interface Form {
+  readonly ending: string;
+  /** Of a folder, its files by name. */
+  readonly encode: (
+    graph: Graph,
+    weights: Weights,
+    options: { readonly epsilon?: number },
+  ) => Uint8Array | ReadonlyMap<string, Uint8Array>;
+}
+
 const FORMS = {
-  onnx: {
-    ending: "onnx",
-    encode: (graph: Graph, weights: Weights, epsilon?: number) =>
-      encodeOnnx(graph, weights, epsilon === undefined ? {} : { epsilon }),
-  },
-  safetensors: {
-    ending: "safetensors",
-    encode: (_: Graph, weights: Weights) => encodeSafetensors(weights),
-  },
-} as const;
+  onnx: { ending: "onnx", encode: encodeOnnx },
+  keras: { ending: "keras", encode: encodeKeras },
+  tfjs: { ending: "tfjs", encode: encodeTensorflowJs },
+  pytorch: { ending: "pth", encode: (_, weights) => torchFile(weights) },
+  safetensors: { ending: "safetensors", encode: (_, weights) => encodeSafetensors(weights) },
+} as const satisfies Record<string, Form>;
 
 const FLAGS = {
   weights: text("FILE", "the network: any file that audit reads, or a run's weights.safetensors"),
   to: choice(Object.keys(FORMS) as (keyof typeof FORMS)[], "the form"),
-  out: text("FILE", "where it goes; beside the weights by default"),
+  out: text("PATH", "where it goes, for tfjs a folder; beside the weights by default"),
   ...PADDING_FLAG,
   ...COMMON,
 } as const;
@@ -36,9 +48,10 @@ const FLAGS = {
 const command = {
   usage: "deno task export",
   summary:
-    "Writes a network in another program's form: ONNX for ONNX Runtime and browsers, safetensors\n" +
-    "with PyTorch's names for PyTorch. What the weights were trained on is not part of such a\n" +
-    "file: prepare images as the run's model card, or its author, says.",
+    "Writes a network in another program's form: for ONNX Runtime and browsers, Keras (.keras),\n" +
+    "TensorFlow.js (a folder with model.json), PyTorch (a state dict) and whoever reads safetensors.\n" +
+    "What the weights were trained on is not part of such a file: prepare images as the run's\n" +
+    "model card, or its author, says.",
   flags: FLAGS,
 } as const;
 
@@ -62,11 +75,19 @@ async function exportModel(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
   if (out === path) {
     throw new UsageError(`"${path}" would be written over itself; choose another --out`);
   }
-  const bytes = encode(graph, fitWeights(graph, weights, path), epsilon);
-  await writeWhole(out, bytes);
+  const options = epsilon === undefined ? {} : { epsilon };
+  const written = encode(graph, fitWeights(graph, weights, path), options);
+  const files: (readonly [string, Uint8Array])[] = written instanceof Uint8Array
+    ? [[out, written]]
+    : [...written].map(([name, bytes]) => [`${out}/${name}`, bytes]);
+  await attempt("write", out, async () => {
+    if (!(written instanceof Uint8Array)) await Deno.mkdir(out, { recursive: true });
+    for (const [file, bytes] of files) await writeWhole(file, bytes);
+  });
+  const bytes = files.reduce((sum, [, { length }]) => sum + length, 0);
   return {
-    text: `${graph.name} in ${out} (${number(bytes.length)} bytes)`,
-    json: { network: graph.name, out, bytes: bytes.length, to, zeroChannels },
+    text: `${graph.name} in ${out} (${number(bytes)} bytes)`,
+    json: { network: graph.name, out, bytes, to, zeroChannels },
   };
 }
 

@@ -223,6 +223,13 @@ class Translation {
         const [top, bottom, left, right] = paddingOf(config.padding);
         return add("Pad", [x], { pads: [0, 0, top, left, 0, 0, bottom, right] });
       }
+      case "Permute": {
+        // Numbered from 1, without the axis of images.
+        const dims = numbers(config.dims);
+        const perm = [0, 0, 0, 0];
+        dims.forEach((from, to) => perm[this.#axis(to + 1)] = this.#axis(from));
+        return dims.length === 3 ? add("Transpose", [x], { perm }) : add("Permute", [x]);
+      }
       case "Flatten":
         return add("Flatten", [x]);
       case "Reshape":

@@ -342,7 +342,7 @@ const LAYERS: ReadonlySet<string> = new Set(
 );
 
 /** As keras/src/utils/naming.py: BatchNormalization is batch_normalization, Conv2D conv2d. */
-function snakeCase(name: string): string {
+export function snakeCase(name: string): string {
   return name.replace(/\W+/g, "").replace(/(.)([A-Z][a-z]+)/g, "$1_$2")
     .replace(/([a-z])([A-Z])/g, "$1_$2").toLowerCase();
 }

@@ -311,6 +311,7 @@ class Mapper {
         const spec = this.#specs.get(name);
         return spec && spec.kind !== "add" ? spec.input : undefined;
       },
+      kindOf: (name) => this.#specs.get(name)?.kind,
       epsilon: (epsilon) => this.#takeEpsilon(epsilon),
       oneSided: (name, window) => this.#oneSided.set(name, window),
       withoutBias: (name) => this.#withoutBias.add(name),

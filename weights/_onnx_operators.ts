@@ -371,15 +371,23 @@ function inGraphOrder(x: Activation, { shape, data }: Constant): ArrayLike<numbe
   return permuteAxes(floats({ shape: full, data }), permutation).data;
 }
 
-function maxPool({ node, inputs: [x], settle, emit }: Operation): Activation {
-  const input = settle(activation(x));
-  expectAxes(input, CHANNELS_FIRST);
+function maxPool({ node, inputs: [x], settle, emit, kindOf }: Operation): Activation {
+  const given = activation(x);
   const kernel = square(node, "kernel_shape", 0);
+  // Keras's nets put zeros around; of values that are never negative they can't be the largest
+  // where a window has any other.
+  const around = given.change?.kind === "pad" && kernel > 1 && kindOf(given.node) === "relu"
+    ? given.change.pads
+    : [0, 0, 0, 0] as const;
+  const input = around.some((zeros) => zeros > 0) ? given.with({}) : settle(given);
+  expectAxes(input, CHANNELS_FIRST);
   const stride = square(node, "strides", 1);
   if (square(node, "dilations", 1) !== 1) throw new Unmappable("is dilated");
   if (kernel === 1) return pick(input, { rows: stride, columns: stride });
   const [height, width] = input.shape;
-  const pads = padsOf(node, kernel, stride, [height, width]);
+  const [top, left, bottom, right] = around;
+  const inner = padsOf(node, kernel, stride, [height + top + bottom, width + left + right]);
+  const pads = inner.map((zeros, i) => zeros + around[i]) as unknown as Pads;
   // With room left over, rounding up would give one window more.
   const roundsUp = integer(node, "ceil_mode", 0) === 1 &&
     [height + pads[0] + pads[2], width + pads[1] + pads[3]]

@@ -198,6 +198,8 @@ export interface Operation {
   readonly standsFor: (node: string) => "activation" | "norm" | undefined;
   /** What a node takes. */
   readonly inputOf: (node: string) => string | undefined;
+  /** What a node is. */
+  readonly kindOf: (node: string) => NodeSpec["kind"] | undefined;
   readonly epsilon: (epsilon: number) => void;
   readonly oneSided: (node: string, window: OneSided) => void;
   readonly withoutBias: (node: string) => void;

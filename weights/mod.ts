@@ -21,3 +21,8 @@ export { type FileAccess, openSource, readModelFile } from "./open.ts";
 export * from "./permute.ts";
 export { decodePyTorch } from "./pytorch.ts";
 export * from "./safetensors.ts";
+export { storedZip } from "./stored_zip.ts";
+export type { KerasExportOptions } from "./_keras_layers.ts";
+export { encodeKeras } from "./keras_export.ts";
+export { encodeTensorflowJs } from "./tensorflowjs_export.ts";
+export * from "./torch_file.ts";

@@ -20,5 +20,13 @@ export * from "./numbers.ts";
 export * from "./onnx_files.ts";
 export * from "./onnx_nets.ts";
 export * from "./states.ts";
-export * from "./torch_files.ts";
-export * from "./zip.ts";
+export {
+  PythonGlobal,
+  PythonObject,
+  PythonTuple,
+  type PythonValue,
+  storedZip,
+  torchFile,
+  type TorchFileOptions,
+  type TorchType,
+} from "../../weights/mod.ts";

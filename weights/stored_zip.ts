@@ -5,6 +5,7 @@ import { crc32 } from "node:zlib";
  * A zip archive without compression.
  *
  * @param members Name and content, in order.
+ * @returns The archive.
  *
  * Source: PKWARE's APPNOTE.TXT, sections 4.3.7, 4.3.12 and 4.3.16.
  */

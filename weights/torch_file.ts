@@ -4,8 +4,8 @@
  * Source of the form: torch/serialization.py of PyTorch 2.13; of the opcodes:
  * CPython's Lib/pickletools.py, protocol 2.
  */
-import { sizeOf, type Tensor } from "../../resnet/mod.ts";
-import { storedZip } from "./zip.ts";
+import { sizeOf, type Tensor } from "../resnet/mod.ts";
+import { storedZip } from "./stored_zip.ts";
 
 /** An object of a class: what it is made from, and what is set on it then. */
 export class PythonObject {
@@ -58,8 +58,21 @@ export interface TorchFileOptions {
 /**
  * A file of `torch.save` (zip).
  *
- * @param object A dict, most often; a whole number without a fraction is an int.
+ * @param object A dict, most often; a whole number without a fraction is an int. `Weights` are a
+ *   state dict, which `torch.load(path, weights_only=True)` reads.
  * @param options How arrays are stored.
+ * @returns The file.
+ *
+ * @example
+ * ```ts
+ * import { torchFile } from "./torch_file.ts";
+ * import { decodePyTorch } from "./pytorch.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const bias = { shape: [2], data: Float32Array.of(0.5, -1) };
+ * const file = torchFile(new Map([["linear.bias", bias]]));
+ * assertEquals(decodePyTorch(file).tensors.get("linear.bias"), bias);
+ * ```
  */
 export function torchFile(object: PythonValue, options: TorchFileOptions = {}): Uint8Array {
   const pickler = new Pickler(options);

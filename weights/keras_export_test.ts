@@ -85,6 +85,19 @@ Deno.test("a file of Keras is an archive whose HDF5 file says where its root and
   assertEquals(view.getUint32(44, true), lookup3(bytes.subarray(0, 44)));
 });
 
+Deno.test("a file of Keras is read again as it was written", async () => {
+  const graph = architecture("resnet8", { zeroChannels: "split" });
+  const weights = initialise(graph, 3, "in");
+  const bytes = encodeKeras(graph, weights, { epsilon: 2e-5 });
+  const { network } = await decodeModel({
+    ...{ name: "resnet8.keras", bytes },
+    beside: () => Promise.reject(),
+  });
+  assertEquals(operations(network!.graph), operations(graph));
+  assertEquals([...network!.weights.values()], [...weights.values()]);
+  assertEquals(network!.epsilon, 2e-5);
+});
+
 Deno.test("lookup3 gives the values that its author's own program prints", () => {
   assertEquals(lookup3(new Uint8Array()), 0xdeadbeef);
   assertEquals(

@@ -99,7 +99,7 @@ export async function observe(
   const stored = storedImages(dataset.train, dataset.test);
   const kept = await keptViews(recording, groups);
   onProgress(`looking for ${kept.length} recorded images among ${stored.count} stored ones`);
-  const matcher = new Matcher(kept, groups.length, stored);
+  const matcher = new Matcher(kept, groups, stored);
   const placed = matcher.match();
   const loaders = new Map(linesOf(lines, "loader").map((loader) => [loader.id, loader]));
   const sets = new IndexMaps(groups, placed, loaders, stored);
@@ -188,20 +188,18 @@ async function keptViews(
 
 /** Finds kept views, in the form in which most of their group are found. */
 class Matcher {
-  readonly #kept: readonly Kept[];
   readonly #stored: StoredImages;
   readonly #byGroup: readonly (readonly Kept[])[];
+  /** Images that the scripts' own numbers may mean: tried before all others. */
+  readonly #likely: Int32Array;
   readonly #scales: readonly number[];
   readonly #forms: Form[];
   readonly #placed = new Map<Kept, Placed>();
 
-  constructor(kept: readonly Kept[], groups: number, stored: StoredImages) {
-    this.#kept = kept;
+  constructor(kept: readonly Kept[], groups: readonly Group[], stored: StoredImages) {
     this.#stored = stored;
-    this.#byGroup = Array.from(
-      { length: groups },
-      (_, group) => kept.filter((view) => view.group === group),
-    );
+    this.#byGroup = groups.map((_, group) => kept.filter((view) => view.group === group));
+    this.#likely = likelyImages(kept, groups, stored);
     this.#scales = this.#byGroup.map(scaleOf);
     this.#forms = this.#byGroup.map(() => RIGHT);
   }
@@ -211,26 +209,31 @@ class Matcher {
   }
 
   match(): readonly Placed[] {
-    this.#search(this.#kept, RIGHT);
-    const poor = this.#byGroup.flatMap((views, group) =>
-      views.length > 0 && this.#share(views) < 0.5 ? [group] : []
-    );
-    if (poor.length > 0) this.#tryOtherForms(poor);
-    return this.#kept.flatMap((view) => this.#placed.get(view) ?? []);
+    for (const images of this.#likely.length > 0 ? [this.#likely, undefined] : [undefined]) {
+      for (const form of new Set(this.#forms)) {
+        const views = this.#byGroup.filter((_, group) => this.#forms[group] === form).flat();
+        this.#search(views, form, images);
+      }
+      const poor = this.#byGroup.flatMap((views, group) =>
+        views.length > 0 && this.#share(views) < 0.5 ? [group] : []
+      );
+      if (poor.length > 0) this.#tryOtherForms(poor, images);
+    }
+    return this.#byGroup.flat().flatMap((view) => this.#placed.get(view) ?? []);
   }
 
-  #tryOtherForms(poor: readonly number[]): void {
+  #tryOtherForms(poor: readonly number[], images: Int32Array | undefined): void {
     const samples = new Map(poor.map((group) => [group, this.#byGroup[group].slice(0, SAMPLE)]));
     for (const form of OTHER_FORMS) {
       const left = [...samples].filter(([group]) => this.#forms[group] === RIGHT);
       if (left.length === 0) return;
-      this.#search(left.flatMap(([, views]) => views), form);
+      this.#search(left.flatMap(([, views]) => views), form, images);
       for (const [group, views] of left) {
         const found = views.filter((view) => this.#placed.has(view)).length;
         if (found < views.length / 2) continue;
         this.#forms[group] = form;
         // The sample decides; the others are of the same form.
-        this.#search(this.#byGroup[group], form);
+        this.#search(this.#byGroup[group], form, images);
       }
     }
   }
@@ -239,8 +242,12 @@ class Matcher {
     return views.filter((view) => this.#placed.has(view)).length / views.length;
   }
 
-  /** The stored images as they are first, then less their mean, for what is not found yet. */
-  #search(views: readonly Kept[], form: Form): void {
+  /**
+   * The stored images as they are first, then less their mean, for what is not found yet.
+   *
+   * @param images Those to search; all by default.
+   */
+  #search(views: readonly Kept[], form: Form, images: Int32Array | undefined): void {
     const layout = LAYOUTS[form.layout];
     const groups = new Set(views.map(({ group }) => group));
     for (const lessMean of [false, true]) {
@@ -259,7 +266,10 @@ class Matcher {
         );
         return [{ view, pixels, kept }, { view, pixels: restored, kept }];
       });
-      const space = { stored: this.#stored, layout: storedLayout(form), lessMean };
+      const space = {
+        ...{ stored: this.#stored, layout: storedLayout(form), lessMean },
+        ...(images === undefined ? {} : { images }),
+      };
       for (const found of search(sought, space, EXACT)) {
         const { kept } = sought[found.sought];
         if (found.score > (this.#placed.get(kept)?.score ?? 0)) {
@@ -278,6 +288,22 @@ class Matcher {
   #withMean({ pixels }: Kept, layout: Uint16Array, scale: number): Float64Array {
     return Float64Array.from(pixels, (value, at) => value / scale + this.#stored.mean[layout[at]]);
   }
+}
+
+/** The images that have the numbers of the script's own data set, of either part. */
+function likelyImages(
+  kept: readonly Kept[],
+  groups: readonly Group[],
+  { count, parts: [train] }: StoredImages,
+): Int32Array {
+  const images = new Set<number>();
+  for (const { group, at } of kept) {
+    const index = groups[group].indices[at];
+    for (const image of index < 0 ? [] : [index, index + train.count]) {
+      if (image < count) images.add(image);
+    }
+  }
+  return Int32Array.from(images);
 }
 
 /** What one byte is in the views: 1, 1/255, or 1/255 divided once more. */

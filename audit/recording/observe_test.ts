@@ -39,8 +39,8 @@ function crops(): { made: Made[]; pixels: Float32Array } {
   return { made, pixels };
 }
 
-/** A recording of one batch. */
-function recordingOf(pixels: Float32Array): Recording {
+/** A recording of one batch, with the numbers that its script has for the images. */
+function recordingOf(pixels: Float32Array, indices?: Int32Array): Recording {
   const start: RecordingStart = {
     ...{ type: "start", version: 1 } as const,
     ...{ time, recorder: { name: "pytorch", version: "1" } },
@@ -50,6 +50,7 @@ function recordingOf(pixels: Float32Array): Recording {
   const batch: BatchLine = {
     ...{ type: "batch", phase: "training", mode: "training" } as const,
     ...{ time, iteration: 0, network: 1, images: VIEWS },
+    ...(indices === undefined ? {} : { indices }),
     file: { path: "batches-0001.safetensors", sha256: "", bytes: 0 },
   };
   const images = { shape: [VIEWS, 3, SIDE, SIDE], data: pixels };
@@ -121,3 +122,18 @@ for (const [name, images, form] of cases) {
     assert(Math.abs(group.preparation!.scale[0] * 255 - 1) < 0.01);
   });
 }
+
+Deno.test("numbers of the script's own shorten the search, and wrong ones do not mislead it", async () => {
+  const places = (indices?: Int32Array) =>
+    observe(recordingOf(scaled, indices), dataset).then(({ subject }) =>
+      subject.training![0].views.filter(({ at, y, x, flip }) =>
+        y === made[at].y && x === made[at].x && flip === made[at].flip
+      ).length
+    );
+  const found = await places();
+  assert(found > 0.7 * VIEWS);
+  const right = Int32Array.from(made, ({ image }) => image % dataset.train.count);
+  const wrong = right.map((index) => (index + 4_321) % dataset.train.count);
+  assert(await places(right) >= found);
+  assert(await places(wrong) > 0.9 * found);
+});

@@ -4,7 +4,7 @@ import type { RandomStream } from "../random/mod.ts";
 /** A damaged file. */
 export interface Damage {
   /** How it was damaged. */
-  readonly kind: "cut" | "flip" | "splice" | "length" | "global";
+  readonly kind: "cut" | "flip" | "splice" | "length" | "global" | "altered";
   /** The file. */
   readonly bytes: Uint8Array;
   /** What a pickle was made to ask for, as `module.name`. */
@@ -125,4 +125,59 @@ function joined(...parts: readonly Uint8Array[]): Uint8Array {
     at += part.length;
   }
   return bytes;
+}
+
+/** What may stand anywhere in JSON, and is hardly ever expected. */
+const EXTREMES: readonly unknown[] = [
+  ...[null, true, "", "x", [], {}, 0, -1, 0.5, 1e308, 2 ** 31, 2 ** 53, [[]], [null]],
+];
+
+/**
+ * Alters a log of JSON lines whose form stays that of JSON: up to four values are
+ * replaced by others of the log or by extremes, left out, or repeated; lines
+ * are left out, repeated or moved.
+ */
+export function altered(log: Uint8Array, random: RandomStream): Uint8Array<ArrayBuffer> {
+  const lines: unknown[] = new TextDecoder().decode(log).trimEnd().split("\n")
+    .map((line) => JSON.parse(line));
+  for (let count = 1 + random.below(4); count > 0; count--) {
+    const at = random.below(lines.length);
+    if (random.below(6) === 0) {
+      const [line] = lines.splice(at, 1);
+      const where = random.below(lines.length + 1);
+      if (random.below(3) > 0) lines.splice(where, 0, line, ...random.below(2) ? [line] : []);
+    } else lines[at] = alteredValue(lines[at], random, lines);
+  }
+  return new TextEncoder().encode(lines.map((line) => JSON.stringify(line) + "\n").join(""));
+}
+
+function alteredValue(value: unknown, random: RandomStream, lines: readonly unknown[]): unknown {
+  if (typeof value !== "object" || value === null || random.below(8) === 0) {
+    return random.below(2) ? EXTREMES[random.below(EXTREMES.length)] : partOf(lines, random);
+  }
+  if (Array.isArray(value)) {
+    if (value.length === 0) return [EXTREMES[random.below(EXTREMES.length)]];
+    const at = random.below(value.length);
+    switch (random.below(6)) {
+      case 0:
+        return value.toSpliced(at, 1);
+      case 1:
+        return value.toSpliced(at, 0, value[random.below(value.length)]);
+      default:
+        return value.with(at, alteredValue(value[at], random, lines));
+    }
+  }
+  const names = Object.keys(value).filter((name) => name !== "type");
+  if (names.length === 0) return EXTREMES[random.below(EXTREMES.length)];
+  const name = names[random.below(names.length)];
+  const { [name]: one, ...rest } = value as Record<string, unknown>;
+  return random.below(6) === 0 ? rest : { ...rest, [name]: alteredValue(one, random, lines) };
+}
+
+/** Any value of the log, which may have a form that is right elsewhere. */
+function partOf(value: unknown, random: RandomStream): unknown {
+  const parts = typeof value === "object" && value !== null ? Object.values(value) : [];
+  if (parts.length === 0) return value;
+  const part: unknown = parts[random.below(parts.length)];
+  return random.below(3) === 0 ? part : partOf(part, random);
 }

@@ -6,17 +6,27 @@
  */
 import { COMMON, type FlagValues, integer, main, type Outcome } from "../cli/mod.ts";
 import { RandomStream } from "../random/mod.ts";
-import { EVENTS_FILE, logSubjectOf, MemoryRun, readRun, RunLogError } from "../log/mod.ts";
+import {
+  EVENTS_FILE,
+  logSubjectOf,
+  MemoryRun,
+  readRecording,
+  readRun,
+  RecordingError,
+  RunLogError,
+} from "../log/mod.ts";
 import { runResult } from "../reports/mod.ts";
-import { FILES, MODEL_NAMES, modelFile } from "../testing/files/mod.ts";
+import { formatRecording, recordingPage } from "../reports/audit/mod.ts";
+import { FILES, MODEL_NAMES, modelFile, recordedLog } from "../testing/files/mod.ts";
 import { decodeModel } from "../weights/mod.ts";
 import { WeightFileError } from "../resnet/mod.ts";
 import { DATASET } from "../spec/mod.ts";
 import { audit, fileSubject, runSubject } from "../audit/mod.ts";
+import { auditRecording } from "../audit/recording/mod.ts";
 import { identityOf, train, WEIGHTS_FILE, weightsOf } from "../train/mod.ts";
 import { nullEngineFactory } from "../testing/mod.ts";
 import { paper, withIterations } from "../recipes/mod.ts";
-import { type Damage, damage } from "./_damage.ts";
+import { altered, type Damage, damage } from "./_damage.ts";
 
 /** The longest that any file of this size may take. */
 const LONGEST_SECONDS = 5;
@@ -31,6 +41,8 @@ interface Format {
   readonly refusal: new (message: string) => Error;
   /** Whether a file of which the end is missing must be refused. */
   readonly endsKnown: boolean;
+  /** Whether it is lines of JSON, of which every second file has other values and is JSON still. */
+  readonly isLines?: true;
 }
 
 /** What became of the damaged files of a format. */
@@ -75,7 +87,7 @@ export async function fuzz(
 }
 
 async function fuzzFormat(
-  { name, examples, read, refusal, endsKnown }: Format,
+  { name, examples, read, refusal, endsKnown, isLines }: Format,
   files: number,
   seed: number,
   onBegin: (index: number) => void,
@@ -87,7 +99,10 @@ async function fuzzFormat(
   for (let index = 0; index < files; index++) {
     onBegin(index);
     const random = new RandomStream(seed, "probe", index);
-    const damaged = damage(examples, index % examples.length, random);
+    const example = examples[index % examples.length];
+    const damaged: Damage = isLines && random.below(2) === 1
+      ? { kind: "altered", bytes: altered(example, random) }
+      : damage(examples, index % examples.length, random);
     const breach = (what: string) =>
       faults.push(`${name}, file ${index} of seed ${seed} (${damaged.kind}): ${what}`);
 
@@ -181,7 +196,20 @@ async function makeFormats(): Promise<Format[]> {
         return [await audit(subject), runResult(await readRun("fuzzed", readFile))];
       },
       // A run that is killed leaves a log that breaks off anywhere.
-      ...{ refusal: RunLogError, endsKnown: false },
+      ...{ refusal: RunLogError, endsKnown: false, isLines: true },
+    },
+    {
+      name: "recording",
+      examples: [recordedLog()],
+      read: async (bytes) => {
+        const recording = await readRecording("fuzzed", () => Promise.resolve(bytes));
+        const audited = await auditRecording("fuzzed", recording);
+        // A rule that breaks on a recording that was read is a fault of the rule.
+        const broken = audited.report.judgements.find(({ outcome }) => outcome === "defect");
+        if (broken) throw new Error(`${broken.id}: ${broken.evidence}`);
+        return [formatRecording(audited), recordingPage(audited)];
+      },
+      ...{ refusal: RecordingError, endsKnown: false, isLines: true },
     },
   ];
 }

@@ -3,17 +3,17 @@ import { RandomStream } from "../random/mod.ts";
 import { decodePyTorch } from "../weights/mod.ts";
 import { WeightFileError } from "../resnet/mod.ts";
 import { FILES } from "../testing/files/mod.ts";
-import { damage } from "./_damage.ts";
+import { altered, damage } from "./_damage.ts";
 import { fuzz } from "./fuzz.ts";
 
 Deno.test("damaged files are read or refused, soon and in little memory", async () => {
   const tallies = await fuzz(600, 1);
   assertEquals(tallies.flatMap(({ faults }) => faults), []);
   for (const { format, files, read, refused } of tallies) {
-    assertEquals(files, 120);
+    assertEquals(files, 100);
     assertEquals(read + refused, files);
     // A tally that knows one outcome alone would say that no reader was reached.
-    assert(read > 0 && refused > 50, `${format}: ${read} read, ${refused} refused`);
+    assert(read > 0 && refused > 30, `${format}: ${read} read, ${refused} refused`);
   }
 });
 
@@ -27,6 +27,18 @@ Deno.test("equal seeds damage alike, and every kind of damage is done", () => {
     ["cut", "flip", "global", "length", "splice"],
   );
   assert(drawn(1).filter(({ bytes }) => bytes.length !== file.length).length > 25);
+});
+
+Deno.test("altered lines are JSON still, other each time, and alike for equal seeds", () => {
+  const log = new TextEncoder().encode('{"type":"a","x":[1,2]}\n{"type":"b","y":{"z":"w"}}\n');
+  const drawn = (seed: number) =>
+    Array.from(
+      { length: 50 },
+      (_, i) => new TextDecoder().decode(altered(log, new RandomStream(seed, "probe", i))),
+    );
+  assertEquals(drawn(1), drawn(1));
+  assert(new Set(drawn(1)).size > 25);
+  for (const text of drawn(1)) for (const line of text.split("\n").slice(0, -1)) JSON.parse(line);
 });
 
 Deno.test("a pickle that asks for code is refused by the code's name", () => {

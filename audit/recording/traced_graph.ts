@@ -216,7 +216,9 @@ class Tracer {
     if (activations.length >= 1 && node.kind !== "other") {
       const widest = activations.toSorted((a, b) => size(b.shape) - size(a.shape))[0];
       if (size(widest.shape) === size(shape)) {
-        return this.#foreign(node, node.kind, this.#settled(widest));
+        // An addition of something else than two maps is none of the graph's own kind.
+        const kind = node.kind === "add" ? "addition" : node.kind;
+        return this.#foreign(node, kind, this.#settled(widest));
       }
     }
     throw new Inexpressible(`${node.op}${where} is no operation of a residual net`);

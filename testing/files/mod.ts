@@ -19,6 +19,7 @@ export * from "./namings.ts";
 export * from "./numbers.ts";
 export * from "./onnx_files.ts";
 export * from "./onnx_nets.ts";
+export * from "./recording.ts";
 export * from "./states.ts";
 export {
   PythonGlobal,

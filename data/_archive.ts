@@ -12,6 +12,8 @@ export interface ArchiveEntry {
 
 /** A guard against archives made to exhaust the reader; CIFAR's hold about ten entries. */
 const MAX_ENTRIES = 100;
+/** CIFAR's archives unpack to 186 MB; headers that make no entry count as well. */
+const MAX_UNPACKED = 256 * 2 ** 20;
 
 /**
  * The files of an archive, in its order.
@@ -28,6 +30,7 @@ export async function* archiveEntries(
   const file = await attempt("read", path, () => Deno.open(path));
   const entries = file.readable
     .pipeThrough(new DecompressionStream("gzip"))
+    .pipeThrough(bounded(path))
     .pipeThrough(createTarDecoder({ strict: true }))
     .getReader();
   try {
@@ -60,11 +63,28 @@ export async function* archiveEntries(
   }
 }
 
+/** Passes as many bytes as any archive here has. */
+function bounded(path: string): TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>> {
+  let left = MAX_UNPACKED;
+  return new TransformStream({
+    transform: (chunk, controller) => {
+      left -= chunk.length;
+      if (left < 0) {
+        throw new DataError(
+          `reading ${path}: it unpacks to more than ${MAX_UNPACKED} bytes: this is not the published archive`,
+        );
+      }
+      controller.enqueue(chunk);
+    },
+  });
+}
+
 /** Runs a read of the stream; a failure there means a damaged archive. */
 async function intact<T>(path: string, read: () => Promise<T>): Promise<T> {
   try {
     return await read();
   } catch (error) {
+    if (error instanceof DataError) throw error;
     throw new DataError(
       `reading ${path}: not a whole .tar.gz archive (${(error as Error).message}): ` +
         `it is truncated or damaged, or another kind of file`,

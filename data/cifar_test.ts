@@ -172,6 +172,40 @@ testWithPermissions(
     }),
 );
 
+/** Headers of the kind that only describe the next entry, 300 MiB of them, packed. */
+function headersAlone(): Promise<Uint8Array<ArrayBuffer>> {
+  const block = new Uint8Array(1024);
+  const put = (at: number, text: string) => block.set(new TextEncoder().encode(text), at);
+  put(0, "x");
+  put(124, "00000000010\0");
+  put(148, " ".repeat(8));
+  put(156, "x");
+  put(257, "ustar\0" + "00");
+  const sum = block.subarray(0, 512).reduce((sum, byte) => sum + byte, 0);
+  put(148, `${sum.toString(8).padStart(6, "0")}\0 `);
+  put(512, "8 a=bcd\n");
+  const mebibyte = new Uint8Array(2 ** 20);
+  for (let at = 0; at < mebibyte.length; at += block.length) mebibyte.set(block, at);
+  let left = 300;
+  const stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    pull: (controller) => left-- > 0 ? controller.enqueue(mebibyte) : controller.close(),
+  });
+  return new Response(stream.pipeThrough(new CompressionStream("gzip"))).bytes();
+}
+
+testWithPermissions(
+  FILES,
+  "headers without an end cost no more than an archive does",
+  () =>
+    withFolder(async (folder) => {
+      const path = `${folder}/headers.tar.gz`;
+      const bytes = await headersAlone();
+      assertEquals(bytes.length < 2 ** 22, true);
+      await Deno.writeFile(path, bytes);
+      await rejects(tinyFormat(), path, "it unpacks to more than 268435456 bytes");
+    }),
+);
+
 testWithPermissions(FILES, "damaged archives are refused", () =>
   withFolder(async (folder) => {
     const whole = await tinyArchive();

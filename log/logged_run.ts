@@ -2,7 +2,7 @@
 import type { SplitManifest } from "../data/mod.ts";
 import { RunLogError } from "./parse_log.ts";
 import { parsePredictions, type Predictions } from "./read_run.ts";
-import { type FolderReading, readFolder } from "./reading.ts";
+import { type FolderReading, readBounded, readFolder } from "./reading.ts";
 import {
   type CheckpointEvent,
   effectiveEvents,
@@ -79,7 +79,7 @@ export interface LoggedRun {
  */
 export async function logSubjectOf(
   folder: string,
-  readFile: (path: string) => Promise<Uint8Array> = Deno.readFile,
+  readFile: (path: string) => Promise<Uint8Array> = readBounded,
 ): Promise<LogSubject> {
   return subjectOfReading(await readFolder(folder, readFile));
 }
@@ -144,8 +144,19 @@ function parseManifest(text: string): SplitManifest {
   return manifest;
 }
 
+/** Every rule asks for the same. */
+const sorted = new WeakMap<readonly RunEvent[], LoggedRun>();
+
 /** A log sorted by what its lines say. */
 export function loggedRun(events: readonly RunEvent[]): LoggedRun {
+  const known = sorted.get(events);
+  if (known) return known;
+  const run = sortedRun(events);
+  sorted.set(events, run);
+  return run;
+}
+
+function sortedRun(events: readonly RunEvent[]): LoggedRun {
   const counted = effectiveEvents(events);
   const ofType = <T extends RunEvent["type"]>(type: T) =>
     counted.filter((event): event is Extract<RunEvent, { type: T }> => event.type === type);

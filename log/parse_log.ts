@@ -33,6 +33,10 @@ export class RunLogError extends Error {
   override name = "RunLogError";
 }
 
+/** The paper's 64,000 steps, each logged, take 13 MB. */
+const MOST_CHARACTERS = 64 * 2 ** 20;
+const MOST_LINES = 200_000;
+
 /**
  * Parses an event log, every line of it, strictly.
  *
@@ -54,6 +58,7 @@ export class RunLogError extends Error {
  * ```
  */
 export function parseRunLog(text: string): RunLog {
+  refuseLarge(text);
   const lines = text.split("\n");
   const unfinished = lines.pop();
   const warnings = unfinished
@@ -79,6 +84,23 @@ export function parseRunLog(text: string): RunLog {
   // Logs of earlier versions have paths of the computer that wrote them.
   const shown = events.map((event) => publishable(event));
   return { start: shown[0] as StartEvent, events: shown, warnings };
+}
+
+/** Before a line is looked at: empty ones take memory too. */
+function refuseLarge(text: string): void {
+  let lines = 0;
+  for (
+    let at = text.indexOf("\n");
+    at >= 0 && lines <= MOST_LINES;
+    at = text.indexOf("\n", at + 1)
+  ) {
+    lines++;
+  }
+  if (text.length > MOST_CHARACTERS || lines > MOST_LINES) {
+    throw new RunLogError(
+      `events.jsonl: a log of at most ${MOST_LINES} lines and ${MOST_CHARACTERS} characters is read, this one has more; log fewer steps (--log-every)`,
+    );
+  }
 }
 
 function checkOrder(events: readonly RunEvent[]): void {

@@ -22,7 +22,7 @@ import {
 } from "./events.ts";
 import { imageSample, layerStatistics } from "./_schema.ts";
 import { parseJson, RunLogError, type RunWarning } from "./parse_log.ts";
-import { type FolderReading, readFolder } from "./reading.ts";
+import { type FolderReading, readBounded, readFolder } from "./reading.ts";
 import { explain, recipe, seed } from "../recipes/schema/mod.ts";
 
 /** A run as its folder tells it; a resumed run stands as if it had never been stopped. */
@@ -90,7 +90,7 @@ export interface Predictions {
  */
 export async function readRun(
   folder: string,
-  readFile: (path: string) => Promise<Uint8Array> = Deno.readFile,
+  readFile: (path: string) => Promise<Uint8Array> = readBounded,
 ): Promise<Run> {
   return runOf(await readFolder(folder, readFile));
 }

@@ -46,7 +46,7 @@ export interface FoundFile {
  */
 export async function readFolder(
   folder: string,
-  readFile: (path: string) => Promise<Uint8Array> = Deno.readFile,
+  readFile: (path: string) => Promise<Uint8Array> = readBounded,
 ): Promise<FolderReading> {
   const read = async (path: string): Promise<Uint8Array | undefined> => {
     try {
@@ -89,4 +89,18 @@ export async function readFolder(
     logSha256: sha256(bytes),
     fileOf: ({ path }) => files.get(path) ?? {},
   };
+}
+
+/** Weights of ResNet-1202 take 78 MB; nothing else that a log names is as large. */
+const MOST_FILE_BYTES = 256 * 2 ** 20;
+
+/** A whole file, unless it is larger than any that a run writes. */
+export async function readBounded(path: string): Promise<Uint8Array> {
+  const { size } = await Deno.stat(path);
+  if (size > MOST_FILE_BYTES) {
+    throw new RunLogError(
+      `${path}: a run's files have at most ${MOST_FILE_BYTES} bytes, this one has ${size}; give the folder of a run as it was written`,
+    );
+  }
+  return await Deno.readFile(path);
 }

@@ -138,17 +138,23 @@ export function simplified(graph: Graph): Graph {
   if (made) return made;
   let nodes = graph.nodes;
   let output = graph.output;
-  for (;;) {
-    const byName = new Map(nodes.map((node) => [node.name, node]));
-    const idle = nodes.find((node) => doesNothing(node, byName, graph));
-    const merged = nodes.flatMap((node) => mergedPick(node, byName) ?? [])[0];
-    if (idle) {
-      const [input] = inputsOf(idle);
-      if (output === idle.name) output = input;
-      nodes = nodes.filter((node) => node !== idle)
-        .map((node) => withInputs(node, (name) => name === idle.name ? input : name));
-    } else if (merged) nodes = nodes.map((node) => node.name === merged.name ? merged : node);
-    else break;
+  for (let changed = true; changed;) {
+    changed = false;
+    // One walk for all of them: a graph of nothing else would take the square of its length.
+    const byName = new Map<string, Node>();
+    const replaced = new Map<string, string>();
+    for (const given of nodes) {
+      const moved = inputsOf(given).some((name) => replaced.has(name));
+      const node = moved ? withInputs(given, (name) => replaced.get(name) ?? name) : given;
+      const merged = mergedPick(node, byName);
+      changed ||= merged !== undefined;
+      if (doesNothing(node, byName, graph)) {
+        replaced.set(node.name, inputsOf(node)[0]);
+        changed = true;
+      } else byName.set(node.name, merged ?? node);
+    }
+    nodes = [...byName.values()];
+    output = replaced.get(output) ?? output;
   }
   // Picks that were merged into their only consumer.
   const taken = new Set([output, ...nodes.flatMap(inputsOf)]);

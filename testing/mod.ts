@@ -5,5 +5,6 @@
  * @module
  */
 export * from "./compare.ts";
+export * from "./cost.ts";
 export * from "./inference.ts";
 export * from "./null_engine.ts";

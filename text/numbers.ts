@@ -1,8 +1,16 @@
 /** Numbers, shares and times as everything here prints them. */
 
+/** One for each count of digits: making one takes as long as formatting a hundred numbers. */
+const formats = new Map<number, Intl.NumberFormat>();
+
 /** 64000 to "64,000". */
 export function number(value: number, maximumFractionDigits = 0): string {
-  return value.toLocaleString("en-US", { maximumFractionDigits });
+  let format = formats.get(maximumFractionDigits);
+  if (!format) {
+    format = new Intl.NumberFormat("en-US", { maximumFractionDigits });
+    formats.set(maximumFractionDigits, format);
+  }
+  return format.format(value);
 }
 
 /** A share from 0 to 1 as "7.51%". */

@@ -102,6 +102,7 @@ interface Pending {
 class Topology {
   readonly #calls: KerasCall[] = [];
   readonly #inputs: KerasTopology["inputs"][number][] = [];
+  #listed = 0;
 
   read(description: Description): KerasTopology {
     const outputs = this.#model(description, "", "", "", undefined, 0);
@@ -118,7 +119,11 @@ class Topology {
     depth: number,
   ): readonly string[] {
     if (depth > DEEPEST) throw malformed(`models stand in each other more than ${DEEPEST} deep`);
-    const layers = layersOf(model)!.map((layer): Description => {
+    const listed = layersOf(model)!;
+    // A model within may be called again and again.
+    this.#listed += listed.length;
+    if (this.#listed > 4 * MOST_LAYERS) throw malformed(`it has more than ${MOST_LAYERS} layers`);
+    const layers = listed.map((layer): Description => {
       if (isDescription(layer)) return layer;
       throw malformed("a layer has no class or no settings");
     });

@@ -3,6 +3,7 @@
  * and shapes that exporters write as small calculations.
  */
 import type { AttributeValue, Constant, OnnxNode } from "./_onnx_format.ts";
+import { MOST_AXES } from "./_elements.ts";
 import { permuteAxes } from "./permute.ts";
 import { sizeOf } from "../resnet/mod.ts";
 
@@ -87,6 +88,8 @@ const CALCULATIONS: Readonly<Record<string, Calculation>> = {
     const { shape, data } = needed(x);
     const added = axes ? small(axes.data) : integers(attributes, "axes") ?? [];
     const rank = shape.length + added.length;
+    // A chain of these would make shapes without end.
+    if (rank > MOST_AXES) throw new FormError();
     const at = new Set(added.map((axis) => axis < 0 ? axis + rank : axis));
     const rest = shape[Symbol.iterator]();
     return {
@@ -127,6 +130,9 @@ const CALCULATIONS: Readonly<Record<string, Calculation>> = {
     if (integer(attributes, "axis", 0) !== 0 || constants.some(({ shape }) => shape.length !== 1)) {
       throw new FormError();
     }
+    // Before anything is copied: a name may stand among the inputs any number of times.
+    const length = constants.reduce((sum, { data }) => sum + data.length, 0);
+    if (length > MOST_ELEMENTS) throw new FormError();
     const data = constants.flatMap(({ data }) => small(data));
     return { shape: [data.length], data };
   },
@@ -136,24 +142,25 @@ const CALCULATIONS: Readonly<Record<string, Calculation>> = {
     const [from, to] = [small(needed(start).data), small(needed(end).data)];
     const axis = axes ? small(axes.data) : [0];
     const by = step ? small(step.data)[0] : 1;
-    if (from.length !== 1 || axis.length !== 1 || axis[0] !== 0 || by === 0) throw new FormError();
+    const whole = from.length === 1 && to.length === 1 && axis.length === 1 && axis[0] === 0 &&
+      [from[0], to[0], by].every(Number.isInteger);
+    if (!whole || by === 0 || shape.length === 0) throw new FormError();
     // As Python slices: negative positions count from the end.
     const clamp = (position: number) =>
       Math.max(
         by < 0 ? -1 : 0,
         Math.min(by < 0 ? shape[0] - 1 : shape[0], position < 0 ? position + shape[0] : position),
       );
-    const rows: number[] = [];
-    for (
-      let row = clamp(from[0]), last = clamp(to[0]);
-      by > 0 ? row < last : row > last;
-      row += by
-    ) rows.push(row);
+    const [first, last] = [clamp(from[0]), clamp(to[0])];
+    const rows = Math.max(0, Math.ceil((last - first) / by));
     const width = sizeOf(shape.slice(1));
     const values = small(constant.data);
     return {
-      shape: [rows.length, ...shape.slice(1)],
-      data: rows.flatMap((row) => values.slice(row * width, (row + 1) * width)),
+      shape: [rows, ...shape.slice(1)],
+      data: Array.from(
+        { length: rows * width },
+        (_, i) => values[(first + by * Math.floor(i / width)) * width + i % width],
+      ),
     };
   },
   Add: elementwise((a, b) => a + b),

@@ -78,6 +78,7 @@ export function mapOnnx(file: OnnxFile): Mapped {
 
 class Mapper {
   readonly #file: OnnxFile;
+  readonly #outputs: ReadonlySet<string>;
   readonly #values = new Map<string, Value>();
   readonly #specs = new Map<string, NodeSpec>();
   readonly #weights = new Map<string, Tensor>();
@@ -100,6 +101,7 @@ class Mapper {
 
   constructor(file: OnnxFile) {
     this.#file = file;
+    this.#outputs = new Set(file.outputs);
   }
 
   map(): Mapped {
@@ -125,7 +127,9 @@ class Mapper {
     if (outputs.length > 1) {
       this.#note(
         "several-outputs",
-        `${quote(chosen)} of ${outputs.map(quote).join(", ")} is taken for the network's`,
+        `${quote(chosen)} of ${outputs.slice(0, 8).map(quote).join(", ")}${
+          outputs.length > 8 ? `, and ${outputs.length - 8} more,` : ""
+        } is taken for the network's`,
       );
     }
     const output = this.#values.get(chosen);
@@ -298,7 +302,7 @@ class Mapper {
     return {
       node,
       inputs,
-      isLast: this.#file.outputs.includes(node.outputs[0]),
+      isLast: this.#outputs.has(node.outputs[0]),
       settle: (value) => this.#settle(value),
       emit: (spec, arrays) => this.#emit(spec, arrays),
       addBias: (value, shift) => this.#addBias(node.inputs[value], shift),
@@ -345,11 +349,14 @@ class Mapper {
     const consumers = new Map<string, Node[]>();
     for (const node of graph.nodes) {
       for (const input of inputsOf(node)) {
-        consumers.set(input, [...consumers.get(input) ?? [], node]);
+        const others = consumers.get(input);
+        if (others) others.push(node);
+        else consumers.set(input, [node]);
       }
     }
+    const names = new Set(graph.nodes.map(({ name }) => name));
     for (const [name, { evidence }] of this.#averaged) {
-      if (!graph.nodes.some((node) => node.name === name)) continue;
+      if (!names.has(name)) continue;
       const next = consumers.get(name) ?? [];
       const onShortcut = next.every((node) =>
         (node.kind === "add" && node.inputs[1] === name) ||

@@ -34,6 +34,8 @@ const IMAGE_AXES = ["H", "W", "C"] as const;
 const FAR = 1_000_000_000;
 /** Numbers of a kernel that stands for a grouped one; the largest of ResNet-34 has 2.4 million. */
 const MOST_STAND_IN = 4_000_000;
+/** Zeros on one side of an image; option A's channels are fewer than any net's. */
+const MOST_PADS = 4096;
 type Handler = (operation: Operation) => Value;
 
 const BY_NAME: Readonly<Record<string, Handler>> = {
@@ -560,7 +562,9 @@ function pad({ node, inputs: [x, padsInput, fill, axesInput], settle }: Operatio
   if (mode !== "constant" || value !== 0) throw new Unmappable(`pads by ${mode} ${value}`);
   const pads = padsInput ? [...constantOf(padsInput).data] : integers(node, "pads") ?? [];
   const axes = axesInput ? [...constantOf(axesInput).data] : given.axes.map((_, i) => i);
-  if (pads.length !== 2 * axes.length || pads.some((zeros) => zeros < 0)) {
+  if (
+    pads.length !== 2 * axes.length || pads.some((zeros) => !(zeros >= 0 && zeros <= MOST_PADS))
+  ) {
     throw new Unmappable(`has the pads ${pads.join(", ")}`);
   }
   const around = (axis: Axis): readonly [number, number] => {
@@ -638,8 +642,7 @@ function concat({ node, inputs, settle, departs }: Operation): Activation {
   if (x.axes[axis] !== "C") throw new Unmappable(`joins along the axis ${x.axes[axis]}`);
   const others = inputs.filter((value, i) => i !== at && value instanceof Activation);
   const same = (value: Value) =>
-    value instanceof Activation && value.node === x.node &&
-    JSON.stringify(value.change) === JSON.stringify(x.change);
+    value instanceof Activation && value.node === x.node && sameChange(value.change, x.change);
   if (others.length > 0 && others.length === inputs.length - 1 && others.every(same)) {
     departs("copied-channels", `${describe(node)} joins ${quote(node.inputs[at])} to itself`);
     return pick(x, { before: 0, after: others.length * x.extents()[axis] }, settle);
@@ -654,6 +657,12 @@ function concat({ node, inputs, settle, departs }: Operation): Activation {
   const [before, after] = [sum(zeroChannels.slice(0, at)), sum(zeroChannels.slice(at + 1))];
   if (!(before + after >= 0)) throw new Unmappable("joins constants that are not zeros");
   return pick(x, { before, after }, settle);
+}
+
+/** Without looking into arrays, of which each input might have large ones. */
+function sameChange(a: Activation["change"], b: Activation["change"]): boolean {
+  return a === b || (a?.kind === "pick" && b?.kind === "pick" && a.rows === b.rows &&
+    a.columns === b.columns && a.before === b.before && a.after === b.after);
 }
 
 function activation(value: Value): Activation {

@@ -32,6 +32,9 @@ export const FORMATS: readonly Format[] = [
   flax,
 ];
 
+/** ResNet-1202 has 7,219 arrays; looking for the net of arrays takes as long as their square. */
+const MOST_ARRAYS = 10_000;
+
 /**
  * Reads a file of any format that is known; which one is told by its content.
  *
@@ -69,6 +72,11 @@ export async function decodeModel(
     const { id, title } = formatOf(source);
     const shards = shardsOf(source.name);
     const contents = shards ? await readShards(shards, source, decode) : await decode(source);
+    if (contents.tensors.size > MOST_ARRAYS) {
+      throw new WeightFileError(
+        `files of at most ${MOST_ARRAYS} arrays are read, this one has ${contents.tensors.size}; save the weights of one network alone`,
+      );
+    }
     const { tensors, notes } = contents.network
       ? { tensors: contents.tensors, notes: [] }
       : chooseCopy(contents.tensors);

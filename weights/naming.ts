@@ -13,6 +13,7 @@ import {
   type Node,
   type NodeSpec,
   parametersOf,
+  WeightFileError,
   type Weights,
   withInputs,
 } from "../resnet/mod.ts";
@@ -213,9 +214,12 @@ function nameRun(
 
 /** One section for each addition: both ways back to where they part. */
 function residualSections(graph: Graph, byName: ReadonlyMap<string, Node>): Section[] {
+  // Ways of different additions meet at the addition before, so that they are short together.
+  let steps = 100 * graph.nodes.length;
   const wayBack = (name: string): Node[] => {
     const way: Node[] = [];
     for (let node = byName.get(name); node; node = byName.get(inputsOf(node)[0])) {
+      if (--steps < 0) throw new WeightFileError("its additions share long ways to the input");
       way.push(node);
       if (node.kind === "add") break;
     }

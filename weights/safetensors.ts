@@ -22,7 +22,7 @@ export const safetensors: Format = {
 /** Bytes of the header's length, a little-endian 64-bit number. */
 const PREFIX = 8;
 /** The header of ResNet-1202's whole training state takes less than 2 MB. */
-const LARGEST_HEADER = 16 * 1024 * 1024;
+const LARGEST_HEADER = 4 * 1024 * 1024;
 const METADATA = "__metadata__";
 
 /** What a safetensors file holds. */

@@ -43,7 +43,7 @@ export function ratesOf({ start, steps, rates }: LoggedRun): Rates {
     const stretches = steps.map(({ iteration, learningRate }) => (
       { rate: learningRate, from: iteration, to: iteration }
     ));
-    const widest = Math.max(0, ...steps.map(({ steps }) => steps));
+    const widest = steps.reduce((most, { steps }) => Math.max(most, steps), 0);
     return {
       stretches,
       known: `to within one line of ${number(widest)} steps`,
@@ -72,8 +72,17 @@ export function ratesOf({ start, steps, rates }: LoggedRun): Rates {
 }
 
 /** The rate of a step; undefined where the log does not tell. */
-export const rateOf = ({ stretches }: Rates, iteration: number): number | undefined =>
-  stretches.find(({ from, to }) => from <= iteration && iteration <= to)?.rate;
+export function rateOf({ stretches }: Rates, iteration: number): number | undefined {
+  // A log may state one for each of 64,000 steps, and each step asks.
+  let [low, high] = [0, stretches.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (stretches[middle].to < iteration) low = middle + 1;
+    else high = middle;
+  }
+  const found = stretches[low];
+  return found && found.from <= iteration ? found.rate : undefined;
+}
 
 /** Passes only where the run is over; a fault is one also before its end. */
 export function once(run: LoggedRun, problems: readonly string[], evidence: string): Finding {

@@ -34,6 +34,9 @@ const erring = (share: (iteration: number) => number): Fault["engine"] => (right
     })),
 });
 
+/** More rates than these are told by the first of them. */
+const MOST_SEGMENTS = 12;
+
 /** The rules on the steps that were taken. */
 export const LOG_SCHEDULE_RULES: readonly Rule<LogSubject>[] = defineRules([
   {
@@ -77,7 +80,9 @@ export const LOG_SCHEDULE_RULES: readonly Rule<LogSubject>[] = defineRules([
         if (last?.rate === rate) last.to = to;
         else segments.push({ rate, to });
       }
-      const trace = segments.map(({ rate, to }) => `${rate} to step ${number(to)}`).join(", ");
+      const trace = segments.slice(0, MOST_SEGMENTS)
+        .map(({ rate, to }) => `${rate} to step ${number(to)}`)
+        .concat(segments.length > MOST_SEGMENTS ? ["and so on"] : []).join(", ");
       return once(run, problems, `${trace}, ${rates.known}`);
     }),
     rejects: [

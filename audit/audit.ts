@@ -24,7 +24,7 @@ import { OPEN_POINTS, PAPER_DATASET } from "../paper/mod.ts";
 import { number, percent } from "../text/mod.ts";
 import { changesFor } from "./advice.ts";
 import { type Cause, causeKind, OWN_REQUIREMENTS, rankOf } from "./causes.ts";
-import { expectedError, nearestDepth, PAPER_DEPTHS } from "./expected.ts";
+import { expectedError, isFarFromPaper, nearestDepth, PAPER_DEPTHS } from "./expected.ts";
 import { featureMaps } from "./_feature_maps.ts";
 import { causesIn } from "./_graph_causes.ts";
 import {
@@ -37,7 +37,9 @@ import {
   type TrialSummary,
 } from "./report.ts";
 import { scalesByChannel } from "./preprocessings.ts";
-import { type RankedTrial, type Sweep, type Trialled, withoutLastRelu } from "./sweep.ts";
+import { withoutLastRelu } from "./_runs.ts";
+import type { Fit } from "./_first_norm.ts";
+import type { RankedTrial, Sweep, Trialled } from "./sweep.ts";
 import { verdictOf } from "./verdict.ts";
 
 /**
@@ -118,6 +120,7 @@ export async function audit(
       ...{ candidates: possible, ofPaper, ofForm, findings, changes, leaders, testError },
       parameters: parametersOf(subject, possible),
       tried: trials !== undefined,
+      uncropped: trials?.firstNorm?.border === "none",
       claimed: subject.claimed,
       trainingKnown: subject.claims?.recipe !== undefined || (subject.evidence ?? []).length > 0,
       otherImages: (subject.claims?.recipe?.data.set ?? PAPER_DATASET) !== PAPER_DATASET,
@@ -406,7 +409,7 @@ function classSumShare({ graph, weights }: Trialled): number {
 
 /** What trials show of rules that no file shows. */
 function observe(
-  { screened, leaders }: Sweep,
+  { screened, leaders, firstNorm }: Sweep,
   possible: readonly AuditCandidate[],
 ): Readonly<Record<string, Finding>> {
   if (leaders.length === 0) {
@@ -421,17 +424,25 @@ function observe(
   const names = (trials: readonly RankedTrial[]) =>
     [...new Set(trials.map(({ preprocessing }) => nameOf(preprocessing)))].join(", tied with ");
   const fitting = tied.filter(({ preprocessing }) => preprocessing.perPixelMean);
+  // What makes it err so much may be anything that was not tried.
+  const far = isFarFromPaper(best.errors, best.images, depthOf(best.candidate.graph));
+  const certain = firstNorm && firstNorm.preprocessing.id === best.preprocessing.id;
   const evidence = `the weights err least with: ${names(tied)} (${percent(errorShare(best))} of ${
-    best.images.toLocaleString("en-US")
-  } images)`;
+    number(best.images)
+  } images)${
+    certain ? ", and the first batch norm holds the mean and variance of images prepared so" : ""
+  }`;
   const mean: Finding = fitting.length > 0
     ? { outcome: "pass", evidence }
+    : far
+    ? notObservable(`${evidence}, which is too many for that to say how images were prepared`)
     : { outcome: "fail", evidence: `${evidence}; the per-pixel mean does worse` };
   const withRelu = possible.filter(({ graph }) => withoutLastRelu(graph) !== graph).length;
   const share = `${percent(best.negativeLogits, 0)} of the logits are negative before any ReLU`;
   return {
     mean,
     "preprocessed-mean": mean,
+    ...(firstNorm ? { augmentation: notObservable(cropsIn(firstNorm)) } : {}),
     "negative-logits": withRelu === 0
       ? best.negativeLogits > 0
         ? {
@@ -447,9 +458,19 @@ function observe(
   };
 }
 
-const errorShare = ({ errors, images }: RankedTrial): number => errors / images;
+/** How images were cropped, in words. */
+function cropsIn({ border }: Fit): string {
+  switch (border) {
+    case "none":
+      return "the first batch norm holds the mean and variance of whole images: no crops out of a border of one value reached it, unless its statistics were taken anew after training";
+    case "black":
+      return "the first batch norm holds the mean and variance of crops out of images with a black border; whether they were mirrored can't be seen";
+    case "zero":
+      return "the first batch norm holds the mean and variance of crops out of images with a border of zeros; whether they were mirrored can't be seen";
+  }
+}
 
-/** A share from 0 to 1 in percent. */
+const errorShare = ({ errors, images }: RankedTrial): number => errors / images;
 
 function nameOf({ name, channels }: RankedTrial["preprocessing"]): string {
   return channels === "RGB" ? name : `${name}, blue first`;

@@ -42,6 +42,7 @@ const IMAGENET: Preprocessing = {
     beforePadding: true,
   },
   perPixelMean: false,
+  like: "imagenet",
 };
 const PER_PIXEL: Preprocessing = {
   ...IMAGENET,

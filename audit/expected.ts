@@ -1,4 +1,5 @@
 /** The error to expect of one run by the paper. */
+import binomialCdf from "@stdlib/stats-base-dists-binomial-cdf";
 import { PAPER_SPREAD, TABLE_6 } from "../paper/mod.ts";
 
 /** The 0.975 quantile of Student's t with 4 degrees of freedom (SciPy 1.17.1, t.ppf). */
@@ -44,4 +45,33 @@ export function expectedError(depth: number): ExpectedError | undefined {
   if (net === undefined) return undefined;
   const margin = T_QUANTILE * PAPER_SPREAD.standardDeviation * Math.sqrt(1 + 1 / net.runs);
   return { error: net.error, margin };
+}
+
+/** Points that weights may lie above Table 6 before no candidate can be the right one. */
+const FAR = 0.05;
+/** Chance that a net of the paper's errs so often on the same images. */
+const SURELY = 0.01;
+
+/**
+ * Whether a net errs so much more than the paper's of about its depth that
+ * something else was computed than it was trained for, or it was hardly trained.
+ *
+ * @param errors Images that it gets wrong.
+ * @param images Of so many.
+ * @param depth Weighted layers.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { isFarFromPaper } from "./expected.ts";
+ *
+ * // 8.75% in Table 6.
+ * assertEquals(isFarFromPaper(13, 96, 20), false);
+ * assertEquals(isFarFromPaper(1055, 10_000, 20), false);
+ * assertEquals(isFarFromPaper(1935, 10_000, 20), true);
+ * ```
+ */
+export function isFarFromPaper(errors: number, images: number, depth: number): boolean {
+  const { error } = expectedError(nearestDepth(depth))!;
+  return 1 - binomialCdf(errors - 1, images, error + FAR) < SURELY;
 }

@@ -42,6 +42,8 @@ export interface Preprocessing {
   readonly perImage?: boolean;
   /** `as stored` when undefined. */
   readonly arrangement?: Arrangement;
+  /** The id of the way that stands for this one and for all that differ little from it. */
+  readonly like: string;
 }
 
 /** What is measured on the training images, and the range of the pixels. */
@@ -49,6 +51,9 @@ interface Way {
   readonly name: (training: number, all: number) => string;
   readonly normalisation: (measured: Measured) => Normalisation;
   readonly perImage?: boolean;
+  readonly arrangement?: Arrangement;
+  /** See `Preprocessing.like`; itself when undefined. */
+  readonly like?: string;
 }
 
 interface Measured {
@@ -72,6 +77,7 @@ const WAYS: Readonly<Record<string, Way>> = {
   "per-pixel": {
     name: (training) => `per-pixel mean of ${number(training)} images`,
     normalisation: ({ part }) => undivided(part),
+    like: "per-pixel-all",
   },
   "per-pixel-all": {
     name: (_, all) => `per-pixel mean of all ${number(all)} images`,
@@ -84,10 +90,12 @@ const WAYS: Readonly<Record<string, Way>> = {
   "channel-mean": {
     name: () => "channel mean",
     normalisation: ({ whole }) => undivided(byChannel(whole)),
+    like: "per-pixel-all",
   },
   "per-channel": {
     name: () => "channel mean and standard deviation",
     normalisation: ({ part }) => byChannel(part),
+    like: "imagenet",
   },
   ...published("imagenet", "ImageNet", IMAGENET),
   ...Object.fromEntries(
@@ -100,6 +108,7 @@ const WAYS: Readonly<Record<string, Way>> = {
     name: () => `mean of ${PAPER.title} and deviations of ${KUANGLIU.join(", ")}`,
     normalisation: ({ positions }) =>
       constants({ mean: PAPER.channels!.mean, std: [...KUANGLIU] }, positions),
+    like: "imagenet",
   },
   "none": {
     name: () => "pixels in 0..1",
@@ -124,7 +133,25 @@ const WAYS: Readonly<Record<string, Way>> = {
     }),
     perImage: true,
   },
+  ...rearranged("transposed", "rows and columns exchanged"),
+  ...rearranged("planes", "planes read as pixels"),
 };
+
+/** Images that are laid out otherwise, with the commonest of what is done to them then. */
+function rearranged(id: string, arrangement: Arrangement): Readonly<Record<string, Way>> {
+  return {
+    [id]: {
+      name: () => `pixels in 0..1, ${arrangement}`,
+      normalisation: ({ positions }) => constants(UNIT, positions),
+      arrangement,
+    },
+    [`${id}-cifar10`]: {
+      name: () => `mean and standard deviation of ${PAPER.title}, ${arrangement}`,
+      normalisation: ({ positions }) => constants(PAPER.channels!, positions),
+      arrangement,
+    },
+  };
+}
 
 /** The published constants of a data set, taken once or twice. */
 function published(
@@ -137,10 +164,12 @@ function published(
     [id]: {
       name: () => name,
       normalisation: ({ positions }) => constants(channels, positions),
+      like: "imagenet",
     },
     [`${id}-twice`]: {
       name: () => `${name}, twice`,
       normalisation: ({ positions }) => twice(constants(channels, positions)),
+      like: "imagenet-twice",
     },
   };
 }
@@ -150,7 +179,7 @@ export const PREPROCESSINGS: readonly string[] = Object.keys(WAYS);
 
 /**
  * The preprocessings that are known from public code, each with the channels in
- * the order of the file and in the opposite order.
+ * the order of the file and, but where pixels are laid out anew, in the opposite order.
  *
  * @param train CIFAR-10's training part, [50,000, 32, 32, 3]; of another number
  *   of images the per-pixel mean is measured on nine tenths and on all.
@@ -188,14 +217,17 @@ export function preprocessings(
   };
   const perPixel = undivided(measured.whole);
   return PREPROCESSINGS.flatMap((id) => {
-    const { name, normalisation, perImage } = WAYS[id];
+    const { name, normalisation, perImage, arrangement, like = id } = WAYS[id];
     const values = normalisation(measured);
     const way = {
-      ...{ id, name: name(training.length, count), normalisation: values },
+      ...{ id, name: name(training.length, count), normalisation: values, like },
       perPixelMean: perImage !== true && subtractsAlone(values, perPixel),
       ...(perImage ? { perImage } : {}),
+      ...(arrangement ? { arrangement } : {}),
     };
-    return [{ ...way, channels: "RGB" }, { ...way, channels: "BGR" }] as const;
+    const asStored: Preprocessing = { ...way, channels: "RGB" };
+    // Nobody is known to have done both.
+    return arrangement ? [asStored] : [asStored, { ...way, channels: "BGR" }];
   });
 }
 
@@ -300,7 +332,7 @@ export function beforeTransform(
       ...way,
       name: `${way.name}, then what the model does itself`,
       normalisation,
-      perPixelMean: way.perImage !== true && scale.length > 0 &&
+      perPixelMean: way.perImage !== true && way.arrangement === undefined && scale.length > 0 &&
         subtractsAlone(normalisation, perPixel.normalisation),
     };
   });

@@ -52,6 +52,14 @@ export class ProgressPrinter {
     this.#frame = frame;
   }
 
+  /** Where a search is, for as long as the next call is not made; on a terminal alone. */
+  passing(text: string): void {
+    const { columns } = this.#output;
+    if (columns === undefined) return;
+    this.#output.write(`\r\x1b[K${printable(text).slice(0, columns - 1)}`);
+    this.#lineOpen = true;
+  }
+
   /** A line of its own. */
   line(text: string): void {
     this.clear();

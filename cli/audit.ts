@@ -4,10 +4,8 @@
  *
  * `deno task audit resnet32.th --data cifar-10-batches-bin`
  */
-import { printable } from "../text/mod.ts";
 import { PAPER_DATASET } from "../paper/mod.ts";
 import { type Dataset, loadDataset } from "../data/mod.ts";
-import { chooseEngine, engineFactories, selfTest } from "../engine/mod.ts";
 import { ArchitectureError } from "../resnet/mod.ts";
 import {
   architectureSubject,
@@ -16,8 +14,6 @@ import {
   heldTo,
   runSubject,
   type Sweep,
-  sweep,
-  triable,
 } from "../audit/mod.ts";
 import { auditRecording } from "../audit/recording/mod.ts";
 import {
@@ -33,6 +29,7 @@ import { writeWhole } from "../files/mod.ts";
 import { type FlagValues, text, toggle, UsageError } from "./_flags.ts";
 import { CommandError, main, type Outcome } from "./_main.ts";
 import { ENGINE_FLAGS } from "./_training_flags.ts";
+import { searchOn } from "./_search.ts";
 import { readModel } from "./_weights.ts";
 
 const FLAGS = {
@@ -161,19 +158,11 @@ async function tryOnImages(
 ): Promise<Sweep | undefined> {
   if (flags.data === undefined) return undefined;
   const data = await loadDataset(PAPER_DATASET, { path: flags.data });
-  const candidates = triable(subject, data.test);
-  if (candidates.length === 0) {
+  const found = await searchOn(data, subject, flags);
+  if (found === undefined) {
     console.error("--data: nothing of the target can be run on these images");
-    return undefined;
   }
-  const { factory, reason } = await chooseEngine(flags.engine ?? "auto", engineFactories);
-  await selfTest(factory);
-  console.error(`engine ${factory.name}; ${reason}`);
-  return await sweep({
-    ...{ candidates, data, factory },
-    onProgress: (line) => console.error(printable(line)),
-    ...(flags.threads === undefined ? {} : { threads: flags.threads }),
-  });
+  return found;
 }
 
 if (import.meta.main) await main(command, audit, UNREADABLE);

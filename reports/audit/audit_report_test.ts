@@ -82,7 +82,7 @@ Deno.test("trials show their ties, and what they exclude is marked", async () =>
   const text = textOf(html);
   for (
     const part of [
-      "33 trials on 1,000 images; the leaders there, on all",
+      "33 trials, the best of them on 1,000 images; then the best on all",
       "880 of 10,000",
       "tied, p = 0.12",
       "8.75%, 8.21% to 9.32%",

@@ -164,13 +164,13 @@ function layerRows(maps: readonly FeatureMap[]): string[][] {
 
 function trials({ trials, screened, testError }: AuditReport): Block[] {
   if (!screened) return [];
-  const round = `${screened.trials} trials on ${number(screened.images)} images`;
+  const round = `${screened.trials} trials, the best of them on ${number(screened.images)} images`;
   return [
     heading(2, "Tried on images"),
     table(
       "trials",
       testError
-        ? `${round}; the leaders there, on all`
+        ? `${round}; then the best on all`
         : `${round}; none does better than guessing. The first`,
       ["Error", "Wrong", "Standing", "Channels", sentences("Network; preprocessing")],
       trials.map(({ candidate, preprocessing, channels, errors, images, standing, p }) => [

@@ -223,6 +223,41 @@ Deno.test("an error that the paper's net would not have confirms no assumption",
   assertStringIncludes(report.verdict, "with which one run is inconsistent");
 });
 
+Deno.test("an error far from the paper's blames no preprocessing, and says how to show more", async () => {
+  const subject = weightsSubject("net.th", trained());
+  const report = await audit(subject, sweepOf(subject, [[/both sides/, IMAGENET, 3000, 1]]));
+  assertEquals([idsOf(report, "fail"), outcomeOf(report, "mean")], [[], "not-observable"]);
+  assertStringIncludes(report.verdict, "none of the networks and preprocessings that were tried");
+  assertStringIncludes(report.summary[2], "record the training script");
+  assertStringIncludes(report.summary[2], "ONNX");
+});
+
+Deno.test("where no crop reached the first layer and the error is high, the augmentation is named", async () => {
+  const subject = weightsSubject("net.th", trained());
+  const trials = sweepOf(subject, [[/both sides/, PER_PIXEL, 1100, 1]]);
+  const byBorder = { none: 0.001, black: 0.15, zero: 0.02 };
+  const fit = { preprocessing: PER_PIXEL, border: "none", misfit: 0.001, byBorder } as const;
+  const report = await audit(subject, { ...trials, firstNorm: fit });
+  assertStringIncludes(report.summary[2], "whether the augmentation reaches the network");
+  assertEquals(outcomeOf(report, "augmentation"), "not-observable");
+  const cropped = await audit(subject, {
+    ...trials,
+    firstNorm: { ...fit, border: "black", byBorder: { ...byBorder, black: 0.0001 } },
+  });
+  assert(!/augmentation/.test(cropped.summary[2]), cropped.summary[2]);
+});
+
+Deno.test("a variant that errs least names what is otherwise, and nothing is unmatched", async () => {
+  const subject = weightsSubject("net.th", trained());
+  const candidates = [...subject.candidates, ...subject.variants!()];
+  const trials = sweepOf({ ...subject, candidates }, [
+    [/both sides, no ReLU after the additions/, IMAGENET, 1935, 1],
+  ]);
+  const report = await audit(subject, trials);
+  assertEquals(report.findings.map(({ id }) => id), ["relu-missing-after-addition"]);
+  assert(!/none of the networks/.test(report.verdict), report.verdict);
+});
+
 Deno.test("a last layer that does not sum to 0 leaves a ReLU behind it possible", async () => {
   const weights = new Map(trained());
   const { shape, data } = weights.get("linear.weight")!;

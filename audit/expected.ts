@@ -1,6 +1,6 @@
 /** The error to expect of one run by the paper. */
-import binomialCdf from "@stdlib/stats-base-dists-binomial-cdf";
 import { PAPER_SPREAD, TABLE_6 } from "../paper/mod.ts";
+import { binomialCdf } from "../verdicts/mod.ts";
 
 /** The 0.975 quantile of Student's t with 4 degrees of freedom (SciPy 1.17.1, t.ppf). */
 const T_QUANTILE = 2.776445105197793;

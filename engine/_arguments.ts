@@ -30,7 +30,7 @@ function require(holds: boolean, message: () => string): asserts holds {
 
 /** Checks what an engine is built for. */
 export function checkOptions(options: EngineOptions): void {
-  const { batchSize, cropPadding, threads, optimiser, batchNorm } = options;
+  const { batchSize, batchNormImages, cropPadding, threads, optimiser, batchNorm } = options;
   const wholeNumber = (name: string, value: number, low: number, high = Infinity) =>
     require(
       Number.isInteger(value) && value >= low && value <= high,
@@ -45,6 +45,7 @@ export function checkOptions(options: EngineOptions): void {
       () => `creating an engine: ${name} must be a finite number of at least 0, found ${value}`,
     );
   wholeNumber("batchSize", batchSize, 1);
+  if (batchNormImages !== undefined) wholeNumber("batchNormImages", batchNormImages, 1);
   wholeNumber("cropPadding", cropPadding, 0, 127); // offsets up to 2 * padding are bytes
   if (threads !== undefined) wholeNumber("threads", threads, 1);
   for (const { field, rule, found } of optimiserFaults(optimiser)) {

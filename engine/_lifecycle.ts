@@ -49,7 +49,7 @@ export abstract class Lifecycle implements Engine {
   /** Without their pixels. */
   #sets: Readonly<Record<SetName, ByteImages>> | undefined;
   /** Steps whose metrics nobody has asked for. */
-  #untold: Omit<StepMetrics, keyof Measured>[] = [];
+  #untold: (Omit<StepMetrics, keyof Measured> & { readonly parts: readonly number[] })[] = [];
   #unusable: string | undefined;
   #disposed = false;
 
@@ -75,9 +75,15 @@ export abstract class Lifecycle implements Engine {
   protected abstract write(state: Omit<TrainingState, "iteration">): Awaitable<void>;
   /** A copy of the state. */
   protected abstract read(): Awaitable<Omit<TrainingState, "iteration">>;
-  /** Takes or queues one step. @param scalars The optimiser's, of the step. */
-  protected abstract train(plan: BatchPlan, scalars: readonly number[]): void;
-  /** What the steps since the last call measured, in their order. */
+  /**
+   * Takes or queues one step.
+   *
+   * @param parts Of its batch; batch norm has statistics of each, and all have one loss, the mean
+   *   over the images of all.
+   * @param scalars The optimiser's, of the step.
+   */
+  protected abstract train(parts: readonly BatchPlan[], scalars: readonly number[]): void;
+  /** What the parts of the steps since the last call measured, in their order: mean loss, errors. */
   protected abstract measured(): Awaitable<readonly Measured[]>;
   /** [N, classes] of unaugmented images with running statistics. */
   protected abstract logits(set: SetName, indices: Uint32Array): Awaitable<Float32Array>;
@@ -138,14 +144,17 @@ export abstract class Lifecycle implements Engine {
     const { train } = this.#requireData(what);
     checkStep(this.options, train, plan, learningRate);
     const scalars = this.rule.scalars(this.#iteration + 1, learningRate);
+    const parts = partsOf(plan, this.options.batchNormImages);
     try {
-      this.train(plan, scalars);
+      this.train(parts, scalars);
     } catch (error) {
       throw this.#failure(what, error);
     }
     this.#iteration++;
-    const images = plan.indices.length;
-    this.#untold.push({ iteration: this.#iteration, learningRate, images });
+    this.#untold.push({
+      ...{ iteration: this.#iteration, learningRate, images: plan.indices.length },
+      parts: parts.map(({ indices }) => indices.length),
+    });
   }
 
   async metrics(): Promise<StepMetrics[]> {
@@ -153,7 +162,11 @@ export abstract class Lifecycle implements Engine {
     this.#requireUsable(what);
     const steps = this.#untold.splice(0);
     const measured = await this.#compute(what, () => this.measured());
-    return steps.map((step, i) => ({ ...step, ...measured[i] }));
+    let next = 0;
+    return steps.map(({ parts, ...step }) => {
+      const found = measured.slice(next, next += parts.length);
+      return { ...step, ...(found.length === 1 ? found[0] : joined(found, parts, step.images)) };
+    });
   }
 
   async evaluate(set: SetName, indices?: Uint32Array): Promise<Evaluation> {
@@ -225,6 +238,38 @@ export abstract class Lifecycle implements Engine {
 
 function withoutPixels(images: ByteImages): ByteImages {
   return { ...images, labels: images.labels.slice(), pixels: new Uint8Array() };
+}
+
+/** What the parts of a batch measured, as the batch did. */
+function joined(
+  measured: readonly Measured[],
+  parts: readonly number[],
+  images: number,
+): Measured {
+  return {
+    loss: measured.reduce((sum, { loss }, i) => sum + loss * parts[i], 0) / images,
+    errors: measured.reduce((sum, { errors }) => sum + errors, 0),
+  };
+}
+
+/** A plan in parts of so many images; the last may have fewer. */
+function partsOf(plan: BatchPlan, size = Infinity): readonly BatchPlan[] {
+  const images = plan.indices.length;
+  if (images <= size) return [plan];
+  return Array.from({ length: Math.ceil(images / size) }, (_, i) => {
+    const [from, to] = [i * size, (i + 1) * size];
+    return {
+      indices: plan.indices.subarray(from, to),
+      cropY: plan.cropY.subarray(from, to),
+      cropX: plan.cropX.subarray(from, to),
+      flip: plan.flip.subarray(from, to),
+    };
+  });
+}
+
+/** Images of all parts. */
+export function imagesOf(parts: readonly BatchPlan[]): number {
+  return parts.reduce((sum, { indices }) => sum + indices.length, 0);
 }
 
 /** The plan of images as they are: uncropped, not mirrored. */

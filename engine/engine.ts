@@ -88,6 +88,13 @@ export interface EngineOptions {
   readonly optimiser: Optimiser;
   /** Batch normalisation's constants. */
   readonly batchNorm: BatchNormSettings;
+  /**
+   * Images over which a training step takes batch norm's statistics, in the order of its plan; the
+   * last part may have fewer. The running statistics follow each part in turn, as those of
+   * PyTorch's layer do that is given the parts one after the other. All of a batch when undefined.
+   * A probe's batch is one part.
+   */
+  readonly batchNormImages?: number;
   /** Zeros around an image before it is cropped: 4 in the paper. */
   readonly cropPadding: number;
   /** Worker threads, where the engine has them; all cores when undefined. */

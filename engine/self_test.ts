@@ -2,38 +2,24 @@
  * The numeric self-test that an engine passes before it trains, so that a
  * broken driver is an error and not a bad result.
  */
-import { RandomStream } from "../random/mod.ts";
+import { sizeOf, type Weights } from "../resnet/mod.ts";
 import {
-  architecture,
-  parametersOf,
-  type ParameterSpec,
-  sizeOf,
-  type Weights,
-} from "../resnet/mod.ts";
+  BATCH,
+  data,
+  draws,
+  firstState,
+  GRAPH,
+  labelsOf,
+  LEARNING_RATE,
+  OPTIONS,
+  PARAMETERS,
+  plan,
+  SUBSTREAM,
+} from "./_self_test_case.ts";
 import { type Fingerprint, SELF_TEST_VALUES } from "./_self_test_values.ts";
-import {
-  type BatchPlan,
-  type ByteImages,
-  type Engine,
-  type EngineData,
-  EngineError,
-  type EngineFactory,
-  type TrainingState,
-} from "./engine.ts";
-import { type Optimiser, PLAIN_SGD } from "./optimiser.ts";
+import { type Engine, EngineError, type EngineFactory } from "./engine.ts";
 
 const EXPECTED = SELF_TEST_VALUES;
-const SEED = EXPECTED.seed;
-
-// The case, mirrored in bench/peers/self_test_values.py.
-const GRAPH = architecture("resnet8", { inputShape: [8, 8, 3] });
-const PARAMETERS = parametersOf(GRAPH);
-const BATCH = 4, TRAIN = 8, TEST = 6, CLASSES = 10, PADDING = 1;
-const LEARNING_RATE = 0.1;
-const OPTIMISER: Optimiser = { ...PLAIN_SGD, momentum: 0.9, weightDecay: 0.01 };
-const BATCH_NORM = { epsilon: 1e-5, momentum: 0.1 };
-/** Which sequence of the stream "probe" fills what; parameters take 0, 1, 2, ... */
-const SUBSTREAM = { input: 1000, pixels: 1001, mean: 1002, pattern: 1003, momentum: 2000 };
 
 /**
  * Relative to an array's norm. Rounding in single precision stays below 1e-4,
@@ -59,16 +45,10 @@ const TOLERANCE = 5e-4;
  * ```
  */
 export async function selfTest(factory: EngineFactory): Promise<void> {
-  const engine = await factory.create({
-    graph: GRAPH,
-    batchSize: BATCH,
-    optimiser: OPTIMISER,
-    batchNorm: BATCH_NORM,
-    cropPadding: PADDING,
-  });
+  const engine = await factory.create(OPTIONS);
   try {
     await engine.load(data());
-    await engine.importState({ iteration: 0, weights: weights(), slots: slots() });
+    await engine.importState(firstState());
     const compare = new Comparison(engine);
     await checkProbes(engine, compare);
     await checkSteps(engine, compare);
@@ -160,67 +140,4 @@ class Comparison {
       }, found ${found}; this device computes wrongly: update its driver or choose another engine with --engine`,
     );
   }
-}
-
-/** Uniform numbers in offset + factor * [-1, 1). */
-function draws(substream: number, count: number, offset: number, factor: number): Float32Array {
-  const random = new RandomStream(SEED, "probe", substream);
-  return new Float32Array(count).map(() => offset + factor * (2 * random.uniform() - 1));
-}
-
-function weights(): Weights {
-  const range = ({ role, shape }: ParameterSpec): [offset: number, factor: number] => {
-    if (role === "kernel") return [0, Math.sqrt(6 / sizeOf(shape.slice(1)))];
-    return role === "bn-scale" || role === "bn-variance" ? [1, 0.5] : [0, 0.5];
-  };
-  return new Map(PARAMETERS.map((parameter, i) => {
-    const { name, shape } = parameter;
-    return [name, { shape, data: draws(i, sizeOf(shape), ...range(parameter)) }];
-  }));
-}
-
-function slots(): TrainingState["slots"] {
-  const velocity: Weights = new Map(
-    PARAMETERS.filter(({ trainable }) => trainable).map(({ name, shape }, i) => [
-      name,
-      { shape, data: draws(SUBSTREAM.momentum + i, sizeOf(shape), 0, 0.1) },
-    ]),
-  );
-  return new Map([["velocity", velocity]]);
-}
-
-function data(): EngineData {
-  const random = new RandomStream(SEED, "probe", SUBSTREAM.pixels);
-  const images = (first: number, count: number): ByteImages => ({
-    count,
-    height: 8,
-    width: 8,
-    channels: 3,
-    pixels: Uint8Array.from({ length: count * 8 * 8 * 3 }, () => random.word() >>> 24),
-    labels: labelsOf(first, count),
-    classes: CLASSES,
-  });
-  return {
-    train: images(0, TRAIN),
-    test: images(TRAIN, TEST),
-    normalisation: {
-      scale: 1 / 255,
-      mean: draws(SUBSTREAM.mean, 8 * 8 * 3, 0.5, 0.25),
-      std: Float32Array.of(1, 0.5, 0.25),
-      beforePadding: true,
-    },
-  };
-}
-
-function labelsOf(first: number, count: number): Uint8Array {
-  return Uint8Array.from({ length: count }, (_, n) => (3 * (first + n)) % CLASSES);
-}
-
-function plan(first: number): BatchPlan {
-  return {
-    indices: Uint32Array.from({ length: BATCH }, (_, n) => first + n),
-    cropY: Uint8Array.from({ length: BATCH }, (_, n) => n % 3),
-    cropX: Uint8Array.from({ length: BATCH }, (_, n) => (n + first) % 3),
-    flip: Uint8Array.from({ length: BATCH }, (_, n) => n % 2),
-  };
 }

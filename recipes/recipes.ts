@@ -330,8 +330,8 @@ export function forDataset(
  *
  * @param recipe Any recipe.
  * @throws {RecipeError} Names the field, the rule and the value: an optimiser or
- *   a schedule that no engine follows, batch-norm statistics over another
- *   number of images than the batch, or a number outside of its range.
+ *   a schedule that can't be followed, batch-norm statistics over more
+ *   images than a batch has, or a number outside of its range.
  *
  * @example
  * ```ts
@@ -340,7 +340,7 @@ export function forDataset(
  * import { assertThrows } from "@std/assert";
  *
  * checkRecipe(paper("resnet20"));
- * assertThrows(() => checkRecipe(paper("resnet20", { batchNormImages: 64 })), RecipeError, "64");
+ * assertThrows(() => checkRecipe(paper("resnet20", { batchNormImages: 129 })), RecipeError, "129");
  * ```
  */
 export function checkRecipe(recipe: Recipe): void {
@@ -365,8 +365,8 @@ export function checkRecipe(recipe: Recipe): void {
     [
       "batchNormImages",
       batchNormImages,
-      batchNormImages === batchSize,
-      `the batch size, ${batchSize}: engines take batch-norm statistics over the whole batch`,
+      Number.isInteger(batchNormImages) && within(batchNormImages, 1, batchSize),
+      `a whole number from 1 to the batch size, ${batchSize}`,
     ],
     ["batchNorm.epsilon", batchNorm.epsilon, batchNorm.epsilon > 0, "a number above 0"],
     ["batchNorm.momentum", batchNorm.momentum, within(batchNorm.momentum, 0, 1), "from 0 to 1"],

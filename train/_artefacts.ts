@@ -154,6 +154,7 @@ async function batchStatistics(
   const engine = await factory.create({
     ...options,
     batchSize: count,
+    batchNormImages: count,
     batchNorm: { ...batchNorm, momentum: 1 },
   });
   try {

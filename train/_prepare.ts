@@ -106,6 +106,7 @@ export function prepare(
         inputShape: [height, width, channels],
       }),
       batchSize,
+      ...(recipe.batchNormImages < batchSize ? { batchNormImages: recipe.batchNormImages } : {}),
       optimiser: recipe.optimiser,
       batchNorm: recipe.batchNorm,
       cropPadding,

@@ -5,7 +5,7 @@ import {
   sizeOf,
   type Weights,
 } from "../../resnet/mod.ts";
-import { Lifecycle, type Measured, type SetName } from "../_lifecycle.ts";
+import { imagesOf, Lifecycle, type Measured, type SetName } from "../_lifecycle.ts";
 import { score } from "../_stored.ts";
 import type {
   BatchPlan,
@@ -122,22 +122,33 @@ export class TensorFlowEngine extends Lifecycle {
     };
   }
 
-  protected train(plan: BatchPlan, scalars: readonly number[]): void {
+  protected train(parts: readonly BatchPlan[], scalars: readonly number[]): void {
     const tf = this.#tf;
-    const labels = this.#labelsOf("train", plan.indices);
-    const averages = new Map<string, Handle>();
+    const images = imagesOf(parts);
     tf.scoped(() => {
       const weights = this.#weights.value();
-      const pass = this.#pass(weights, labels.length, "training", averages);
-      const { output, gradients } = this.#network.differentiate(
-        this.#sets!.train.batch(plan, this.options.cropPadding),
-        pass,
-        (logits) => this.#network.lossGradient(logits, labels),
-        false,
-      );
-      this.#update(gradients.parameters, scalars);
-      for (const [name, average] of averages) this.#setRunning(name, average);
-      this.#queue.push({ labels, logits: tf.keep(output) });
+      const sums = new Map<string, Handle>();
+      for (const plan of parts) {
+        const labels = this.#labelsOf("train", plan.indices);
+        const averages = new Map<string, Handle>();
+        const pass = this.#pass(weights, labels.length, "training", averages);
+        const { output, gradients } = this.#network.differentiate(
+          this.#sets!.train.batch(plan, this.options.cropPadding),
+          pass,
+          (logits) => this.#network.lossGradient(logits, labels, images),
+          false,
+        );
+        for (const [name, gradient] of gradients.parameters) {
+          const before = sums.get(name);
+          sums.set(
+            name,
+            before === undefined ? gradient : tf.run("AddV2", [before, gradient], [tf.typeFloat()]),
+          );
+        }
+        for (const [name, average] of averages) this.#setRunning(name, average);
+        this.#queue.push({ labels, logits: tf.keep(output) });
+      }
+      this.#update(sums, scalars);
     });
   }
 

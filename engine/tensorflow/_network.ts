@@ -154,7 +154,7 @@ export class Network {
    * SparseSoftmaxCrossEntropyWithLogits: its GPU kernel is not deterministic, and TensorFlow
    * refuses to run it where determinism is asked for. One operation is all that it would save.
    */
-  lossGradient(logits: Handle, labels: Uint8Array): Handle {
+  lossGradient(logits: Handle, labels: Uint8Array, images = labels.length): Handle {
     const tf = this.#tf;
     const [classes] = shapeOf(this.#graph, this.#graph.output);
     const targets = new Float32Array(labels.length * classes);
@@ -165,7 +165,7 @@ export class Network {
       [probabilities, tf.floats([labels.length, classes], targets)],
       [this.#float],
     );
-    return tf.run("Mul", [difference, tf.float(1 / labels.length)], [this.#float]);
+    return tf.run("Mul", [difference, tf.float(1 / images)], [this.#float]);
   }
 
   #forward(input: Handle, pass: Pass): { output: Handle; steps: Map<string, Step> } {

@@ -1,5 +1,5 @@
 import { parametersOf, type ParameterSpec, sizeOf, type Weights } from "../../resnet/mod.ts";
-import { Lifecycle, type Measured, type SetName, unaugmented } from "../_lifecycle.ts";
+import { imagesOf, Lifecycle, type Measured, type SetName, unaugmented } from "../_lifecycle.ts";
 import type {
   BatchPlan,
   EngineData,
@@ -98,16 +98,23 @@ export class TfjsEngine extends Lifecycle {
     };
   }
 
-  protected train(plan: BatchPlan, scalars: readonly number[]): void {
-    const images = plan.indices.length;
-    const labels = Uint8Array.from(plan.indices, (index) => this.images("train").labels[index]);
-    const probe: Probe = { input: this.batch(plan), images, mode: "training", labels };
-    const pass = this.#run(probe, { backward: true });
-    const [, ...gradients] = pass.gradients;
-    this.#trainable.forEach((parameter, i) => this.#update(parameter, gradients[i], scalars));
-    for (const [name, batch] of pass.statistics) this.#average(name, batch);
-    const { errors } = score(pass.output, labels, pass.output.length / images);
-    this.#measured.push({ loss: pass.objective, errors });
+  protected train(parts: readonly BatchPlan[], scalars: readonly number[]): void {
+    const all = imagesOf(parts);
+    const sums = this.#trainable.map(({ shape }) => new Float32Array(sizeOf(shape)));
+    for (const plan of parts) {
+      const images = plan.indices.length;
+      const labels = Uint8Array.from(plan.indices, (index) => this.images("train").labels[index]);
+      const probe: Probe = { input: this.batch(plan), images, mode: "training", labels };
+      const pass = this.#run(probe, { backward: true });
+      const [, ...gradients] = pass.gradients;
+      gradients.forEach((gradient, i) =>
+        gradient.forEach((value, at) => sums[i][at] += value * images / all)
+      );
+      for (const [name, batch] of pass.statistics) this.#average(name, batch);
+      const { errors } = score(pass.output, labels, pass.output.length / images);
+      this.#measured.push({ loss: pass.objective, errors });
+    }
+    this.#trainable.forEach((parameter, i) => this.#update(parameter, sums[i], scalars));
   }
 
   protected measured(): readonly Measured[] {

@@ -5,8 +5,10 @@
 export const CONTROL = {
   /** Which program the threads run next; see `program.ts`. */
   command: 0,
-  /** Images in this batch. */
+  /** Images in this batch, or in the part of it that batch norm takes together. */
   images: 4,
+  /** Images over which the loss is the mean: of the whole batch. */
+  lossImages: 20,
   /** 1: running statistics instead of the batch's. */
   inference: 8,
   /** 1: a training step, which updates the running statistics. */

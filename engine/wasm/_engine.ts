@@ -1,6 +1,6 @@
 import { type ParameterSpec, sizeOf, type Weights } from "../../resnet/mod.ts";
 import { checkOptions, MOST_IMAGE_MEANS } from "../_arguments.ts";
-import { Lifecycle, type Measured, type SetName, unaugmented } from "../_lifecycle.ts";
+import { imagesOf, Lifecycle, type Measured, type SetName, unaugmented } from "../_lifecycle.ts";
 import { copyPixels, fromStored, imageMeans, roundUp, toStored } from "../_stored.ts";
 import {
   type BatchPlan,
@@ -203,13 +203,17 @@ export class WasmEngine extends Lifecycle {
     };
   }
 
-  protected train(plan: BatchPlan, scalars: readonly number[]): void {
-    const images = plan.indices.length;
-    this.#setBatch("train", plan);
-    this.#control({ images, inference: 0, updateRunning: 1, inputGradient: 0 });
+  protected train(parts: readonly BatchPlan[], scalars: readonly number[]): void {
+    const lossImages = imagesOf(parts);
     this.#floats(CONTROL.scalars, scalars.length).set(scalars);
-    this.#command(COMMANDS.step);
-    this.#measured.push(this.#losses(images));
+    for (const plan of parts) {
+      const images = plan.indices.length;
+      this.#setBatch("train", plan);
+      this.#control({ images, lossImages, inference: 0, updateRunning: 1, inputGradient: 0 });
+      this.#command(parts.length === 1 ? COMMANDS.step : COMMANDS.part);
+      this.#measured.push(this.#losses(images));
+    }
+    if (parts.length > 1) this.#command(COMMANDS.update);
   }
 
   protected measured(): readonly Measured[] {
@@ -235,7 +239,7 @@ export class WasmEngine extends Lifecycle {
     const { images, upstream, labels } = probe;
     const { training, gradientOffset } = this.#layout;
     const inference = probe.mode === "inference" ? 1 : 0;
-    this.#control({ images, inference, updateRunning: 0, inputGradient: 1 });
+    this.#control({ images, lossImages: images, inference, updateRunning: 0, inputGradient: 1 });
     this.#writeValues(training.input, probe.input);
     this.#command(COMMANDS.forward);
     const output = this.#readTensor(training.output, images);

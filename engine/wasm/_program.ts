@@ -63,6 +63,10 @@ export const COMMANDS = {
   /** All of a training step: input to update, and the weights packed. */
   step: 6,
   evaluate: 7,
+  /** A part of a training step: input to gradients, added to those of the parts before. */
+  part: 8,
+  /** The end of a step in parts: update, and the weights packed. */
+  update: 9,
 } as const;
 
 /** Spins of a thread at a barrier before it sleeps. */
@@ -95,21 +99,25 @@ export function emitProgram(
     const calls = (functions: readonly FunctionReference[]) =>
       functions.map((part) => call(part, get(thread)));
     const { pack, input, forward, loss, backward } = programs;
+    const differentiate = [
+      calls([...input, ...forward]),
+      // All have read the forward sums of all images, whose place the backward sums take.
+      call(barrier),
+      calls([...loss, ...backward]),
+    ];
+    const renew = [call(updated, get(thread)), call(barrier), calls(pack)];
     return [
       Object.entries(programs).map(([name, functions]) =>
         when(asked(COMMANDS[name as keyof typeof programs]), calls(functions))
       ),
       when(asked(COMMANDS.step), [
-        calls([...input, ...forward]),
-        // All have read the forward sums of all images, whose place the backward sums take.
-        call(barrier),
-        calls([...loss, ...backward]),
+        differentiate,
         // All gradients are there, and then all weights.
         call(barrier),
-        call(updated, get(thread)),
-        call(barrier),
-        calls(pack),
+        renew,
       ]),
+      when(asked(COMMANDS.part), differentiate),
+      when(asked(COMMANDS.update), renew),
     ];
   });
   // The main thread: lets the others start, works as one of them, waits for all.

@@ -1,6 +1,6 @@
 import { parametersOf, type ParameterSpec, sizeOf } from "../../resnet/mod.ts";
 import { checkOptions, MOST_IMAGE_MEANS } from "../_arguments.ts";
-import { Lifecycle, type Measured, type SetName, unaugmented } from "../_lifecycle.ts";
+import { imagesOf, Lifecycle, type Measured, type SetName, unaugmented } from "../_lifecycle.ts";
 import { copyPixels, fromStored, imageMeans, roundUp, storedSize, toStored } from "../_stored.ts";
 import {
   type BatchPlan,
@@ -47,6 +47,7 @@ type Passes = Readonly<
     | "loss"
     | "backward"
     | "backwardToInput"
+    | "addParts"
     | "update",
     readonly Bound[]
   >
@@ -57,6 +58,10 @@ interface LoadedSet extends StoredSet {
   readonly bound: readonly Bound[];
   /** Input, forward, loss, backward and update: all of a step. */
   readonly step: readonly Bound[];
+  /** Input to gradients, added to those of the parts before. */
+  readonly part: readonly Bound[];
+  /** The same and the update. */
+  readonly lastPart: readonly Bound[];
   /** Input and forward with running statistics. */
   readonly evaluation: readonly Bound[];
 }
@@ -101,6 +106,7 @@ export class WebGpuEngine extends Lifecycle {
       loss: bind("loss"),
       backward: bind("backward"),
       backwardToInput: bind("backwardToInput"),
+      addParts: bind("addParts"),
       update: bind("update"),
     };
     this.#memoryBytes = bytesOf(program.storages);
@@ -238,15 +244,20 @@ export class WebGpuEngine extends Lifecycle {
     };
   }
 
-  protected train(plan: BatchPlan, scalars: readonly number[]): void {
-    if (this.#slots.length === METRIC_SLOTS) this.#collectMetrics();
+  protected train(parts: readonly BatchPlan[], scalars: readonly number[]): void {
     const { train } = this.#sets!;
-    const images = plan.indices.length;
-    this.#setBatch("train", plan);
-    const slot = this.#slots.length;
-    this.#executor.setStep({ images, scalars, updateRunning: true, slot });
-    this.#slots.push(images);
-    this.#submit(train.step, images);
+    const lossImages = imagesOf(parts);
+    parts.forEach((plan, part) => {
+      if (this.#slots.length === METRIC_SLOTS) this.#collectMetrics();
+      const images = plan.indices.length;
+      this.#setBatch("train", plan);
+      const slot = this.#slots.length;
+      this.#executor.setStep({ images, lossImages, part, scalars, updateRunning: true, slot });
+      this.#slots.push(images);
+      const whole = parts.length === 1;
+      const last = part === parts.length - 1;
+      this.#submit(whole ? train.step : last ? train.lastPart : train.part, images);
+    });
   }
 
   protected async measured(): Promise<readonly Measured[]> {
@@ -410,11 +421,13 @@ export class WebGpuEngine extends Lifecycle {
 
   #bindSet(set: StoredSet): LoadedSet {
     const bound = this.#executor.bind(set.launches);
-    const { training, inference, loss, backward, update } = this.#passes;
+    const { training, inference, loss, backward, addParts, update } = this.#passes;
     return {
       ...set,
       bound,
       step: [...bound, ...training, ...loss, ...backward, ...update],
+      part: [...bound, ...training, ...loss, ...backward, ...addParts],
+      lastPart: [...bound, ...training, ...loss, ...backward, ...addParts, ...update],
       evaluation: [...bound, ...inference],
     };
   }

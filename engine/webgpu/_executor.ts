@@ -12,6 +12,10 @@ export interface StepValues {
   readonly inference?: boolean;
   readonly updateRunning?: boolean;
   readonly slot?: number;
+  /** Images over which the loss is the mean; those of `images` when undefined. */
+  readonly lossImages?: number;
+  /** Which part of the batch; 0 when undefined. */
+  readonly part?: number;
   /** The optimiser's. */
   readonly scalars?: readonly number[];
 }
@@ -109,6 +113,8 @@ export class Executor {
       values.inference ? 1 : 0,
       values.updateRunning ? 1 : 0,
       values.slot ?? 0,
+      values.lossImages ?? values.images,
+      values.part ?? 0,
     ]);
     this.#stepFloats.set(values.scalars ?? [], STEP_SCALARS);
     this.device.queue.writeBuffer(this.#step, 0, this.#stepWords);

@@ -71,13 +71,16 @@ struct Step {
   inference: u32,       // 1: running statistics, no gradient through the batch's
   update_running: u32,  // 1: batch norm's running statistics follow the batch
   slot: u32,            // where this step's metrics go
+  loss_images: u32,     // images over which the loss is the mean: of all parts of the batch
+  part: u32,            // of the batch: 0 for the first
+  padding: vec2u,
   scalars: array<vec4f, ${MOST_SCALARS / 4}>,  // the optimiser's, of this step
 }
 @group(0) @binding(0) var<uniform> step: Step;
 `;
 
 /** Where the scalars begin in the uniform buffer behind `STEP`, in floats. */
-export const STEP_SCALARS = 4;
+export const STEP_SCALARS = 8;
 
 /** Bytes of the uniform buffer. */
 export const STEP_BYTES = 4 * (STEP_SCALARS + MOST_SCALARS);

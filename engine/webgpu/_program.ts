@@ -75,6 +75,7 @@ import {
   shortcutKernel,
 } from "./kernels/pool.ts";
 import { type UpdatedParameter, updateKernel, updateTable } from "./kernels/update.ts";
+import { addPartKernel } from "./kernels/parts.ts";
 import { biasGradientKernel, weightGradientKernel } from "./kernels/weight_gradient.ts";
 
 /** A kernel and what it works on. */
@@ -115,6 +116,8 @@ export interface Program {
   readonly backward: readonly Launch[];
   /** The same and the input's. */
   readonly backwardToInput: readonly Launch[];
+  /** Adds a part's gradients to those before; none where a batch has no parts. */
+  readonly addParts: readonly Launch[];
   readonly update: readonly Launch[];
   /** What each update reads: see `updateTable`. */
   readonly updateTables: readonly { readonly slice: StorageSlice; readonly words: Uint32Array }[];
@@ -211,7 +214,10 @@ class Writer {
       )
       : [];
     const { update, updateTables } = this.#update();
-    const launches = [training, inference, runningStatistics, backwardToInput, loss, update].flat();
+    const addParts = this.#addParts();
+    const launches = [
+      ...[training, inference, runningStatistics, backwardToInput, loss, addParts, update],
+    ].flat();
     const storages = new Set(launches.flatMap(({ slices }) => slices.map((s) => s.storage)));
     return {
       input: this.#slice(input),
@@ -221,7 +227,7 @@ class Writer {
       parameters: this.#parameters,
       gradients: this.#gradients,
       ...{ batchPlan, metrics, training, runningStatistics, inference, loss },
-      ...{ backward, backwardToInput, update, updateTables },
+      ...{ backward, backwardToInput, addParts, update, updateTables },
       storages: [...storages, batchPlan.storage, metrics.storage]
         .filter((storage, i, all) => all.indexOf(storage) === i),
     };
@@ -583,6 +589,16 @@ class Writer {
       };
     });
     return { update, updateTables };
+  }
+
+  /** One launch for each buffer of gradients, with a buffer for the sums of the parts before. */
+  #addParts(): readonly Launch[] {
+    const { batchNormImages = Infinity, batchSize } = this.#options;
+    if (batchNormImages >= batchSize) return [];
+    return this.#gradientStorages.map((storage, i) => ({
+      kernel: addPartKernel(storage.bytes / 4),
+      slices: [storage, { label: `gradients of parts ${i}`, bytes: storage.bytes }].map(whole),
+    }));
   }
 
   #updatedParameters(storage: Storage): readonly UpdatedParameter[] {

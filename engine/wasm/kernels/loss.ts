@@ -104,7 +104,7 @@ export function lossKernel(
           floatOfDouble(
             ddiv(
               dsub(ddiv(loadDouble(from), get(sum)), doubleOfInt(equal(k, label))),
-              doubleOfInt(loadInt(int(CONTROL.images))),
+              doubleOfInt(loadInt(int(CONTROL.lossImages))),
             ),
           ),
         ),

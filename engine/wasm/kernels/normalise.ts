@@ -408,8 +408,9 @@ export function backwardCoefficientsKernel(module: Module, shape: ImageShape): F
           set(inverse, load(coefficients, at(INVERSE_STD))),
           set(product, mul(get(product), get(inverse))),
           when(equal(thread, int(0)), [
-            store(dgamma, get(product)),
-            store(dbeta, get(sum)),
+            // To those of the parts before; else to zeros, as the update left them.
+            store(dgamma, add(load(dgamma), get(product))),
+            store(dbeta, add(load(dbeta), get(sum))),
           ]),
           store(coefficients, get(scale), at(GRADIENT_FACTOR)),
           when(loadInt(int(CONTROL.inference)), [

@@ -67,7 +67,7 @@ fn log_of_one_and(s: f32) -> f32 {
     }
     loss += log_of_one_and(s) + (largest - logits[first + label]);
     errors += select(1.0, 0.0, best == label);
-    let share = 1.0 / ((1.0 + s) * f32(step.images));
+    let share = 1.0 / ((1.0 + s) * f32(step.loss_images));
     for (var k = 0u; k < ${stored}u; k++) {
       let e = select(exp(logits[first + k] - largest), -others, k == label);
       gradient[first + k] = select(0.0, e * share, k < ${classes}u);

@@ -72,6 +72,12 @@ export const RECIPE_FLAGS = {
   "early-stopping": integer("looks without a better value at which the training ends", 1),
   keep: choice(["last", "best"], "keep the best weights too, beside the last"),
   epochs: integer("length of the training, in epochs; the schedule keeps its proportions", 1),
+  "batch-norm-images": integer("images over which batch norm's statistics are taken", 1),
+  statistics: choice(
+    ["moving", "strict"],
+    "batch norm's statistics for tests: moving averages, or strict ones after the training",
+  ),
+  "last-layer": choice(["he-normal", "library"], "how the last layer starts"),
   preparation: choice(
     Object.keys(PREPARATIONS) as (keyof typeof PREPARATIONS)[],
     "what is subtracted and what divides: per-pixel mean; the channels' mean and deviation, measured or published; each image's own channel means; none",
@@ -150,6 +156,12 @@ export function changedBy(
   if (flags.epochs !== undefined && flags.iterations !== undefined) {
     throw new UsageError("--epochs and --iterations both say how long the training is: give one");
   }
+  const { "batch-norm-images": batchNormImages, statistics, "last-layer": lastLayer } = flags;
+  recipe = vary(recipe, {
+    ...(batchNormImages === undefined ? {} : { batchNormImages }),
+    ...(statistics ? { batchNorm: { averages: statistics } } : {}),
+    ...(lastLayer ? { initialisation: { lastLayer } } : {}),
+  }, reason);
   if (flags.preparation) recipe = vary(recipe, { data: PREPARATIONS[flags.preparation] }, reason);
   if (flags.schedule) recipe = withSchedule(recipe, flags.schedule, reason);
   if (flags.optimiser) recipe = withOptimiser(recipe, flags.optimiser, reason);

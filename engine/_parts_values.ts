@@ -150,3 +150,21 @@ export const PARTS_VALUES: readonly PartsValues[] = [{
     "linear.bias": [0.50475212, 0.34251748],
   },
 }];
+
+/** Statistics as strict averages over two batches, with the weights of the start. */
+export const AVERAGES: Readonly<Record<string, Fingerprint>> = {
+  "bn1.running_mean": [0.12220216, 0.059941175],
+  "bn1.running_var": [4.2429854, 1.296909],
+  "layer1.0.bn1.running_mean": [1.9721365, -1.3054254],
+  "layer1.0.bn1.running_var": [3.293834, 0.99870391],
+  "layer1.0.bn2.running_mean": [2.3069697, 1.0936966],
+  "layer1.0.bn2.running_var": [2.7169192, 0.61240657],
+  "layer2.0.bn1.running_mean": [4.2799707, 0.86974947],
+  "layer2.0.bn1.running_var": [7.8269783, 0.56658432],
+  "layer2.0.bn2.running_mean": [2.0913624, -0.62207537],
+  "layer2.0.bn2.running_var": [3.4007523, -0.0012263144],
+  "layer3.0.bn1.running_mean": [7.1229026, 1.8868236],
+  "layer3.0.bn1.running_var": [11.169702, 2.3666072],
+  "layer3.0.bn2.running_mean": [2.5048325, -0.71894558],
+  "layer3.0.bn2.running_var": [3.8574447, -0.2640312],
+};

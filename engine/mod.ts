@@ -24,6 +24,7 @@ export {
 export { freshState } from "./state.ts";
 export { chooseEngine, type EngineChoice } from "./choose.ts";
 export { selfTest } from "./self_test.ts";
+export { type AveragedTraining, strictAverages } from "./strict_averages.ts";
 export { tensorflowEngine, tensorflowGpuEngine, tfjsEngine, wasmEngine, webgpuEngine };
 
 /** Every engine there is, the most preferred first. */

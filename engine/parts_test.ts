@@ -1,7 +1,7 @@
 /** Batch norm over parts of a batch in every engine, against PyTorch. */
 import { assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { testEveryEngine, withEngine } from "../testing/engines/mod.ts";
-import { PARTS_VALUES } from "./_parts_values.ts";
+import { AVERAGES, PARTS_VALUES } from "./_parts_values.ts";
 import {
   BATCH,
   data,
@@ -14,6 +14,7 @@ import {
 } from "./_self_test_case.ts";
 import type { Fingerprint } from "./_self_test_values.ts";
 import { type Engine, EngineError } from "./engine.ts";
+import { strictAverages } from "./strict_averages.ts";
 import { wasmEngine } from "./wasm/mod.ts";
 
 const PATTERN = draws(SUBSTREAM.pattern, 64 * 64 * 9, 0, 1);
@@ -69,6 +70,26 @@ await testEveryEngine(
       withEngine(factory, { ...OPTIONS, ...options }, async (engine) => await twoSteps(engine));
     const whole = await end({});
     assertEquals(await end({ batchNormImages: BATCH }), whole);
+  },
+);
+
+await testEveryEngine(
+  "statistics as strict averages over batches are those of PyTorch's update_bn, the weights as they were",
+  async (factory) => {
+    const { state, parts } = await strictAverages({
+      ...{ factory, options: { ...OPTIONS, convolution: "direct" }, data: data() },
+      ...{ state: firstState(), plans: [plan(0), plan(BATCH)] },
+    });
+    assertEquals(parts, 2);
+    const before = firstState().weights;
+    for (const [name, { data }] of state.weights) {
+      if (!(name in AVERAGES)) {
+        assertEquals(data, before.get(name)!.data, name);
+        continue;
+      }
+      const found = difference(data, AVERAGES[name]);
+      if (!(found < 1e-5)) throw new Error(`${name} differs by ${found} of its norm`);
+    }
   },
 );
 

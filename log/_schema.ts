@@ -132,6 +132,13 @@ const warmUpEndEvent = z.strictObject({
   trainingError: share,
 });
 
+const statisticsEvent = z.strictObject({
+  time,
+  iteration: count,
+  type: z.literal("statistics"),
+  batches: positiveCount,
+});
+
 const bestEvent = z.strictObject({
   time,
   iteration: count,
@@ -184,6 +191,7 @@ export const runEvent: z.ZodType<RunEvent> = z.discriminatedUnion("type", [
   fileEvent,
   warningEvent,
   warmUpEndEvent,
+  statisticsEvent,
   bestEvent,
   stopEvent,
   endEvent,

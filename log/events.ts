@@ -235,6 +235,14 @@ export interface WarmUpEndEvent extends IterationEvent {
   readonly trainingError: Share;
 }
 
+/** Batch norm's statistics became strict averages, with which the final test is. */
+export interface StatisticsEvent extends IterationEvent {
+  /** Tells the kinds of line apart. */
+  readonly type: "statistics";
+  /** Batches of training images that were averaged over; parts of them, where batch norm has parts. */
+  readonly batches: PositiveCount;
+}
+
 /** The best weights by the value that the recipe names, scored after the training; not the result. */
 export interface BestEvent extends IterationEvent {
   /** Tells the kinds of line apart. */
@@ -300,6 +308,7 @@ export type RunEvent =
   | FileEvent
   | WarningEvent
   | WarmUpEndEvent
+  | StatisticsEvent
   | BestEvent
   | StopEvent
   | EndEvent
@@ -395,6 +404,7 @@ function repetitionKey(event: RunEvent): string | undefined {
     case "warm-up-end":
       return `${event.type} ${event.iteration}`;
     case "best":
+    case "statistics":
       return event.type;
     case "evaluation":
       return `${event.type} ${event.set} ${event.iteration}`;

@@ -14,6 +14,7 @@ export interface Reading {
 /** A field of a recipe that decides a point which the paper leaves open. */
 export type OpenField =
   | "architecture.zeroChannels"
+  | "batchNorm.averages"
   | "batchNorm.epsilon"
   | "batchNorm.momentum"
   | "batchNorm.runningVariance"
@@ -152,11 +153,20 @@ export const OPEN_POINTS: readonly OpenPoint[] = [
     question: "How are the batch-norm statistics for tests taken?",
     readings: [
       {
-        id: "0.1/unbiased/0.00001",
+        id: "0.1/unbiased/0.00001/moving",
         reading: "a moving average with 0.1 on the batch, unbiased variance, epsilon 0.00001",
+      },
+      {
+        id: "0.1/unbiased/0.00001/strict",
+        reading: "strict averages over an epoch's batches after the training, epsilon 0.00001",
       },
     ],
     reason: "as PyTorch takes them",
-    fields: ["batchNorm.momentum", "batchNorm.runningVariance", "batchNorm.epsilon"],
+    fields: [
+      "batchNorm.momentum",
+      "batchNorm.runningVariance",
+      "batchNorm.epsilon",
+      "batchNorm.averages",
+    ],
   },
 ];

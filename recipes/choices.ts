@@ -16,6 +16,7 @@ export interface Choice extends Pick<OpenPoint, "id" | "question"> {
 const READ: { readonly [field in OpenField]: (recipe: Recipe) => string | number | boolean } = {
   "architecture.zeroChannels": ({ architecture }) => architecture.zeroChannels,
   batchNormImages: ({ batchNormImages }) => batchNormImages,
+  "batchNorm.averages": ({ batchNorm }) => batchNorm.averages ?? "moving",
   "batchNorm.epsilon": ({ batchNorm }) => batchNorm.epsilon,
   "batchNorm.momentum": ({ batchNorm }) => batchNorm.momentum,
   "batchNorm.runningVariance": ({ batchNorm }) => batchNorm.runningVariance,

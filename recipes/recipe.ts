@@ -60,6 +60,11 @@ export interface Recipe {
     readonly epsilon: Positive;
     readonly momentum: Share;
     readonly runningVariance: "unbiased";
+    /**
+     * The statistics for tests: moving averages (when undefined), or strict ones over an epoch's
+     * batches after the last step.
+     */
+    readonly averages?: "moving" | "strict";
   };
   /** Normal with mean 0 and variance 2 / fan. */
   readonly initialisation: {

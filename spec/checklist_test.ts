@@ -24,7 +24,7 @@ const OTHER_READINGS: Readonly<Record<string, readonly RecipeChanges[]>> = {
   "last-layer-start": [{ initialisation: { lastLayer: "library" } }],
   "momentum-form": [{ optimiser: { nesterov: true } }, { optimiser: { velocityOf: "steps" } }],
   "epoch-end": [{ data: { epochEnd: "keep-partial" } }, { data: { epochEnd: "drop-partial" } }],
-  "running-statistics": [],
+  "running-statistics": [{ batchNorm: { averages: "strict" } }],
 };
 
 /** The recipe with a change that states its reason. */

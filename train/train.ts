@@ -1,4 +1,5 @@
 /** The training loop: one run from its first step, or its last checkpoint, to its result. */
+import { strictAverages } from "../engine/mod.ts";
 import { encodeSafetensors } from "../weights/mod.ts";
 import { layerStatistics, predictionsCsv, worstMistakes } from "./_artefacts.ts";
 import { checkOptions, inOrder, requireFiniteLoss, requireFiniteState } from "./_checks.ts";
@@ -223,10 +224,26 @@ function rateBefore(earlier: readonly RunEvent[], iteration: number): number | u
   )?.learningRate;
 }
 
+/** The state with strict averages over the batches of another epoch, with the same weights. */
+async function averaged({ options, run, prepared, engine, iteration }: Session) {
+  const { recipe, dataset, engineOptions, normalisation, batches } = prepared;
+  const { train, test } = dataset;
+  const steps = Math.ceil(1 / new Epochs(recipe).of(1));
+  const { state, parts } = await strictAverages({
+    ...{ factory: options.engine, options: engineOptions, data: { train, test, normalisation } },
+    state: await engine.exportState(),
+    plans: Array.from({ length: steps }, (_, i) => batches.plan(iteration + 1 + i)),
+  });
+  run.append({ type: "statistics", iteration, batches: parts });
+  return state;
+}
+
 /** The result: the last step's error on the test set, and the files that show it. */
 async function finish(session: Session): Promise<FinishedResult> {
   const { options, run, prepared, engine, iteration } = session;
   const { dataset, engineOptions, identity, normalisation, training } = prepared;
+  const { averages } = prepared.recipe.batchNorm;
+  if (averages === "strict") await engine.importState(await averaged(session));
   const test = await engine.evaluate("test");
   const { images, errors, loss } = test;
   const testError = errors / images;

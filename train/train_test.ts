@@ -1,5 +1,11 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
-import { type Engine, EngineError, type EngineFactory, type StepMetrics } from "../engine/mod.ts";
+import {
+  type Engine,
+  EngineError,
+  type EngineFactory,
+  type StepMetrics,
+  wasmEngine,
+} from "../engine/mod.ts";
 import { RandomStream } from "../random/mod.ts";
 import { decodeSafetensors } from "../weights/mod.ts";
 import { WeightFileError } from "../resnet/mod.ts";
@@ -262,6 +268,31 @@ Deno.test("a plateau's rate falls, the best weights stay, and the training ends 
     // Another start finds it finished, with the same best.
     const again = finished(await train(plateauRun(folder)));
     assertEquals([again.before, again.best?.file], [true, result.best!.file]);
+  }));
+
+Deno.test("strict averages replace the running statistics after the last step, and nothing else", () =>
+  inFolder(async (folder) => {
+    const end = async (name: string, averages: "moving" | "strict", stopAfter?: number) => {
+      const options = tinyRun(
+        `${folder}/${name}`,
+        { engine: wasmEngine, threads: 1 },
+        { schedule: { iterations: 12, boundaries: [6] }, batchNorm: { averages } },
+      );
+      if (stopAfter) await train({ ...options, stopAfter });
+      await train(options);
+      const file = await Deno.readFile(`${folder}/${name}/weights.safetensors`);
+      return decodeSafetensors(file).tensors;
+    };
+    const [moving, strict] = [await end("moving", "moving"), await end("strict", "strict")];
+    for (const [name, { data }] of moving) {
+      const same = data.every((value, i) => value === strict.get(name)!.data[i]);
+      assertEquals(same, !name.includes("running_"), name);
+    }
+    const said = eventsIn(`${folder}/strict`).filter((event) => event.type === "statistics");
+    // 90 images, 8 a step: twelve steps show all.
+    assertEquals(said.map(({ iteration, batches }) => [iteration, batches]), [[12, 12]]);
+    assertEquals(eventsIn(`${folder}/moving`).some(({ type }) => type === "statistics"), false);
+    assertEquals(await end("resumed", "strict", 5), strict);
   }));
 
 Deno.test("best weights that were altered are refused, not scored", () =>

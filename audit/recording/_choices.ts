@@ -69,7 +69,7 @@ const SEEN: Readonly<Record<string, (subject: RecordingSubject) => string | unde
     if (norm === undefined) return undefined;
     const isPyTorch = log!.start.framework.name === "pytorch";
     return norm.momentum === 0.1 && near(norm.eps, 1e-5) && isPyTorch
-      ? "0.1/unbiased/0.00001"
+      ? "0.1/unbiased/0.00001/moving"
       : `momentum ${norm.momentum}, epsilon ${norm.eps}`;
   },
 };

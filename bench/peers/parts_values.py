@@ -11,6 +11,7 @@ import json
 
 import torch
 import torch.nn.functional as F
+import torch.optim.swa_utils
 
 from self_test_values import BATCH, DECAY, MOMENTUM, RATE, Case, labels_of
 
@@ -46,6 +47,15 @@ def steps(size):
     }
 
 
+def averages():
+    """What update_bn makes of the two batches, with the weights of the start."""
+    case = Case(SEED)
+    torch.optim.swa_utils.update_bn([case.batch(0), case.batch(BATCH)], case.model)
+    return {
+        n: case.fingerprint(v) for n, v in case.model.state_dict().items() if "running" in n
+    }
+
+
 print(f"""/**
  * Two steps with batch norm over parts of a batch: of each array its Euclidean norm and its
  * projection on a fixed pattern, as `_self_test_values.ts` has them of whole batches.
@@ -63,4 +73,7 @@ export interface PartsValues {{
   readonly momentum: Readonly<Record<string, Fingerprint>>;
 }}
 
-export const PARTS_VALUES: readonly PartsValues[] = {json.dumps([steps(2), steps(3)])};""")
+export const PARTS_VALUES: readonly PartsValues[] = {json.dumps([steps(2), steps(3)])};
+
+/** Statistics as strict averages over two batches, with the weights of the start. */
+export const AVERAGES: Readonly<Record<string, Fingerprint>> = {json.dumps(averages())};""")

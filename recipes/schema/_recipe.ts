@@ -152,6 +152,7 @@ export const recipe: z.ZodType<Recipe> = z.strictObject({
     epsilon: positive,
     momentum: share,
     runningVariance: z.literal("unbiased"),
+    averages: z.enum(["moving", "strict"]).optional(),
   }),
   initialisation: z.strictObject({
     kind: z.literal("he-normal"),

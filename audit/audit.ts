@@ -9,6 +9,7 @@ import { type EvaluationEvent, finalTestOf, loggedRun, type LogSubject } from ".
 import { choicesOf } from "../recipes/mod.ts";
 import {
   ARCHITECTURE_RULES,
+  CHECKLIST,
   depthOf,
   find,
   type Finding,
@@ -141,6 +142,7 @@ export async function audit(
       ? { screened: { trials: trials.screened.length, images: trials.screened[0].images } }
       : {}),
     ...(testError ? { testError } : {}),
+    checklist: CHECKLIST,
     judgements,
     choices: choicesFor(possible, subject),
     changes,

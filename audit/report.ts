@@ -2,7 +2,7 @@
 import type { LogSubject } from "../log/mod.ts";
 import type { Choice } from "../recipes/mod.ts";
 import type { Graph, Shape } from "../resnet/mod.ts";
-import type { Finding, Judgement, StaticSubject } from "../spec/mod.ts";
+import type { ChecklistVersion, Finding, Judgement, StaticSubject } from "../spec/mod.ts";
 import type { Change } from "./advice.ts";
 import type { Cause, CauseId, Severity } from "./causes.ts";
 import type { RankedTrial, Trialled } from "./sweep.ts";
@@ -178,6 +178,8 @@ export interface AuditReport {
     readonly lower: number;
     readonly upper: number;
   };
+  /** Which rules judged it. */
+  readonly checklist: ChecklistVersion;
   /** A judgement a rule, tier by tier. */
   readonly judgements: readonly Judgement[];
   /** The points that the paper leaves open; no choice where it is not known. */

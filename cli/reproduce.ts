@@ -23,6 +23,7 @@ import {
   withJobLock,
 } from "../reproduce/mod.ts";
 import { RECIPES } from "../recipes/mod.ts";
+import { CHECKLIST, checklistInWords } from "../spec/mod.ts";
 import {
   choice,
   COMMON,
@@ -216,7 +217,7 @@ function concluded(
         }`,
         `  ${sentence}`,
       ]),
-      "rules on the set of runs:",
+      `rules on the set of runs, by the checklist's ${checklistInWords(CHECKLIST)}:`,
       ...judgements.map(({ id, outcome, evidence }) => `  ${outcome}: ${id} (${evidence})`),
       ...(failed.length > 0
         ? [`${failed.length} of ${judgements.length} rules are broken: the claim does not hold`]
@@ -226,7 +227,7 @@ function concluded(
     json: {
       ...{ folder, plan },
       runs: runs.map(({ log: _, ...run }) => run),
-      ...{ verdicts: claim.verdicts, judgements, report },
+      ...{ verdicts: claim.verdicts, checklist: CHECKLIST, judgements, report },
     },
     status: failed.length > 0 ? 1 : 0,
   };

@@ -1,6 +1,7 @@
 /** What the log rules look at: the event log of one run, and the files that it names. */
 import type { SplitManifest } from "../data/mod.ts";
-import { RunLogError } from "./parse_log.ts";
+import { layerStatistics } from "./_schema.ts";
+import { parseJson, RunLogError } from "./parse_log.ts";
 import { parsePredictions, type Predictions } from "./read_run.ts";
 import { type FolderReading, readBounded, readFolder } from "./reading.ts";
 import {
@@ -10,6 +11,7 @@ import {
   type EvaluationEvent,
   type FileEvent,
   type FileReference,
+  type LayerStatistics,
   type RateEvent,
   type RunEvent,
   type StartEvent,
@@ -25,6 +27,8 @@ export interface LogSubject {
   readonly split?: SplitManifest;
   /** Labels and predictions of the final test. */
   readonly predictions?: Predictions;
+  /** Responses of the layers, Figure 7's measure. */
+  readonly layerStatistics?: LayerStatistics;
   /** The files that the log names, but for the checkpoints. */
   readonly files?: readonly NamedFile[];
 }
@@ -126,8 +130,18 @@ export function subjectOfReading({ log: { events }, fileOf }: FolderReading): Lo
     tested,
     (text) => parsePredictions(tested!.path, text, run.start.classes.length),
   );
-  for (const { kind, file } of run.files) if (kind !== "split") readNamed(file);
-  return { events, split, predictions, files };
+  const responses = named("layer-statistics");
+  const statistics = parseNamed(
+    responses,
+    (text) => parseJson(responses!.path, text, layerStatistics),
+  );
+  for (const { kind, file } of run.files) {
+    if (kind !== "split" && kind !== "layer-statistics") readNamed(file);
+  }
+  return {
+    ...{ events, split, predictions, files },
+    ...(statistics ? { layerStatistics: statistics } : {}),
+  };
 }
 
 /** @throws {SyntaxError} If the text is no split's manifest. */

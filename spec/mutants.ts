@@ -5,7 +5,7 @@ import { NUMERIC_RULES } from "./numeric/rules.ts";
 import { RECORDING_RULES } from "./recording/rules.ts";
 import type { Finding, KnownBad, Rule } from "./rule.ts";
 import { STATISTICAL_RULES } from "./statistical/rules.ts";
-import { TABLE_6_RULES } from "./statistical/table_6.ts";
+import { REFERENCE_RULES } from "./statistical/reference_rules.ts";
 
 /** A way in which reproductions go wrong, and the rule that must reject it. */
 export interface Mutant
@@ -45,6 +45,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...mutantsOf(NUMERIC_RULES),
   ...mutantsOf(LOG_RULES),
   ...mutantsOf(RECORDING_RULES),
-  ...mutantsOf(TABLE_6_RULES),
+  ...mutantsOf(REFERENCE_RULES),
   ...mutantsOf(STATISTICAL_RULES),
 ];

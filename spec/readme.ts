@@ -1,9 +1,12 @@
 /**
- * Writes the README's line on the mutants from the catalogue itself.
+ * Writes the README's line on the mutants from the catalogue itself, and the map of the paper's
+ * statements.
  *
  * `deno task readme`
  */
 import { MUTANTS } from "./mutants.ts";
+import { statementsMap } from "./statements.ts";
+import { CHECKLIST, checklistInWords, checklistSha256 } from "./version.ts";
 
 const LINE = /^<!-- mutants -->.*$/m;
 
@@ -32,4 +35,15 @@ export function withMutantsLine(readme: string): string {
 if (import.meta.main) {
   const path = new URL("../README.md", import.meta.url);
   await Deno.writeTextFile(path, withMutantsLine(await Deno.readTextFile(path)));
+  const version = new URL("./version.ts", import.meta.url);
+  const sha256 = checklistSha256().slice(0, 12);
+  let checklist = CHECKLIST;
+  if (sha256 !== checklist.sha256) {
+    checklist = { ...checklist, version: checklist.version + 1, sha256 };
+    const text = await Deno.readTextFile(version);
+    const line = `const VERSION = { number: ${checklist.version}, sha256: "${sha256}" } as const;`;
+    await Deno.writeTextFile(version, text.replace(/^const VERSION = .*$/m, line));
+  }
+  const map = new URL("./README.md", import.meta.url);
+  await Deno.writeTextFile(map, statementsMap(checklistInWords(checklist)));
 }

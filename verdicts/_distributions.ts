@@ -16,8 +16,16 @@ export const normalQuantile = (p: number): number => cephes.ndtri(p);
 export const gammaln = (x: number): number => cephes.lgam(x);
 
 /** P(X <= x) of chi-squared by its degrees of freedom. */
-export const chiSquareCdf = (x: number, degrees: number): number =>
-  x <= 0 ? 0 : cephes.chdtr(degrees, x);
+export function chiSquareCdf(x: number, degrees: number): number {
+  if (x <= 0) return 0;
+  try {
+    return cephes.chdtr(degrees, x);
+  } catch (error) {
+    // Where one of the tails is below the smallest number Cephes refuses to answer.
+    if (!(error instanceof Error && error.message.includes("underflow"))) throw error;
+    return x > degrees ? 1 : 0;
+  }
+}
 
 /**
  * P(T <= t) of Student's t. Degrees need not be whole (Welch's are not), as Cephes's own function

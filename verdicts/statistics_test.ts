@@ -1,4 +1,5 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
+import { chiSquareCdf } from "./_distributions.ts";
 import { RandomStream } from "../random/mod.ts";
 import {
   differenceInterval,
@@ -268,4 +269,8 @@ Deno.test("a spread of one value, a margin of nothing and other nonsense are ref
   refused(() => tostPower({ ...power, degreesOfFreedom: 0 }), "degrees of freedom");
   refused(() => tostPower({ ...power, margin: NaN }), "margin");
   refused(() => tostPower({ ...power, alpha: 0.5 }), "alpha");
+});
+
+Deno.test("tails that are too small for a number are 0 and 1, and break nothing", () => {
+  assertEquals([chiSquareCdf(5_000, 4), chiSquareCdf(1e-200, 4)], [1, 0]);
 });

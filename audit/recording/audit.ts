@@ -7,6 +7,8 @@ import { linesOf, type Recording } from "../../log/mod.ts";
 import { countParameters, type Graph } from "../../resnet/mod.ts";
 import {
   ARCHITECTURE_RULES,
+  CHECKLIST,
+  type ChecklistVersion,
   depthOf,
   IMAGE_RULES,
   judge,
@@ -35,6 +37,8 @@ export interface RecordingReport {
   readonly verdict: readonly [string, string, string];
   /** 0: all that is observable is kept; 1: something departs; 3: nothing seen, not all observable. */
   readonly status: 0 | 1 | 3;
+  /** Which rules judged it. */
+  readonly checklist: ChecklistVersion;
   /** A judgement a rule. */
   readonly judgements: readonly Judgement[];
   /** Most effective first. */
@@ -118,6 +122,7 @@ export async function auditRecording(
     form: formOf(recording),
     verdict: verdictOf(recording, subject.graph, judgements, changes, dataset !== undefined),
     status: failed.length > 0 ? 1 : silent.length > 0 ? 3 : 0,
+    checklist: CHECKLIST,
     judgements,
     changes,
     unseen: [...Map.groupBy(silent, ({ evidence }) => evidence)]

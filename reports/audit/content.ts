@@ -1,6 +1,6 @@
 /** What an audit's report says, in order: for the page, and for a terminal. */
 import type { AuditReport, FeatureMap } from "../../audit/mod.ts";
-import type { Judgement, Tier } from "../../spec/mod.ts";
+import { checklistInWords, type Judgement, type Tier } from "../../spec/mod.ts";
 import { number, percent } from "../../text/mod.ts";
 import {
   type Block,
@@ -51,7 +51,7 @@ export function auditContent(report: AuditReport): Report {
   };
 }
 
-function headline({ summary, conclusion, judgements, testError }: AuditReport): Block[] {
+function headline({ summary, conclusion, judgements, checklist, testError }: AuditReport): Block[] {
   const count = (outcome: Judgement["outcome"]) =>
     number(judgements.filter((judgement) => judgement.outcome === outcome).length);
   const facts: [string, Line][] = [
@@ -59,6 +59,7 @@ function headline({ summary, conclusion, judgements, testError }: AuditReport): 
     ["Rules that pass", count("pass")],
     ["Not observable", count("not-observable")],
   ];
+  facts.push(["Checklist", checklistInWords(checklist)]);
   const broken = count("defect");
   if (broken !== "0") facts.push(["Rules that broke", broken]);
   if (testError) {

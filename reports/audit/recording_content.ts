@@ -2,7 +2,7 @@
 import type { RecordingAudit, RecordingReport } from "../../audit/recording/mod.ts";
 import { linesOf } from "../../log/mod.ts";
 import { paperRate } from "../../paper/mod.ts";
-import { type ObservedImages, preparationInWords } from "../../spec/mod.ts";
+import { checklistInWords, type ObservedImages, preparationInWords } from "../../spec/mod.ts";
 import { number, significant } from "../../text/mod.ts";
 import {
   type Block,
@@ -49,7 +49,9 @@ export function recordingContent(audit: RecordingAudit): Report {
   };
 }
 
-function headline({ verdict: [what, first, others], status, judgements }: RecordingReport) {
+function headline(
+  { verdict: [what, first, others], status, judgements, checklist }: RecordingReport,
+) {
   const count = (...outcomes: string[]) =>
     number(judgements.filter(({ outcome }) => outcomes.includes(outcome)).length);
   return [
@@ -61,6 +63,7 @@ function headline({ verdict: [what, first, others], status, judgements }: Record
         ["Rules that fail", count("fail")],
         ["Rules that pass", count("pass")],
         ["Not observable", count("not-observable", "defect")],
+        ["Checklist", checklistInWords(checklist)],
       ],
     },
   ] satisfies Block[];

@@ -1,7 +1,7 @@
 /** What the report of a set says, block by block: the page and the Markdown show the same. */
 import { datasetNamed } from "../../data/mod.ts";
 import { PAPER_DATASET } from "../../paper/mod.ts";
-import type { Judgement } from "../../spec/mod.ts";
+import { checklistInWords, type Judgement } from "../../spec/mod.ts";
 import { figure6Axis } from "../figure_6.ts";
 import { duration, moment, number, percent } from "../../text/mod.ts";
 import { networkName, recipeValue, setName } from "../_format.ts";
@@ -490,12 +490,14 @@ function appendix(group: SetGroup, id: string): Block[] {
   ];
 }
 
-function rulesOnSet({ judgements }: SetResult): Block[] {
+function rulesOnSet({ judgements, checklist }: SetResult): Block[] {
   return judgements.length === 0 ? [] : [
     heading(2, "Rules on the set"),
     table(
       "rules",
-      "What makes several runs a result that can be believed",
+      `What makes several runs a result that can be believed (checklist ${
+        checklistInWords(checklist)
+      })`,
       ["Rule", "Outcome", sentences("Requirement"), sentences("Evidence")],
       judgements.map(({ id, outcome, requirement, evidence }: Judgement) => [
         { code: id },

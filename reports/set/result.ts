@@ -1,6 +1,8 @@
 /** What a set of runs comes to, as data: what the set's `report.json` holds. */
 import { DATASET_NAMES } from "../../data/mod.ts";
 import {
+  CHECKLIST,
+  type ChecklistVersion,
   judge,
   type Judgement,
   LOG_RULES,
@@ -77,6 +79,8 @@ export interface SetResult {
   readonly groups: readonly SetGroup[];
   /** Folders that were given and are no runs. */
   readonly broken: readonly BrokenRun[];
+  /** Which rules judged the runs and the set. */
+  readonly checklist: ChecklistVersion;
   /** The rules on a plan, its runs and what is claimed of them; none without a plan. */
   readonly judgements: readonly Judgement[];
 }
@@ -184,11 +188,12 @@ const CURVE_POINTS = 150;
  * @example
  * ```ts
  * import { setResult } from "./result.ts";
+ * import { CHECKLIST } from "../../spec/mod.ts";
  * import { assertEquals } from "@std/assert";
  *
  * const broken = [{ folder: "runs/a", problem: "there is no events.jsonl" }];
  * assertEquals(setResult({ runs: [], broken }), {
- *   version: 1, plan: null, groups: [], broken, judgements: [],
+ *   version: 1, plan: null, groups: [], broken, checklist: CHECKLIST, judgements: [],
  * });
  * ```
  */
@@ -203,6 +208,7 @@ export function setResult({ plan, runs, broken }: SetContent): SetResult {
       : null,
     groups: grouped,
     broken,
+    checklist: CHECKLIST,
     judgements: plan ? judgeSet(plan, runs, grouped) : [],
   };
 }

@@ -3,6 +3,7 @@ import { defineRules, type Rule } from "../rule.ts";
 import { DATA_RULES } from "./data_rules.ts";
 import { IMAGE_RULES } from "./image_rules.ts";
 import type { RecordingSubject } from "./subject.ts";
+import { GOOD_RECORDINGS } from "./_good.ts";
 import { TRAINING_STEP_RULES } from "./training_rules.ts";
 
 /**
@@ -21,7 +22,8 @@ import { TRAINING_STEP_RULES } from "./training_rules.ts";
  * ```
  */
 export const RECORDING_RULES: readonly Rule<RecordingSubject>[] = defineRules([
-  ...IMAGE_RULES,
-  ...DATA_RULES,
-  ...TRAINING_STEP_RULES,
+  ...[...IMAGE_RULES, ...DATA_RULES, ...TRAINING_STEP_RULES].map((rule) => {
+    const good = GOOD_RECORDINGS[rule.id];
+    return good ? { ...rule, accepts: [good] as const } : rule;
+  }),
 ]);

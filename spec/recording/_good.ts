@@ -1,0 +1,140 @@
+/** Recordings that look unusual and are right: what no rule may mind. */
+import type { LineOf, RecordingLine } from "../../log/mod.ts";
+import { initialise } from "../../resnet/mod.ts";
+import type { KnownGood } from "../rule.ts";
+import type { ObservedImages, RecordingSubject } from "./subject.ts";
+
+type Make = KnownGood<RecordingSubject>["make"];
+
+const lines = <Type extends RecordingLine["type"]>(
+  type: Type,
+  change: (line: LineOf<Type>) => object,
+): Make =>
+(good) => ({
+  ...good,
+  log: {
+    ...good.log,
+    lines: good.log.lines.map((line) =>
+      line.type === type ? { ...line, ...change(line as LineOf<Type>) } as RecordingLine : line
+    ),
+  },
+});
+
+const images = (change: (group: ObservedImages) => Partial<ObservedImages>): Make => (good) => ({
+  ...good,
+  training: good.training.map((group) => ({ ...group, ...change(group) })),
+  evaluations: good.evaluations.map((group) => ({ ...group, ...change(group) })),
+});
+
+const few = (name: string): KnownGood<RecordingSubject> => ({
+  name,
+  why: "a recorder looks at a part of an epoch",
+  make: images((group) => {
+    const { batches, images, indices, labels, hashes, views } = group;
+    const count = images.length * 3 / 4;
+    return {
+      ...{ looked: count, batches: batches.slice(0, count / 128), images: images.slice(0, count) },
+      ...{ indices: indices.slice(0, count), labels: labels.slice(0, count) },
+      ...{ hashes: hashes.slice(0, count), views: views.filter(({ at }) => at < count) },
+    };
+  }),
+});
+
+const bytes: KnownGood<RecordingSubject> = {
+  name: "pixels from 0 to 255",
+  why: "the paper can be read so",
+  make: images(({ preparation }) => ({ preparation: { ...preparation!, scale: [1, 1, 1] } })),
+};
+
+const settings = (name: string, why: string, change: object): KnownGood<RecordingSubject> => ({
+  name,
+  why,
+  make: lines("optimizer", ({ groups }) => ({
+    groups: groups.map((group) => ({ ...group, settings: { ...group.settings, ...change } })),
+  })),
+});
+
+const start = (name: string, why: string, seed: number): KnownGood<RecordingSubject> => ({
+  ...{ name, why },
+  make: (good) => ({ ...good, initialWeights: initialise(good.graph, seed, "in") }),
+});
+
+const unseen: KnownGood<RecordingSubject> = {
+  name: "no replayed updates",
+  why: "another recorder than PyTorch's measures none",
+  make: lines("step", ({ checked }) => ({ checked: { ...checked, replay: undefined } })),
+};
+
+const nesterov = settings("Nesterov's form", "the paper names none", { nesterov: true });
+const workers: KnownGood<RecordingSubject> = {
+  name: "loaders with workers",
+  why: "who loads says nothing of what",
+  make: lines("loader", () => ({ workers: 4 })),
+};
+const withoutPrints: KnownGood<RecordingSubject> = {
+  name: "a script that prints no figure",
+  why: "it writes them to a file",
+  make: lines("print", () => ({ text: "done" })),
+};
+const noise: KnownGood<RecordingSubject> = {
+  name: "losses that go up and down",
+  why: "each is of 128 images",
+  make: lines("step", ({ iteration }) => ({ loss: 2 + (iteration % 7) / 10 })),
+};
+
+/** For each rule on recordings what it must accept. */
+export const GOOD_RECORDINGS: Readonly<Record<string, KnownGood<RecordingSubject>>> = {
+  shuffled: few("three quarters of what was looked at"),
+  "order-over-epochs": few("three quarters of what was looked at"),
+  "batches-from-training-images": workers,
+  "test-set-unseen": withoutPrints,
+  "test-set-whole": withoutPrints,
+  "error-over-images": {
+    name: "an accuracy in place of an error",
+    why: "89.76% right are 10.24% wrong",
+    make: lines("print", () => ({ text: "Accuracy: 0.8976" })),
+  },
+  split: {
+    name: "all 50,000 images, none held out",
+    why: "the paper can be read so",
+    make: (good) => ({
+      ...good,
+      evaluations: good.evaluations.filter(({ part }) => part === "test"),
+      log: {
+        ...good.log,
+        lines: good.log.lines.map((line): RecordingLine =>
+          line.type === "loader" && line.id === 1 ? { ...line, size: 50_000 } : line
+        ),
+      },
+    }),
+  },
+  augmentation: few("three quarters of what was looked at"),
+  crop: few("three quarters of what was looked at"),
+  "view-of-each-image": few("three quarters of what was looked at"),
+  "views-over-epochs": few("three quarters of what was looked at"),
+  "validation-view": few("three quarters of what was looked at"),
+  "test-view": few("three quarters of what was looked at"),
+  mean: bytes,
+  scale: bytes,
+  "channel-order": bytes,
+  "pixel-order": bytes,
+  "same-preparation": bytes,
+  "data-set": few("three quarters of what was looked at"),
+  labels: few("three quarters of what was looked at"),
+  logits: noise,
+  loss: noise,
+  optimiser: nesterov,
+  momentum: nesterov,
+  "weight-decay": unseen,
+  "learning-rate": unseen,
+  "gradients-cleared": unseen,
+  "gradients-clipped": noise,
+  "parameters-optimised": nesterov,
+  "training-mode": noise,
+  "evaluation-mode": withoutPrints,
+  "running-statistics": noise,
+  "batch-size": workers,
+  initialisation: start("another seed", "any will do", 12_345),
+  "from-scratch": start("another seed", "any will do", 12_345),
+  finite: noise,
+};

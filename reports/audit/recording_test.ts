@@ -1,10 +1,12 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { RecordingAudit, RecordingReport } from "../../audit/recording/mod.ts";
+import { CHECKLIST } from "../../spec/mod.ts";
 import { formatRecording, recordingMarkdown, recordingPage } from "./mod.ts";
 
 const report: RecordingReport = {
   ...{ target: "recording", form: "a recording of train.py (pytorch 2), 12 steps", status: 1 },
   verdict: ["Trained is ResNet-20.", "Change first: the augmentation.", "What else departs: stem."],
+  checklist: CHECKLIST,
   judgements: [
     ...(["fail", "pass", "not-observable"] as const).map((outcome, i) => ({
       ...{ id: ["augmentation", "momentum", "test-view"][i], section: "4.2", outcome },

@@ -14,9 +14,13 @@ import { judge, type Judgement } from "../rule.ts";
 const runs = await Promise.all(["resnet20", "resnet110"].map(paperRun));
 const [good] = runs.map(({ subject }) => complete(subject));
 
-function complete({ events, split, predictions, files }: LogSubject): Required<LogSubject> {
-  assert(events && split && predictions && files, "a finished run's folder holds everything");
-  return { events, split, predictions, files };
+function complete(subject: LogSubject): Required<LogSubject> {
+  const { events, split, predictions, layerStatistics, files } = subject;
+  assert(
+    events && split && predictions && layerStatistics && files,
+    "a finished run's folder holds everything",
+  );
+  return { events, split, predictions, layerStatistics, files };
 }
 
 for (const { id, requirement, check, rejects, accepts = [] } of LOG_RULES) {

@@ -230,8 +230,13 @@ function joined(parts: readonly Float32Array[]): Float32Array {
   return all;
 }
 
-/** The weights of the network that gives for images as they are what it gave for BGR ones. */
-function blueFirst(graph: Graph, weights: Weights): Weights {
+/**
+ * The weights of the network that gives for images as they are what it gave for BGR ones.
+ *
+ * @param graph The network.
+ * @param weights Its arrays.
+ */
+export function blueFirst(graph: Graph, weights: Weights): Weights {
   const changed = new Map(weights);
   for (const node of graph.nodes) {
     if (node.kind !== "convolution" || node.input !== INPUT) continue;

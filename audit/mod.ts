@@ -10,6 +10,8 @@ export { type Cause, type CauseId, type CauseKind, causeKind, type Severity } fr
 export * from "./report.ts";
 export * from "./compare.ts";
 export type { Border, Fit } from "./_first_norm.ts";
+export { blueFirst } from "./_runs.ts";
+export { isFarFromPaper } from "./expected.ts";
 export * from "./identify.ts";
 export * from "./preprocessings.ts";
 export {

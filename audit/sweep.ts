@@ -27,6 +27,8 @@ export interface SweepOptions {
   readonly threads?: number;
   /** Images on which what leads is told apart; 512 by default. */
   readonly screeningImages?: number;
+  /** Whether the best is tested on the whole test part; by default it is. */
+  readonly finish?: boolean;
   /** Told what is being done, for people who wait. */
   readonly onProgress?: (line: string) => void;
 }

@@ -4,9 +4,15 @@
  * `deno task evaluate --weights resnet20.th --preprocess imagenet --shortcut-padding split`
  */
 import { cacheOption } from "./_arguments.ts";
-import { afterTransform, arrangedImages, PREPROCESSINGS } from "../audit/mod.ts";
+import {
+  afterTransform,
+  arrangedImages,
+  blueFirst,
+  PREPROCESSINGS,
+  type RankedTrial,
+} from "../audit/mod.ts";
 import { PAPER_DATASET } from "../paper/mod.ts";
-import { loadDataset } from "../data/mod.ts";
+import { type Dataset, loadDataset } from "../data/mod.ts";
 import {
   type ByteImages,
   chooseEngine,
@@ -19,7 +25,9 @@ import { architecture, fitWeights, type Graph } from "../resnet/mod.ts";
 import { paper } from "../recipes/mod.ts";
 import { choice, COMMON, type FlagValues, text, UsageError } from "./_flags.ts";
 import { CommandError, main, type Outcome } from "./_main.ts";
+import { doubtsOn } from "./_doubts.ts";
 import { preparationFor } from "./_preprocess.ts";
+import { searchOn } from "./_search.ts";
 import { number as count, percent } from "../text/mod.ts";
 import { ProgressPrinter } from "./_progress.ts";
 import { DATA_FLAGS, ENGINE_FLAGS, PADDING_FLAG } from "./_training_flags.ts";
@@ -37,7 +45,10 @@ import {
 const FLAGS = {
   weights: text("FILE", "the weights, in any format that audit reads"),
   arch: text("NAME", "the network; told from the file's names and shapes by default"),
-  preprocess: choice(PREPROCESSINGS, "what the weights were trained on; per-pixel by default"),
+  preprocess: choice(
+    [...PREPROCESSINGS, "auto"],
+    "what the weights were trained on; per-pixel by default; auto: as an audit finds it",
+  ),
   ...PADDING_FLAG,
   ...DATA_FLAGS,
   ...ENGINE_FLAGS,
@@ -65,11 +76,16 @@ async function evaluate(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
     ...(flags.data === undefined ? cacheOption() : { path: flags.data }),
     onProgress: (progress) => printer.download(progress),
   });
-  const network = flags.arch === undefined
+  const given = flags.arch === undefined
     ? networkOf(model, asked).network
     : namedNetwork(flags.arch, model, dataset.test, asked);
+  const auto = flags.preprocess === "auto"
+    ? await foundBy(dataset, model, flags.arch === undefined ? undefined : given, flags)
+    : undefined;
+  const network = auto?.candidate ?? given;
   const { graph, inputTransform } = network;
-  const weights = fitWeights(graph, network.weights, flags.weights);
+  const fitted = fitWeights(graph, network.weights, flags.weights);
+  const weights = auto?.preprocessing.channels === "BGR" ? blueFirst(graph, fitted) : fitted;
   const classes = classesOf(graph);
   if (classes !== dataset.test.classes) {
     throw new CommandError(
@@ -78,7 +94,7 @@ async function evaluate(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
   }
   expectInput(graph, dataset.test, flags.weights);
   const arch = graph.name;
-  const measured = preparationFor(dataset, identity, flags.preprocess);
+  const measured = preparationFor(dataset, identity, auto?.preprocessing.id ?? flags.preprocess);
   const optionA = graph.nodes.find((node) => node.kind === "shortcut-a");
   const zeroChannels = optionA?.zeroChannels ?? "none";
   printer.line(`${arch} with ${measured.of}; zero channels: ${zeroChannels}`);
@@ -107,14 +123,17 @@ async function evaluate(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
     await engine.importState(freshState(graph, PLAIN_SGD, weights));
     const { images, errors, loss } = await engine.evaluate("test");
     const error = errors / images;
+    const doubts = doubtsOn({ errors, images, classes, graph, set });
     return {
       text: [
         ...(dataset.notice ? [dataset.notice] : []),
         `${percent(error)} (${count(errors)} of ${count(images)} wrong)`,
+        ...(auto ? [`found: ${auto.candidate.name}; ${auto.preprocessing.name}`] : doubts),
       ].join("\n"),
       json: {
         ...{ error, errors, images, loss, dataset: set, notice: dataset.notice },
         architecture: { name: arch, shortcut: shortcutOf(graph), zeroChannels, classes },
+        ...(doubts.length > 0 ? { doubts } : {}),
         ...{ preprocess: measured.of, engine: engine.name, device: engine.device },
         weights: {
           path: flags.weights,
@@ -126,6 +145,29 @@ async function evaluate(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
   } finally {
     engine.dispose();
   }
+}
+
+/**
+ * The network and the preprocessing with which the weights err least.
+ *
+ * @throws {CommandError} If nothing that is tried does better than guessing.
+ */
+async function foundBy(
+  dataset: Dataset,
+  { subject }: Model,
+  network: Runnable["network"] | undefined,
+  flags: FlagValues<typeof FLAGS>,
+): Promise<RankedTrial> {
+  const { variants: _, ...rest } = subject;
+  const asked = network === undefined ? subject : {
+    ...rest,
+    candidates: [{ name: network.graph.name, graph: network.graph, assumptions: [], network }],
+  };
+  const [best] = (await searchOn(dataset, asked, flags, { finish: false }))?.leaders ?? [];
+  if (best) return best;
+  throw new CommandError(
+    `--preprocess auto: none of the networks and preprocessings that are known does better than guessing with ${subject.target}. deno task audit says what can be told of it`,
+  );
 }
 
 /** The network that the user says it is, with the options that the weights show. */

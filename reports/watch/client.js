@@ -43,9 +43,12 @@ async function refresh() {
   }
 }
 
-list.addEventListener("change", ({ target }) => {
-  if (target.checked) chosen.add(target.value);
-  else chosen.delete(target.value);
+list.addEventListener("change", () => {
+  // Runs that are drawn unasked stay when the first is added to them, or go when they are left out.
+  for (const { value, checked } of list.querySelectorAll("input")) {
+    if (checked) chosen.add(value);
+    else chosen.delete(value);
+  }
   refresh();
 });
 let waiting;

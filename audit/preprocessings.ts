@@ -177,6 +177,11 @@ function published(
 /** The ids of all ways; the paper's first. */
 export const PREPROCESSINGS: readonly string[] = Object.keys(WAYS);
 
+/** Those whose numbers are measured on the training images; all others are constants. */
+export const MEASURED_PREPROCESSINGS: readonly string[] = PREPROCESSINGS.filter((id) =>
+  /^(per-pixel|channel-mean$|per-channel$)/.test(id)
+);
+
 /**
  * The preprocessings that are known from public code, each with the channels in
  * the order of the file and, but where pixels are laid out anew, in the opposite order.

@@ -11,6 +11,7 @@ export const USER_TASKS = [
   "train",
   "audit",
   "evaluate",
+  "predict",
   "export",
   "runs",
   "watch",

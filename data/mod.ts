@@ -10,6 +10,7 @@ export * from "./cifar.ts";
 export * from "./dataset.ts";
 export * from "./definition.ts";
 export * from "./errors.ts";
+export { decodeImage, fitImage, type RgbImage } from "./image_file.ts";
 export { type DownloadProgress, FileError } from "../files/mod.ts";
 export * from "./normalisation.ts";
 export * from "./split.ts";

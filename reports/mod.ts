@@ -42,3 +42,4 @@ export {
   setResult,
   type SetRun,
 } from "./set/result.ts";
+export { type Prediction, predictionPage, type ShownImage } from "./prediction.ts";

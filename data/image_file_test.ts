@@ -1,0 +1,98 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { encode } from "fast-png";
+import { DataError } from "./errors.ts";
+import { decodeImage, fitImage, type RgbImage } from "./image_file.ts";
+
+/** Three ramps of 50 x 70. */
+function ramps(): RgbImage {
+  const [height, width] = [50, 70];
+  const pixels = Uint8Array.from({ length: height * width * 3 }, (_, i) => {
+    const x = Math.floor(i / 3) % width, y = Math.floor(i / 3 / width);
+    return [x * 3, y * 5, (x + y) * 2][i % 3] % 256;
+  });
+  return { height, width, pixels };
+}
+
+function assertNear(actual: Uint8Array, expected: readonly number[], most: number): void {
+  assertEquals(actual.length, expected.length);
+  const worst = actual.reduce(
+    (worst, value, i) => Math.max(worst, Math.abs(value - expected[i])),
+    0,
+  );
+  assert(worst <= most, `differs by ${worst}`);
+}
+
+// Pillow 13.0: crop((10, 0, 60, 50)).resize((4, 4), BILINEAR) of the ramps.
+// deno-fmt-ignore
+const QUARTERS = [
+  51, 35, 48, 85, 35, 70, 122, 35, 96, 156, 35, 118, 51, 91, 70, 85, 91, 92, 122, 91, 118, 156,
+  91, 140, 51, 154, 96, 85, 154, 118, 122, 154, 144, 156, 154, 166, 51, 210, 118, 85, 210, 140,
+  122, 210, 166, 156, 210, 188,
+];
+// The first two rows of the same, resized to 7 x 7.
+// deno-fmt-ignore
+const SEVENTHS = [
+  51, 35, 48, 63, 35, 56, 83, 35, 68, 104, 35, 83, 124, 35, 98, 144, 35, 110, 156, 35, 118, 51,
+  55, 56, 63, 55, 64, 83, 55, 76, 104, 55, 91, 124, 55, 106, 144, 55, 118, 156, 55, 126,
+];
+
+Deno.test("an image is cut to its middle and made smaller and larger as Pillow does it", () => {
+  const quarters = fitImage(ramps(), 4, 4);
+  assertNear(quarters.pixels, QUARTERS, 1);
+  const exact = { height: 4, width: 4, pixels: Uint8Array.from(QUARTERS) };
+  assertNear(fitImage(exact, 7, 7).pixels.subarray(0, 42), SEVENTHS, 1);
+});
+
+Deno.test("an image of the right size stays as it is", () => {
+  const image = ramps();
+  assertEquals(fitImage(image, 50, 70), image);
+});
+
+// Pillow 13.0: the ramps' first 8 x 8 pixels at quality 95, and what Pillow reads of them first.
+const JPEG =
+  "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAIBAQEBAQIBAQECAgICAgQDAgICAgUEBAMEBgUGBgYFBgYGBwkIBgcJBwYGCAsICQoKCgoKBggLDAsKDAkKCgr/2wBDAQICAgICAgUDAwUKBwYHCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgr/wAARCAAIAAgDAREAAhEBAxEB/8QAHwAAAQUBAQEBAQEAAAAAAAAAAAECAwQFBgcICQoL/8QAtRAAAgEDAwIEAwUFBAQAAAF9AQIDAAQRBRIhMUEGE1FhByJxFDKBkaEII0KxwRVS0fAkM2JyggkKFhcYGRolJicoKSo0NTY3ODk6Q0RFRkdISUpTVFVWV1hZWmNkZWZnaGlqc3R1dnd4eXqDhIWGh4iJipKTlJWWl5iZmqKjpKWmp6ipqrKztLW2t7i5usLDxMXGx8jJytLT1NXW19jZ2uHi4+Tl5ufo6erx8vP09fb3+Pn6/8QAHwEAAwEBAQEBAQEBAQAAAAAAAAECAwQFBgcICQoL/8QAtREAAgECBAQDBAcFBAQAAQJ3AAECAxEEBSExBhJBUQdhcRMiMoEIFEKRobHBCSMzUvAVYnLRChYkNOEl8RcYGRomJygpKjU2Nzg5OkNERUZHSElKU1RVVldYWVpjZGVmZ2hpanN0dXZ3eHl6goOEhYaHiImKkpOUlZaXmJmaoqOkpaanqKmqsrO0tba3uLm6wsPExcbHyMnK0tPU1dbX2Nna4uPk5ebn6Onq8vP09fb3+Pn6/9oADAMBAAIRAxEAPwD8O9K8C9MQ/jipp1jiwea7an//2Q==";
+// deno-fmt-ignore
+const FIRST_ROW = [
+  0, 0, 0, 2, 0, 1, 6, 0, 4, 9, 0, 5, 11, 0, 8, 14, 1, 10, 18, 0, 12, 22, 0, 13,
+];
+
+Deno.test("a JPEG is decoded as libjpeg does, to a few steps of brightness", async () => {
+  const { height, width, pixels } = await decodeImage(Uint8Array.fromBase64(JPEG), "ramps.jpg");
+  assertEquals([height, width], [8, 8]);
+  assertNear(pixels.subarray(0, 24), FIRST_ROW, 3);
+});
+
+// Pillow 13.0: the same pixels in four colours of a palette, and its first pixel and the last.
+const PALETTE =
+  "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAIAgMAAAC5YVYYAAAADFBMVEULHhMLEg4PBQwDBQSTqplwAAAAHElEQVR4nGP8v5rpPwMTAwPT9dWMoQwMIQwQAABU5wTd1J9vvwAAAABJRU5ErkJggg==";
+
+Deno.test("PNGs with a palette, in grey, of 16 bits and with transparency", async () => {
+  const { pixels } = await decodeImage(Uint8Array.fromBase64(PALETTE), "palette.png");
+  assertEquals([...pixels.subarray(0, 3), ...pixels.subarray(-3)], [3, 5, 4, 11, 30, 19]);
+  const read = async (data: Uint8Array | Uint16Array, channels: 1 | 2 | 3 | 4) => {
+    const depth = data instanceof Uint16Array ? 16 : 8;
+    return [
+      ...(await decodeImage(encode({ width: 1, height: 1, channels, depth, data }), "")).pixels,
+    ];
+  };
+  assertEquals(await read(Uint8Array.of(7), 1), [7, 7, 7]);
+  assertEquals(await read(Uint16Array.of(65535, 32896, 0), 3), [255, 128, 0]);
+  assertEquals(await read(Uint8Array.of(0, 100, 255, 0), 4), [255, 255, 255]);
+  assertEquals(await read(Uint8Array.of(0, 0), 2), [255, 255, 255]);
+});
+
+Deno.test("what is no image, too large or damaged is refused by name", async () => {
+  const refused = async (bytes: Uint8Array, what: string) => {
+    const error = await assertRejects(() => decodeImage(bytes, "x.bin"), DataError);
+    assert(error.message.includes(what) && error.message.includes("x.bin"), error.message);
+  };
+  await refused(new TextEncoder().encode("RIFF....WEBP"), "52 49 46 46");
+  await refused(new Uint8Array(), "no image");
+  const png = encode({ width: 2, height: 2, channels: 3, data: new Uint8Array(12) });
+  await refused(png.subarray(0, 20), "can't be decoded");
+  const large = png.slice();
+  new DataView(large.buffer).setUint32(16, 1_000_000);
+  new DataView(large.buffer).setUint32(20, 1_000_000);
+  await refused(large, "at most 100000000");
+  await refused(Uint8Array.fromBase64(JPEG).subarray(0, 300), "can't be decoded");
+});

@@ -1,4 +1,5 @@
 /** The commands as a user runs them: real processes with the permissions of their tasks. */
+import { fileURLToPath } from "node:url";
 import { assert, assertEquals } from "@std/assert";
 import { architecture, initialise } from "../resnet/mod.ts";
 import { encodeSafetensors } from "../weights/mod.ts";
@@ -84,6 +85,22 @@ Deno.test("a missing permission is said with the flag that grants it", async () 
   assertEquals(code, 1);
   assert(stderr.includes("Add --allow-read before the script's name"), stderr);
 });
+
+Deno.test("report names what can't be read, and its status says so", () =>
+  inFolder(async (folder) => {
+    await Deno.writeTextFile(`${folder}/README.md`, "no run");
+    const file = await run("report", "report.ts", `${folder}/README.md`);
+    assertEquals(file.code, 1);
+    assert(!file.stderr.includes("unexpected") && file.stderr.includes("README.md"), file.stderr);
+    const job = fileURLToPath(new URL("../reports/reference/resnet20-4000", import.meta.url));
+    const committed = `${job}/runs/resnet20-seed0`;
+    const set = await run("report", "report.ts", committed, `${folder}/none`, "--out", folder);
+    assertEquals(set.code, 1);
+    assert(/^error: none is left out: .*no events\.jsonl/.test(set.stderr), set.stderr);
+    // The committed results are reported on again as they lie there.
+    const again = await run("report", "report.ts", job, "--out", `${folder}/again`);
+    assertEquals([again.code, again.stderr], [0, ""]);
+  }));
 
 Deno.test("a run is stopped, gone on with, finished, reported and evaluated", () =>
   inFolder(async (folder) => {

@@ -3,6 +3,8 @@
  *
  * `deno task report runs/resnet20-cifar10-seed0`
  */
+import { resolve } from "node:path";
+import { printable } from "../text/mod.ts";
 import { holdsRuns, writeRunReport, writeSetReport } from "../reports/mod.ts";
 import { type FlagValues, text, toggle, UsageError } from "./_flags.ts";
 import { main, type Outcome } from "./_main.ts";
@@ -37,8 +39,16 @@ async function report(flags: FlagValues<typeof FLAGS>, ...folders: string[]): Pr
       `${command.usage} needs --out DIR for the common report of several folders, found ${folders.length} folders and no --out`,
     );
   }
-  const paths = await writeSetReport(folders, flags.out ?? folder);
-  return { text: `report: ${paths.html}`, json: paths };
+  const out = flags.out ?? folder;
+  const paths = await writeSetReport(folders, out);
+  const problems = paths.broken.map(({ folder, problem }) =>
+    `error: ${folder} is left out: ${problem}`
+  );
+  // A job has folders of runs that have not begun; what the user named is to be a run.
+  const named = new Set(folders.map((folder) => resolve(folder)));
+  const isWrong = paths.broken.some(({ folder }) => named.has(resolve(out, folder)));
+  if (flags.json !== true) problems.forEach((problem) => console.error(printable(problem)));
+  return { text: `report: ${paths.html}`, json: paths, status: isWrong ? 1 : 0 };
 }
 
 if (import.meta.main) await main(command, report);

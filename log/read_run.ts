@@ -74,8 +74,8 @@ export interface Predictions {
  * @param readFile Reads a file, given `folder`, a slash and the path in the log.
  * @returns The run; {@link effectiveEvents} decides which events count.
  * @throws {RunLogError} If the log is missing or refused by `parseRunLog`;
- *   if a named file is missing, malformed or has another SHA-256 than the log
- *   says; or if the log's result and the predictions contradict each other.
+ *   if a named file is missing (but for pictures), malformed or has another SHA-256 than
+ *   the log says; or if the log's result and the predictions contradict each other.
  *
  * @example
  * ```ts
@@ -131,6 +131,18 @@ export function runOf({ folder, log, fileOf }: FolderReading): Run {
     return file && parseJson(file.path, verified(file), schema);
   };
   const classes = start.classes.length;
+  const missing: RunWarning[] = [];
+  /** Pictures of a data set may not be passed on; without them a run is read all the same. */
+  const pictures = (kind: "augmented-sample" | "worst-mistakes"): ImageSample | undefined => {
+    const file = files.findLast((event) => event.kind === kind)?.file;
+    if (file && fileOf(file).sha256 === undefined) {
+      missing.push({ message: `the pictures in ${file.path}, which the log names, are not there` });
+      return undefined;
+    }
+    return checkSample(named(kind, imageSample), classes);
+  };
+  const augmentedSample = pictures("augmented-sample");
+  const worstMistakes = pictures("worst-mistakes");
   const file = finalTest?.predictions;
   const predictions = file && parsePredictions(file.path, verified(file), classes);
   if (predictions) checkPredictions(file.path, predictions, finalTest);
@@ -141,14 +153,14 @@ export function runOf({ folder, log, fileOf }: FolderReading): Run {
     evaluations,
     checkpoints: ofType("checkpoint"),
     files,
-    warnings: [...shownOf(ofType("warning")), ...warnings],
+    warnings: [...shownOf(ofType("warning")), ...warnings, ...missing],
     outcome,
     rates: ofType("rate"),
     best: ofType("best").at(-1),
     finalTest,
     predictions,
-    augmentedSample: checkSample(named("augmented-sample", imageSample), classes),
-    worstMistakes: checkSample(named("worst-mistakes", imageSample), classes),
+    augmentedSample,
+    worstMistakes,
     layerStatistics: named("layer-statistics", layerStatistics),
   };
 }

@@ -354,3 +354,18 @@ Deno.test("a log that would keep its readers busy is refused, or cut", async () 
   assertEquals(run.warnings.length, 201);
   assertStringIncludes(run.warnings[200].message, "4801 more warnings");
 });
+
+Deno.test("a run whose pictures were not passed on is read, and its reader is told", async () => {
+  const folder = await fixtureFolder();
+  const names = [...folder.keys()].filter((name) => /augmented-sample|worst-mistakes/.test(name));
+  assert(names.length > 0, [...folder.keys()].join());
+  for (const name of names) folder.delete(name);
+  const run = await read(folder);
+  assertEquals([run.augmentedSample, run.worstMistakes], [undefined, undefined]);
+  const told = run.warnings.map(({ message }) => message).join();
+  for (const name of names) assertStringIncludes(told, name);
+  assertEquals(
+    run.predictions?.labels.length,
+    (await read(await fixtureFolder())).predictions?.labels.length,
+  );
+});

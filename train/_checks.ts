@@ -38,19 +38,26 @@ export function checkOptions(options: TrainOptions): void {
   }
 }
 
-const ADVICE = "the last checkpoint before it is kept; the learning rate may be too high";
+/** What is left of the run, and what to change. */
+const adviceOf = (saved: boolean): string =>
+  `${
+    saved ? "the last checkpoint before it is kept" : "no checkpoint was written before it"
+  }; the learning rate may be too high`;
 
 /** @throws {TrainingError} If a step's loss is infinite or not a number. */
-export function requireFiniteLoss({ iteration, loss }: StepMetrics): void {
+export function requireFiniteLoss({ iteration, loss }: StepMetrics, saved: boolean): void {
   if (!Number.isFinite(loss)) {
     throw new TrainingError(
-      `the loss must be finite; at iteration ${iteration} it is ${loss}. ${ADVICE}`,
+      `the loss must be finite; at iteration ${iteration} it is ${loss}. ${adviceOf(saved)}`,
     );
   }
 }
 
 /** @throws {TrainingError} If a weight or what the optimiser keeps is infinite or not a number. */
-export function requireFiniteState({ iteration, weights, slots }: TrainingState): void {
+export function requireFiniteState(
+  { iteration, weights, slots }: TrainingState,
+  saved: boolean,
+): void {
   for (const [kind, tensors] of [["weight", weights] as const, ...slots]) {
     for (const [name, { data }] of tensors) {
       for (let at = 0; at < data.length; at++) {
@@ -58,7 +65,7 @@ export function requireFiniteState({ iteration, weights, slots }: TrainingState)
         throw new TrainingError(
           `every ${kind} must be finite; after iteration ${iteration} element ${at} of "${name}" is ${
             data[at]
-          }. ${ADVICE}`,
+          }. ${adviceOf(saved)}`,
         );
       }
     }

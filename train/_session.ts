@@ -17,6 +17,8 @@ export interface Session {
   readonly engine: Engine;
   /** Steps taken or queued. */
   iteration: number;
+  /** Whether the folder has a checkpoint. */
+  saved: boolean;
   trainingSeconds: number;
   bestValidation: Progress["bestValidation"];
   readonly watching: Watching;
@@ -106,7 +108,10 @@ export function warn({ run, options, iteration }: Session, message: string): voi
 }
 
 /** Logs why a run broke off; returns the error to throw, with what can be done next. */
-export function logFailure({ options, run, iteration }: Session, error: unknown): unknown {
+export function logFailure(
+  { options, run, iteration, saved }: Session,
+  error: unknown,
+): unknown {
   const reason = error instanceof Error ? error.message : String(error);
   try {
     const diverged = error instanceof TrainingError ? { diverged: true as const } : {};
@@ -118,7 +123,9 @@ export function logFailure({ options, run, iteration }: Session, error: unknown)
   }
   if (!(error instanceof EngineError)) return error;
   return new EngineError(
-    `${reason}. What was saved is whole: the same command goes on with the run in "${options.out}" from its last checkpoint`,
+    saved
+      ? `${reason}. What was saved is whole: the same command goes on with the run in "${options.out}" from its last checkpoint`
+      : `${reason}. No checkpoint was written yet: the same command begins the run in "${options.out}" anew`,
     { cause: error },
   );
 }

@@ -84,7 +84,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     const { iteration } = state;
     const session: Session = {
       ...{ options, run, prepared, engine },
-      ...{ iteration, trainingSeconds, bestValidation },
+      ...{ iteration, trainingSeconds, bestValidation, saved: found.checkpoint !== undefined },
       watching: new Watching(recipe, new Epochs(recipe), watching),
     };
     try {
@@ -139,7 +139,7 @@ async function loop(
     // What they measured.
     window.add(metrics, seconds);
     for (const step of metrics) {
-      requireFiniteLoss(step);
+      requireFiniteLoss(step, session.saved);
       // What the engine says that it used, not what it was asked for.
       if (step.learningRate !== rate && (rate === undefined || changesAtTimes(schedule))) {
         rate = step.learningRate;
@@ -196,7 +196,7 @@ async function loop(
     const stopping = signal?.aborted || iteration === stopAfter;
     if (isLast || stopping || iteration % checkpointEvery === 0) {
       const state = await engine.exportState();
-      requireFiniteState(state);
+      requireFiniteState(state, session.saved);
       const { trainingSeconds, bestValidation } = session;
       const progress = {
         window: window.state,
@@ -206,6 +206,7 @@ async function loop(
         watching: watching.state,
       };
       await saveCheckpoint(run, { state, progress }, identity);
+      session.saved = true;
       await forgetBest(session);
     }
     if (stopping && !isLast) {

@@ -380,13 +380,28 @@ Deno.test("a loss that is not finite ends the run, and the checkpoint before it 
   inFolder(async (folder) => {
     const engine = altered((step) => step.iteration === 47 ? { ...step, loss: NaN } : step);
     const error = await assertRejects(() => train(tinyRun(folder, { engine })), TrainingError);
-    assert(error.message.includes("at iteration 47 it is NaN"), error.message);
+    assert(error.message.includes("at iteration 47 it is NaN. the last checkpoint"), error.message);
     const last = eventsIn(folder).at(-1);
     assert(last?.type === "failure");
     assertEquals(last.reason, error.message);
     const whole = await hashOf(tinyRun(`${folder}-whole`));
     await Deno.remove(`${folder}-whole`, { recursive: true });
     assertEquals(await hashOf(tinyRun(folder)), whole);
+  }));
+
+Deno.test("before the first checkpoint nobody is told that one is kept", () =>
+  inFolder(async (folder) => {
+    const engine = altered((step) => step.iteration === 4 ? { ...step, loss: NaN } : step);
+    const error = await assertRejects(() => train(tinyRun(folder, { engine })), TrainingError);
+    assert(error.message.includes("no checkpoint was written before it"), error.message);
+    const out = `${folder}/failing`;
+    const failing = altered((step) => {
+      if (step.iteration === 4) throw new EngineError("the GPU was lost");
+      return step;
+    });
+    const lost = await assertRejects(() => train(tinyRun(out, { engine: failing })), EngineError);
+    assert(lost.message.includes("begins the run"), lost.message);
+    assertEquals(await hashOf(tinyRun(out)), await hashOf(tinyRun(`${folder}/whole`)));
   }));
 
 Deno.test("an engine that fails ends the run like a kill: the message says how to go on", () =>

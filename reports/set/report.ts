@@ -32,6 +32,8 @@ export interface SetReportPaths {
   readonly markdown: string;
   /** The result as JSON, in the form of `SetResult`. */
   readonly json: string;
+  /** Folders that could not be read as a run, each with why; relative to the report's folder. */
+  readonly broken: readonly BrokenRun[];
 }
 
 /**
@@ -57,7 +59,7 @@ export function renderSetReport(content: SetContent): SetReport {
  *   `runs/`. A folder that holds no run, or a run that cannot be read, is named in the report.
  * @param out Path of the folder for the report; made where it is not there. The report names the
  *   runs, and links to their own reports, relative to it.
- * @returns The paths of the three files.
+ * @returns The paths of the three files, and what could not be read.
  * @throws {PlanError} If a plan is none, or the folders have two different ones.
  *
  * @example
@@ -76,7 +78,8 @@ export async function writeSetReport(
   folders: readonly string[],
   out: string,
 ): Promise<SetReportPaths> {
-  const { html, markdown, result } = renderSetReport(await readSet(folders, out));
+  const content = await readSet(folders, out);
+  const { html, markdown, result } = renderSetReport(content);
   await attempt("write", out, () => Deno.mkdir(out, { recursive: true }));
   const write = async (name: string, text: string): Promise<string> => {
     const path = `${out}/${name}`;
@@ -87,6 +90,7 @@ export async function writeSetReport(
     html: await write("report.html", html),
     markdown: await write("report.md", markdown),
     json: await write("report.json", JSON.stringify(result, null, 2) + "\n"),
+    broken: content.broken,
   };
 }
 
@@ -173,6 +177,8 @@ async function isThere(path: string): Promise<boolean> {
     return (await Deno.stat(path)).isFile;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
+    // The path leads through a file.
+    if (error instanceof Deno.errors.NotADirectory) return false;
     throw error;
   }
 }

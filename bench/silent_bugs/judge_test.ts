@@ -1,6 +1,7 @@
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { AuditError, findingsOf } from "./_audit.ts";
 import { type CaseResult, formatResults, standingOf } from "./_judge.ts";
+import { resultsPage } from "./_page.ts";
 import { MISTAKES } from "./mistakes.ts";
 
 const mistake = MISTAKES.find(({ id }) => id === "imagenet-stem")!;
@@ -75,4 +76,27 @@ Deno.test("the table names what is not right, and counts", () => {
     "mistakes: 1 found first, 1 found but not first, 0 missed; " +
       "right scripts: 1 not accused, 1 falsely accused; failed: 1",
   );
+});
+
+Deno.test("the page counts, names what was found in its order, and what was not run", () => {
+  const result = (id: string, standing: CaseResult["standing"], departures: string[]) =>
+    ({ id, standing, departures, expects: ["stem"] }) as const;
+  const page = resultsPage([
+    result("imagenet-stem/loop/resnet8", "first", ["stem", "depth"]),
+    result("bgr/loop/resnet8", "missed", []),
+    result("clean/amp/resnet8", "accused", ["loss"]),
+  ], { command: "the command", mistakes: MISTAKES, clean: ["amp", "functional"] });
+  for (
+    const part of [
+      "the command",
+      "1 of 2 cases of 2 mistakes found first, 0 found later, 1 missed",
+      "0 of 1 right scripts not accused, 1 falsely accused; 0 not judged",
+      "`imagenet-stem` | ",
+      "| loop, resnet8 | found first | `stem`, `depth` |",
+      "| **missed** |  |",
+      "| amp | resnet8 | **falsely accused** | `loss` |",
+      "no-shuffle, ",
+      "functional.",
+    ]
+  ) assertMatch(page, new RegExp(part.replace(/[|*.`]/g, "\\$&")));
 });

@@ -25,6 +25,7 @@ import { writeBinaryFiles } from "./_binary_files.ts";
 import { type Case, caseOf, cleanCase, systemCCase } from "./_case.ts";
 import { type CaseResult, formatResults, isRight, standingOf } from "./_judge.ts";
 import { NETS, STYLES } from "./_mistake.ts";
+import { type PageOptions, resultsPage } from "./_page.ts";
 import { pythonObstacle } from "./_python.ts";
 import { record, RecordError } from "./_record.ts";
 import { CLEAN } from "./clean.ts";
@@ -44,6 +45,7 @@ const FLAGS = {
   jobs: integer("cases at a time, one thread each; 1 by default", 1, 64),
   keep: toggle("keep recordings, and audit those that are there already"),
   "record-only": toggle("record, and do not audit"),
+  page: text("FILE", "write the results as a page of the documentation as well"),
   ...COMMON,
 } as const;
 
@@ -154,10 +156,27 @@ async function bench(flags: Flags): Promise<Outcome> {
   await Promise.all(Array.from({ length: flags.jobs ?? 1 }, worker));
   const order = new Map(cases.map(({ id }, i) => [id, i]));
   results.sort((a, b) => order.get(a.id)! - order.get(b.id)!);
+  if (flags.page !== undefined) {
+    await Deno.writeTextFile(flags.page, resultsPage(results, pageOptions(flags)));
+  }
   return {
     text: flags["record-only"] ? `recorded under ${FOLDER}` : formatResults(results),
     json: { seed: flags.seed ?? 0, data: flags.data ?? "shapes10", results },
     status: results.every(({ standing }) => isRight(standing)) ? 0 : 1,
+  };
+}
+
+function pageOptions({ id, style, net, seed, sample, data }: Flags): PageOptions {
+  const filters = [["id", id], ["style", style], ["net", net]] as const;
+  const words = [
+    ...filters.flatMap(([name, values]) => values ? [`--${name} ${values.join(",")}`] : []),
+    ...(seed === undefined ? [] : [`--seed ${seed}`]),
+    ...(sample ? ["--sample"] : []),
+    ...(data === undefined ? [] : ["--data cifar-10-batches-bin"]),
+  ];
+  return {
+    command: [command.usage, ...words].join(" "),
+    ...{ mistakes: MISTAKES, clean: CLEAN.map(({ id }) => id) },
   };
 }
 

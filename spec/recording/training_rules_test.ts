@@ -74,3 +74,18 @@ Deno.test("without a mode nothing is said of modes", () => {
   assertEquals(judged("training-mode", subject).outcome, "not-observable");
   assertEquals(judged("evaluation-mode", subject).outcome, "not-observable");
 });
+
+Deno.test("an optimiser that is gone at the end held what it changed", () => {
+  const names = good.log.lines.flatMap((line) =>
+    line.type === "optimizer" ? line.groups.flatMap((group) => group.names) : []
+  );
+  const ended = (unchanged: readonly string[]) =>
+    judged(
+      "parameters-optimised",
+      withLines((
+        line,
+      ) => [line.type === "parameters" ? { ...line, unheld: names, unchanged } : line]),
+    );
+  assertEquals(ended([]).outcome, "pass");
+  assertStringIncludes(ended(["conv1.weight"]).evidence, "no optimiser holds conv1.weight");
+});

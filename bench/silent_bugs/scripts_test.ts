@@ -1,11 +1,23 @@
 /** The scripts as Python sees them: each is compiled, and the right ones train. */
 import { assert, assertEquals } from "@std/assert";
+import { auditRecording } from "../../audit/recording/mod.ts";
+import { loadDataset } from "../../data/mod.ts";
 import type { ByteImages } from "../../engine/mod.ts";
+import { readRecording } from "../../log/mod.ts";
 import { RandomStream } from "../../random/mod.ts";
 import { writeBinaryFiles } from "./_binary_files.ts";
-import { cleanCase, rightFiles, systemCCase, waysOf, withVariant, writeCase } from "./_case.ts";
+import {
+  caseOf,
+  cleanCase,
+  rightFiles,
+  systemCCase,
+  waysOf,
+  withVariant,
+  writeCase,
+} from "./_case.ts";
 import { NETS, STYLES } from "./_mistake.ts";
 import { pythonObstacle, runProgram } from "./_python.ts";
+import { record } from "./_record.ts";
 import { CLEAN } from "./clean.ts";
 import { MISTAKES } from "./mistakes.ts";
 
@@ -89,6 +101,40 @@ for (const [i, clean] of CLEAN.entries()) {
       assertEquals(losses.length, 1, output);
       assert(losses[0] < 1, `from 2.3 the loss must fall below 1, found ${losses[0]}`);
       assert(/test error \d/.test(output), output);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+}
+
+/** A sample of the bench: what is put in, or a right script, and where. */
+const SAMPLE = [
+  ...[["subset-transform", "loop"], ["decay-ignored", "trainer"]] as const,
+  ["plain-loop", undefined],
+] as const;
+
+for (const [id, style] of SAMPLE) {
+  const what = style === undefined
+    ? `the right script ${id} is accused of nothing`
+    : `${id} is found`;
+  pythonTest(`${what}, from a recording`, ["torch", "numpy"], async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      const mistake = MISTAKES.find((one) => one.id === id);
+      const one = mistake && style
+        ? await caseOf(mistake, style, "resnet8", 0)
+        : await cleanCase(CLEAN.find((clean) => clean.id === id)!, "resnet8");
+      const images = await loadDataset("shapes10");
+      const tenth = (part: ByteImages): ByteImages => ({ ...part, count: part.count / 5 });
+      const some = { train: tenth(images.train), test: tenth(images.test) };
+      await writeBinaryFiles(`${folder}/data`, some);
+      await record(one!, { folder: `${folder}/case`, data: `${folder}/data`, seed: 0 });
+      const recording = await readRecording(`${folder}/case/recording`);
+      const { report } = await auditRecording("sample", recording, images);
+      // That the images are few, and built in, is true of all of the sample.
+      const found = report.changes.map(({ rule }) => rule)
+        .filter((rule) => !["data-set", "split", "test-set-whole"].includes(rule));
+      assertEquals(found.slice(0, 1), mistake ? [mistake.expects[0]] : []);
     } finally {
       await Deno.remove(folder, { recursive: true });
     }

@@ -130,13 +130,18 @@ Deno.test("recipeOf: the systems' recipes by name, each with a reason for every 
   });
   assertEquals(nets, [
     ["resnet20", "sgd", "steps", 128],
+    ["resnet20", "sgd", "steps", 128],
     ["resnet8", "sgd", "steps", 128],
     ["resnet18-cifar", "sgd", "plateau", 256],
     ["resnet34-cifar", "sgd", "plateau", 256],
     ["resnet34", "adam", "plateau", 256],
     ["resnet32", "nadam", "exponential", 128],
   ]);
-  assertThrows(() => recipe("--recipe", "resnet18"), UsageError, "must be one of paper, demo");
+  assertThrows(
+    () => recipe("--recipe", "resnet18"),
+    UsageError,
+    "must be one of paper, paper-50k, demo",
+  );
 });
 
 Deno.test("recipeOf: an optimiser brings its rate, and what the one before had is gone", () => {

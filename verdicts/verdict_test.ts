@@ -5,6 +5,7 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
+import { RandomStream } from "../random/mod.ts";
 import type { PlannedNet, Reference } from "./plan.ts";
 import { differenceInterval } from "./statistics.ts";
 import { type JudgedRun, verdict, VerdictError } from "./verdict.ts";
@@ -215,4 +216,42 @@ Deno.test("repeated and unplanned seeds, and runs that contradict themselves, ar
     ...planOf(3),
     reference: RESNET110,
   });
+});
+
+Deno.test("simulated reproductions: each meaning of equivalent is wrong as rarely as it says", () => {
+  const random = new RandomStream(11, "probe", 0);
+  const experiments = 4_000, runs = 5, sigma = 0.0016, { margin, alpha } = planOf(runs);
+  /** How often each is said where our nets are `away` from the paper's, which has one noisy run. */
+  const rates = (away: number) => {
+    let printed = 0, net = 0, printedRight = 0;
+    for (let i = 0; i < experiments; i++) {
+      const error = 0.0875 + sigma * random.normal();
+      const errors = Array.from({ length: runs }, () => 0.0875 + away + sigma * random.normal());
+      const found = verdict(
+        runsOf(...errors.map((one) => 100 * one)),
+        planOf(runs, { ...RESNET20, error }),
+      );
+      if (found.kind === "equivalent") {
+        printed++;
+        // What it claims: our mean lies within the margin of the number that is printed.
+        if (Math.abs(0.0875 + away - error) <= margin) printedRight++;
+      }
+      if (found.asPaperNet?.kind === "equivalent") net++;
+    }
+    return {
+      printed: printed / experiments,
+      wrong: (printed - printedRight) / experiments,
+      net: net / experiments,
+    };
+  };
+  // Four standard errors of a simulated share.
+  const most = alpha + 4 * Math.sqrt(alpha * (1 - alpha) / experiments);
+  const [same, apart] = [rates(0), rates(margin)];
+  // Nets that are the margin apart are seldom said to be equivalent as nets; the printed number,
+  // a noisy one, may well lie nearer to ours, and is then rightly said to.
+  assert(apart.net <= most, `as nets: ${apart.net}`);
+  assert(apart.printed > 0.2, `to the number: ${apart.printed}`);
+  assert(apart.wrong <= most && same.wrong <= most, `${apart.wrong}, ${same.wrong}`);
+  // Equal nets: the number is easier to meet than the net behind it.
+  assert(same.printed > same.net && same.net > 0.3, `${same.printed}, ${same.net}`);
 });

@@ -102,7 +102,11 @@ function drawLog(draw: Draw, right: boolean): Drawn<LogSubject> {
     recipe = vary(recipe, { data: { split: { training: 45_000, validation: 5_000 } } });
   }
   const version = draw.chance(0.7) ? 2 : 1;
-  const logEvery = version === 1 ? draw.pick([20, 50, 100]) : draw.pick([100, 500, 4_000, 64_000]);
+  // A mean over thousands of steps does not tell how they began.
+  const early = change === "right from the start";
+  const logEvery = version === 1 || early
+    ? draw.pick([20, 50, 100])
+    : draw.pick([100, 500, 4_000, 64_000]);
   const stops = draw.pick([0, 0, 1, 3]);
   const run = new Writer(draw, {
     recipe,
@@ -425,9 +429,10 @@ class Writer {
     const end = (change: (end: EndEvent) => object) => edit("end", change);
     const test = (change: (event: EvaluationEvent) => object) =>
       edit("evaluation", change, ({ set }) => set === "test");
-    const steps = right.events!.filter((event) => event.type === "step");
-    // A line of the last stretch: earlier ones may have been written again.
-    const line = draw.pick(steps.slice(-Math.max(1, Math.floor(END / this.#options.logEvery / 4))));
+    // Lines before the last stop may have been written again, and count no more.
+    const last = right.events!.findLastIndex(({ type }) => type === "resume");
+    const steps = right.events!.slice(last + 1).filter((event) => event.type === "step");
+    const line = draw.pick(steps);
     const scored = (order: readonly number[]): LogSubject => {
       const { labels, predictions } = right.predictions!;
       return {

@@ -35,7 +35,16 @@ export interface Layers {
   readonly notes: readonly string[];
 }
 
-type Role = "kernel" | "bias" | "scale" | "shift" | "mean" | "variance" | "updates" | "mask";
+type Role =
+  | "kernel"
+  | "length"
+  | "bias"
+  | "scale"
+  | "shift"
+  | "mean"
+  | "variance"
+  | "updates"
+  | "mask";
 
 /** The last words of a name, in every library's; those of several words first. */
 const ROLES: readonly (readonly [RegExp, Role])[] = [
@@ -43,6 +52,9 @@ const ROLES: readonly (readonly [RegExp, Role])[] = [
   [/(running|moving|batch|population|ema)_?(mean|avg|average)/, "mean"],
   [/(running|moving|batch|population|ema)_?(variance|var|sigma2)/, "variance"],
   [/weight_?mask/, "mask"],
+  // Weight normalisation: each filter's length, and its direction.
+  [/parametrizations[./]weight[./]original0|weight_g/, "length"],
+  [/parametrizations[./]weight[./]original1|weight_v/, "kernel"],
   [/weight_?orig|parametrizations[./]weight[./]original|weights?|kernels?|filters?|w/, "kernel"],
   [/bias_?orig|biases|bias|b/, "bias"],
   [/gamma|scale|gain/, "scale"],
@@ -101,7 +113,7 @@ export function readLayers(tensors: Weights): Layers {
   );
   const notes: string[] = [];
   const layers = [...groups.values()].flatMap((group) => {
-    const found = layersOf(masked(group, notes), layouts);
+    const found = layersOf(masked(lengthened(group, notes), notes), layouts);
     if (found.length === 0) {
       ignored.push(...Object.keys(group.arrays).map((role) => `${prefix}${group.path} (${role})`));
     }
@@ -128,7 +140,7 @@ function roleOf(
     const rank = shape.length;
     const fits = role === "updates"
       ? rank === 0
-      : role === "kernel" || role === "mask"
+      : role === "kernel" || role === "mask" || role === "length"
       ? rank > 0
       : rank === 1;
     if (!fits) continue;
@@ -180,6 +192,22 @@ function layoutOf(kernels: readonly (readonly number[])[]): Layout {
       .length;
   return (Object.keys(LAYOUTS) as Layout[])
     .reduce((best, layout) => votes(LAYOUTS[layout][0]) > votes(LAYOUTS[best][0]) ? layout : best);
+}
+
+/** Gives the filters of a layer under weight normalisation their lengths. */
+function lengthened(group: Group, notes: string[]): Group {
+  const { kernel, length, ...rest } = group.arrays;
+  if (!kernel || !length || length.data.length !== kernel.shape[0]) return group;
+  notes.push("layers are under weight normalisation, which was applied to their weights");
+  const size = kernel.data.length / kernel.shape[0];
+  const norms = length.data.map((_, filter) =>
+    Math.hypot(...kernel.data.subarray(filter * size, (filter + 1) * size))
+  );
+  const data = kernel.data.map((value, i) => {
+    const filter = Math.floor(i / size);
+    return value * length.data[filter] / norms[filter];
+  });
+  return { ...group, arrays: { ...rest, kernel: { shape: kernel.shape, data } } };
 }
 
 /** Applies the mask of a pruned layer. */

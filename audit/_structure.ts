@@ -142,6 +142,14 @@ function putTogether(
     return { path, filters, inputs, kernel, weight: layer.weight!, bias, batchNorm, groups: 1 };
   });
   const [stem, ...others] = units;
+  const inside = withinBlocks(dense, convolutions);
+  if (inside.length > 1) {
+    return noNet(
+      `${inside.length} dense layers stand within the blocks (${
+        inside[0].path
+      } and others): squeeze and excitation, or attention`,
+    );
+  }
   const found = findBlocks(stem, others);
   if ("problem" in found) return found;
   const width = found.blocks.at(-1)!.filters;
@@ -157,6 +165,13 @@ function putTogether(
     spare: rest.filter((norm) => norm !== last),
     order,
   };
+}
+
+/** Dense layers that stand beside convolutions, by their names. */
+function withinBlocks(dense: readonly Layer[], convolutions: readonly Layer[]): readonly Layer[] {
+  const parentOf = ({ path }: Layer) => path.slice(0, Math.max(0, path.lastIndexOf(".")));
+  const parents = new Set(convolutions.map(parentOf));
+  return dense.filter((layer) => /\d/.test(parentOf(layer)) && parents.has(parentOf(layer)));
 }
 
 /** The dense layers as a chain from the last block's channels to the classes. */
@@ -182,7 +197,8 @@ function findHead(
       `${path} takes ${weight!.shape[1]} numbers to ${
         weight!.shape[0]
       }, and the last block gives ${width} channels`,
-      true,
+      // The paper's nets have one, in whatever order their layers stand.
+      dense.length === 1,
     );
   }
   return {

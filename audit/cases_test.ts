@@ -320,6 +320,30 @@ const CASES: readonly Case[] = [
     right: nothingFails,
   },
   {
+    files: ["f09_torchscript.pt"],
+    made: () =>
+      torchFile(
+        new PythonObject("__torch__.net.ResNet", [], {
+          ...{ training: false, _is_full_backward_hook: null },
+          conv1: new PythonObject("__torch__.Conv2d", [], { weight: someArray(16, 3, 3, 3) }),
+          ...Object.fromEntries(
+            [...Map.groupBy(
+              [...stateOf("resnet8")].filter(([key]) => key !== "conv1.weight"),
+              ([key]) => key.slice(0, key.lastIndexOf(".")),
+            )].map(([path, arrays]) => [
+              path,
+              new PythonObject(
+                "__torch__.Layer",
+                [],
+                Object.fromEntries(arrays.map(([key, array]) => [key.split(".").at(-1)!, array])),
+              ),
+            ]),
+          ),
+        }),
+      ),
+    right: nothingFails,
+  },
+  {
     files: ["f19b_gitlfs.pth"],
     made: () =>
       new TextEncoder().encode(
@@ -356,13 +380,16 @@ for (const one of CASES) {
   });
 }
 
+/** Of other libraries: read, with projections without batch norm as their scripts have them. */
+const OTHERS = ["k02_keras.h5", "tfjs_layers_model"];
+
 const GIVEN = new URL("../../shared/cases/audit/", import.meta.url);
 
 function isThere(file: URL): boolean {
   // Asked beforehand, so that a test without permissions does not stop to prompt.
   if (Deno.permissions.querySync({ name: "read", path: file }).state !== "granted") return false;
   try {
-    return Deno.statSync(file).isFile;
+    return Deno.statSync(file) !== undefined;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;
@@ -382,4 +409,18 @@ for (const one of CASES) {
         ),
     });
   }
+}
+
+for (const file of OTHERS) {
+  const url = new URL(file, GIVEN);
+  Deno.test({
+    name: `${file}: read (needs ../shared/cases/audit/${file})`,
+    ignore: !isThere(url),
+    fn: async () => {
+      const path = decodeURIComponent(url.pathname);
+      const report = await reportOf(async () => await decodeModel(await openSource(path)));
+      assertEquals(report.candidates[0].depth, 8);
+      assertEquals(ids(report).slice(0, 2), ["projection-without-batch-norm", "projection"]);
+    },
+  });
 }

@@ -161,6 +161,49 @@ Deno.test("what is missing or more than the paper's is found", () => {
   assert(incomplete.assumptions.some((text) => text.includes("cannot be run")));
 });
 
+Deno.test("weight normalisation is applied, whichever way PyTorch writes it", () => {
+  for (
+    const [length, direction] of [["weight_g", "weight_v"], [
+      "parametrizations.weight.original0",
+      "parametrizations.weight.original1",
+    ]]
+  ) {
+    const arrays = new Map([...state].flatMap(([name, tensor]): [string, Tensor][] => {
+      if (tensor.shape.length !== 4) return [[name, tensor]];
+      const [filters] = tensor.shape;
+      const size = tensor.data.length / filters;
+      const lengths = Float32Array.from(
+        { length: filters },
+        (_, i) => Math.hypot(...tensor.data.subarray(i * size, (i + 1) * size)),
+      );
+      const path = name.slice(0, -"weight".length);
+      return [
+        [path + length, { shape: [filters, 1, 1, 1], data: lengths }],
+        [path + direction, { ...tensor, data: tensor.data.map((value) => 3 * value) }],
+      ];
+    }));
+    const { candidates, findings, notes } = identify(arrays);
+    assertEquals([candidates[0].graph.name, findings], ["resnet20", []]);
+    assert(notes.some((note) => note.includes("weight normalisation")));
+    const found = candidates[0].weights.get("layer2.0.conv1.weight")!.data;
+    const right = state.get("layer2.0.conv1.weight")!.data;
+    assert(found.every((value, i) => Math.abs(value - right[i]) < 1e-5));
+  }
+});
+
+Deno.test("dense layers within the blocks are another kind of net, not an unknown order", () => {
+  const squeezed = new Map([...state].flatMap(([name, tensor]): [string, Tensor][] => {
+    const [, block] = /^(layer\d\.\d)\.bn2\.bias$/.exec(name) ?? [];
+    if (!block) return [[name, tensor]];
+    const [channels] = tensor.shape;
+    return [[name, tensor], [`${block}.fc1.weight`, ones(4, channels)], [
+      `${block}.fc2.weight`,
+      ones(channels, 4),
+    ]];
+  }));
+  assertEquals(identify(squeezed).findings.map(({ id }) => id), ["unknown-structure"]);
+});
+
 Deno.test("arrays that are no net give a census and no candidate", () => {
   const { candidates, findings, census } = identify(
     new Map([["a.weight", ones(8, 3, 3, 3)], ["b.weight", ones(10, 8)]]),

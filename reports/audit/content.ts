@@ -39,14 +39,14 @@ export function auditContent(report: AuditReport): Report {
     body: [
       ...findings(report),
       ...changes(report),
+      ...unseen(report),
+      ...trials(report),
       ...candidates(report),
       ...notes(report),
       ...layers(report),
-      ...trials(report),
       ...broken(report),
       ...kept(report),
       ...choices(report),
-      ...unseen(report),
     ],
   };
 }
@@ -203,8 +203,14 @@ function kept({ judgements }: AuditReport): Block[] {
       judgement.tier === tier && judgement.outcome === "pass"
     );
     return passing.length === 0 ? [] : [heading(2, `${title}: kept`), {
-      kind: "judgements",
-      judgements: passing.map(({ id, evidence }) => ({ outcome: "Passes", id, lines: [evidence] })),
+      kind: "folded",
+      summary: `${number(passing.length)} rules that pass, with what shows it`,
+      blocks: [{
+        kind: "judgements",
+        judgements: passing.map(({ id, evidence }) => ({
+          ...{ outcome: "Passes", id, lines: [evidence] },
+        })),
+      }],
     }];
   });
 }
@@ -216,7 +222,10 @@ const WAYS: readonly (readonly [why: RegExp, how: string])[] = [
     /folded/,
     "Export with batch norm kept (torch.onnx.export(..., training=TrainingMode.PRESERVE)).",
   ],
-  [/probed|how it was trained|event log/, "Record the training script, and audit the recording."],
+  [
+    /probed|how it was trained|does not say|event log/,
+    "Record the training script, and audit the recording.",
+  ],
 ];
 
 /** What can't be seen, by its reason, and how to show it. */
@@ -226,16 +235,26 @@ function unseen({ judgements }: AuditReport): Block[] {
     ({ evidence }) => evidence,
   );
   if (silent.size === 0) return [];
-  return [heading(2, "What can't be seen, and how to show it"), {
-    kind: "judgements",
-    judgements: [...silent].map(([reason, rules]) => ({
-      outcome: "Not observable",
-      lines: [
-        [reason, { muted: ` ${WAYS.find(([why]) => why.test(reason))?.[1] ?? ""}` }],
-        rules.flatMap(({ id }, i) => [...(i > 0 ? [{ muted: ", " }] : []), { code: id }]),
-      ],
-    })),
-  }];
+  const rules = [...silent.values()].reduce((sum, { length }) => sum + length, 0);
+  const ways = WAYS.filter(([why]) => silent.keys().some((reason) => why.test(reason)));
+  return [
+    heading(2, "What can't be seen, and how to show it"),
+    ...(ways.length > 0 ? [{ kind: "list" as const, items: ways.map(([, how]) => how) }] : []),
+    {
+      kind: "folded",
+      summary: `${number(rules)} rules that can't be judged, by the reason`,
+      blocks: [{
+        kind: "judgements",
+        judgements: [...silent].map(([reason, rules]) => ({
+          outcome: "Not observable",
+          lines: [
+            [reason],
+            rules.flatMap(({ id }, i) => [...(i > 0 ? [{ muted: ", " }] : []), { code: id }]),
+          ],
+        })),
+      }],
+    },
+  ];
 }
 
 function choices({ choices }: AuditReport): Block[] {

@@ -3,6 +3,9 @@
  *
  * `deno task export --weights resnet20.th --shortcut-padding split --to onnx`
  */
+import { basename, resolve } from "node:path";
+import { readRun } from "../log/mod.ts";
+import { tensorboardEvents } from "../reports/mod.ts";
 import { attempt, writeWhole } from "../files/mod.ts";
 import { number } from "../text/mod.ts";
 import {
@@ -37,9 +40,12 @@ const FORMS = {
   safetensors: { ending: "safetensors", encode: (_, weights) => encodeSafetensors(weights) },
 } as const satisfies Record<string, Form>;
 
+/** Curves of a run in place of a network. */
+const CURVES = "tensorboard";
+
 const FLAGS = {
   weights: text("FILE", "the network: any file that audit reads, or a run's weights.safetensors"),
-  to: choice(Object.keys(FORMS) as (keyof typeof FORMS)[], "the form"),
+  to: choice([...Object.keys(FORMS) as (keyof typeof FORMS)[], CURVES], "the form"),
   out: text("PATH", "where it goes, for tfjs a folder; beside the weights by default"),
   ...PADDING_FLAG,
   ...COMMON,
@@ -51,12 +57,23 @@ const command = {
     "Writes a network in another program's form: for ONNX Runtime and browsers, Keras (.keras),\n" +
     "TensorFlow.js (a folder with model.json), PyTorch (a state dict) and whoever reads safetensors.\n" +
     "What the weights were trained on is not part of such a file: prepare images as the run's\n" +
-    "model card, or its author, says.",
+    "model card, or its author, says. With --to tensorboard, writes the curves of runs as event files\n" +
+    "of TensorBoard, into --out (tensorboard by default): a folder for each run.",
+  positional: "RUN...",
   flags: FLAGS,
 } as const;
 
-async function exportModel(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
+async function exportModel(
+  flags: FlagValues<typeof FLAGS>,
+  ...folders: string[]
+): Promise<Outcome> {
   const { weights: path, to } = flags;
+  if (to === CURVES) return await exportCurves(folders, flags.out ?? CURVES);
+  if (folders.length > 0) {
+    throw new UsageError(
+      `${command.usage} takes folders of runs with --to ${CURVES} alone; a network is given by --weights FILE`,
+    );
+  }
   if (path === undefined || to === undefined) {
     throw new UsageError(
       `${command.usage} needs --weights FILE and --to ${
@@ -89,6 +106,30 @@ async function exportModel(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
     text: `${graph.name} in ${out} (${number(bytes)} bytes)`,
     json: { network: graph.name, out, bytes, to, zeroChannels },
   };
+}
+
+/** Event files of TensorBoard, in a folder for each run, as it compares them. */
+async function exportCurves(folders: readonly string[], out: string): Promise<Outcome> {
+  if (folders.length === 0) {
+    throw new UsageError(`${command.usage} --to ${CURVES} needs the folder of a run`);
+  }
+  const names = folders.map((folder) => basename(resolve(folder)));
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined) {
+    throw new UsageError(`two of the runs are called "${twice}"; export each into its own --out`);
+  }
+  const files: string[] = [];
+  for (const [i, folder] of folders.entries()) {
+    const run = await readRun(folder);
+    const seconds = Math.floor(Date.parse(run.start.time) / 1000);
+    const file = `${out}/${names[i]}/events.out.tfevents.${seconds}.resnet-cifar`;
+    await attempt("write", file, async () => {
+      await Deno.mkdir(`${out}/${names[i]}`, { recursive: true });
+      await writeWhole(file, tensorboardEvents(run));
+    });
+    files.push(file);
+  }
+  return { text: [...files, `tensorboard --logdir ${out}`].join("\n"), json: { out, files } };
 }
 
 if (import.meta.main) await main(command, exportModel);

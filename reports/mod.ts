@@ -43,3 +43,4 @@ export {
   type SetRun,
 } from "./set/result.ts";
 export { type Prediction, predictionPage, type ShownImage } from "./prediction.ts";
+export { tensorboardEvents } from "./tensorboard.ts";

@@ -4,10 +4,13 @@
  *
  * `deno task summary --arch resnet32`
  */
-import { architecture, formatSummary, type Graph, summarise } from "../resnet/mod.ts";
-import { choice, COMMON, type Flag, integer, text } from "./_flags.ts";
+import { architecture, formatBlocks, formatSummary, type Graph, summarise } from "../resnet/mod.ts";
+import { choice, COMMON, type Flag, integer, text, toggle } from "./_flags.ts";
 import { main } from "./_main.ts";
 import { PADDING_FLAG } from "./_training_flags.ts";
+
+/** The paper's. */
+const PAPER_BATCH = 128;
 
 const input: Flag<readonly [number, number]> = {
   placeholder: "HxW",
@@ -23,14 +26,16 @@ const command = {
   usage: "deno task summary",
   positional: "[FILE]",
   summary:
-    "Prints an architecture's layers, parameters and multiply-adds, or those of the network\n" +
-    "that a file of weights is of.",
+    "Prints an architecture's blocks, parameters, multiply-adds and activations, or those of the\n" +
+    "network that a file of weights is of.",
   flags: {
     arch: text("NAME", "the network: resnet20 by default; resnet32, resnet34-cifar, plain20, ..."),
     shortcut: choice(["A", "B"], "where the width changes: parameter-free, or a 1x1 projection"),
     ...PADDING_FLAG,
     classes: integer("outputs of the last layer; 10 by default", 1, 100_000),
     input,
+    layers: toggle("print every layer, not the blocks"),
+    batch: integer("images whose activations are counted in bytes; 128 by default", 1, 100_000),
     ...COMMON,
   },
 } as const;
@@ -47,7 +52,10 @@ if (import.meta.main) {
       })
       : await graphOf(file, flags["shortcut-padding"] ?? "append");
     const summary = summarise(graph);
-    return { text: formatSummary(summary), json: summary };
+    const text = flags.layers
+      ? formatSummary(summary)
+      : formatBlocks(summary, flags.batch ?? PAPER_BATCH);
+    return { text, json: summary };
   });
 }
 

@@ -21,6 +21,8 @@ export interface SummaryRow {
   readonly parameters: number;
   /** For one image; convolutions and dense layers alone. */
   readonly multiplyAdds: number;
+  /** Numbers that it gives for one image. */
+  readonly activations: number;
 }
 
 /** A network's rows and totals. */
@@ -40,6 +42,11 @@ export interface Summary {
   readonly parameters: number;
   /** Multiply-adds in all, for one image. */
   readonly multiplyAdds: number;
+  /**
+   * Numbers that all nodes give for one image: what a training keeps that keeps every output for
+   * its backward pass. Engines that compute several nodes at once keep fewer.
+   */
+  readonly activations: number;
 }
 
 /**
@@ -60,6 +67,7 @@ export interface Summary {
  *   shape: [32, 32, 16],
  *   parameters: 3 * 3 * 3 * 16,
  *   multiplyAdds: 32 * 32 * 3 * 3 * 3 * 16,
+ *   activations: 32 * 32 * 16,
  * });
  * ```
  */
@@ -75,10 +83,12 @@ export function summarise(graph: Graph): Summary {
         .filter(({ trainable }) => trainable)
         .reduce((sum, { shape }) => sum + sizeOf(shape), 0),
       multiplyAdds,
+      activations: sizeOf(shape),
     })),
     weightedLayers: depthsOf(graph).get(graph.output)!,
     parameters: countParameters(graph),
     multiplyAdds: countMultiplyAdds(graph),
+    activations: graph.nodes.reduce((sum, { shape }) => sum + sizeOf(shape), 0),
   };
 }
 
@@ -99,18 +109,116 @@ export function summarise(graph: Graph): Summary {
  *   formatSummary(summarise(graph)),
  *   `tiny: 1 weighted layer, input 4x4x2
  *
- * layer   kind                 output  parameters  multiply-adds
- * pool    global-average-pool       2           0              0
- * linear  dense                     3           9              6
- * total                                         9              6`,
+ * layer   kind                 output  parameters  multiply-adds  activations
+ * pool    global-average-pool       2           0              0            2
+ * linear  dense                     3           9              6            3
+ * total                                         9              6            5`,
  * );
  * ```
  */
 export function formatSummary(summary: Summary): string {
-  const { name, inputShape, weightedLayers, rows } = summary;
+  const rows = summary.rows.map((row) => [row.name, row.kind, ...figures(row)]);
+  return formatted(summary, ["layer", "kind"], rows);
+}
+
+/** Bytes of a 32-bit float. */
+const FLOAT_BYTES = 4;
+
+/**
+ * A summary block by block, for a terminal: layers whose names begin alike are a block, and equal
+ * blocks that follow each other are one line. Below it the memory that the activations of a batch
+ * take as 32-bit floats, without a line feed at its end.
+ *
+ * @param summary Of any network.
+ * @param batchSize Images a batch.
+ *
+ * @example
+ * ```ts
+ * import { architecture } from "./architectures.ts";
+ * import { formatBlocks, summarise } from "./summary.ts";
+ * import { assertStringIncludes } from "@std/assert";
+ *
+ * const text = formatBlocks(summarise(architecture("resnet32")), 128);
+ * assertStringIncludes(text, "layer2.1 to layer2.4");
+ * ```
+ */
+export function formatBlocks(summary: Summary, batchSize: number): string {
+  const lines = foldBlocks(summary.rows).map(({ blocks, rows }) => {
+    const [first] = blocks;
+    const total = (field: "parameters" | "multiplyAdds" | "activations") =>
+      rows.reduce((sum, row) => sum + row[field], 0);
+    const { shape } = rows[rows.length - 1];
+    const name = blocks.length > 1 ? `${first} to ${blocks[blocks.length - 1]}` : first;
+    const kinds = rows.length / blocks.length > 1
+      ? `${blocks.length > 1 ? `${blocks.length} blocks of ` : ""}${
+        rows.length / blocks.length
+      } layers`
+      : rows[0].kind;
+    return [
+      name,
+      kinds,
+      ...figures({
+        ...{ shape, parameters: total("parameters") },
+        ...{ multiplyAdds: total("multiplyAdds"), activations: total("activations") },
+      }),
+    ];
+  });
+  const bytes = summary.activations * FLOAT_BYTES * batchSize;
+  return `${formatted(summary, ["part", "what"], lines)}
+
+Every layer's output for a batch of ${batchSize}: ${
+    (bytes / 1e6).toLocaleString("en-US", { maximumFractionDigits: 0 })
+  } MB as 32-bit floats.`;
+}
+
+interface Fold {
+  /** Names of equal blocks, in order. */
+  readonly blocks: string[];
+  /** The rows of all of them. */
+  readonly rows: SummaryRow[];
+}
+
+function foldBlocks(rows: readonly SummaryRow[]): readonly Fold[] {
+  const blocks: Fold[] = [];
+  for (const row of rows) {
+    const [, prefix] = /^(.+?\.\d+)\./.exec(row.name) ?? [];
+    const last = blocks.at(-1);
+    if (prefix !== undefined && last?.blocks[0] === prefix) last.rows.push(row);
+    else blocks.push({ blocks: [prefix ?? row.name], rows: [row] });
+  }
+  const isBlock = ({ blocks, rows }: Fold) => rows[0].name !== blocks[0];
+  /** All but the names. */
+  const signature = ({ rows }: Fold) => JSON.stringify(rows.map(({ name: _, ...row }) => row));
+  const folds: Fold[] = [];
+  let before: string | undefined;
+  for (const block of blocks) {
+    const mine = isBlock(block) ? signature(block) : undefined;
+    if (mine !== undefined && mine === before) {
+      folds[folds.length - 1].blocks.push(...block.blocks);
+      folds[folds.length - 1].rows.push(...block.rows);
+    } else folds.push({ blocks: [...block.blocks], rows: [...block.rows] });
+    before = mine;
+  }
+  return folds;
+}
+
+type Figures = Pick<SummaryRow, "parameters" | "multiplyAdds" | "activations">;
+
+/** Shape and counts of a line. */
+function figures({ shape, ...row }: Figures & Pick<SummaryRow, "shape">): string[] {
+  return [shape.join("x"), ...counts(row)];
+}
+
+/** A title, and rows under a header with the totals below; the first two columns are words. */
+function formatted(
+  summary: Summary,
+  words: readonly [string, string],
+  rows: readonly (readonly string[])[],
+): string {
+  const { name, inputShape, weightedLayers } = summary;
   const cells = [
-    ["layer", "kind", "output", "parameters", "multiply-adds"],
-    ...rows.map((row) => [row.name, row.kind, row.shape.join("x"), ...counts(row)]),
+    [...words, "output", "parameters", "multiply-adds", "activations"],
+    ...rows,
     ["total", "", "", ...counts(summary)],
   ];
   const widths = cells[0].map((_, column) => Math.max(...cells.map((row) => row[column].length)));
@@ -123,6 +231,7 @@ export function formatSummary(summary: Summary): string {
   return `${name}: ${layers}, input ${inputShape.join("x")}\n\n${lines.join("\n")}`;
 }
 
-function counts(row: Pick<SummaryRow, "parameters" | "multiplyAdds">): string[] {
-  return [row.parameters, row.multiplyAdds].map((count) => count.toLocaleString("en-US"));
+function counts(row: Figures): string[] {
+  return [row.parameters, row.multiplyAdds, row.activations]
+    .map((count) => count.toLocaleString("en-US"));
 }

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { architecture } from "./architectures.ts";
-import { formatSummary, summarise } from "./summary.ts";
+import { formatBlocks, formatSummary, summarise } from "./summary.ts";
 
 Deno.test("a row holds a node's shape, trainable parameters and multiply-adds", () => {
   const { rows } = summarise(architecture("resnet20"));
@@ -11,6 +11,7 @@ Deno.test("a row holds a node's shape, trainable parameters and multiply-adds", 
     shape: [16, 16, 32],
     parameters: 3 * 3 * 16 * 32,
     multiplyAdds: 16 * 16 * 3 * 3 * 16 * 32,
+    activations: 16 * 16 * 32,
   });
   // Running mean and variance are not counted.
   assertEquals(row("layer2.0.bn1")?.parameters, 2 * 32);
@@ -20,11 +21,13 @@ Deno.test("a row holds a node's shape, trainable parameters and multiply-adds", 
     shape: [16, 16, 32],
     parameters: 0,
     multiplyAdds: 0,
+    activations: 16 * 16 * 32,
   });
 });
 
 Deno.test("rows add up to the totals", () => {
-  const { rows, parameters, multiplyAdds } = summarise(architecture("resnet34"));
+  const { rows, parameters, multiplyAdds, activations } = summarise(architecture("resnet34"));
+  assertEquals(rows.reduce((sum, row) => sum + row.activations, 0), activations);
   assertEquals(rows.reduce((sum, row) => sum + row.parameters, 0), parameters);
   assertEquals(rows.reduce((sum, row) => sum + row.multiplyAdds, 0), multiplyAdds);
 });
@@ -46,15 +49,34 @@ Deno.test("the table's columns are aligned and its numbers grouped", () => {
   // The longest entries are "layer2.0.shortcut", "global-average-pool" and "multiply-adds".
   assertEquals(
     header,
-    "layer              kind                   output  parameters  multiply-adds",
+    "layer              kind                   output  parameters  multiply-adds  activations",
   );
   assertEquals(
     lines[0],
-    "conv1              convolution          32x32x16         432        442,368",
+    "conv1              convolution          32x32x16         432        442,368       16,384",
   );
   assertEquals(
     lines.at(-1),
-    "total                                                269,722     40,551,040",
+    "total                                                269,722     40,551,040      663,626",
   );
   assertEquals(new Set(lines.map((line) => line.length)), new Set([header.length]));
+});
+
+Deno.test("equal blocks that follow each other are one line, which adds up what is in them", () => {
+  const summary = summarise(architecture("resnet32"));
+  const text = formatBlocks(summary, 2);
+  const lines = text.split("\n").slice(3).map((line) => line.split(/\s{2,}/));
+  assertEquals(lines.map(([name]) => name).slice(0, 9), [
+    ...["conv1", "bn1", "relu1", "layer1.0 to layer1.4", "layer2.0", "layer2.1 to layer2.4"],
+    ...["layer3.0", "layer3.1 to layer3.4", "pool"],
+  ]);
+  assertEquals(lines[3].slice(1), [
+    ...["5 blocks of 7 layers", "32x32x16"],
+    ...["23,360", "23,592,960", "573,440"],
+  ]);
+  // Two images of so many floats of four bytes.
+  assertEquals(
+    text.split("\n").at(-1)?.includes(`${Math.round(summary.activations * 8 / 1e6)} MB`),
+    true,
+  );
 });

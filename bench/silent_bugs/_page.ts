@@ -17,6 +17,8 @@ export interface PageOptions {
   readonly mistakes: readonly Mistake[];
   /** Ids of the right scripts. */
   readonly clean: readonly string[];
+  /** What else a reader has to know of how they came about. */
+  readonly note?: string;
 }
 
 /**
@@ -27,7 +29,7 @@ export interface PageOptions {
  */
 export function resultsPage(
   results: readonly CaseResult[],
-  { command, mistakes, clean }: PageOptions,
+  { command, mistakes, clean, note }: PageOptions,
 ): string {
   const isClean = ({ id }: CaseResult) => id.startsWith("clean/");
   const put = results.filter((result) => !isClean(result));
@@ -56,6 +58,7 @@ export function resultsPage(
     } of ${right.length} right scripts not accused, ${count(right, "accused")} falsely accused; ${
       count(results, "failed")
     } not judged.${missing.length === 0 ? "" : ` Not run: ${missing.join(", ")}.`}`,
+    ...note === undefined ? [] : ["", note],
     "",
     row(["Mistake", "What is wrong", "Script, net", "Outcome", "Named, in order"]),
     row(["---", "---", "---", "---", "---"]),

@@ -902,6 +902,7 @@ class Recorder:
         self.iteration = self.evaluations = self.batch_files = self.batch_bytes = 0
         self.networks, self.partial = weakref.WeakKeyDictionary(), weakref.WeakSet()
         self.main = self.alive = None  # the network that is trained, and its module
+        self.main_epoch = None  # of the training loader, the newest
         self.function = self.open_pass = None  # a network that is no module, and its pass
         self.loaders, self.deliveries = weakref.WeakKeyDictionary(), deque(maxlen=8)
         self.pending, self.passes = [], []  # not yet known what for; training passes of this step
@@ -909,7 +910,8 @@ class Recorder:
         self.kept_images, self.losses, self.transforms = Counter(), {}, []
         self.optimizers, self.schedulers = weakref.WeakKeyDictionary(), weakref.WeakKeyDictionary()
         self.in_backward = self.backwards = self.manual = 0
-        self.steps_made, self.scheduler_calls = {}, {}  # by number: they outlive the objects
+        # By number: they outlive the objects.
+        self.steps_made, self.scheduler_calls, self.held, self.foreign = {}, {}, {}, {}
         self.own, self.clips, self.scale, self.without_gradient = None, [], None, []
         self.last_step, self.cut_at, self.cut_evaluations = time.perf_counter(), None, 0
         try:
@@ -1346,7 +1348,7 @@ class Recorder:
     @careful
     def before_batch(self):
         self.close_open_pass()
-        self.settle()
+        self.settle(handed=True)
 
     @careful
     def delivered(self, epoch, data, waited, in_order):
@@ -1696,15 +1698,22 @@ class Recorder:
     def awaits_backward(self):
         return self.open_pass is not None or any(one.needs_gradient for one in self.pending)
 
-    def settle(self, epoch=None, force=0):
-        """Sorts the passes of which it is known by now."""
+    def settle(self, epoch=None, force=0, handed=False):
+        """Sorts the passes of which it is known by now. On the newest batch of a loader a training
+        pass may follow (that of a teacher's pupil), until the next batch is `handed` out."""
         left, passes = [], self.pending
         last = max((place for place, one in enumerate(passes) if one.reached), default=-1)
+        newest = self.deliveries[-1].epoch if self.deliveries else None
+        for one in passes:
+            if one.reached and one.epoch is not None:
+                one.epoch.trained = True
         for place, one in enumerate(passes):
             over = epoch is not None and one.epoch is epoch and not epoch.loader.trained
+            mine = one.epoch is not None and one.epoch is newest and not (handed or newest.ended)
+            open_yet = one.needs_gradient or mine and not one.epoch.trained
             if one.reached and not self.in_backward:
                 self.settle_training(one)
-            elif one.reached or one.needs_gradient and place >= max(last, force) and not over:
+            elif one.reached or open_yet and place >= max(last, force) and not over:
                 left.append(one)
             else:
                 self.settle_evaluation(one)
@@ -1720,7 +1729,8 @@ class Recorder:
         self.close_evaluation()
         self.main, self.alive = one.network, one.network.module()
         if one.epoch is not None:
-            one.epoch.loader.trained = one.epoch.trained = True
+            one.epoch.loader.trained = True
+            self.main_epoch = one.epoch
         if self.phase is None or self.phase[0] != "training":
             self.last_step = one.began - one.waited  # evaluating is no part of a step
         self.enter_phase("training", one)
@@ -1953,12 +1963,16 @@ class Recorder:
             if current is not None:
                 current.in_network = True
         else:
-            alike = [one for one in self.pending if one.count == count]
+            alike = [
+                one for one in self.pending
+                if one.count == count and (one.needs_gradient or not scores.requires_grad)
+            ]
             same = [one for one in alike if one.output() is scores]
             free = [one for one in alike if not one.losses]
             current = next(iter((same or free or alike)[-1:]), None)
             if current is None and not self.numbers["pass"] and scores.dim() == 2:
                 self.watch_functions()  # a network that is no module
+                self.manual += scores.requires_grad  # its first pass is not seen, but a step follows
         if current is None:
             return
         if torch.is_tensor(result):
@@ -2159,6 +2173,9 @@ class Recorder:
             state.watched = weakref.ref(min(known, key=lambda one: one.numel()))
         if optimizer is self.own:
             return
+        members = [id(one) for one in parameters_of(optimizer)]
+        self.held[state.number] = {names[one] for one in members if one in names}
+        self.foreign[state.number] = sum(one not in names for one in members)
         self.emit(
             "optimizer", id=state.number, **{"class": class_name(optimizer)},
             defaults={k: v for k, v in getattr(optimizer, "defaults", {}).items() if is_plain(v)},
@@ -2170,7 +2187,7 @@ class Recorder:
                 }
                 for group, own in zip(optimizer.param_groups, groups)
             ],
-            foreign=sum(id(one) not in names for one in parameters_of(optimizer)),
+            foreign=self.foreign[state.number],
             closure=True if state.closure else None, site=state.site,
         )
 
@@ -2338,10 +2355,13 @@ class Recorder:
             state["skipped"] += 1
             return
         argument = next(iter([*arguments, *keywords.values()]), None)
+        epoch = self.main_epoch
+        # The last batch's own call: all batches are handed out, and the loop has not ended.
+        within = epoch is not None and epoch.complete and not epoch.ended and since <= 1 < epoch.batches
         self.emit(
             "scheduler-step", scheduler=state["number"], call=state["calls"],
             argument=float(argument) if argument is not None else None, stepsSince=since,
-            place="batch" if self.epoch_going_on() else "epoch", before=before, after=after,
+            place="batch" if within or self.epoch_going_on() else "epoch", before=before, after=after,
             lastEpoch=getattr(scheduler, "last_epoch", None), skipped=state["skipped"] or None,
             site=self.site("scheduler") if state["calls"] <= 3 else None,
         )
@@ -2385,7 +2405,7 @@ class Recorder:
 
     def close_finished_evaluation(self):
         """Before a line that may stand after an evaluation: is that over?"""
-        self.settle()
+        self.settle(handed=not self.awaits_backward())
         if self.evaluation is not None:
             epoch = self.evaluation.epoch
             if epoch is None or (epoch.ended or epoch.complete) and self.evaluation.whole:
@@ -2474,8 +2494,7 @@ class Recorder:
         network = self.main
         if network is None:
             return
-        stepped = [one for one in self.optimizers.values() if one.steps and one.reference()]
-        held = {id(one) for state in stepped for one in parameters_of(state.reference())}
+        held = set().union(*(self.held[one] for one in self.steps_made if one in self.held))
         parameters, buffers, start = network.parameters(), network.buffers(), network.start or {}
 
         def unchanged(tensors):
@@ -2483,11 +2502,11 @@ class Recorder:
 
         self.emit(
             "parameters", network=network.number,
-            unheld=[name for name, one in parameters if one.requires_grad and id(one) not in held],
+            unheld=[name for name, one in parameters if one.requires_grad and name not in held],
             frozen=[name for name, one in parameters if not one.requires_grad],
             unchanged=unchanged(parameters), buffersUnchanged=unchanged(buffers),
             withoutGradient=self.without_gradient, schedulerCalls=dict(self.scheduler_calls),
-            foreign=len(held - network.names.keys()),
+            foreign=sum(map(self.foreign.get, self.steps_made)),
         )
 
     # The end

@@ -59,6 +59,7 @@ Deno.test("an import against the table is named with its line and its way out", 
     /train\/train\.ts is no door; import from train\/mod\.ts/,
   );
   assertMatch(faultOf("random/philox.ts", 'import "../text/mod.ts";')!, /imports no other room/);
+  assertMatch(faultOf("recorders/tfjs.ts", 'import "../log/mod.ts";')!, /imports no other room/);
   assertMatch(
     faultOf("resnet/graph.ts", 'import {\n  x,\n} from "../testing/mod.ts";')!,
     /stands below testing/,
@@ -67,6 +68,7 @@ Deno.test("an import against the table is named with its line and its way out", 
     const [path, line] of [
       ["cli/train.ts", 'import { train } from "../train/mod.ts";'],
       ["resnet/graph_test.ts", 'import { x } from "../testing/mod.ts";'],
+      ["recorders/tfjs_test.ts", 'import { x } from "../log/mod.ts";'],
       ["resnet/graph.ts", 'import { x } from "./_y.ts";'],
       ["resnet/graph.ts", '// import { x } from "../spec/mod.ts";'],
     ]

@@ -1,5 +1,5 @@
 /** The one place where the bench meets the audit: its command, and what is read of its report. */
-import { runProgram } from "./_python.ts";
+import { runProgram } from "../../testing/mod.ts";
 
 /** What an audit says of a recording. */
 export interface Findings {

@@ -1,6 +1,6 @@
 /** Recording a case: the recorder around its script, for the steps that its mistake takes. */
 import { type Case, writeCase } from "./_case.ts";
-import { runProgram } from "./_python.ts";
+import { runProgram } from "../../testing/mod.ts";
 
 /** A script that did not come to a recording. */
 export class RecordError extends Error {

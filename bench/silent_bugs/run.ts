@@ -26,7 +26,7 @@ import { type Case, caseOf, cleanCase, systemCCase } from "./_case.ts";
 import { type CaseResult, formatResults, isRight, standingOf } from "./_judge.ts";
 import { NETS, STYLES } from "./_mistake.ts";
 import { type PageOptions, resultsPage } from "./_page.ts";
-import { pythonObstacle } from "./_python.ts";
+import { pythonObstacle } from "../../testing/mod.ts";
 import { record, RecordError } from "./_record.ts";
 import { CLEAN } from "./clean.ts";
 import { MISTAKES } from "./mistakes.ts";

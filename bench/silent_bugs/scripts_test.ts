@@ -5,6 +5,7 @@ import { loadDataset } from "../../data/mod.ts";
 import type { ByteImages } from "../../engine/mod.ts";
 import { readRecording } from "../../log/mod.ts";
 import { RandomStream } from "../../random/mod.ts";
+import { pythonTest, runProgram } from "../../testing/mod.ts";
 import { writeBinaryFiles } from "./_binary_files.ts";
 import {
   caseOf,
@@ -16,20 +17,9 @@ import {
   writeCase,
 } from "./_case.ts";
 import { NETS, STYLES } from "./_mistake.ts";
-import { pythonObstacle, runProgram } from "./_python.ts";
 import { record } from "./_record.ts";
 import { CLEAN } from "./clean.ts";
 import { MISTAKES } from "./mistakes.ts";
-
-/** Has the reason in its name where it can't run. */
-function pythonTest(name: string, modules: readonly string[], body: () => Promise<void>): void {
-  const obstacle = pythonObstacle(modules);
-  Deno.test({
-    name: `${name}${obstacle ? ` (not run: ${obstacle})` : ""}`,
-    ignore: obstacle !== undefined,
-    fn: body,
-  });
-}
 
 pythonTest("every script is Python, with every way of every mistake", [], async () => {
   const texts: [string, string][] = [];

@@ -216,8 +216,8 @@ export interface GraphLine extends PlacedLine {
   readonly network: number;
   /** By gradient mode. */
   readonly phase: "training" | "evaluation";
-  /** Of the network. */
-  readonly mode: RecordedMode;
+  /** Of the network; absent where that is no module. */
+  readonly mode?: RecordedMode;
   /** Images of the pass. */
   readonly images: number;
   /** Value numbers of what enters. */
@@ -347,8 +347,8 @@ export interface BatchLine extends PlacedLine {
   readonly batch?: number;
   /** Images. */
   readonly images: number;
-  /** Of the network. */
-  readonly mode: RecordedMode;
+  /** Of the network; absent where that is no module. */
+  readonly mode?: RecordedMode;
   /** Of the batch norms. */
   readonly norms?: RecordedNormModes;
   /** Smallest value, largest, mean. */
@@ -470,7 +470,7 @@ export interface RecordedEvaluation extends PlacedLine {
   /** Wrong images of each batch. */
   readonly batchErrors?: readonly number[];
   /** Of its passes. */
-  readonly mode: RecordedMode;
+  readonly mode?: RecordedMode;
   /** Of the batch norms. */
   readonly norms?: RecordedNormModes;
   /** The loader was read to its end. */

@@ -1,4 +1,4 @@
-/** Python as a subprocess: whether it is there with what a script needs, and running it. */
+/** Python as a subprocess: whether it is there with what a script needs, running it, and its tests. */
 
 /** How a program ended. */
 export interface Ended {
@@ -67,4 +67,46 @@ export function pythonObstacle(modules: readonly string[]): string | undefined {
     if (error instanceof Deno.errors.NotCapable) return error.message;
     throw error;
   }
+}
+
+/** Names the modules that Python has to have here, separated by commas. */
+const REQUIRED = "RESNET_REQUIRED_PYTHON";
+
+/**
+ * Registers a test that needs Python. Where it can't run it is reported by
+ * name, and fails if the environment requires all that it needs.
+ *
+ * @param name The test's.
+ * @param modules What has to be importable.
+ * @param body The test.
+ */
+export function pythonTest(
+  name: string,
+  modules: readonly string[],
+  body: (t: Deno.TestContext) => Promise<void>,
+): void {
+  const obstacle = pythonObstacle(modules);
+  if (obstacle !== undefined && isRequired(modules)) {
+    Deno.test(`${name} (required, can't run: ${obstacle})`, () => {
+      throw new Error(
+        `${REQUIRED} requires ${
+          ["python3", ...modules].join(", ")
+        }, and ${obstacle}; install what is missing, or don't require it`,
+      );
+    });
+    return;
+  }
+  Deno.test({
+    name: `${name}${obstacle ? ` (not run: ${obstacle})` : ""}`,
+    ignore: obstacle !== undefined,
+    fn: body,
+  });
+}
+
+function isRequired(modules: readonly string[]): boolean {
+  // Without the permission, as in a test run without flags, nothing is required.
+  const { state } = Deno.permissions.querySync({ name: "env", variable: REQUIRED });
+  const names = (state === "granted" ? Deno.env.get(REQUIRED) : undefined) ?? "";
+  const required = names.split(",").map((name) => name.trim()).filter(Boolean);
+  return required.length > 0 && modules.every((name) => required.includes(name));
 }

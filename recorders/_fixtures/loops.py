@@ -1,0 +1,342 @@
+"""Trainings of many kinds in one process, each without and then with the recorder's import form.
+
+loops.py FOLDER [NAME...]: records each kind into FOLDER/NAME, and prints a line of JSON for each:
+whether both trainings came to the same weights, bit for bit, and what the training counted itself.
+pytorch_recorder.py (a copy of the recorder) has to stand beside this file.
+"""
+import copy
+import json
+import sys
+
+import pytorch_recorder
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+KINDS = {}
+
+
+def kind(function):
+    KINDS[function.__name__] = function
+    return function
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(),
+            nn.Conv2d(8, 16, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(),
+        )
+        self.head = nn.Linear(16, 10)
+
+    def forward(self, x):
+        return self.head(self.body(x).mean((2, 3)))
+
+
+def loaders(**settings):
+    images = torch.rand(160, 3, 12, 12)
+    labels = (images.mean((1, 2, 3)) * 997).long() % 10
+    training = DataLoader(TensorDataset(images[:128], labels[:128]), 32, shuffle=True, **settings)
+    return training, DataLoader(TensorDataset(images[128:], labels[128:]), 32)
+
+
+def evaluate(net, loader):
+    net.eval()
+    with torch.no_grad():
+        wrong = sum(int((net(images).argmax(1) != labels).sum()) for images, labels in loader)
+    net.train()
+    return wrong
+
+
+def sgd(net, rate=0.05):
+    return torch.optim.SGD(net.parameters(), lr=rate, momentum=0.9, weight_decay=1e-4)
+
+
+def train(net, optimizer, training, testing, epochs=2):
+    """A plain loop; returns the numbers that the recorder must have seen."""
+    losses, wrong = [], []
+    for _ in range(epochs):
+        for images, labels in training:
+            optimizer.zero_grad()
+            loss = F.cross_entropy(net(images), labels)
+            loss.backward()
+            optimizer.step()
+            losses.append(float(loss.detach()))
+        wrong.append(evaluate(net, testing))
+    return {"losses": losses, "wrong": wrong}
+
+
+@kind
+def closure():
+    net, (training, testing) = Net(), loaders()
+    optimizer, losses, wrong = sgd(net), [], []
+    for _ in range(2):
+        for images, labels in training:
+            def again():
+                optimizer.zero_grad()
+                loss = F.cross_entropy(net(images), labels)
+                loss.backward()
+                return loss
+
+            losses.append(float(optimizer.step(again)))
+        wrong.append(evaluate(net, testing))
+    return net, {"losses": losses, "wrong": wrong}
+
+
+@kind
+def lbfgs():
+    net, (training, testing) = Net(), loaders()
+    optimizer, calls = torch.optim.LBFGS(net.parameters(), lr=0.1, max_iter=3), []
+    for images, labels in training:
+        def again():
+            calls.append(1)
+            optimizer.zero_grad()
+            loss = F.cross_entropy(net(images), labels)
+            loss.backward()
+            return loss
+
+        optimizer.step(again)
+    return net, {"passes": len(calls), "wrong": [evaluate(net, testing)]}
+
+
+@kind
+def accumulation():
+    net, (training, testing) = Net(), loaders()
+    optimizer, losses = sgd(net), []
+    for _ in range(2):
+        for number, (images, labels) in enumerate(training):
+            loss = F.cross_entropy(net(images), labels)
+            (loss / 2).backward()
+            losses.append(float(loss.detach()))
+            if number % 2:
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=False)
+        evaluate(net, testing)
+    return net, {"losses": losses}
+
+
+@kind
+def amp():
+    net, (training, testing) = Net(), loaders()
+    optimizer, losses, skipped = sgd(net), [], 0
+    scaler = torch.amp.GradScaler("cpu", init_scale=256.0)
+    for epoch in range(2):
+        for number, (images, labels) in enumerate(training):
+            optimizer.zero_grad()
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                loss = F.cross_entropy(net(images), labels)
+            scaler.scale(loss).backward()
+            if epoch == 1 and number == 1:  # an overflow
+                net.head.bias.grad.fill_(float("inf"))
+                skipped += 1
+            scaler.unscale_(optimizer)
+            nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+            scaler.step(optimizer)
+            scaler.update()
+            losses.append(float(loss.detach()))
+        evaluate(net, testing)
+    return net, {"losses": losses, "skipped": skipped}
+
+
+@kind
+def data_parallel():
+    net, (training, testing) = Net(), loaders()
+    return net, train(nn.DataParallel(net), sgd(net), training, testing)
+
+
+@kind
+def compiled():
+    net, (training, testing) = Net(), loaders()
+    return net, train(torch.compile(net, backend="eager"), sgd(net), training, testing)
+
+
+@kind
+def compiled_in_place():
+    net, (training, testing) = Net(), loaders()
+    net.compile(backend="eager")
+    return net, train(net, sgd(net), training, testing)
+
+
+@kind
+def optimizers():
+    """Two optimisers of one network, a schedule for each."""
+    net, (training, testing) = Net(), loaders()
+    pair = sgd(net.body), torch.optim.Adam(net.head.parameters(), lr=0.01)
+    schedules = [torch.optim.lr_scheduler.StepLR(one, 1, 0.5) for one in pair]
+    losses = []
+    for _ in range(2):
+        for images, labels in training:
+            loss = F.cross_entropy(net(images), labels)
+            for one in pair:
+                one.zero_grad()
+            loss.backward()
+            for one in pair:
+                one.step()
+            losses.append(float(loss.detach()))
+        for one in schedules:
+            one.step()
+        evaluate(net, testing)
+    return net, {"losses": losses}
+
+
+@kind
+def networks():
+    """A teacher that is only asked, and an average of the weights that is only tested."""
+    teacher, net, (training, testing) = Net().eval(), Net(), loaders()
+    average, optimizer, losses, wrong = copy.deepcopy(net), sgd(net), [], []
+    for _ in range(2):
+        for images, labels in training:
+            with torch.no_grad():
+                soft = teacher(images).softmax(1)
+            scores = net(images)
+            loss = F.cross_entropy(scores, labels)
+            optimizer.zero_grad()
+            (loss + 0.1 * F.kl_div(scores.log_softmax(1), soft, reduction="batchmean")).backward()
+            optimizer.step()
+            losses.append(float(loss.detach()))
+            with torch.no_grad():
+                for old, new in zip(average.parameters(), net.parameters()):
+                    old.lerp_(new, 0.1)
+        wrong += [evaluate(net, testing), evaluate(average, testing)]
+    return net, {"losses": losses, "wrong": wrong}
+
+
+@kind
+def workers():
+    net, (training, testing) = Net(), loaders(num_workers=2, persistent_workers=True, drop_last=True)
+    return net, train(net, sgd(net), training, testing)
+
+
+@kind
+def forward_by_hand():
+    net, (training, testing) = Net(), loaders()
+    optimizer, losses = sgd(net), []
+    for _ in range(2):
+        for images, labels in training:
+            optimizer.zero_grad()
+            loss = F.cross_entropy(net.forward(images), labels)
+            loss.backward()
+            optimizer.step()
+            losses.append(float(loss.detach()))
+    return net, {"losses": losses}
+
+
+class Module(nn.Module):
+    """As a LightningModule is: it has the network, and its methods are called by a trainer."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = Net()
+
+    def forward(self, x):
+        return self.net(x)
+
+    def training_step(self, batch, number):
+        images, labels = batch
+        return F.cross_entropy(self(images), labels)
+
+    def validation_step(self, batch, number):
+        images, labels = batch
+        return int((self(images).argmax(1) != labels).sum())
+
+    def configure_optimizers(self):
+        optimizer = sgd(self)
+        return optimizer, torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 2)
+
+
+@kind
+def lightning_like():
+    """A sanity check before, the step's closure around training_step, batches fetched ahead."""
+    module, (training, testing) = Module(), loaders()
+    optimizer, schedule = module.configure_optimizers()
+
+    def validate(most):
+        module.eval()
+        with torch.no_grad():
+            found = [module.validation_step(b, i) for i, b in zip(range(most), testing)]
+        module.train()
+        return sum(found)
+
+    def fetched_ahead(loader):
+        iterator = iter(loader)
+        last = next(iterator)
+        for batch in iterator:
+            yield last
+            last = batch
+        yield last
+
+    losses, wrong = [], [validate(2)]
+    for _ in range(2):
+        for number, batch in enumerate(fetched_ahead(training)):
+            def again():
+                loss = module.training_step(batch, number)
+                optimizer.zero_grad()
+                loss.backward()
+                return loss
+
+            losses.append(float(optimizer.step(again)))
+        schedule.step()
+        wrong.append(validate(100))
+    return module, {"losses": losses, "wrong": wrong}
+
+
+class WithLoss(nn.Module):
+    """As Hugging Face's models are: keywords, a dictionary, and the loss inside."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = Net()
+
+    def forward(self, pixel_values=None, labels=None):
+        scores = self.net(pixel_values)
+        loss = F.cross_entropy(scores, labels) if labels is not None else None
+        return {"loss": loss, "logits": scores}
+
+
+@kind
+def hugging_like():
+    model, (training, testing) = WithLoss(), loaders()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / 8)
+    losses, wrong = [], []
+    for _ in range(2):
+        for images, labels in training:
+            loss = model(pixel_values=images, labels=labels)["loss"]
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad()
+            losses.append(float(loss.detach()))
+        model.eval()
+        found = 0
+        for images, labels in testing:
+            with torch.no_grad():
+                scores = model(pixel_values=images, labels=labels)["logits"]
+            found += int((scores.argmax(1) != labels).sum())
+        wrong.append(found)
+        model.train()
+    return model, {"losses": losses, "wrong": wrong}
+
+
+def run(function):
+    torch.manual_seed(11)
+    net, counted = function()
+    bits = [one.detach().numpy().tobytes() for one in net.state_dict().values()]
+    return bits, counted
+
+
+def main(folder, names):
+    torch.set_num_threads(1)
+    for name in names or KINDS:
+        plain, _ = run(KINDS[name])
+        pytorch_recorder.start(f"{folder}/{name}")
+        seen, counted = run(KINDS[name])
+        pytorch_recorder.stop()
+        print(json.dumps({"name": name, "same": plain == seen, **counted}), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2:])

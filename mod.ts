@@ -22,6 +22,7 @@ export * from "./engine/mod.ts";
 export * from "./log/mod.ts";
 export * from "./paper/mod.ts";
 export * from "./recipes/mod.ts";
+export * from "./recorders/mod.ts";
 export * from "./reports/mod.ts";
 export * from "./reproduce/mod.ts";
 export * from "./resnet/mod.ts";

@@ -123,7 +123,7 @@ pythonTest(
         assert(found >= written - 1, `all but a last line is whole: of ${written} found ${found}`);
         assertEquals(linesOf(recording.lines, "end"), []);
         const { report } = await auditRecording(path, recording);
-        assert(report.judgements.length > 50, report.verdict.join("\n"));
+        assert(report.judgements.length > 20, report.verdict.join("\n"));
         // Noise as images, and so few of them: never is all as the paper has it.
         assert(report.status === 1 || report.status === 3);
       }

@@ -1,31 +1,76 @@
 /** TensorFlow.js's recorder: our reader reads it, the same rules judge it, and it changes nothing. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import type * as tfjs from "@tensorflow/tfjs";
 import { auditRecording } from "../audit/recording/mod.ts";
+import { loadPackage } from "../engine/tfjs/packages/mod.ts";
 import { linesOf, readRecording, type Recording } from "../log/mod.ts";
 import { record } from "./mod.ts";
 
-type TensorFlow = typeof tfjs;
+/** What is used of TensorFlow.js. */
+interface Tensor {
+  readonly shape: number[];
+  dataSync(): Float32Array;
+  slice(begin: number[], size: number[]): Tensor;
+}
+interface Layer {
+  apply(inputs: unknown): unknown;
+}
+interface Optimizer {
+  minimize(loss: () => Tensor): unknown;
+}
+interface Model {
+  readonly layers: object[];
+  compile(settings: object): void;
+  fit(x: Tensor, y: Tensor, settings: object): Promise<{ history: Record<string, number[]> }>;
+  evaluate(x: Tensor, y: Tensor, settings: object): Tensor[];
+  trainOnBatch(x: Tensor, y: Tensor): Promise<unknown>;
+  apply(x: Tensor, settings: object): Tensor;
+  predict(x: Tensor): Tensor;
+  getWeights(): Tensor[];
+}
+interface TensorFlow {
+  readonly layers:
+    & Record<
+      "conv2d" | "batchNormalization" | "reLU" | "add" | "dense" | "globalAveragePooling2d",
+      (settings?: object) => Layer
+    >
+    & { readonly Layer: new () => Layer };
+  readonly initializers: { heNormal(settings: object): object };
+  readonly regularizers: { l2(settings: object): object };
+  readonly train: {
+    momentum(rate: number, momentum: number): Optimizer;
+    sgd(rate: number): Optimizer;
+  };
+  readonly losses: { softmaxCrossEntropy(labels: Tensor, scores: Tensor): Tensor };
+  enableProdMode(): void;
+  setBackend(name: string): Promise<boolean>;
+  input(settings: object): unknown;
+  model(settings: object): Model;
+  tensor4d(values: Float32Array, shape: number[]): Tensor;
+  tensor1d(values: number[], type: string): Tensor;
+  oneHot(labels: Tensor, classes: number): Tensor;
+  avgPool(x: Tensor, window: number, strides: number, padding: string): Tensor;
+  pad(x: Tensor, sides: number[][]): Tensor;
+}
 
 async function tensorFlow(): Promise<TensorFlow> {
-  const tf = await import("@tensorflow/tfjs");
+  const tf = await loadPackage<TensorFlow>("@tensorflow/tfjs");
   tf.enableProdMode(); // no banner on the console
   await tf.setBackend("cpu");
   return tf;
 }
 
 /** Option A as somebody writes it: every second pixel, and zero channels on both sides. */
-function shortcutA(tf: TensorFlow): tfjs.layers.Layer {
+function shortcutA(tf: TensorFlow): Layer {
   class ShortcutA extends tf.layers.Layer {
     static className = "ShortcutA";
-    override computeOutputShape([count, height, width, channels]: number[]): number[] {
+    computeOutputShape([count, height, width, channels]: number[]): number[] {
       return [count, height / 2, width / 2, 2 * channels];
     }
-    override call(inputs: tfjs.Tensor | tfjs.Tensor[]): tfjs.Tensor {
+    call(inputs: Tensor | Tensor[]): Tensor {
       const [x] = Array.isArray(inputs) ? inputs : [inputs];
       const channels = x.shape[3]!;
       // TensorFlow.js has no gradient of a strided slice.
-      const picked = tf.avgPool(x as tfjs.Tensor4D, 1, 2, "valid");
+      const picked = tf.avgPool(x, 1, 2, "valid");
       return tf.pad(picked, [[0, 0], [0, 0], [0, 0], [channels / 2, channels / 2]]);
     }
   }
@@ -33,7 +78,7 @@ function shortcutA(tf: TensorFlow): tfjs.layers.Layer {
 }
 
 /** ResNet-8 with a quarter of the paper's filters. */
-function resnet(tf: TensorFlow): tfjs.LayersModel {
+function resnet(tf: TensorFlow): Model {
   const convolution = (filters: number, strides: number, seed: number) =>
     tf.layers.conv2d({
       ...{ filters, strides, kernelSize: 3, padding: "same", useBias: false },
@@ -42,28 +87,28 @@ function resnet(tf: TensorFlow): tfjs.LayersModel {
     });
   const norm = () => tf.layers.batchNormalization({ momentum: 0.9, epsilon: 1e-5 });
   const input = tf.input({ shape: [32, 32, 3] });
-  let x = convolution(4, 1, 1).apply(input) as tfjs.SymbolicTensor;
-  x = tf.layers.reLU().apply(norm().apply(x)) as tfjs.SymbolicTensor;
+  let x = convolution(4, 1, 1).apply(input);
+  x = tf.layers.reLU().apply(norm().apply(x));
   for (const [stage, filters] of [4, 8, 16].entries()) {
     const strides = stage === 0 ? 1 : 2;
     let y = convolution(filters, strides, 10 + stage).apply(x);
     y = tf.layers.reLU().apply(norm().apply(y));
     y = norm().apply(convolution(filters, 1, 20 + stage).apply(y));
-    const shortcut = strides === 1 ? x : shortcutA(tf).apply(x) as tfjs.SymbolicTensor;
+    const shortcut = strides === 1 ? x : shortcutA(tf).apply(x);
     x = tf.layers.reLU().apply(
-      tf.layers.add().apply([y as tfjs.SymbolicTensor, shortcut]),
-    ) as tfjs.SymbolicTensor;
+      tf.layers.add().apply([y, shortcut]),
+    );
   }
   const pooled = tf.layers.globalAveragePooling2d({}).apply(x);
   const scores = tf.layers.dense({
     units: 10,
     kernelInitializer: tf.initializers.heNormal({ seed: 3 }),
-  }).apply(pooled) as tfjs.SymbolicTensor;
+  }).apply(pooled);
   return tf.model({ inputs: input, outputs: scores });
 }
 
 /** Images of which each has a mark of its own, with labels in a known order. */
-function images(tf: TensorFlow, count: number): { x: tfjs.Tensor4D; y: tfjs.Tensor } {
+function images(tf: TensorFlow, count: number): { x: Tensor; y: Tensor } {
   const x = tf.tensor4d(
     Float32Array.from({ length: count * 3072 }, (_, i) => Math.sin(i * (1 + Math.floor(i / 3072)))),
     [count, 32, 32, 3],
@@ -82,18 +127,17 @@ async function inFolder(body: (folder: string) => Promise<void>): Promise<void> 
   }
 }
 
-const compiled = (tf: TensorFlow): tfjs.LayersModel => {
+const compiled = (tf: TensorFlow): Model => {
   const model = resnet(tf);
   model.compile({
     optimizer: tf.train.momentum(0.1, 0.9),
-    loss: (labels: tfjs.Tensor, scores: tfjs.Tensor) =>
-      tf.losses.softmaxCrossEntropy(labels, scores),
+    loss: (labels: Tensor, scores: Tensor) => tf.losses.softmaxCrossEntropy(labels, scores),
     metrics: ["accuracy"],
   });
   return model;
 };
 
-const weightsOf = (model: tfjs.LayersModel) => model.getWeights().map((one) => [...one.dataSync()]);
+const weightsOf = (model: Model) => model.getWeights().map((one) => [...one.dataSync()]);
 
 function checkFiles(recording: Recording): void {
   assertEquals(linesOf(recording.lines, "warning").map(({ message }) => message), []);
@@ -111,7 +155,7 @@ Deno.test("fit and evaluate are recorded as they are, and not changed", () =>
       const { history } = await model.fit(x, y, {
         ...{ batchSize: 2, epochs: 2, shuffle: false, verbose: 0 },
       });
-      const [loss, accuracy] = model.evaluate(test.x, test.y, { batchSize: 2 }) as tfjs.Scalar[];
+      const [loss, accuracy] = model.evaluate(test.x, test.y, { batchSize: 2 });
       recording?.end();
       const result = { loss: loss.dataSync()[0], accuracy: accuracy.dataSync()[0], history };
       return { ...result, weights: weightsOf(model), own: Object.keys(model).sort() };
@@ -203,11 +247,11 @@ Deno.test("a loop of one's own is seen by its calls: images, labels, steps, test
       for (let step = 0; step < 2; step++) {
         const batch = x.slice([2 * step], [2]), labels = y.slice([2 * step], [2]);
         optimizer.minimize(() => {
-          const scores = model.apply(batch, { training: true }) as tfjs.Tensor;
-          return tf.losses.softmaxCrossEntropy(labels, scores) as tfjs.Scalar;
+          const scores = model.apply(batch, { training: true });
+          return tf.losses.softmaxCrossEntropy(labels, scores);
         });
       }
-      const scores = model.predict(x) as tfjs.Tensor;
+      const scores = model.predict(x);
       recording?.end();
       return { weights: weightsOf(model), scores: [...scores.dataSync()] };
     };

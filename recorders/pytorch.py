@@ -259,6 +259,13 @@ class Folder:
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0)
         self.log = os.open(name, flags, 0o644)
 
+    def discard_if_empty(self):
+        """Of a script that ended before anything was seen, no folder stays that stands in the way."""
+        if not self.bytes:
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(self.path, f"recording{self.suffix}.jsonl"))
+                os.rmdir(self.path)
+
     def lines(self, content):
         view = memoryview(content)
         while view:
@@ -2529,6 +2536,8 @@ class Recorder:
         self.closed = True
         if torch is not None and self.live:
             self.finish(reason, failure)
+        if self.live:
+            self.folder.discard_if_empty()
         self.live = False
         for handle in self.handles:
             handle.remove()

@@ -135,7 +135,7 @@ pythonTest(
   ["torch"],
   () =>
     inFolder(async (folder) => {
-      const unseen = await alone("plain.py", `${folder}/alone`);
+      const unseen = await alone("accumulating.py", `${folder}/alone`);
       const whole = await digest(`${folder}/alone/${WEIGHTS}`);
       await Deno.mkdir(`${folder}/used/recording`, { recursive: true });
       await Deno.writeTextFile(`${folder}/used/recording/recording.jsonl`, "another's\n");
@@ -394,3 +394,19 @@ const EAGER = [
   ...["convolution", "batch-norm", "relu", "convolution", "batch-norm", "relu"],
   ...["mean", "dense"],
 ];
+
+pythonTest(
+  "a script that ends before PyTorch is there leaves no folder in the way",
+  [],
+  () =>
+    inFolder(async (folder) => {
+      await Deno.writeTextFile(`${folder}/broken.py`, "import nothing_of_this_name\n");
+      const { code, errors } = await python(
+        [RECORDER, "--out", "recording", "--", "broken.py"],
+        folder,
+      );
+      assertEquals(code, 1);
+      assertStringIncludes(errors, "ModuleNotFoundError");
+      assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name), ["broken.py"]);
+    }),
+);

@@ -1,6 +1,6 @@
 import { assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import type { ByteImages, Normalisation } from "../engine/mod.ts";
-import { beforeTransform, preprocessings } from "./preprocessings.ts";
+import { beforeTransform, MEASURED_PREPROCESSINGS, preprocessings } from "./preprocessings.ts";
 
 /** Images that get brighter from top to bottom, as photographs get darker. */
 const train: ByteImages = {
@@ -73,4 +73,16 @@ Deno.test("a scale that differs from pixel to pixel is refused", () => {
     RangeError,
     "differs from pixel to pixel",
   );
+});
+
+Deno.test("what is measured follows the images, and constants follow none", () => {
+  const imagesOf = (value: number): ByteImages => ({
+    ...{ count: 20, height: 4, width: 4, channels: 3, classes: 2, labels: new Uint8Array(20) },
+    pixels: Uint8Array.from({ length: 20 * 48 }, (_, i) => (i * value) % 256),
+  });
+  const [some, others] = [imagesOf(7), imagesOf(11)].map((images) => preprocessings(images));
+  some.forEach(({ id, normalisation }, i) => {
+    const isSame = JSON.stringify(normalisation) === JSON.stringify(others[i].normalisation);
+    assertEquals(isSame, !MEASURED_PREPROCESSINGS.includes(id), id);
+  });
 });

@@ -59,7 +59,7 @@ const command = {
     "What the weights were trained on is not part of such a file: prepare images as the run's\n" +
     "model card, or its author, says. With --to tensorboard, writes the curves of runs as event files\n" +
     "of TensorBoard, into --out (tensorboard by default): a folder for each run.",
-  positional: "RUN...",
+  positional: "[RUN]...",
   flags: FLAGS,
 } as const;
 

@@ -60,6 +60,10 @@ const FLAGS = {
   html: text("FILE", "write a page with the images as well"),
   ...PADDING_FLAG,
   ...DATA_FLAGS,
+  data: text(
+    "PATH",
+    "folder or .tar.gz archive of the data set's binary version; the cache's by default",
+  ),
   ...COMMON,
 } as const;
 

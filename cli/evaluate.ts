@@ -12,12 +12,14 @@ import {
   type RankedTrial,
 } from "../audit/mod.ts";
 import { PAPER_DATASET } from "../paper/mod.ts";
-import { type Dataset, loadDataset } from "../data/mod.ts";
+import { type Dataset, loadDataset, normalisedBatch } from "../data/mod.ts";
 import {
   type ByteImages,
   chooseEngine,
+  type Engine,
   engineFactories,
   freshState,
+  type Normalisation,
   PLAIN_SGD,
   selfTest,
 } from "../engine/mod.ts";
@@ -42,12 +44,19 @@ import {
   weightsFor,
 } from "./_weights.ts";
 
+/** Images that pass together. */
+const BATCH = 128;
+
 const FLAGS = {
   weights: text("FILE", "the weights, in any format that audit reads"),
   arch: text("NAME", "the network; told from the file's names and shapes by default"),
   preprocess: choice(
     [...PREPROCESSINGS, "auto"],
     "what the weights were trained on; per-pixel by default; auto: as an audit finds it",
+  ),
+  mode: choice(
+    ["test", "train"],
+    "batch norm by its running statistics, or by those of each batch, as where eval() is forgotten",
   ),
   ...PADDING_FLAG,
   ...DATA_FLAGS,
@@ -106,32 +115,36 @@ async function evaluate(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
   await selfTest(factory);
   const { batchNorm } = identity?.recipe ?? paper("resnet20");
   const engine = await factory.create({
-    ...{ graph, batchSize: 128, optimiser: PLAIN_SGD, cropPadding: 0 },
+    ...{ graph, batchSize: BATCH, optimiser: PLAIN_SGD, cropPadding: 0 },
     batchNorm: { ...batchNorm, epsilon: network.epsilon ?? batchNorm.epsilon },
     ...(flags.threads === undefined ? {} : { threads: flags.threads }),
     ...(flags.convolution === undefined ? {} : { convolution: flags.convolution }),
   });
   try {
     printer.line(`engine ${engine.name} (${engine.device.summary}), ${reason}`);
-    await engine.load({
-      train: dataset.train,
-      test: arrangedImages(dataset.test, measured.way ?? {}),
-      normalisation: inputTransform
-        ? afterTransform(measured.normalisation, inputTransform)
-        : measured.normalisation,
-    });
+    const tested = arrangedImages(dataset.test, measured.way ?? {});
+    const normalisation = inputTransform
+      ? afterTransform(measured.normalisation, inputTransform)
+      : measured.normalisation;
+    await engine.load({ train: dataset.train, test: tested, normalisation });
     await engine.importState(freshState(graph, PLAIN_SGD, weights));
-    const { images, errors, loss } = await engine.evaluate("test");
+    const { images, errors, loss } = flags.mode === "train"
+      ? await inTrainingMode(engine, tested, normalisation)
+      : await engine.evaluate("test");
     const error = errors / images;
     const doubts = doubtsOn({ errors, images, classes, graph, set });
     return {
       text: [
         ...(dataset.notice ? [dataset.notice] : []),
         `${percent(error)} (${count(errors)} of ${count(images)} wrong)`,
+        ...(flags.mode === "train"
+          ? [`with batch norm by the statistics of each batch of ${BATCH}, as in training`]
+          : []),
         ...(auto ? [`found: ${auto.candidate.name}; ${auto.preprocessing.name}`] : doubts),
       ].join("\n"),
       json: {
-        ...{ error, errors, images, loss, dataset: set, notice: dataset.notice },
+        ...{ error, errors, images, loss, mode: flags.mode ?? "test" },
+        ...{ dataset: set, notice: dataset.notice },
         architecture: { name: arch, shortcut: shortcutOf(graph), zeroChannels, classes },
         ...(doubts.length > 0 ? { doubts } : {}),
         ...{ preprocess: measured.of, engine: engine.name, device: engine.device },
@@ -168,6 +181,39 @@ async function foundBy(
   throw new CommandError(
     `--preprocess auto: none of the networks and preprocessings that are known does better than guessing with ${subject.target}. deno task audit says what can be told of it`,
   );
+}
+
+/** What a network in training mode makes of the images, in batches of their own order. */
+async function inTrainingMode(
+  engine: Engine,
+  images: ByteImages,
+  normalisation: Normalisation,
+): Promise<{ readonly images: number; readonly errors: number; readonly loss: number }> {
+  let errors = 0, loss = 0;
+  for (let first = 0; first < images.count; first += BATCH) {
+    const size = Math.min(BATCH, images.count - first);
+    const zeros = new Uint8Array(size);
+    const input = normalisedBatch(
+      images,
+      {
+        indices: Uint32Array.from({ length: size }, (_, i) => first + i),
+        ...{ cropY: zeros, cropX: zeros, flip: zeros },
+      },
+      normalisation,
+      0,
+    );
+    const { output } = await engine.probe({ input, images: size, mode: "training" });
+    const classes = output.length / size;
+    for (let i = 0; i < size; i++) {
+      const logits = output.subarray(i * classes, (i + 1) * classes);
+      const most = Math.max(...logits);
+      const label = images.labels[first + i];
+      if (logits.indexOf(most) !== label) errors++;
+      loss += Math.log(logits.reduce((sum, z) => sum + Math.exp(z - most), 0)) + most -
+        logits[label];
+    }
+  }
+  return { images: images.count, errors, loss: loss / images.count };
 }
 
 /** The network that the user says it is, with the options that the weights show. */

@@ -4,8 +4,16 @@
  *
  * `deno task summary --arch resnet32`
  */
-import { architecture, formatBlocks, formatSummary, type Graph, summarise } from "../resnet/mod.ts";
-import { choice, COMMON, type Flag, integer, text, toggle } from "./_flags.ts";
+import {
+  architecture,
+  formatBlocks,
+  formatModuleTable,
+  formatSummary,
+  type Graph,
+  moduleTable,
+  summarise,
+} from "../resnet/mod.ts";
+import { choice, COMMON, type Flag, integer, text, toggle, UsageError } from "./_flags.ts";
 import { main } from "./_main.ts";
 import { PADDING_FLAG } from "./_training_flags.ts";
 
@@ -36,6 +44,9 @@ const command = {
     input,
     layers: toggle("print every layer, not the blocks"),
     batch: integer("images whose activations are counted in bytes; 128 by default", 1, 100_000),
+    style: choice(["fvcore"], "modules with parameters and FLOPs as fvcore counts them"),
+    images: integer("images that pass together, for --style fvcore; 1 by default", 1, 100_000),
+    mode: choice(["test", "train"], "what --style fvcore counts of batch norm; test by default"),
     ...COMMON,
   },
 } as const;
@@ -51,6 +62,14 @@ if (import.meta.main) {
         ...(flags.classes === undefined ? {} : { classes: flags.classes }),
       })
       : await graphOf(file, flags["shortcut-padding"] ?? "append");
+    const { style, images, mode } = flags;
+    if (style === "fvcore") {
+      const rows = moduleTable(graph, { images: images ?? 1, training: mode === "train" });
+      return { text: formatModuleTable(rows), json: rows };
+    }
+    if (images !== undefined || mode !== undefined) {
+      throw new UsageError("--images and --mode belong to --style fvcore");
+    }
     const summary = summarise(graph);
     const text = flags.layers
       ? formatSummary(summary)

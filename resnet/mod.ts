@@ -17,5 +17,6 @@
 export * from "./architectures.ts";
 export * from "./graph.ts";
 export * from "./initialise.ts";
+export * from "./module_table.ts";
 export * from "./summary.ts";
 export * from "./weights.ts";

@@ -14,7 +14,7 @@ import {
   type Optimiser,
   type TrainingState,
 } from "../engine/mod.ts";
-import { architecture, fitWeights, initialise, type Weights } from "../resnet/mod.ts";
+import { architecture, fitWeights, initialise, parametersOf, type Weights } from "../resnet/mod.ts";
 import type { RunIdentity } from "./checkpoint.ts";
 import type { DataRecord } from "../log/mod.ts";
 import type { TrainOptions } from "./options.ts";
@@ -124,14 +124,46 @@ export function prepare(
   };
 }
 
-/** The state before the first step. */
+/** The state before the first step, and what to say of it. */
+export interface FirstState {
+  readonly state: TrainingState;
+  /** Set where the given weights tell another number of classes apart. */
+  readonly replaced?: string;
+}
+
+/**
+ * The state before the first step: initialised, or the given weights. Where these tell another
+ * number of classes apart, their last layer is replaced by an initialised one.
+ *
+ * @throws {WeightFileError} If the given weights are of another network.
+ */
 export function firstState(
   { engineOptions: { graph, optimiser }, recipe }: Prepared,
   seed: number,
   startWeights?: { readonly path: string; readonly weights: Weights },
-): TrainingState {
-  const weights = startWeights
-    ? fitWeights(graph, startWeights.weights, startWeights.path)
-    : initialise(graph, seed, recipe.initialisation.fan, recipe.initialisation.lastLayer);
-  return freshState(graph, optimiser, weights);
+): FirstState {
+  const { fan, lastLayer } = recipe.initialisation;
+  const begun = () => initialise(graph, seed, fan, lastLayer);
+  if (!startWeights) return { state: freshState(graph, optimiser, begun()) };
+  const { path } = startWeights;
+  const given = new Map(startWeights.weights);
+  const replaced = parametersOf(graph).filter(({ name, shape }) => {
+    const found = given.get(name)?.shape;
+    return name.startsWith(`${graph.output}.`) && found && found[0] !== shape[0] &&
+      found.slice(1).join() === shape.slice(1).join();
+  });
+  const [last] = replaced;
+  const classes = last && given.get(last.name)!.shape[0];
+  if (last) {
+    const initial = begun();
+    for (const { name } of replaced) given.set(name, initial.get(name)!);
+  }
+  return {
+    state: freshState(graph, optimiser, fitWeights(graph, given, path)),
+    ...(last && {
+      replaced: `"${path}" tells ${classes} classes apart, the data set has ${
+        last.shape[0]
+      }: its last layer, "${graph.output}", was replaced by an initialised one`,
+    }),
+  };
 }

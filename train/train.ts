@@ -69,8 +69,10 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
 
   const { engineOptions, identity, dataset, normalisation } = prepared;
   const found = await newestCheckpoint(run, engineOptions.graph, identity);
-  const state = found.checkpoint?.state ??
-    firstState(prepared, options.seed, options.startWeights);
+  const first = found.checkpoint
+    ? undefined
+    : firstState(prepared, options.seed, options.startWeights);
+  const state = found.checkpoint?.state ?? first!.state;
   if (options.stopAfter !== undefined && options.stopAfter <= state.iteration) {
     throw new RunError(
       `the run in "${options.out}" was to stop after iteration ${options.stopAfter}; it stands at ${state.iteration} already. Give a later --stop-after, or none`,
@@ -89,6 +91,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     };
     try {
       await logStart(session, begun, found);
+      if (first?.replaced) warn(session, first.replaced);
       return await loop(session, found.checkpoint?.progress) ?? await finish(session);
     } catch (error) {
       throw logFailure(session, error);

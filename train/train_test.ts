@@ -8,7 +8,7 @@ import {
 } from "../engine/mod.ts";
 import { RandomStream } from "../random/mod.ts";
 import { decodeSafetensors } from "../weights/mod.ts";
-import { WeightFileError } from "../resnet/mod.ts";
+import { architecture, initialise, WeightFileError } from "../resnet/mod.ts";
 import { TrainingError } from "./_checks.ts";
 import { eventsIn, measured, plateauRun, tinyRun } from "../testing/runs/mod.ts";
 import { nullEngineFactory } from "../testing/mod.ts";
@@ -269,6 +269,56 @@ Deno.test("a plateau's rate falls, the best weights stay, and the training ends 
     const again = finished(await train(plateauRun(folder)));
     assertEquals([again.before, again.best?.file], [true, result.best!.file]);
   }));
+
+Deno.test("given weights of other classes start all but the last layer, and the log says so", () =>
+  inFolder(async (folder) => {
+    const graph = architecture("resnet8", { classes: 100, inputShape: [8, 8, 3] });
+    const weights = initialise(graph, 3, "in");
+    const given = { path: "given.pth", sha256: "0".repeat(64), weights };
+    await train(tinyRun(folder, { startWeights: given, stopAfter: 1, engine: still }));
+    const said = eventsIn(folder).flatMap((event) =>
+      event.type === "warning" ? [event.message] : []
+    );
+    assertEquals(said, [
+      '"given.pth" tells 100 classes apart, the data set has 10: its last layer, "linear", was replaced by an initialised one',
+    ]);
+    const { tensors } = decodeSafetensors(
+      await Deno.readFile(`${folder}/checkpoint-1.safetensors`),
+    );
+    const own = initialise(architecture("resnet8", { inputShape: [8, 8, 3] }), 5, "in");
+    assertEquals(tensors.get("linear.weight")?.data, own.get("linear.weight")?.data);
+    assertEquals(tensors.get("conv1.weight")?.data, weights.get("conv1.weight")?.data);
+    const other = new Map(weights).set("conv1.weight", weights.get("linear.weight")!);
+    await assertRejects(
+      () => train(tinyRun(`${folder}/other`, { startWeights: { ...given, weights: other } })),
+      WeightFileError,
+    );
+  }));
+
+/** An engine whose steps change nothing. */
+const still: EngineFactory = {
+  ...nullEngineFactory,
+  async create(options): Promise<Engine> {
+    const engine = await nullEngineFactory.create(options);
+    const { step, exportState } = engine;
+    let first: Awaited<ReturnType<Engine["exportState"]>> | undefined;
+    engine.step = (plan, rate) => step.call(engine, plan, rate);
+    const { importState } = engine;
+    engine.importState = async (state) => {
+      await importState.call(engine, state);
+      first = await exportState.call(engine);
+    };
+    engine.exportState = async () => ({
+      ...first!,
+      ...await iterationOf(exportState.call(engine)),
+    });
+    return engine;
+  },
+};
+
+async function iterationOf(state: Promise<{ readonly iteration: number }>) {
+  return { iteration: (await state).iteration };
+}
 
 Deno.test("strict averages replace the running statistics after the last step, and nothing else", () =>
   inFolder(async (folder) => {

@@ -142,7 +142,8 @@ export function altered(log: Uint8Array, random: RandomStream): Uint8Array<Array
     .map((line) => JSON.parse(line));
   for (let count = 1 + random.below(4); count > 0; count--) {
     const at = random.below(lines.length);
-    if (random.below(6) === 0) {
+    // A file of one line is JSON as a whole.
+    if (lines.length > 1 && random.below(6) === 0) {
       const [line] = lines.splice(at, 1);
       const where = random.below(lines.length + 1);
       if (random.below(3) > 0) lines.splice(where, 0, line, ...random.below(2) ? [line] : []);

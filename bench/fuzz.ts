@@ -1,9 +1,11 @@
 /**
- * Throws damaged files at every reader: each must come out as read or as
- * refused by the format's own error, soon and in little memory.
+ * Throws damaged and hostile files at every reader: each must come out as read
+ * or as refused by the format's own error, soon and in little memory. Half of
+ * them are damaged byte by byte, half are well-formed and say other things.
  *
  * `deno task fuzz --mutations 10000 --seed 1`
  */
+import process from "node:process";
 import { COMMON, type FlagValues, integer, main, type Outcome } from "../cli/mod.ts";
 import { RandomStream } from "../random/mod.ts";
 import {
@@ -17,21 +19,38 @@ import {
 } from "../log/mod.ts";
 import { runResult } from "../reports/mod.ts";
 import { formatRecording, recordingPage } from "../reports/audit/mod.ts";
-import { FILES, MODEL_NAMES, modelFile, recordedLog } from "../testing/files/mod.ts";
+import {
+  arrayFile,
+  arrayModel,
+  FILES,
+  MODEL_NAMES,
+  modelFile,
+  recordedLog,
+} from "../testing/files/mod.ts";
 import { decodeModel } from "../weights/mod.ts";
 import { WeightFileError } from "../resnet/mod.ts";
 import { DATASET } from "../spec/mod.ts";
 import { audit, fileSubject, runSubject } from "../audit/mod.ts";
 import { auditRecording } from "../audit/recording/mod.ts";
 import { identityOf, train, WEIGHTS_FILE, weightsOf } from "../train/mod.ts";
-import { nullEngineFactory } from "../testing/mod.ts";
-import { paper, withIterations } from "../recipes/mod.ts";
+import { LONGEST_SECONDS, MOST_BYTES, nullEngineFactory } from "../testing/mod.ts";
+import { paper, RecipeError, withIterations } from "../recipes/mod.ts";
+import { explain, recipe as recipeSchema } from "../recipes/schema/mod.ts";
+import { parsePlan, PlanError } from "../verdicts/mod.ts";
 import { altered, type Damage, damage } from "./_damage.ts";
-
-/** The longest that any file of this size may take. */
-const LONGEST_SECONDS = 5;
-/** What reading may add to the process, beside the file's own size. */
-const MOST_BYTES = 512 * 1024 * 1024;
+import {
+  hostileHdf5,
+  hostileKeras,
+  hostileMessagePack,
+  hostileNpy,
+  hostileOnnx,
+  hostilePickle,
+  hostileSafetensors,
+  hostileZip,
+  TFJS_MODEL,
+  TFJS_SHARD,
+  TFJS_SHARD_BYTES,
+} from "./_hostile.ts";
 
 /** A kind of file: good examples, and its reader as `deno task audit` has it. */
 interface Format {
@@ -41,8 +60,8 @@ interface Format {
   readonly refusal: new (message: string) => Error;
   /** Whether a file of which the end is missing must be refused. */
   readonly endsKnown: boolean;
-  /** Whether it is lines of JSON, of which every second file has other values and is JSON still. */
-  readonly isLines?: true;
+  /** A file that keeps the format's form and says other things. */
+  readonly hostile: (example: Uint8Array, random: RandomStream) => Uint8Array;
 }
 
 /** What became of the damaged files of a format. */
@@ -51,6 +70,7 @@ export interface Tally {
   readonly files: number;
   readonly read: number;
   readonly refused: number;
+  /** Of the processor's time: on a machine that others use, the clock says nothing of a reader. */
   readonly slowestMilliseconds: number;
   /** The most that one file added to the resident memory. */
   readonly mostBytes: number;
@@ -59,9 +79,9 @@ export interface Tally {
 }
 
 /**
- * Reads damaged files of every format.
+ * Reads damaged and hostile files of every format.
  *
- * @param mutations How many in all; every format gets the same share.
+ * @param mutations How many of each format.
  * @param seed Of the damage: equal seeds make equal files.
  * @param onBegin Called before each file, to find one that never ends.
  * @returns What became of them, by format.
@@ -77,7 +97,7 @@ export async function fuzz(
     tallies.push(
       await fuzzFormat(
         format,
-        Math.ceil(mutations / formats.length),
+        mutations,
         seed,
         (index) => onBegin(format.name, index),
       ),
@@ -87,7 +107,7 @@ export async function fuzz(
 }
 
 async function fuzzFormat(
-  { name, examples, read, refusal, endsKnown, isLines }: Format,
+  { name, examples, read, refusal, endsKnown, hostile }: Format,
   files: number,
   seed: number,
   onBegin: (index: number) => void,
@@ -100,14 +120,14 @@ async function fuzzFormat(
     onBegin(index);
     const random = new RandomStream(seed, "probe", index);
     const example = examples[index % examples.length];
-    const damaged: Damage = isLines && random.below(2) === 1
-      ? { kind: "altered", bytes: altered(example, random) }
+    const damaged: Damage = random.below(2) === 1
+      ? { kind: "altered", bytes: hostile(example, random) }
       : damage(examples, index % examples.length, random);
     const breach = (what: string) =>
       faults.push(`${name}, file ${index} of seed ${seed} (${damaged.kind}): ${what}`);
 
     const before = Deno.memoryUsage().rss;
-    const start = performance.now();
+    const start = process.cpuUsage();
     let refused: unknown;
     try {
       await read(damaged.bytes);
@@ -116,7 +136,8 @@ async function fuzzFormat(
       refused = error;
       count.refused++;
     }
-    const milliseconds = performance.now() - start;
+    const { user, system } = process.cpuUsage(start);
+    const milliseconds = (user + system) / 1000;
     const bytes = Deno.memoryUsage().rss - before;
 
     for (const problem of problemsOf(damaged, refused, refusal, endsKnown)) breach(problem);
@@ -155,9 +176,14 @@ async function makeFormats(): Promise<Format[]> {
     names.map((name) => Uint8Array.fromBase64(FILES[name]));
   const run = await shortRun();
   const stopped = await shortRun(30);
+  const json = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   const weights = {
     read: async (bytes: Uint8Array) => {
-      const beside = () => Promise.reject(new WeightFileError("nothing lies beside it"));
+      const beside = (name: string) =>
+        name === TFJS_SHARD
+          ? Promise.resolve(new Uint8Array(TFJS_SHARD_BYTES))
+          : Promise.reject(new WeightFileError("nothing lies beside it"));
       const file = await decodeModel({ name: "fuzzed", bytes, beside });
       const own = { ...file, tensors: weightsOf(file.tensors) };
       return await audit(fileSubject("fuzzed", own, identityOf(file.metadata)));
@@ -165,7 +191,13 @@ async function makeFormats(): Promise<Format[]> {
     ...{ refusal: WeightFileError, endsKnown: true },
   };
   return [
-    { name: "PyTorch, legacy", examples: files("pytorchLegacyNested"), ...weights },
+    {
+      name: "PyTorch, legacy",
+      examples: files("pytorchLegacyNested"),
+      // The old file is a row of pickles; their operations are those of the archive's.
+      hostile: (_, random) => hostilePickle(random),
+      ...weights,
+    },
     {
       name: "PyTorch, zip",
       examples: files(
@@ -174,16 +206,51 @@ async function makeFormats(): Promise<Format[]> {
         "pytorchZipDeflated",
         "pytorchZipBatchNorm",
       ),
+      hostile: (_, random) => random.below(4) === 0 ? hostileZip(random) : hostilePickle(random),
       ...weights,
     },
     {
       name: "safetensors",
       examples: [...files("safetensors"), run.files.get(WEIGHTS_FILE)!],
+      hostile: (_, random) => hostileSafetensors(random),
       ...weights,
     },
     {
       name: "ONNX",
       examples: await Promise.all(MODEL_NAMES.map(modelFile)),
+      hostile: (_, random) => hostileOnnx(random),
+      ...weights,
+    },
+    {
+      name: "Keras",
+      examples: await Promise.all((["kerasOptionA", "kerasCustom"] as const).map(arrayModel)),
+      hostile: hostileKeras,
+      ...weights,
+    },
+    {
+      name: "HDF5",
+      examples: [await arrayFile("hdf5"), await arrayModel("kerasOptionALegacy")],
+      hostile: hostileHdf5,
+      ...weights,
+      // What lies behind the last array that is read may be missing.
+      endsKnown: false,
+    },
+    {
+      name: "TensorFlow.js",
+      examples: [json(TFJS_MODEL)],
+      hostile: altered,
+      ...weights,
+    },
+    {
+      name: "NumPy",
+      examples: [await arrayFile("npy"), await arrayFile("npz")],
+      hostile: (_, random) => hostileNpy(random),
+      ...weights,
+    },
+    {
+      name: "Flax",
+      examples: [await arrayModel("flaxState")],
+      hostile: (_, random) => hostileMessagePack(random),
       ...weights,
     },
     {
@@ -196,7 +263,7 @@ async function makeFormats(): Promise<Format[]> {
         return [await audit(subject), runResult(await readRun("fuzzed", readFile))];
       },
       // A run that is killed leaves a log that breaks off anywhere.
-      ...{ refusal: RunLogError, endsKnown: false, isLines: true },
+      ...{ refusal: RunLogError, endsKnown: false, hostile: altered },
     },
     {
       name: "recording",
@@ -209,10 +276,55 @@ async function makeFormats(): Promise<Format[]> {
         if (broken) throw new Error(`${broken.id}: ${broken.evidence}`);
         return [formatRecording(audited), recordingPage(audited)];
       },
-      ...{ refusal: RecordingError, endsKnown: false, isLines: true },
+      ...{ refusal: RecordingError, endsKnown: false, hostile: altered },
+    },
+    {
+      name: "plan",
+      examples: [json(PLAN)],
+      read: (bytes) => Promise.resolve().then(() => parsePlan(text(bytes))),
+      ...{ refusal: PlanError, endsKnown: true, hostile: altered },
+    },
+    {
+      name: "recipe",
+      examples: [json(paper("resnet20"))],
+      read: (bytes) => Promise.resolve().then(() => recipeOf(text(bytes))),
+      ...{ refusal: RecipeError, endsKnown: true, hostile: altered },
     },
   ];
 }
+
+/** As the log's reader takes it. */
+function recipeOf(text: string): unknown {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new RecipeError(`expected JSON (${(error as Error).message})`);
+  }
+  const result = recipeSchema.safeParse(value);
+  if (!result.success) throw new RecipeError(explain(result.error, value));
+  return result.data;
+}
+
+/** A plan of two networks. */
+const PLAN = {
+  version: 1,
+  written: "2026-01-02T03:04:05Z",
+  architectures: ["resnet20", "resnet8"],
+  seeds: [1, 2, 3],
+  recipe: "paper",
+  iterations: 64_000,
+  dataset: "cifar10",
+  dataHashes: { "test_batch.bin": "0".repeat(64) },
+  tests: { equivalence: "tost", difference: "two-sided-t" },
+  margin: 0.005,
+  alpha: 0.05,
+  references: [{
+    ...{ source: "Table 6", architecture: "resnet20", dataset: "cifar10", iterations: 64_000 },
+    ...{ testImages: 10_000, error: 0.0875, runs: 1 },
+    spread: { standardDeviation: 0.0016, runs: 5, source: "Table 6, ResNet-110" },
+  }],
+};
 
 /** A run of the real loop, which trains nothing. */
 async function shortRun(stopAfter?: number): Promise<MemoryRun> {
@@ -230,15 +342,16 @@ async function shortRun(stopAfter?: number): Promise<MemoryRun> {
 const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
 
 const FLAGS = {
-  mutations: integer("damaged files in all; 10,000 by default", 1),
+  mutations: integer("files of each format; 10,000 by default", 1),
   seed: integer("of the damage; 1 by default", 0, 0xffffffff),
   ...COMMON,
 } as const;
 
 const command = {
   usage: "deno task fuzz",
-  summary: "Reads damaged files of every format: each must be read or refused, soon, in little\n" +
-    "memory. Exit status: 0 where all were, else 1.",
+  summary:
+    "Reads damaged and hostile files of every format: each must be read or refused, soon, in\n" +
+    "little memory. Exit status: 0 where all were, else 1.",
   flags: FLAGS,
 } as const;
 

@@ -7,13 +7,14 @@ import { altered, damage } from "./_damage.ts";
 import { fuzz } from "./fuzz.ts";
 
 Deno.test("damaged files are read or refused, soon and in little memory", async () => {
-  const tallies = await fuzz(600, 1);
+  const tallies = await fuzz(60, 1);
+  assertEquals(tallies.length, 13);
   assertEquals(tallies.flatMap(({ faults }) => faults), []);
   for (const { format, files, read, refused } of tallies) {
-    assertEquals(files, 100);
+    assertEquals(files, 60);
     assertEquals(read + refused, files);
     // A tally that knows one outcome alone would say that no reader was reached.
-    assert(read > 0 && refused > 30, `${format}: ${read} read, ${refused} refused`);
+    assert(read > 0 && refused > 10, `${format}: ${read} read, ${refused} refused`);
   }
 });
 

@@ -5,7 +5,7 @@
 import { cacheFolder } from "../files/mod.ts";
 
 const HANDED = "--shell=";
-/** In the order in which `deno.json` hands them over. */
+/** In the order in which `deno.json` hands them over; the last is the folder of the user. */
 const VARIABLES = ["RESNET_CACHE", "XDG_CACHE_HOME", "HOME", "LOCALAPPDATA"];
 
 const handed = Deno.args[0]?.startsWith(HANDED)
@@ -14,6 +14,22 @@ const handed = Deno.args[0]?.startsWith(HANDED)
 
 /** The arguments that the user gave. */
 export const ARGUMENTS: readonly string[] = handed ? Deno.args.slice(1) : Deno.args;
+
+/**
+ * Goes to the folder that the user stands in: `deno task` starts every command
+ * in the project's, and says in INIT_CWD where it was called.
+ */
+export function enterFolder(): void {
+  // A folder's name may have the separator in it.
+  const folder = handed?.slice(VARIABLES.length).join(";");
+  if (!folder) return;
+  try {
+    Deno.chdir(folder);
+  } catch (error) {
+    // A folder that is gone holds nothing that a path could name.
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
 
 /**
  * Where downloads are kept, by what the shell handed over.

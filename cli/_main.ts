@@ -1,6 +1,6 @@
 /** What every command does around its work: help, results, errors, exit status. */
 import { printable, printableJson } from "../text/mod.ts";
-import { ARGUMENTS } from "./_arguments.ts";
+import { ARGUMENTS, enterFolder } from "./_arguments.ts";
 import {
   type Command,
   type FlagTable,
@@ -63,6 +63,7 @@ export async function main<F extends FlagTable & { json: unknown; help: unknown 
       console.log(helpOf(command));
       Deno.exit(0);
     }
+    enterFolder();
     const { text, json, status = 0 } = await work(flags, ...positionals);
     console.log(flags.json === true ? printableJson(json) : printable(text));
     Deno.exit(status);

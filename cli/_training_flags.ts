@@ -97,7 +97,7 @@ export const TRAIN_FLAGS = {
   ...ENGINE_FLAGS,
   ...RUN_FLAGS,
   batch: integer("images in a batch; 128 in the paper", 1),
-  weights: text("FILE", "start from these weights (safetensors or PyTorch)"),
+  weights: text("FILE", "start from these weights, in any format that audit reads"),
   augment: choice(["pad-crop-flip", "none"], "what is done to training images"),
   order: choice(["shuffled", "sequential"], "the order of training images"),
   shortcut: choice(["A", "B"], "where the width changes: parameter-free, or a 1x1 projection"),

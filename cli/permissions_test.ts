@@ -1,5 +1,7 @@
 /** What each task may do, as `deno.json` grants it and as the commands need it. */
 import { assert, assertEquals } from "@std/assert";
+import { architecture, initialise } from "../resnet/mod.ts";
+import { encodeSafetensors } from "../weights/mod.ts";
 import configuration from "../deno.json" with { type: "json" };
 
 const { tasks, permissions } = configuration;
@@ -56,6 +58,32 @@ Deno.test("the shell hands over where the cache is, and no trace of it is logged
     assertEquals(trained.code, 0, trained.stderr);
     const log = await Deno.readTextFile(`${folder}/run/events.jsonl`);
     assert(!log.includes(folder) && !log.includes("--shell"), log);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("paths are those of the folder that the user stands in, not of the project's", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "cli-test-" });
+  try {
+    const weights = initialise(architecture("resnet8"), 1, "in");
+    await Deno.writeFile(`${folder}/mine.safetensors`, encodeSafetensors(weights));
+    const root = new URL("../deno.json", import.meta.url).pathname;
+    for (const task of ["summary", "audit"]) {
+      const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+        args: ["task", "--quiet", "--config", root, task, "mine.safetensors"],
+        cwd: folder,
+        // As `deno task` sets it, unless a task that calls this one has.
+        env: { INIT_CWD: folder },
+        ...{ stdin: "null", stdout: "piped", stderr: "piped" },
+      }).output();
+      const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+      assert(text(stdout).includes("resnet8"), `${task}: ${text(stderr)}`);
+    }
+    const handed = Object.values(tasks).filter(({ command }) => / cli\/\w+\.ts/.test(command))
+      .filter(({ command }) => !/(help|backend_tensorflow)\.ts/.test(command));
+    assert(handed.length > 10);
+    for (const { command } of handed) assert(command.endsWith('$INIT_CWD"'), command);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -10,6 +10,7 @@ import {
 import { encodeSafetensors } from "../weights/mod.ts";
 import { CommandError } from "./_main.ts";
 import { preparationFor } from "./_preprocess.ts";
+import { arrayModel, type ArrayModelName } from "../testing/files/mod.ts";
 import {
   classesOf,
   type Model,
@@ -18,6 +19,7 @@ import {
   readModel,
   shortcutOf,
   startingWeights,
+  weightsFor,
 } from "./_weights.ts";
 
 /** Reads arrays through a file, as every command does. */
@@ -108,4 +110,37 @@ Deno.test("preparationFor: published constants and none", async () => {
   ]);
   assertEquals(of("imagenet"), [floats(0.485, 0.456, 0.406), floats(0.229, 0.224, 0.225), 1 / 255]);
   assertEquals(of("none"), [[0, 0, 0], [1, 1, 1], 1 / 255]);
+});
+
+Deno.test("what audit names, evaluate runs and train starts from, in every format", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "cli-test-" });
+  try {
+    const table: readonly (readonly [ArrayModelName, string])[] = [
+      ["kerasOptionA", "a.keras"],
+      ["kerasOptionALegacy", "a.h5"],
+      ["kerasOptionAWeights", "a.weights.h5"],
+      ["kerasNested", "b.keras"],
+      ["flaxVariables", "c.msgpack"],
+      ["flaxNpz", "c.npz"],
+    ];
+    const weightsOf = new Map<string, Weights>();
+    for (const [name, file] of table) {
+      await Deno.writeFile(`${folder}/${file}`, await arrayModel(name));
+      const model = await readModel(`${folder}/${file}`);
+      const { graph, network } = networkOf(model, "split");
+      assertEquals([file, model.subject.candidates[0].graph.nodes.length], [
+        file,
+        graph.nodes.length,
+      ]);
+      // What a training starts from has the names and shapes of the graph that is named.
+      const started = weightsFor(graph, model);
+      assertEquals([...started.keys()].length, network.weights.size);
+      weightsOf.set(file, started);
+    }
+    assertEquals(weightsOf.get("a.h5"), weightsOf.get("a.keras"));
+    assertEquals(weightsOf.get("a.weights.h5"), weightsOf.get("a.keras"));
+    assertEquals(weightsOf.get("c.npz"), weightsOf.get("c.msgpack"));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });

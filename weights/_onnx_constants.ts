@@ -187,7 +187,8 @@ function elementwise(operation: (a: number, b: number) => number): Calculation {
 
 function filled(shape: readonly number[], value: number): Constant {
   const count = sizeOf(shape);
-  if (!(count >= 0 && count <= MOST_ELEMENTS)) throw new FormError();
+  const isShape = shape.every((extent) => Number.isInteger(extent) && extent >= 0);
+  if (!isShape || count > MOST_ELEMENTS) throw new FormError();
   return { shape, data: new Array<number>(count).fill(value) };
 }
 

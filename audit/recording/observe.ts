@@ -259,12 +259,13 @@ class Matcher {
       const sought: (Sought & { readonly kept: Kept })[] = open.flatMap((kept, view) => {
         const pixels = righted(kept.pixels, form);
         if (lessMean) return [{ view, pixels, kept }];
-        // The mean may have been subtracted where the view is, behind the crop.
-        const restored = righted(
-          this.#withMean(kept, layout, this.#scales[kept.group]),
-          form,
-        );
-        return [{ view, pixels, kept }, { view, pixels: restored, kept }];
+        // The mean may have been subtracted where the view is, behind the crop: as the view's pixels
+        // lie, or as they ought to.
+        const restored = [...new Set([layout, LAYOUTS.right])].map((of) => ({
+          ...{ view, kept },
+          pixels: righted(this.#withMean(kept, of, this.#scales[kept.group]), form),
+        }));
+        return [{ view, pixels, kept }, ...restored];
       });
       const space = {
         ...{ stored: this.#stored, layout: storedLayout(form), lessMean },

@@ -201,7 +201,10 @@ Deno.test("vary: one reason goes to new departures alone", () => {
 Deno.test("checkRecipe: names the field, the rule and the value", () => {
   const bad: [RecipeChanges, string][] = [
     [{ batchSize: 0, batchNormImages: 0 }, "batchSize must be a whole number from 1, found 0"],
-    [{ batchNormImages: 64 }, "batchNormImages must be the batch size, 128"],
+    [
+      { batchNormImages: 129 },
+      "batchNormImages must be a whole number from 1 to the batch size, 128",
+    ],
     [{ optimiser: { momentum: 1 } }, "optimiser.momentum must be from 0 to below 1, found 1"],
     [{ optimiser: { weightDecay: -1 } }, "optimiser.weightDecay must be 0 or more, found -1"],
     [{ data: { cropPadding: 128 } }, "data.cropPadding must be a whole number from 0 to 127"],

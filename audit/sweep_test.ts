@@ -52,7 +52,7 @@ Deno.test("a sweep finds the preprocessings that fit, ties them, and rejects the
     threads: 1,
     screeningImages: 200,
   });
-  assertEquals([screened.length, screened[0].images, leaders[0].images], [32, 200, 400]);
+  assertEquals([screened.length, screened[0].images, leaders[0].images], [36, 200, 400]);
   const standing = (name: string, channels: "RGB" | "BGR") =>
     screened.find(({ preprocessing }) =>
       preprocessing.name === name && preprocessing.channels === channels

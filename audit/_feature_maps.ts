@@ -1,6 +1,7 @@
 /** A network layer by layer, for reports. */
-import type { Graph } from "../resnet/mod.ts";
-import type { FeatureMap } from "./report.ts";
+import { type Graph, inputsOf } from "../resnet/mod.ts";
+import type { Judgement } from "../spec/mod.ts";
+import type { FeatureMap, NetworkLayer } from "./report.ts";
 
 /** The outputs of every layer that changes or pools the maps, in order. */
 export function featureMaps(graph: Graph): FeatureMap[] {
@@ -31,5 +32,20 @@ export function featureMaps(graph: Graph): FeatureMap[] {
         node satisfies never;
         return [];
     }
+  });
+}
+
+/** Every layer of a network, and which rules the evidence says it breaks. */
+export function networkLayers(graph: Graph, judgements: readonly Judgement[]): NetworkLayer[] {
+  const failed = judgements.filter(({ outcome }) => outcome === "fail").map(({ id, evidence }) => ({
+    id,
+    // Names as they stand in sentences; "add" alone may be a word.
+    named: new Set(evidence.match(/[\w./:-]*[\w]/g) ?? []),
+  }));
+  return graph.nodes.map((node) => {
+    const { name, kind, shape } = node;
+    const telling = /[\d._/:-]/.test(name);
+    const breaks = telling ? failed.filter(({ named }) => named.has(name)).map(({ id }) => id) : [];
+    return { name, kind, inputs: inputsOf(node), shape, ...(breaks.length > 0 ? { breaks } : {}) };
   });
 }

@@ -26,7 +26,7 @@ import { number, percent } from "../text/mod.ts";
 import { changesFor } from "./advice.ts";
 import { type Cause, causeKind, OWN_REQUIREMENTS, rankOf } from "./causes.ts";
 import { expectedError, isFarFromPaper, nearestDepth, PAPER_DEPTHS } from "./expected.ts";
-import { featureMaps } from "./_feature_maps.ts";
+import { featureMaps, networkLayers } from "./_feature_maps.ts";
 import { causesIn } from "./_graph_causes.ts";
 import {
   AUDIT_STATUS,
@@ -137,6 +137,9 @@ export async function audit(
     })),
     // Of weights alone the maps' sizes are not known.
     featureMaps: ofPaper || possible.length === 0 || assumed ? [] : featureMaps(possible[0].graph),
+    ...(possible.length === 0 || assumed
+      ? {}
+      : { network: networkLayers(possible[0].graph, judgements) }),
     trials: (leaders.length > 0 ? leaders : (trials?.screened ?? []).slice(0, 5)).map(summarised),
     ...(trials
       ? { screened: { trials: trials.screened.length, images: trials.screened[0].images } }

@@ -125,6 +125,20 @@ export interface AuditFinding {
   readonly follows: readonly Pick<Judgement, "id" | "evidence">[];
 }
 
+/** A layer of the network, with what it breaks. */
+export interface NetworkLayer {
+  /** Its name in the target. */
+  readonly name: string;
+  /** As a graph names it, such as `convolution`. */
+  readonly kind: string;
+  /** Names of the layers that it takes, or `input`. */
+  readonly inputs: readonly string[];
+  /** Of its output for one image. */
+  readonly shape: readonly number[];
+  /** Ids of the rules whose evidence against the target names this layer. */
+  readonly breaks?: readonly string[];
+}
+
 /** What an audit comes to. */
 export type AuditConclusion =
   /** Every rule could be observed and is kept. */
@@ -167,6 +181,8 @@ export interface AuditReport {
   readonly candidates: readonly CandidateSummary[];
   /** Layer by layer; none for the paper's nets and where no candidate is known. */
   readonly featureMaps: readonly FeatureMap[];
+  /** Every layer, where the network is known and not supposed. */
+  readonly network?: readonly NetworkLayer[];
   /** The trials on all images, and if there are none those on the first ones. */
   readonly trials: readonly TrialSummary[];
   /** On everything that was tried: how many trials, on how many images. */

@@ -43,6 +43,7 @@ export function auditContent(report: AuditReport): Report {
       ...trials(report),
       ...candidates(report),
       ...notes(report),
+      ...picture(report),
       ...layers(report),
       ...broken(report),
       ...kept(report),
@@ -132,6 +133,27 @@ function candidates({ candidates }: AuditReport): Block[] {
 
 function notes({ notes }: AuditReport): Block[] {
   return notes.length === 0 ? [] : [heading(2, "Notes"), { kind: "list", items: notes }];
+}
+
+/** The network as a picture, with what departs marked. */
+function picture({ network, candidates }: AuditReport): Block[] {
+  if (network === undefined) return [];
+  const marked = network.filter(({ breaks }) => breaks);
+  const depart = marked.length === 0
+    ? ""
+    : ` ${number(marked.length)} marked: ${marked.slice(0, 5).map(({ name }) => name).join(", ")}${
+      marked.length > 5 ? " and others" : ""
+    }.`;
+  return [heading(2, "The network"), {
+    kind: "network",
+    title: `Every layer of ${candidates.find(({ possible }) => possible)!.name}, for which it is ` +
+      `taken${marked.length === 0 ? "" : "; those that a rule names are marked"}`,
+    nodes: network.map(({ breaks, ...layer }) =>
+      breaks ? { ...layer, breaks: breaks.join(", ") } : layer
+    ),
+    summary: `${number(network.length)} layers in the order of their depth, a row for each size ` +
+      `of the maps.${depart}`,
+  }];
 }
 
 function layers({ featureMaps }: AuditReport): Block[] {

@@ -3,6 +3,7 @@
  * The page, the Markdown and the text for a terminal show the same blocks; text
  * in them is plain, and whoever shows it escapes it.
  */
+import type { DrawnNode } from "./network.tsx";
 import type { Plot, Series } from "./plot.tsx";
 
 /** A piece of a line: plain, as it is typed, a link, set back, or set off. */
@@ -115,6 +116,13 @@ export type Block =
     }[];
   }
   | { readonly kind: "folded"; readonly summary: string; readonly blocks: readonly Block[] }
+  | {
+    readonly kind: "network";
+    readonly title: string;
+    readonly nodes: readonly DrawnNode[];
+    /** What the picture shows, for readers who do not see it. */
+    readonly summary: string;
+  }
   | TableBlock
   | FigureBlock;
 

@@ -13,6 +13,7 @@ import {
   type TableBlock,
   wordsOf,
 } from "./blocks.ts";
+import { letters, NetworkDrawing } from "./network.tsx";
 import { Drawing } from "./plot.tsx";
 import { style } from "./style.ts";
 
@@ -201,6 +202,15 @@ function Part({ block }: { block: Block }): VNode {
       return <Table {...block} />;
     case "figure":
       return <Figure {...block} />;
+    case "network":
+      return (
+        <figure>
+          <figcaption>{`${block.title}: ${letters(block.nodes)}`}</figcaption>
+          <div class="scroll" role="group" aria-label={block.title} tabIndex={0}>
+            <NetworkDrawing nodes={block.nodes} summary={block.summary} />
+          </div>
+        </figure>
+      );
   }
 }
 

@@ -43,6 +43,7 @@ function markdownOf(block: Block): string {
     case "folded":
       return [`**${escape(block.summary)}**`, ...block.blocks.map(markdownOf)]
         .filter((text) => text !== "").join("\n\n");
+    case "network":
     case "figure":
       return `**${escape(block.title)}** (drawn in report.html). ${escape(block.summary)}`;
     case "table": {

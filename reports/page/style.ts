@@ -17,6 +17,13 @@ export const style = `
     --line-5: #6fd0dd; --line-6: #ff8a80; --line-7: #cfc95a; --line-8: #b7a8f5;
   }
 }
+.network { display: block; max-width: none; }
+.network path { fill: none; stroke: var(--muted); stroke-width: 1; }
+.network rect { fill: var(--paper); stroke-width: 1.5; }
+.network text { fill: var(--ink); font-size: 10px; text-anchor: middle; }
+.network .size { text-anchor: start; fill: var(--muted); font-size: 12px; }
+.network .breaks rect { fill: var(--alert-tint); stroke: var(--alert) !important; stroke-width: 3; }
+.network .breaks text { fill: var(--alert); font-weight: 700; }
 @media print {
   :root {
     color-scheme: light;
@@ -65,7 +72,7 @@ code { font: .875em/1.4 ui-monospace, "SF Mono", Menlo, Consolas, monospace; ove
 @media (min-width: 56rem) { .columns { grid-template-columns: 1fr 1fr; } }
 .columns > * { min-width: 0; }
 figure { margin: 0 0 1rem; max-width: 36rem; break-inside: avoid; }
-figure:has(.wide-table) { max-width: none; }
+figure:has(.wide-table), figure:has(.network) { max-width: none; }
 figure h3 { margin: .5rem 0 .25rem; }
 figcaption { margin-top: .25rem; }
 .legend { display: flex; flex-wrap: wrap; gap: .125rem 1.25rem; margin: 0; padding: 0; list-style: none; font-size: .875rem; }

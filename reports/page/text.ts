@@ -39,6 +39,7 @@ function textOf(block: Block): string {
       return block.fields.map(({ name, value }) => `${name}: ${value}`).join("\n");
     case "images":
       return "";
+    case "network":
     case "figure":
       return `${block.title}: ${block.summary}`;
     case "folded":

@@ -2,6 +2,7 @@
 import type { Report } from "../page/blocks.ts";
 import { classes } from "./classes.ts";
 import { headline, titleOf } from "./headline.ts";
+import { network } from "./network.ts";
 import { notes } from "./notes.ts";
 import { provenance } from "./provenance.ts";
 import { recipe } from "./recipe.ts";
@@ -10,7 +11,7 @@ import { samples } from "./samples.ts";
 import type { Subject } from "./subject.ts";
 import { training } from "./training.ts";
 
-const SECTIONS = [notes, training, classes, samples, responses, recipe, provenance];
+const SECTIONS = [notes, training, classes, samples, responses, network, recipe, provenance];
 
 /** Everything that the report of a run says, in order. */
 export function runContent(subject: Subject): Report {

@@ -47,6 +47,7 @@ Deno.test("the page holds the result, the verdict and every section", async () =
     "Worst mistakes",
     "Augmented training images",
     "Layer responses",
+    "Network",
     "Recipe",
     "Provenance",
   ]);

@@ -259,7 +259,11 @@ Deno.test("a named file that was changed or is missing is refused by name", asyn
     await assertRefused(changed, path, "SHA-256");
     const missing = await fixtureFolder();
     missing.delete(path);
-    await assertRefused(missing, path);
+    // Pictures of a data set may not be passed on, and a run is read without them.
+    if (path === "augmented.json" || path === "mistakes.json") {
+      const { warnings } = await read(missing);
+      assertStringIncludes(warnings.map(({ message }) => message).join(), path);
+    } else await assertRefused(missing, path);
   }
   await assertRefused(new Map(), LOG);
 });

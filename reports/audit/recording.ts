@@ -34,6 +34,7 @@ export function recordingMarkdown(audit: RecordingAudit): string {
  * @example
  * ```ts
  * import { assertStringIncludes } from "@std/assert";
+ * import { CHECKLIST } from "../../spec/mod.ts";
  * import { formatRecording } from "./recording.ts";
  *
  * const text = formatRecording({
@@ -41,7 +42,7 @@ export function recordingMarkdown(audit: RecordingAudit): string {
  *     target: "recording", form: "a recording of train.py", status: 3,
  *     verdict: ["Trained is a net.", "Nothing departs.", "Nothing else."],
  *     judgements: [], changes: [], unseen: [], showMore: [],
- *     layers: [], choices: [], rates: [], notes: [],
+ *     layers: [], choices: [], rates: [], notes: [], checklist: CHECKLIST,
  *   },
  *   subject: {}, samples: [],
  * });

@@ -6,6 +6,8 @@ import { webgpuEngine } from "./mod.ts";
 /** What a step uniform holds in a test. */
 export interface TestStep {
   readonly images: number;
+  /** Images over which the loss is the mean; those of the step by default. */
+  readonly lossImages?: number;
   readonly inference?: boolean;
   readonly updateRunning?: boolean;
   readonly slot?: number;
@@ -54,6 +56,7 @@ export async function runKernel(
     step.inference ? 1 : 0,
     step.updateRunning ? 1 : 0,
     step.slot ?? 0,
+    step.lossImages ?? step.images,
   ]);
   new Float32Array(words.buffer).set(step.scalars ?? [], STEP_SCALARS);
   device.queue.writeBuffer(uniform, 0, words);

@@ -153,7 +153,7 @@ function valueOf(
   for (const [path, value] of values) {
     const name = path.split(".").at(-1)!;
     if (typeof value === "number" && Number.isFinite(value) && pattern.test(name.toLowerCase())) {
-      return { value, what: `${path} of ${value}` };
+      return { value, what: `${path} of ${Number(value.toPrecision(6))}` };
     }
   }
 }

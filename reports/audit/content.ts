@@ -47,7 +47,7 @@ export function auditContent(report: AuditReport): Report {
       ...layers(report),
       ...broken(report),
       ...kept(report),
-      ...choices(report),
+      ...choicesSection(report.choices, "Not observable."),
     ],
   };
 }
@@ -279,14 +279,18 @@ function unseen({ judgements }: AuditReport): Block[] {
   ];
 }
 
-function choices({ choices }: AuditReport): Block[] {
+/** What the paper leaves open; `unknown` stands where a choice can't be told. */
+export function choicesSection(
+  choices: readonly { readonly question: string; readonly choice?: string }[],
+  unknown: string,
+): Block[] {
   return choices.length === 0 ? [] : [
     heading(2, "Open in the paper: choices, not judged"),
     table(
       "choices",
       "What the paper does not decide, and how it was decided here",
       [sentences("Question"), sentences("Here")],
-      choices.map(({ question, choice }) => [question, choice ?? { muted: "Not observable." }]),
+      choices.map(({ question, choice }) => [question, choice ?? { muted: unknown }]),
     ),
   ];
 }

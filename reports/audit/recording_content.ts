@@ -12,11 +12,11 @@ import {
   notice,
   numbers,
   type Report,
-  sentences,
   table,
 } from "../page/blocks.ts";
 import type { Point, Series } from "../page/plot.tsx";
 import { pngUri } from "../run/_image.ts";
+import { choicesSection } from "./content.ts";
 
 const CONCLUSIONS: Readonly<Record<RecordingReport["status"], string>> = {
   0: "Every rule is kept.",
@@ -43,7 +43,7 @@ export function recordingContent(audit: RecordingAudit): Report {
       ...layers(report),
       ...kept(report),
       ...unseen(report),
-      ...choices(report),
+      ...choicesSection(report.choices, "Not seen."),
       ...notes(report),
     ],
   };
@@ -282,18 +282,6 @@ function unseen({ unseen, showMore, judgements }: RecordingReport): Block[] {
         })),
       ],
     },
-  ];
-}
-
-function choices({ choices }: RecordingReport): Block[] {
-  return choices.length === 0 ? [] : [
-    heading(2, "Open in the paper: choices, not judged"),
-    table(
-      "choices",
-      "What the paper does not decide, and how it was decided here",
-      [sentences("Question"), sentences("Here")],
-      choices.map(({ question, choice }) => [question, choice ?? { muted: "Not seen." }]),
-    ),
   ];
 }
 

@@ -180,12 +180,45 @@ function perPixelKind(
   return both ? rest : fit;
 }
 
+/** Fewer views may lie on their own line by chance. */
+const LEAST_FOR_RESTORING = 8;
+
+/**
+ * What undoes the preparation of all views, out of a few that were found: where each pixel of a
+ * view is a line of the stored byte, with a constant of its own, of whatever unit.
+ *
+ * @returns Brings a view [3, 32, 32] back to bytes; undefined where the views tell of no such lines.
+ */
+export function restoring(
+  views: readonly PlacedView[],
+  stored: StoredImages,
+  layout: Layout,
+): ((pixels: Float32Array | Float64Array) => Float64Array) | undefined {
+  if (views.length < LEAST_FOR_RESTORING) return undefined;
+  const { residual, scale, mean, channelOf } = perPixelLines(views, stored, layout, "after-crop");
+  if (!(residual < EXACT) || !scale.every((value) => Number.isFinite(value) && value !== 0)) {
+    return undefined;
+  }
+  return (pixels) => Float64Array.from(pixels, (v, at) => v / scale[channelOf[at]] + mean[at]);
+}
+
 function fitPerPixel(
   views: readonly PlacedView[],
   stored: StoredImages,
   layout: Layout,
   subtracted: "before-padding" | "after-crop",
 ): Omit<Preparation, "images" | "border"> {
+  const { mean: _, channelOf: __, ...fit } = perPixelLines(views, stored, layout, subtracted);
+  return { kind: "per-pixel", subtracted, ...fit };
+}
+
+/** One scale a channel and one constant a pixel, by least squares. */
+function perPixelLines(
+  views: readonly PlacedView[],
+  stored: StoredImages,
+  layout: Layout,
+  subtracted: "before-padding" | "after-crop",
+) {
   const lines = Array.from({ length: SIZE }, () => new Line());
   const channelOf = new Uint8Array(SIZE);
   for (const view of views) {
@@ -210,21 +243,22 @@ function fitPerPixel(
     left += vv - pv * pv / pp;
   }
   const mean = new Float64Array(SIZE);
-  let distance = 0, places = 0;
+  let distance = 0, places = 0, product = 0, square = 0;
   lines.forEach((line, place) => {
     if (line.n === 0) return;
     mean[place] = line.p / line.n - line.v / line.n / scale[channelOf[place]];
     // By the image's place: where the view's was taken, it is that of an image which is whole.
     const byteAt = subtracted === "before-padding" ? place : layout[place];
     distance += (mean[place] - stored.mean[byteAt]) ** 2;
+    product += mean[place] * stored.mean[byteAt];
+    square += stored.mean[byteAt] ** 2;
     places++;
   });
   return {
-    kind: "per-pixel",
-    scale,
-    subtracted,
+    ...{ scale, mean, channelOf },
     residual: own > 0 ? Math.sqrt(Math.max(0, left) / own) : 0,
     meanDistance: Math.sqrt(distance / Math.max(1, places)),
+    meanRatio: square > 0 ? product / square : 0,
   };
 }
 

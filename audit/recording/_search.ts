@@ -21,6 +21,8 @@ const MARGIN = (SIDE - WINDOW) / 2;
 
 /** Half the width of a cell: the four numbers may differ by so much. */
 const TOLERANCE = 0.02;
+/** Where a mean is not known but by a few hundred views. */
+export const WIDE_TOLERANCE = 0.05;
 const CELLS = 50;
 /** A green channel without more than that, in bytes, has no shape to be known by. */
 const LEAST_NORM = 1;
@@ -31,6 +33,8 @@ export interface Sought {
   readonly view: number;
   /** [3, 32, 32], its axes already brought back where they were exchanged. */
   readonly pixels: Float32Array | Float64Array;
+  /** How far its four numbers may be from a window's; {@linkcode TOLERANCE} by default. */
+  readonly tolerance?: number;
 }
 
 /** Where a view was found. */
@@ -196,11 +200,13 @@ class Grid {
   /** By view: its window, centred and scaled. */
   readonly windows: readonly Float64Array[];
   readonly #numbers: readonly Float64Array[];
+  readonly #tolerances: readonly number[];
 
   constructor(sought: readonly Sought[]) {
     const squares = new Float64Array(PLANE);
     const next: number[] = [], view: number[] = [];
     const all: Float64Array[] = [];
+    this.#tolerances = sought.map(({ tolerance = TOLERANCE }) => tolerance);
     sought.forEach(({ pixels }, which) => {
       const green = new Float64Array(pixels.subarray(PLANE, 2 * PLANE));
       // Bytes, whatever the view's own range is, so that one bound on the norm serves.
@@ -209,7 +215,7 @@ class Grid {
       const numbers = new Float64Array(4);
       all.push(numbers);
       if (!describe(squares, MARGIN, MARGIN, numbers)) return;
-      for (const cell of cellsNear(numbers)) {
+      for (const cell of cellsNear(numbers, this.#tolerances[which])) {
         next.push(this.#heads.get(cell) ?? -1);
         view.push(which);
         this.#heads.set(cell, next.length - 1);
@@ -230,9 +236,9 @@ class Grid {
   }
 
   isNear(which: number, numbers: Float64Array): boolean {
-    const own = this.#numbers[which];
-    return Math.abs(own[0] - numbers[0]) < TOLERANCE && Math.abs(own[1] - numbers[1]) < TOLERANCE &&
-      Math.abs(own[2] - numbers[2]) < TOLERANCE && Math.abs(own[3] - numbers[3]) < TOLERANCE;
+    const own = this.#numbers[which], most = this.#tolerances[which];
+    return Math.abs(own[0] - numbers[0]) < most && Math.abs(own[1] - numbers[1]) < most &&
+      Math.abs(own[2] - numbers[2]) < most && Math.abs(own[3] - numbers[3]) < most;
   }
 }
 
@@ -242,10 +248,10 @@ function cellOf(number: number): number {
   return cell < CELLS ? cell : CELLS - 1;
 }
 
-function cellsNear(numbers: Float64Array): number[] {
+function cellsNear(numbers: Float64Array, tolerance: number): number[] {
   let cells = [0];
   for (const number of numbers) {
-    const low = cellOf(Math.max(-1, number - TOLERANCE)), high = cellOf(number + TOLERANCE);
+    const low = cellOf(Math.max(-1, number - tolerance)), high = cellOf(number + tolerance);
     cells = cells.flatMap((cell) =>
       Array.from({ length: high - low + 1 }, (_, i) => cell * CELLS + low + i)
     );

@@ -13,9 +13,9 @@ import type {
 } from "../../spec/mod.ts";
 import { alteredImages, type Unexplained } from "./_altered.ts";
 import { type Group, groupsOf } from "./_groups.ts";
-import { type PlacedView, preparationOf } from "./_preparation.ts";
+import { type PlacedView, preparationOf, restoring } from "./_preparation.ts";
 import { type ObservedSample, sampleOf } from "./_samples.ts";
-import { type Found, search, type Sought } from "./_search.ts";
+import { type Found, search, type Sought, WIDE_TOLERANCE } from "./_search.ts";
 import {
   isTest,
   type LayoutName,
@@ -39,6 +39,10 @@ export interface Observed {
 const EXACT = 0.99;
 /** Of a group's views; with fewer, other forms are tried. */
 const MOST = 0.9;
+/** Fewer views have a mean that hides what they show. */
+const ENOUGH_FOR_MEAN = 64;
+/** Of the variance within views: stored images have no such pattern in common. */
+const COMMON = 0.5;
 /** Views of a group that are tried in other forms. */
 const SAMPLE = 96;
 /** Views that are looked at closely where nothing explains them. */
@@ -52,6 +56,20 @@ interface Kept {
   readonly at: number;
   /** [3, 32, 32]. */
   readonly pixels: Float32Array;
+}
+
+/**
+ * What views are compared with, in turn: the stored images as they are; less their mean; and, of
+ * views less the mean of all views, the same. Whatever was subtracted behind the crop, in whatever
+ * unit, is gone from the last: of pixels that were divided once more, a mean that was not leaves
+ * nothing to be seen in the others.
+ */
+const LOOKS = ["stored", "less-mean", "less-their-own-mean"] as const;
+type Look = typeof LOOKS[number];
+
+/** One way to see a view. */
+interface Appearance extends Sought {
+  readonly kept: Kept;
 }
 
 interface Placed extends PlacedView {
@@ -193,6 +211,7 @@ class Matcher {
   /** Images that the scripts' own numbers may mean: tried before all others. */
   readonly #likely: Int32Array;
   readonly #scales: readonly number[];
+  readonly #means: readonly (MeanOfViews | undefined)[];
   readonly #forms: Form[];
   readonly #placed = new Map<Kept, Placed>();
 
@@ -201,6 +220,7 @@ class Matcher {
     this.#byGroup = groups.map((_, group) => kept.filter((view) => view.group === group));
     this.#likely = likelyImages(kept, groups, stored);
     this.#scales = this.#byGroup.map(scaleOf);
+    this.#means = this.#byGroup.map(meanOfViews);
     this.#forms = this.#byGroup.map(() => RIGHT);
   }
 
@@ -243,39 +263,76 @@ class Matcher {
   }
 
   /**
-   * The stored images as they are first, then less their mean, for what is not found yet.
+   * In every look in turn, for what is not found yet.
    *
-   * @param images Those to search; all by default.
+   * @param these Images to search; all by default.
    */
-  #search(views: readonly Kept[], form: Form, images: Int32Array | undefined): void {
-    const layout = LAYOUTS[form.layout];
+  #search(views: readonly Kept[], form: Form, these: Int32Array | undefined): void {
+    const images = these === undefined ? {} : { images: these };
     const groups = new Set(views.map(({ group }) => group));
-    for (const lessMean of [false, true]) {
+    for (const look of LOOKS) {
       const left = [...groups].filter((group) =>
         this.#share(views.filter((view) => view.group === group)) < MOST
       );
       const open = views.filter((view) => left.includes(view.group) && !this.#placed.has(view));
-      if (open.length === 0) return;
-      const sought: (Sought & { readonly kept: Kept })[] = open.flatMap((kept, view) => {
-        const pixels = righted(kept.pixels, form);
-        if (lessMean) return [{ view, pixels, kept }];
-        // The mean may have been subtracted where the view is, behind the crop: as the view's pixels
-        // lie, or as they ought to.
-        const restored = [...new Set([layout, LAYOUTS.right])].map((of) => ({
-          ...{ view, kept },
-          pixels: righted(this.#withMean(kept, of, this.#scales[kept.group]), form),
-        }));
-        return [{ view, pixels, kept }, ...restored];
-      });
+      const sought = open.flatMap((kept, view) => this.#appearances({ kept, view }, form, look));
+      if (sought.length === 0) continue;
+      const lessMean = look !== "stored";
+      const space = { stored: this.#stored, layout: storedLayout(form), lessMean, ...images };
+      this.#take(sought, search(sought, space, EXACT), form);
+    }
+    // Where some are found, they tell what was done to all.
+    for (const group of groups) {
+      const all = views.filter((view) => view.group === group);
+      const placed = all.flatMap((view) => this.#placed.get(view) ?? []);
+      if (placed.length > MOST * all.length) continue;
+      const restored = restoring(placed, this.#stored, storedLayout(form));
+      if (restored === undefined) continue;
+      const sought = all.filter((view) => !this.#placed.has(view)).map((kept, view) => ({
+        ...{ kept, view, pixels: restored(righted(kept.pixels, form)) },
+      }));
       const space = {
-        ...{ stored: this.#stored, layout: storedLayout(form), lessMean },
-        ...(images === undefined ? {} : { images }),
+        stored: this.#stored,
+        layout: storedLayout(form),
+        lessMean: false,
+        ...images,
       };
-      for (const found of search(sought, space, EXACT)) {
-        const { kept } = sought[found.sought];
-        if (found.score > (this.#placed.get(kept)?.score ?? 0)) {
-          this.#placed.set(kept, this.#place(kept, found, form));
-        }
+      this.#take(sought, search(sought, space, EXACT), form);
+    }
+  }
+
+  /** What a view may look like. */
+  #appearances(
+    { kept, view }: Pick<Appearance, "kept" | "view">,
+    form: Form,
+    look: Look,
+  ): readonly Appearance[] {
+    const mean = this.#means[kept.group];
+    if (look === "less-their-own-mean") {
+      return mean === undefined ? [] : [{
+        ...{ view, kept, tolerance: WIDE_TOLERANCE },
+        pixels: righted(kept.pixels.map((value, at) => value - mean.pixels[at]), form),
+      }];
+    }
+    // They would all be alike one another, and none a stored image.
+    if (mean !== undefined && mean.common > COMMON) return [];
+    const pixels = righted(kept.pixels, form);
+    if (look === "stored") return [{ view, pixels, kept }];
+    // The mean may have been subtracted where the view is, behind the crop: as the view's pixels
+    // lie, or as they ought to.
+    const restored = [...new Set([LAYOUTS[form.layout], LAYOUTS.right])].map((of) => ({
+      ...{ view, kept },
+      pixels: righted(this.#withMean(kept, of, this.#scales[kept.group]), form),
+    }));
+    return [{ view, pixels, kept }, ...restored];
+  }
+
+  /** Keeps what was found, where it is better than what was found before. */
+  #take(sought: readonly Appearance[], all: readonly Found[], form: Form): void {
+    for (const found of all) {
+      const { kept } = sought[found.sought];
+      if (found.score > (this.#placed.get(kept)?.score ?? 0)) {
+        this.#placed.set(kept, this.#place(kept, found, form));
       }
     }
   }
@@ -305,6 +362,37 @@ function likelyImages(
     }
   }
   return Int32Array.from(images);
+}
+
+/** What a group's views have in common. */
+interface MeanOfViews {
+  /** [3, 32, 32]. */
+  readonly pixels: Float64Array;
+  /** Its share of the variance within the channels of the views. */
+  readonly common: number;
+}
+
+/** The mean of a group's views at each place; undefined where they are too few. */
+function meanOfViews(views: readonly Kept[]): MeanOfViews | undefined {
+  if (views.length < ENOUGH_FOR_MEAN) return undefined;
+  const mean = new Float64Array(SIZE);
+  let all = 0;
+  for (const { pixels } of views) {
+    for (let at = 0; at < SIZE; at++) mean[at] += pixels[at] / views.length;
+    all += varianceWithin(pixels) / views.length;
+  }
+  return { pixels: mean, common: all > 0 ? varianceWithin(mean) / all : 0 };
+}
+
+/** Variance of the pixels of a view about the means of its channels. */
+function varianceWithin(pixels: Float32Array | Float64Array): number {
+  let variance = 0;
+  for (let begin = 0; begin < SIZE; begin += PLANE) {
+    let mean = 0;
+    for (let at = begin; at < begin + PLANE; at++) mean += pixels[at] / PLANE;
+    for (let at = begin; at < begin + PLANE; at++) variance += (pixels[at] - mean) ** 2 / SIZE;
+  }
+  return variance;
 }
 
 /** What one byte is in the views: 1, 1/255, or 1/255 divided once more. */

@@ -123,6 +123,26 @@ for (const [name, images, form] of cases) {
   });
 }
 
+Deno.test("pixels that were divided once more are found below a mean that was not", async () => {
+  // The mean of a part of the images, behind the crop: off by more than what is left of the pixels.
+  const count = dataset.train.count / 10, labels = dataset.train.labels.subarray(0, count);
+  const { mean } = storedImages({ ...dataset.train, count, labels }, dataset.test);
+  const faint = changed(
+    pixels,
+    (view) => view.map((value, at) => value / 255 ** 2 - mean[LAYOUTS.right[at]] / 255),
+  );
+  const { subject } = await observe(recordingOf(faint), dataset);
+  const [group] = subject.training!;
+  const right = group.views.filter(({ at, y, x, flip }) =>
+    y === made[at].y && x === made[at].x && flip === made[at].flip
+  );
+  assert(right.length > 0.7 * VIEWS, `${right.length} of ${VIEWS} were found`);
+  const { kind, scale, subtracted, meanRatio } = group.preparation!;
+  assertEquals([kind, subtracted], ["per-pixel", "after-crop"]);
+  assert(scale.every((value) => Math.abs(value * 255 ** 2 - 1) < 0.01), `${scale}`);
+  assert(Math.abs(meanRatio! / 255 - 1) < 0.1, `${meanRatio}`);
+});
+
 Deno.test("numbers of the script's own shorten the search, and wrong ones do not mislead it", async () => {
   const places = (indices?: Int32Array) =>
     observe(recordingOf(scaled, indices), dataset).then(({ subject }) =>

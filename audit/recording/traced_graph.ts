@@ -156,8 +156,8 @@ class Tracer {
     const [output] = node.outputs;
     if (output === undefined) return;
     const shape = shapeOf(output.shape);
-    // What does not depend on the image.
-    if (known.every(({ kind }) => kind === "constant")) {
+    // What does not depend on the image: zeros of a map's shape neither.
+    if (known.every(({ kind }) => kind === "constant") || isZeros(node)) {
       this.#values.set(output.value, { kind: "constant", shape });
       return;
     }
@@ -435,6 +435,12 @@ function shapeOf(shape: readonly number[]): Shape {
 
 function size(shape: Shape): number {
   return shape.reduce((product, extent) => product * extent, 1);
+}
+
+/** Zeros that take no more than their shape of what they are made from. */
+function isZeros({ op, kind, arguments: { other, fill_value: fill } }: RecordedNode): boolean {
+  return /\b(zeros_like|new_zeros)\b/.test(op) || /\bnew_full|full_like\b/.test(op) && fill === 0 ||
+    kind === "multiply" && other === 0;
 }
 
 /** Numbers of the values among arguments, in order; lists of lists end soon. */

@@ -1,6 +1,6 @@
 // The graph of a real recording, and of operations that a residual net does not have.
 import { assert, assertEquals } from "@std/assert";
-import { type GraphLine, linesOf, parseRecording } from "../../log/mod.ts";
+import { type GraphLine, linesOf, parseRecording, type RecordedNode } from "../../log/mod.ts";
 import { architecture, countParameters } from "../../resnet/mod.ts";
 import { recordedLog } from "../../testing/files/mod.ts";
 import { tracedGraph } from "./traced_graph.ts";
@@ -26,3 +26,44 @@ Deno.test("an addition of one map and something else is none of two branches", (
   // What reads a graph takes every "add" to have two inputs.
   assert(problems.length > 0 || graph!.nodes.some(({ kind }) => `${kind}` === "addition"));
 });
+
+for (
+  const [what, op, kind, others] of [
+    ["zeros_like", "aten.zeros_like.default", "other", {}],
+    ["new_zeros", "aten.new_zeros.default", "other", { size: [1, 8, 16, 16] }],
+    ["a product with 0", "aten.mul.Tensor", "multiply", { other: 0 }],
+  ] as const
+) {
+  Deno.test(`zero channels may be made of the map's own shape: ${what}`, () => {
+    const { changed, zeros } = withConcatenation(op, kind, others);
+    const { graph, problems } = tracedGraph(changed, network);
+    assertEquals(problems, []);
+    const [shortcut] = graph!.nodes.filter(({ kind }) => kind === "shortcut-a");
+    assert(shortcut.kind === "shortcut-a" && shortcut.zeroChannels === "append");
+    // Ones, or what depends on the image, are no zero channels.
+    const ones = { ...zeros, op: "aten.ones_like.default", kind: "other" };
+    const at = changed.nodes.indexOf(zeros);
+    const bad = tracedGraph({ ...changed, nodes: changed.nodes.with(at, ones) }, network);
+    assert(bad.problems[0].includes("ones_like"), `${bad.problems}`);
+  });
+}
+
+/** The first pad of zero channels as a concatenation with a tensor that `op` makes. */
+function withConcatenation(op: string, kind: string, others: Readonly<Record<string, unknown>>) {
+  const at = line.nodes.findIndex((node) => node.kind === "pad");
+  const pad = line.nodes[at], [output] = pad.outputs;
+  const of = pad.arguments.self;
+  const channels = line.nodes.flatMap(({ outputs }) => outputs)
+    .find(({ value }) => value === (of as { value: number }).value)!.shape;
+  const zeros: RecordedNode = {
+    ...{ op, kind, arguments: { self: of, ...others } as RecordedNode["arguments"] },
+    outputs: [{ value: 10_000, shape: channels }],
+  };
+  const concatenation: RecordedNode = {
+    ...{ op: "aten.cat.default", kind: "concatenate" },
+    arguments: { tensors: [of, { value: 10_000 }], dim: 1 } as RecordedNode["arguments"],
+    outputs: [output],
+  };
+  const changed: GraphLine = { ...line, nodes: line.nodes.toSpliced(at, 1, zeros, concatenation) };
+  return { changed, zeros };
+}

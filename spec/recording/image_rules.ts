@@ -33,6 +33,12 @@ function matched(training: readonly ObservedImages[]): string {
   } were found among the stored ones`;
 }
 
+/** Whether crops explain so few of the images that these may be another cutting's by chance. */
+function unexplained(training: readonly ObservedImages[]): boolean {
+  const looked = training.reduce((sum, group) => sum + group.looked, 0);
+  return viewsOf(training).length < Math.max(ENOUGH, looked / 2);
+}
+
 function augments(views: readonly ObservedView[]): boolean {
   return views.some((view) => !isWhole(view));
 }
@@ -41,9 +47,7 @@ function augments(views: readonly ObservedView[]): boolean {
 const augmentation = observing(["training"], ({ training }) => {
   const views = viewsOf(training);
   const altered = training.find(({ altered }) => altered?.kind === "resized");
-  const looked = training.reduce((sum, group) => sum + group.looked, 0);
-  // The few that a crop explains may be those that another way of cutting left whole.
-  if (views.length < Math.max(ENOUGH, looked / 2)) {
+  if (unexplained(training)) {
     return altered
       ? { outcome: "pass", evidence: "parts of images are enlarged: see crop" }
       : notObservable(matched(training));
@@ -80,7 +84,7 @@ const crop = observing(["training"], ({ training }) => {
     ], "");
   }
   const views = viewsOf(training);
-  if (views.length < ENOUGH) return notObservable(matched(training));
+  if (unexplained(training)) return notObservable(matched(training));
   if (!augments(views)) return notObservable("no image is cropped");
   const problems: string[] = [];
   for (const [axis, name] of [["y", "down"], ["x", "across"]] as const) {
@@ -130,7 +134,7 @@ function sameInBatch(training: readonly ObservedImages[]): boolean {
 /** One crop and one mirroring for each image, not for the batch. */
 const viewOfEachImage = observing(["training"], ({ training }) => {
   const views = viewsOf(training);
-  if (views.length < ENOUGH) return notObservable(matched(training));
+  if (unexplained(training)) return notObservable(matched(training));
   if (views.every(isPlain)) return notObservable("no image is cropped or mirrored");
   const batches = training.flatMap(byBatch);
   const kinds = batches.map((of) => new Set(of.map(({ y, x, flip }) => `${y},${x},${flip}`)).size);
@@ -218,6 +222,7 @@ const sameView = (a: ObservedView, b: ObservedView): boolean =>
 function repeatedPlaces(training: readonly ObservedImages[]): Share {
   let same = 0, of = 0;
   training.slice(1).forEach((group, i) => {
+    if (unexplained([group]) || unexplained([training[i]])) return;
     const before = new Map(training[i].views.map((view) => [view.at, view]));
     for (const view of group.views) {
       const earlier = before.get(view.at);
@@ -233,7 +238,7 @@ function repeatedPlaces(training: readonly ObservedImages[]): Share {
 function repeatedBatches(training: readonly ObservedImages[]): Share {
   let best: Share = { same: 0, of: 0 };
   for (const group of training) {
-    if (sameInBatch([group])) continue;
+    if (sameInBatch([group]) || unexplained([group])) continue;
     const batches = byBatch(group);
     for (const distance of [1, 2, 3, 4]) {
       let same = 0, of = 0;
@@ -342,12 +347,18 @@ const mean = observing(["training"], ({ training }) => {
   const preparation = ofTraining(training);
   if (preparation === undefined) return notObservable(matched(training));
   if (preparation.kind === "unknown") return notObservable(preparationInWords(preparation));
-  const { kind, scale, meanDistance = 0 } = preparation;
+  const { kind, scale, meanDistance = 0, meanRatio = 1 } = preparation;
   const words = preparationInWords(preparation);
   const alike = scale.every((value) => Math.abs(value / scale[0] - 1) < 0.01);
   const problems = kind === "per-pixel"
     ? [
-      ...meanDistance > 3
+      ...Math.abs(meanRatio - 1) > 0.2
+        ? [
+          `the per-pixel mean that is subtracted is ${
+            Number(meanRatio.toPrecision(3))
+          } times that of the training part: it is in another unit than the pixels`,
+        ]
+        : meanDistance > 3
         ? [
           `a per-pixel mean is subtracted that is ${
             meanDistance.toFixed(1)
@@ -361,8 +372,9 @@ const mean = observing(["training"], ({ training }) => {
 });
 
 /** Pixels in 0 to 1, or 0 to 255, or divided by about a deviation. */
-const scale = observing(["training"], ({ training }) => {
-  const preparation = ofTraining(training);
+const scale = observing(["training"], ({ training, evaluations = [] }) => {
+  // A mean in another unit, subtracted before the crop, hides training images; whole ones show it.
+  const preparation = ofTraining(training) ?? ofTraining(evaluations);
   if (preparation === undefined || preparation.kind === "unknown") {
     return notObservable(matched(training));
   }
@@ -658,6 +670,12 @@ export const IMAGE_RULES: readonly Rule<RecordingSubject>[] = defineRules([
       }),
     ),
     badImages("of other images", "the test's mean", "training", prepared({ meanDistance: 8 })),
+    badImages(
+      "in another unit",
+      "the mean of bytes, of pixels in 0..1",
+      "training",
+      prepared({ meanDistance: 30_000, meanRatio: 255 }),
+    ),
   ]),
   rule("scale", "Pixels are in 0..1, or in 0..255, or divided by about their deviation.", scale, [
     badImages(

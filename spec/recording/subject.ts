@@ -136,6 +136,8 @@ export interface Preparation {
   readonly subtracted?: "before-padding" | "after-crop";
   /** Of `per-pixel`: distance from the mean of the training part, in bytes. */
   readonly meanDistance?: number;
+  /** Of `per-pixel`: how many times the training part's mean it is; 1 where it is right. */
+  readonly meanRatio?: number;
   /** Of `per-image`: what of the image's own is subtracted. */
   readonly own?: "channel" | "image" | "neither";
   /** Of `per-image`: whether it is divided by something of the image's own. */

@@ -89,3 +89,29 @@ Deno.test("an optimiser that is gone at the end held what it changed", () => {
   assertEquals(ended([]).outcome, "pass");
   assertStringIncludes(ended(["conv1.weight"]).evidence, "no optimiser holds conv1.weight");
 });
+
+Deno.test("the few views that an enlarging crop leaves as they are say nothing of views", () => {
+  const subject: RecordingSubject = {
+    ...good,
+    training: good.training!.map((group) => ({
+      ...group,
+      hashes: group.hashes.map(() => 0n),
+      views: group.views.slice(0, 100).map((view) => ({ ...view, y: 0, x: 0, flip: false })),
+      looked: 1_024,
+      altered: { kind: "resized", tried: 8, found: 8, sides: [26, 30] },
+    })),
+  };
+  const outcomes = ["augmentation", "crop", "view-of-each-image", "views-over-epochs"]
+    .map((id) => judged(id, subject).outcome);
+  assertEquals(outcomes, ["pass", "fail", "not-observable", "not-observable"]);
+});
+
+Deno.test("evaluated images tell the scale where no training image was found", () => {
+  const training = good.training!.map(({ preparation: _, ...group }) => ({ ...group, views: [] }));
+  const evaluations = good.evaluations!.map((group) => ({
+    ...group,
+    preparation: { ...group.preparation!, scale: [1, 1, 1].map(() => 1 / 255 ** 2) },
+  }));
+  assertEquals(judged("scale", { ...good, training, evaluations }).outcome, "fail");
+  assertEquals(judged("scale", { ...good, training }).outcome, "pass");
+});

@@ -55,7 +55,9 @@ export function verdictOf(grounds: Grounds): Pick<AuditReport, "summary" | "verd
     : isUnmatched(grounds)
     ? "Show more of it first: record the training script that made it, or export the network as ONNX."
     : findings.length > 0
-    ? `It departs by ${findings.map(({ title }) => title).slice(0, 3).join(", ")}.`
+    ? `What departs: ${
+      findings.map(({ title }) => title.replace(/\.$/, "")).slice(0, 3).join("; ")
+    }.`
     : "No rule that can be observed is broken.";
   return {
     summary: [what, error, first],

@@ -4,12 +4,15 @@
  *
  * `deno task audit resnet32.th --data cifar-10-batches-bin`
  */
+import { basename } from "node:path";
 import { PAPER_DATASET } from "../paper/mod.ts";
 import { type Dataset, loadDataset } from "../data/mod.ts";
 import { ArchitectureError } from "../resnet/mod.ts";
 import {
   architectureSubject,
   audit as judge,
+  AUDIT_STATUS,
+  type AuditReport,
   type AuditSubject,
   heldTo,
   runSubject,
@@ -24,8 +27,15 @@ import {
   recordingMarkdown,
   recordingPage,
 } from "../reports/audit/mod.ts";
-import { EVENTS_FILE, logSubjectOf, readRecording, RECORDING_FILE } from "../log/mod.ts";
+import {
+  EVENTS_FILE,
+  logSubjectOf,
+  readRecording,
+  RECORDING_FILE,
+  RunLogError,
+} from "../log/mod.ts";
 import { writeWhole } from "../files/mod.ts";
+import { runsIn } from "../reports/mod.ts";
 import { type FlagValues, text, toggle, UsageError } from "./_flags.ts";
 import { CommandError, main, type Outcome } from "./_main.ts";
 import { ENGINE_FLAGS } from "./_training_flags.ts";
@@ -48,8 +58,8 @@ const command = {
   positional: "TARGET",
   summary:
     "Judges a network or a run by the paper's checklist. TARGET is an architecture's name, a run's\n" +
-    "folder, a recording of a training (recorders/), or a file of weights or of a network (PyTorch,\n" +
-    "safetensors, ONNX, Keras, TensorFlow.js, Flax, NumPy).\n" +
+    "folder, a folder of runs (a few lines for each), a recording of a training (recorders/), or a\n" +
+    "file of weights or of a network (PyTorch, safetensors, ONNX, Keras, TensorFlow.js, Flax, NumPy).\n" +
     "Exit status: 0 every rule could be observed and is kept, 1 it departs from the paper, 2 the\n" +
     "target could not be read, 3 nothing speaks against it, but not everything can be seen, 4\n" +
     "something is wrong whatever the paper says, 5 it departs and reaches the paper's error.",
@@ -68,11 +78,70 @@ async function audit(flags: FlagValues<typeof FLAGS>, target?: string): Promise<
   if (await statOf(`${target}/${RECORDING_FILE}`) !== undefined) {
     return await auditOfRecording(flags, target);
   }
+  const runs = await runsIn(target);
+  if (runs !== undefined) return await auditOfRuns(flags, target, runs);
   const found = await readTarget(target);
   const subject = flags.as === undefined ? found : heldTo(found, flags.as);
   const report = await judge(subject, await tryOnImages(subject, flags));
   await writeReports(flags, report, () => auditPage(report), () => auditMarkdown(report));
   return { text: formatAudit(report), json: report, status: report.status };
+}
+
+/** From the gravest on: what a folder of runs comes to is what its gravest run does. */
+const GRAVEST_FIRST = ["wrong", "departs", "reaches", "unseen", "keeps"] as const;
+
+/** Each run of a folder by itself: what they say together is a report's to say. */
+async function auditOfRuns(
+  flags: FlagValues<typeof FLAGS>,
+  target: string,
+  folders: readonly string[],
+): Promise<Outcome> {
+  if (flags.html !== undefined || flags.markdown !== undefined) {
+    throw new UsageError(
+      `--html and --markdown write the audit of one run, and ${target} holds ${folders.length}; ` +
+        `name one, or write a page of all by deno task report ${target}`,
+    );
+  }
+  const reports: AuditReport[] = [];
+  const unread: string[] = [];
+  for (const folder of folders) {
+    const name = basename(folder);
+    try {
+      const subject = runSubject(name, await logSubjectOf(folder));
+      const asked = flags.as === undefined ? subject : heldTo(subject, flags.as);
+      reports.push(await judge(asked, await tryOnImages(asked, flags)));
+    } catch (error) {
+      if (!(error instanceof RunLogError)) throw error;
+      unread.push(`${name}\n  can't be judged: ${error.message}`);
+    }
+  }
+  if (reports.length === 0) {
+    throw new CommandError(
+      [`no run in ${target} can be judged: it has ${folders.length} folders of runs`, ...unread]
+        .join("\n"),
+    );
+  }
+  await writeReports(flags, { target, runs: reports }, () => "", () => "");
+  const gravest = GRAVEST_FIRST.find((conclusion) =>
+    reports.some((report) => report.conclusion === conclusion)
+  )!;
+  const text = [
+    `${reports.length} of ${folders.length} runs in ${target}, each judged by itself`,
+    ...reports.map((report) => {
+      const ids = report.findings.map(({ id }) => id);
+      return [
+        report.target,
+        ...report.summary.map((line) => `  ${line}`),
+        ...ids.length > 0 ? [`  ${ids.length} rules fail: ${ids.join(", ")}`] : [],
+      ].join("\n");
+    }),
+    ...unread,
+    [
+      `All of one: deno task audit ${folders[0]}`,
+      `What they say together, and against Table 6: deno task report ${target}`,
+    ].join("\n"),
+  ].join("\n\n");
+  return { text, json: { target, runs: reports }, status: AUDIT_STATUS[gravest] };
 }
 
 /** A training that a recorder wrote down. */

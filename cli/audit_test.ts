@@ -52,6 +52,40 @@ Deno.test("without a violation the status is 3 where not all can be observed", (
     assertEquals((await audit(path, "--as", "resnet32")).code, 1);
   }));
 
+Deno.test("each run of a folder is judged by itself, and the gravest is the status", () =>
+  inFolder(async (folder) => {
+    const job = "reports/reference/resnet20-4000";
+    const path = `${folder}/report.json`;
+    const { code, stdout, stderr } = await audit(job, "--json", path);
+    assertEquals(code, 4, stderr);
+    for (const seed of [0, 1, 2]) assert(stdout.includes(`\nresnet20-seed${seed}\n`), stdout);
+    for (const error of ["16.35%", "16.88%", "18.52%"]) assert(stdout.includes(error), stdout);
+    assert(stdout.includes(`deno task report ${job}`), stdout);
+    const { runs } = JSON.parse(await Deno.readTextFile(path));
+    assertEquals(runs.map(({ status }: { status: number }) => status), [4, 4, 4]);
+    // What one run says alone is what is said of it here.
+    const one = await audit(`${job}/runs/resnet20-seed1`, "--json", path);
+    assertEquals(one.code, 4);
+    const { summary } = JSON.parse(await Deno.readTextFile(path));
+    assertEquals(runs[1].summary, summary);
+    const page = await audit(job, "--html", `${folder}/page.html`);
+    assertEquals(page.code, 2);
+    assert(page.stderr.includes(`deno task report ${job}`), page.stderr);
+    // A run that has not begun is named, and changes nothing of the others.
+    await Deno.mkdir(`${folder}/set/empty`, { recursive: true });
+    await Deno.mkdir(`${folder}/set/one`);
+    await Deno.copyFile(
+      `${job}/runs/resnet20-seed0/events.jsonl`,
+      `${folder}/set/one/events.jsonl`,
+    );
+    const partly = await audit(`${folder}/set`);
+    assertEquals(partly.code, 4);
+    assert(
+      partly.stdout.includes("1 of 2 runs") && partly.stdout.includes("\nempty\n"),
+      partly.stdout,
+    );
+  }));
+
 Deno.test("what cannot be read is status 2, with a message and without a stack", () =>
   inFolder(async (folder) => {
     const broken = `${folder}/broken.onnx`;

@@ -5,7 +5,7 @@
  */
 import { resolve } from "node:path";
 import { printable } from "../text/mod.ts";
-import { holdsRuns, writeRunReport, writeSetReport } from "../reports/mod.ts";
+import { runsIn, writeRunReport, writeSetReport } from "../reports/mod.ts";
 import { type FlagValues, text, toggle, UsageError } from "./_flags.ts";
 import { main, type Outcome } from "./_main.ts";
 
@@ -30,7 +30,7 @@ async function report(flags: FlagValues<typeof FLAGS>, ...folders: string[]): Pr
   if (folder === undefined) {
     throw new UsageError(`${command.usage} needs a run's folder, for example runs/demo-seed0`);
   }
-  if (folders.length === 1 && flags.out === undefined && !await holdsRuns(folder)) {
+  if (folders.length === 1 && flags.out === undefined && await runsIn(folder) === undefined) {
     const paths = await writeRunReport(folder);
     return { text: `report: ${paths.html}`, json: paths };
   }

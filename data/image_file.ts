@@ -42,13 +42,14 @@ export async function decodeImage(bytes: Uint8Array, name: string): Promise<RgbI
   const decode = FORMATS.find(({ signature }) => signature.every((byte, i) => bytes[i] === byte))
     ?.decode;
   if (!decode) {
-    throw new DataError(
-      `${
-        quote(name)
-      } is no image that can be read: PNG and JPEG can, and it begins with the bytes ${
-        Array.from(bytes.subarray(0, 4), (byte) => byte.toString(16).padStart(2, "0")).join(" ")
-      }. Save it as PNG`,
+    const format = OTHER_FORMATS.find(({ at, letters }) =>
+      new TextDecoder("latin1").decode(bytes.subarray(at, at + letters.length)) === letters
     );
+    const found = format === undefined
+      ? `it begins with the bytes ${bytes.subarray(0, 4).toHex()}. Save it as PNG`
+      : `it is ${format.name}. Make a PNG of it: magick FILE image.png, or in Python ` +
+        `Image.open("FILE").save("image.png") with Pillow`;
+    throw new DataError(`${quote(name)} can't be read: PNG and JPEG can, and ${found}`);
   }
   try {
     return await decode(bytes);
@@ -66,6 +67,21 @@ const FORMATS: readonly {
 }[] = [
   { signature: [0x89, 0x50, 0x4e, 0x47], decode: decodePng },
   { signature: [0xff, 0xd8, 0xff], decode: decodeJpeg },
+];
+
+/** What people have besides, by letters at a fixed place. */
+const OTHER_FORMATS: readonly {
+  readonly name: string;
+  readonly at: number;
+  readonly letters: string;
+}[] = [
+  { name: "WebP", at: 8, letters: "WEBP" },
+  { name: "AVIF", at: 8, letters: "avif" },
+  { name: "HEIC", at: 4, letters: "ftyp" },
+  { name: "GIF", at: 0, letters: "GIF8" },
+  { name: "BMP", at: 0, letters: "BM" },
+  { name: "TIFF", at: 0, letters: "II*\0" },
+  { name: "TIFF", at: 0, letters: "MM\0*" },
 ];
 
 // The decoders are loaded where they are met: most commands read no images.

@@ -86,8 +86,17 @@ Deno.test("what is no image, too large or damaged is refused by name", async () 
     const error = await assertRejects(() => decodeImage(bytes, "x.bin"), DataError);
     assert(error.message.includes(what) && error.message.includes("x.bin"), error.message);
   };
-  await refused(new TextEncoder().encode("RIFF....WEBP"), "52 49 46 46");
-  await refused(new Uint8Array(), "no image");
+  for (
+    const [letters, what] of [
+      ["RIFF....WEBPVP8 ", "it is WebP. Make a PNG of it"],
+      ["....ftypavif", "it is AVIF"],
+      ["....ftypheic", "it is HEIC"],
+      ["GIF89a", "it is GIF"],
+      ["II*\0", "it is TIFF"],
+      ["RIFF....WAVE", "begins with the bytes 52494646"],
+    ]
+  ) await refused(new TextEncoder().encode(letters), what);
+  await refused(new Uint8Array(), "PNG and JPEG can");
   const png = encode({ width: 2, height: 2, channels: 3, data: new Uint8Array(12) });
   await refused(png.subarray(0, 20), "can't be decoded");
   const large = png.slice();

@@ -22,8 +22,8 @@ export {
   type TestError,
 } from "./run/result.ts";
 export {
-  holdsRuns,
   renderSetReport,
+  runsIn,
   type SetReport,
   type SetReportPaths,
   writeSetReport,

@@ -138,16 +138,20 @@ export const SOURCE_BINDINGS: Readonly<Record<Source, number>> = {
   "gradient": 3,
 };
 
-/** How many bindings a source takes, their WGSL, and a function that reads one vector. */
+/** How many bindings a source takes, and their WGSL. */
 export interface SourceCode {
   readonly bindings: number;
-  /** Declarations, with `fn load_NAME(index: u32, channel: u32) -> vec4f`. */
+  /** Declarations; see `sourceCode`. */
   readonly declarations: string;
 }
 
 /**
  * WGSL that reads an operand: `load_NAME(index, channel)` gives the vector at
  * `index` of the tensor, whose position among its pixel's vectors is `channel`.
+ *
+ * Who reads many pixels of one channel gets what belongs to the channel once, by
+ * `channel_NAME(channel)`, and the vectors by `read_NAME(index, that)`: compilers
+ * can't share these loads themselves, as a buffer that is written might be the same.
  *
  * @param source How its values are got.
  * @param name Of the operand; unique in the kernel.
@@ -161,40 +165,48 @@ export function sourceCode(
   channels: number,
 ): SourceCode {
   const row = vectors(channels);
-  const array = (offset: number, suffix: string) =>
+  const array = (suffix: string, offset: number) =>
     `@group(0) @binding(${binding + offset}) var<storage, read> ${name}${suffix}: array<vec4f>;`;
-  const load = (body: string) =>
-    `fn load_${name}(index: u32, channel: u32) -> vec4f { return ${body}; }`;
-  const bindings = SOURCE_BINDINGS[source];
+  const { arrays, perChannel, value } = partsOf(source, name);
+  const coefficients = perChannel.map((place) => `${arrays.at(-1)}[channel + ${place * row}u]`);
+  return {
+    bindings: SOURCE_BINDINGS[source],
+    declarations: `${arrays.map((array_) => array_.slice(name.length)).map(array).join("\n")}
+alias ${name}_channel = ${perChannel.length === 0 ? "u32" : `array<vec4f, ${perChannel.length}>`};
+fn channel_${name}(channel: u32) -> ${name}_channel {
+  return ${perChannel.length === 0 ? "channel" : `${name}_channel(${coefficients.join(", ")})`};
+}
+fn read_${name}(index: u32, own: ${name}_channel) -> vec4f { return ${value}; }
+fn load_${name}(index: u32, channel: u32) -> vec4f {
+  return read_${name}(index, channel_${name}(channel));
+}`,
+  };
+}
+
+/** The arrays of an operand, which rows of the last one belong to a channel, and its value. */
+function partsOf(source: Source, name: string): {
+  readonly arrays: readonly string[];
+  readonly perChannel: readonly number[];
+  readonly value: string;
+} {
   switch (source) {
     case "stored":
-      return { bindings, declarations: `${array(0, "")}\n${load(`${name}[index]`)}` };
+      return { arrays: [name], perChannel: [], value: `${name}[index]` };
     case "normalised":
     case "normalised-relu": {
-      const { a, b } = STATISTICS;
-      const scale = `${name}_statistics[channel + ${a * row}u]`;
-      const shift = `${name}_statistics[channel + ${b * row}u]`;
-      const sum = `fma(${scale}, ${name}_z[index], ${shift})`;
-      const y = source === "normalised" ? sum : `max(vec4f(), ${sum})`;
+      const sum = `fma(own[0], ${name}_z[index], own[1])`;
       return {
-        bindings,
-        declarations: [array(0, "_z"), array(1, "_statistics"), load(y)].join("\n"),
+        arrays: [`${name}_z`, `${name}_statistics`],
+        perChannel: [STATISTICS.a, STATISTICS.b],
+        value: source === "normalised" ? sum : `max(vec4f(), ${sum})`,
       };
     }
-    case "gradient": {
-      const slope = (place: number) => `${name}_slopes[channel + ${place * row}u]`;
-      const { a, b, c } = SLOPES;
-      const inner = `fma(${slope(b)}, ${name}_z[index], ${slope(c)})`;
+    case "gradient":
       return {
-        bindings,
-        declarations: [
-          array(0, "_g"),
-          array(1, "_z"),
-          array(2, "_slopes"),
-          load(`fma(${slope(a)}, ${name}_g[index], ${inner})`),
-        ].join("\n"),
+        arrays: [`${name}_g`, `${name}_z`, `${name}_slopes`],
+        perChannel: [SLOPES.a, SLOPES.b, SLOPES.c],
+        value: `fma(own[0], ${name}_g[index], fma(own[1], ${name}_z[index], own[2]))`,
       };
-    }
   }
 }
 

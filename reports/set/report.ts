@@ -119,22 +119,23 @@ async function readSet(folders: readonly string[], out: string): Promise<SetCont
 }
 
 /**
- * Whether a folder has runs in it, so that it is a set and no run itself.
+ * The folders of the runs in a folder, where it is one of runs and no run itself.
  *
  * @param folder Path of the folder.
- * @returns Whether it is a job's, with `plan.json`, or one of its folders has an event log.
+ * @returns Their paths in order, also of those that have not begun; undefined where it is no job's
+ *   folder, which has a `plan.json`, and none of its folders has an event log.
  *
  * @example
  * ```ts
- * import { holdsRuns } from "./report.ts";
+ * import { runsIn } from "./report.ts";
  * import { assertEquals } from "@std/assert";
  *
- * assertEquals(await holdsRuns("no/run/is/here"), false);
+ * assertEquals(await runsIn("no/run/is/here"), undefined);
  * ```
  */
-export async function holdsRuns(folder: string): Promise<boolean> {
+export async function runsIn(folder: string): Promise<readonly string[] | undefined> {
   const { plan, paths } = await findRuns(folder);
-  return plan !== undefined || paths[0] !== folder;
+  return plan !== undefined || paths[0] !== folder ? paths.toSorted() : undefined;
 }
 
 /**

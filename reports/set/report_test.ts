@@ -13,7 +13,7 @@ import { logSubjectOf, readRun } from "../../log/mod.ts";
 import { LOG_RULES, STATIC_RULES, table6Reference } from "../../spec/mod.ts";
 import { fixtureFolder, type FixtureOptions, readerOf, textOf } from "../../testing/runs/mod.ts";
 import { PlanError, planHash, type ReproductionPlan } from "../../verdicts/mod.ts";
-import { holdsRuns, renderSetReport, writeSetReport } from "./report.ts";
+import { renderSetReport, runsIn, writeSetReport } from "./report.ts";
 import { judgedRun, type RunOfSet, type SetContent, type SetNet } from "./result.ts";
 
 /** Free text of every run; data files are named by it, too. */
@@ -433,10 +433,10 @@ Deno.test({
       });
 
       await t.step("a folder that holds runs is told from a run", async () => {
-        assertEquals(await holdsRuns(job), true);
-        assertEquals(await holdsRuns(`${job}/runs`), true);
-        assertEquals(await holdsRuns(`${job}/runs/resnet20-seed1`), false);
-        assertEquals(await holdsRuns(`${job}/runs/empty`), false);
+        assertEquals((await runsIn(job))?.includes(`${job}/runs/resnet20-seed1`), true);
+        assertEquals(await runsIn(`${job}/runs`), await runsIn(job));
+        assertEquals(await runsIn(`${job}/runs/resnet20-seed1`), undefined);
+        assertEquals(await runsIn(`${job}/runs/empty`), undefined);
       });
 
       await t.step("two plans are no plan", async () => {

@@ -223,6 +223,7 @@ function fits(
   limits: KernelLimits,
 ): boolean {
   const { pixels, weights } = layoutOf(shape, tile);
+  // More than is needed: other tiles would add in another order, and change every result.
   const sums = epilogue.kind === "none" ? 0 : invocationsOf(tile);
   const bytes = 16 * (pixels.columns * pixels.pitch + weights.columns * weights.pitch + sums);
   return bytes <= limits.maxComputeWorkgroupStorageSize &&
@@ -234,13 +235,16 @@ function layoutOf(shape: ConvolutionShape, tile: ConvolutionTile) {
   const rows = positions(shape, tile.rows);
   const columns = positions(shape, tile.columns);
   const { kernel } = shape;
+  const pixels = {
+    columns: tile.chunk * tile.images * tile.blocks * columns.count,
+    pitch: rows.count | 1,
+  };
   return {
     rows,
     columns,
-    pixels: {
-      columns: tile.chunk * tile.images * tile.blocks * columns.count,
-      pitch: rows.count | 1,
-    },
+    pixels,
+    /** Where lanes are added through the same memory: room for a vector of each. */
+    pixelColumns: Math.max(pixels.columns, Math.ceil(invocationsOf(tile) / pixels.pitch)),
     weights: { columns: tile.chunk * kernel * tile.teams, pitch: kernel * 4 * tile.filters },
   };
 }
@@ -328,7 +332,7 @@ function codeOf(
 ): string {
   const { input, output } = shape;
   const { bias, epilogue } = variant;
-  const { pixels, weights } = layoutOf(shape, tile);
+  const { pixels, weights, pixelColumns } = layoutOf(shape, tile);
   const source = sourceCode(variant.source, "input", 1, input.channels);
   let binding = 1 + source.bindings;
   const storage = (name: string, access = "read") =>
@@ -347,9 +351,10 @@ function codeOf(
   return `${STEP}
 ${source.declarations}
 ${buffers.join("\n")}
-var<workgroup> pixels: array<array<vec4f, ${pixels.pitch}>, ${pixels.columns}>;
+var<workgroup> pixels: array<array<vec4f, ${pixels.pitch}>, ${
+    epilogue.kind === "none" ? pixels.columns : pixelColumns
+  }>;
 var<workgroup> filters: array<array<vec4f, ${weights.pitch}>, ${weights.columns}>;
-${epilogue.kind === "none" ? "" : sumCode(lanes, lanes * tile.teams)}
 ${stagingCode(shape, tile)}
 @compute @workgroup_size(${lanes * tile.teams})
 fn main(
@@ -382,7 +387,7 @@ ${multiplyCode(shape, tile)}
   let x = first_column + column;
   let inside = (x < ${output.width}u) & (image < step.images);
 ${each({ ...tile, filters: 1 }, (r) => `  let inside${r} = inside & (y < ${output.height - r}u);`)}
-${Array.from({ length: tile.filters }, (_, v) => resultCode(shape, variant, tile, v)).join("\n")}
+${resultCode(shape, variant, tile)}
 }
 `;
 }
@@ -431,13 +436,14 @@ function stagingCode(shape: ConvolutionShape, tile: ConvolutionTile): string {
     let i = u32(${origin("y", rows)});
     let j = u32(${origin("first_column", columns)} + i32(column) * ${next(columns)});
     let exists = (j < ${input.width}u) & (image < step.images) & (vector < ${C4}u);
+    let own = channel_input(select(0u, vector, vector < ${C4}u));
     let start = ((image * ${input.height}u + i) * ${input.width}u + j) * ${C4}u + vector;
     let to = (c * ${blocks}u + block) * ${columns.count}u + column;
     ${
     unroll(rows.count, (row) => {
       const down = row * next(rows);
       const inside = `exists & (i + ${down}u < ${input.height}u)`;
-      return `let value${row} = pixel(${inside}, start + ${down * rowSize}u, vector);`;
+      return `let value${row} = pixel(${inside}, start + ${down * rowSize}u, own);`;
     })
   }
     ${unroll(rows.count, (row) => `pixels[to][${row}] = value${row};`)}`;
@@ -457,8 +463,8 @@ function stagingCode(shape: ConvolutionShape, tile: ConvolutionTile): string {
   }
     ${unroll(kernel, (dy) => `filters[to][place + ${dy * 4 * tile.filters}u] = value${dy};`)}`;
   return `
-fn pixel(inside: bool, at: u32, vector: u32) -> vec4f {
-  return select(vec4f(), load_input(select(0u, at, inside), select(0u, vector, inside)), inside);
+fn pixel(inside: bool, at: u32, own: input_channel) -> vec4f {
+  return select(vec4f(), read_input(select(0u, at, inside), own), inside);
 }
 fn stage_pixels(thread: u32, first_vector: u32, first_image: u32, first_block: u32, first_column: u32) {
   ${items(chunk * blocks * columns.count, threads, pixelItem)}
@@ -518,32 +524,103 @@ function multiplyCode(shape: ConvolutionShape, tile: ConvolutionTile): string {
     }`;
 }
 
-/** `total`: the sum over a team's lanes, the same for each of them. */
-function sumCode(lanes: number, threads: number): string {
-  const half = 2 ** Math.max(0, Math.ceil(Math.log2(lanes)) - 1);
-  return `
-var<workgroup> sums: array<vec4f, ${threads}>;
-fn total(value: vec4f, thread: u32) -> vec4f {
-  let lane = thread % ${lanes}u;
-  workgroupBarrier();
-  sums[thread] = value;
-  for (var half = ${half}u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (lane < half && lane + half < ${lanes}u) { sums[thread] += sums[thread + half]; }
-  }
-  workgroupBarrier();
-  return sums[thread - lane];
-}`;
+/** Vectors that a lane brings to be added over its team: V of each kind. */
+function addendsOf(epilogue: Epilogue, { filters }: ConvolutionTile): readonly string[] {
+  const kinds = { none: [], statistics: ["sum"], gradient: ["sum", "product"] }[epilogue.kind];
+  return kinds.flatMap((kind) => Array.from({ length: filters }, (_, v) => `${kind}_${v}`));
 }
 
-/** Writes a lane's rows of one vector of filters, and the tile's partial sums. */
+/**
+ * Statements that replace vectors by their sums over a team's lanes, the same for each of them.
+ * As many at once as the pixels' memory holds, which is free by then: they share their barriers,
+ * which cost a GPU time, and an adapter that computes on the CPU most of what it takes to compile.
+ */
+function totalsCode(shape: ConvolutionShape, tile: ConvolutionTile, names: readonly string[]) {
+  const threads = invocationsOf(tile);
+  const lanes = threads / tile.teams;
+  const half = 2 ** Math.max(0, Math.ceil(Math.log2(lanes)) - 1);
+  const { pixels: { pitch }, pixelColumns } = layoutOf(shape, tile);
+  const most = Math.floor(pixelColumns * pitch / threads);
+  const codes: string[] = [];
+  for (let first = 0; first < names.length; first += most) {
+    const some = names.slice(first, first + most);
+    const at = (i: number, thread: string) => {
+      const place = `${thread} + ${i * threads}u`;
+      return `pixels[(${place}) / ${pitch}u][(${place}) % ${pitch}u]`;
+    };
+    codes.push(`
+  workgroupBarrier();
+  ${some.map((name, i) => `${at(i, "thread")} = ${name};`).join("\n  ")}
+  for (var half = ${half}u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (lane < half && lane + half < ${lanes}u) {
+      ${some.map((_, i) => `${at(i, "thread")} += ${at(i, "thread + half")};`).join("\n      ")}
+    }
+  }
+  workgroupBarrier();
+  ${some.map((name, i) => `${name} = ${at(i, "thread - lane")};`).join("\n  ")}`);
+  }
+  return codes.join("\n");
+}
+
+/** Writes a lane's rows, and the tile's partial sums. */
 function resultCode(
   shape: ConvolutionShape,
   variant: ConvolutionVariant,
   tile: ConvolutionTile,
-  v: number,
 ): string {
   const { height, width, channels } = shape.output;
+  const { epilogue } = variant;
+  const F4 = vectors(channels);
+  const all = Array.from({ length: tile.filters }, (_, v) => v);
+  const addends = addendsOf(epilogue, tile);
+  const write = (values: readonly string[]) =>
+    values.map((value, row) =>
+      `partials[(tile * ${values.length}u + ${row}u) * ${F4}u + f] = ${value};`
+    ).join("\n    ");
+  const filter = (v: number) => `first_filter + team * ${tile.filters}u + ${v}u`;
+  const partials = (values: (v: number) => readonly string[]) =>
+    all.map((v) =>
+      `  {
+    let f = ${filter(v)};
+    if (lane == 0u && f < ${F4}u) {
+    ${write(values(v))}
+    }
+  }`
+    ).join("\n");
+  const sumsCode = {
+    none: () => "",
+    statistics: () => `
+  let count = f32(min(${tile.images}u, step.images - first_image) *
+    min(${tile.blocks * tile.rows}u, ${height}u - first_block * ${tile.rows}u) *
+    min(${tile.columns}u, ${width}u - first_column));
+  ${totalsCode(shape, tile, addends)}
+  ${all.map((v) => `let mean_${v} = sum_${v} / count;\n  sum_${v} = vec4f();`).join("\n  ")}
+  ${
+      each(tile, (r, v) => {
+        const difference = `${sum(r, v)} - mean_${v}`;
+        return `  if (inside${r}) { sum_${v} = fma(${difference}, ${difference}, sum_${v}); }`;
+      })
+    }
+  ${totalsCode(shape, tile, addends)}
+${partials((v) => ["vec4f(count)", `mean_${v}`, `sum_${v}`])}`,
+    gradient: () => `
+  ${totalsCode(shape, tile, addends)}
+${partials((v) => [`sum_${v}`, `product_${v}`])}`,
+  }[epilogue.kind];
+  return `${addends.map((name) => `  var ${name} = vec4f();`).join("\n")}
+${all.map((v) => rowsCode(shape, variant, tile, v, filter(v))).join("\n")}
+${sumsCode()}`;
+}
+
+/** Writes a lane's rows of one vector of filters, and adds them up. */
+function rowsCode(
+  { output: { height, width, channels } }: ConvolutionShape,
+  variant: ConvolutionVariant,
+  tile: ConvolutionTile,
+  v: number,
+  filter: string,
+): string {
   const F4 = vectors(channels);
   const { bias, accumulate, epilogue } = variant;
   const rows = Array.from({ length: tile.rows }, (_, r) => ({ r, value: sum(r, v) }));
@@ -567,59 +644,32 @@ function resultCode(
   }`).join("");
   const masked = (r: number, value: string) => {
     if (mask === "none") return value;
-    const y = mask === "stored" ? `activation${r}` : `fma(${statistic(a)}, z${r}, ${statistic(b)})`;
+    const y = mask === "stored" ? `activation${r}` : `fma(scale, z${r}, shift)`;
     return `select(vec4f(), ${value}, ${y} > vec4f())`;
   };
+  const product = `product_${v}`;
   const results = rows.map(({ r, value }) => `
     ${bias ? `${value} += bias[f];` : ""}
     ${accumulate ? `${value} += output${r};` : ""}
     ${
     epilogue.kind !== "gradient" ? "" : `${value} = ${masked(r, value)};
-    product = select(product, fma(${value}, (z${r} - mean) * inverse_deviation, product), present${r});`
+    ${product} = select(${product}, fma(${value}, (z${r} - mean) * inverse_deviation, ${product}), present${r});`
   }
     if (present${r}) { output[at${r}] = ${value}; }
     ${epilogue.kind === "none" ? "" : `${value} = select(vec4f(), ${value}, present${r});`}`)
     .join("");
-  const sumOfRows = rows.map(({ value }) => value).join(" + ");
-  const write = (row: number, count: number, value: string) =>
-    `partials[(tile * ${count}u + ${row}u) * ${F4}u + f] = ${value};`;
-  const partials = {
-    none: "",
-    statistics: `
-    let count = f32(min(${tile.images}u, step.images - first_image) *
-      min(${tile.blocks * tile.rows}u, ${height}u - first_block * ${tile.rows}u) *
-      min(${tile.columns}u, ${width}u - first_column));
-    let mean = total(${sumOfRows}, thread) / count;
-    var squares = vec4f();
-    ${
-      rows.map(({ r, value }) =>
-        `if (inside${r}) { squares = fma(${value} - mean, ${value} - mean, squares); }`
-      ).join("\n    ")
-    }
-    let m2 = total(squares, thread);
-    if (lane == 0u && f < ${F4}u) {
-      ${write(0, 3, "vec4f(count)")}
-      ${write(1, 3, "mean")}
-      ${write(2, 3, "m2")}
-    }`,
-    gradient: `
-    let total_gradient = total(${sumOfRows}, thread);
-    let total_product = total(product, thread);
-    if (lane == 0u && f < ${F4}u) {
-      ${write(0, 2, "total_gradient")}
-      ${write(1, 2, "total_product")}
-    }`,
-  }[epilogue.kind];
   return `  {
-    let f = first_filter + team * ${tile.filters}u + ${v}u;
+    let f = ${filter};
     ${
     epilogue.kind !== "gradient" ? "" : `let mean = ${statistic(mean)};
     let inverse_deviation = ${statistic(inverseDeviation)};
-    var product = vec4f();`
+    ${
+      mask === "recomputed" ? `let scale = ${statistic(a)};\n    let shift = ${statistic(b)};` : ""
+    }`
   }
     // Everything is read before anything is written: the loads overlap.
     ${loads}
     ${results}
-    ${partials}
+    ${epilogue.kind === "none" ? "" : `sum_${v} = ${rows.map(({ value }) => value).join(" + ")};`}
   }`;
 }

@@ -291,14 +291,16 @@ ${
     workgroupBarrier();
     let fresh = top == 0u || chunk == first;
     let kept = select(${keptRows * stagedColumns * tileVectors}u, 0u, fresh);
+    // A lane meets one vector of channels in every turn.
+    let vector = lane % ${tileVectors}u;
+    let channel = channel_tile * ${tileVectors}u + vector;
+    let x_own = channel_x(min(channel, ${C4 - 1}u));
     for (var v = lane + kept; v < ${
         images * stagedRows * stagedColumns * tileVectors
       }u; v += ${lanes}u) {
-      let vector = v % ${tileVectors}u;
       let column = v / ${tileVectors}u % ${stagedColumns}u + ${marginColumns}u;
       let row = v / ${stagedColumns * tileVectors}u % ${stagedRows}u + ${marginRows}u;
       let n = v / ${stagedRows * stagedColumns * tileVectors}u;
-      let channel = channel_tile * ${tileVectors}u + vector;
       // In the padding these wrap around, beyond the image's size.
       let y = top * ${stride}u + row - ${padding}u;
       let x = left * ${stride}u + column - ${padding}u;
@@ -306,7 +308,7 @@ ${
       if (y < ${input.height}u && x < ${input.width}u && channel < ${C4}u
           && image + n < step.images) {
         let pixel = ((image + n) * ${input.height}u + y) * ${input.width}u + x;
-        value = load_x(pixel * ${C4}u + channel, channel);
+        value = read_x(pixel * ${C4}u + channel, x_own);
       }
       let slot = ${ring(`top * ${stride}u + row`)};
       let at = ((n * ${inputRows}u + slot) * ${inputColumns}u + column) * ${channelGroups}u
@@ -317,15 +319,16 @@ ${
         )
       }
     }
+    let dz_vector = filter_tile * ${filterVectors}u + lane % ${filterVectors}u;
+    let dz_own = channel_dz(min(dz_vector, ${F4 - 1}u));
     for (var v = lane; v < ${images * rows * stripPixels * filterVectors}u; v += ${lanes}u) {
-      let vector = filter_tile * ${filterVectors}u + v % ${filterVectors}u;
       let j = v / ${filterVectors}u % ${stripPixels}u + left;
       let i = v / ${stripPixels * filterVectors}u % ${rows}u + top;
       let n = v / ${rows * stripPixels * filterVectors}u + image;
       var value = vec4f();
-      if (i < ${output.height}u && j < ${output.width}u && vector < ${F4}u && n < step.images) {
+      if (i < ${output.height}u && j < ${output.width}u && dz_vector < ${F4}u && n < step.images) {
         let pixel = (n * ${output.height}u + i) * ${output.width}u + j;
-        value = load_dz(pixel * ${F4}u + vector, vector);
+        value = read_dz(pixel * ${F4}u + dz_vector, dz_own);
       }
       dz_tile[v] = value;
     }
@@ -432,9 +435,10 @@ export function biasGradientKernel(image: ImageShape, gradient: Source): Kernel 
         LANES,
         `
   let f = group.x;
+  let own = channel_dz(f);
   var sum = vec4f();
   for (var pixel = lane; pixel < step.images * ${height * width}u; pixel += ${LANES}u) {
-    sum += load_dz(pixel * ${F4}u + f, f);
+    sum += read_dz(pixel * ${F4}u + f, own);
   }
   sum = sum_rows(lane, sum);
   if (lane == 0u) { db[f] = sum; }`,

@@ -72,6 +72,26 @@ export function choice<const T extends string>(values: readonly T[], help: strin
   };
 }
 
+/** A flag whose value is a list of some of a few legal words, each once. */
+export function choices<const T extends string>(
+  values: readonly T[],
+  help: string,
+): Flag<readonly T[]> {
+  const words = list("A,B,...", help);
+  return {
+    ...words,
+    parse: (value) => {
+      const chosen = words.parse(value).map((word) => {
+        const found = values.find((legal) => legal === word);
+        if (found === undefined) throw new Error(`of ${values.join(", ")}, with commas between`);
+        return found;
+      });
+      if (new Set(chosen).size < chosen.length) throw new Error("words of which each comes once");
+      return chosen;
+    },
+  };
+}
+
 /** A flag that takes a whole number from `low` to `high`. */
 export function integer(help: string, low: number, high = Number.MAX_SAFE_INTEGER): Flag<number> {
   const rule = high === Number.MAX_SAFE_INTEGER

@@ -16,7 +16,7 @@ const STEP = {
 const queueOf = (...states: QueuedRun["state"][]): QueuedRun[] =>
   states.map((state, index) => ({
     ...{ index, state, seed: index, name: `run${index}`, folder: "" },
-    architecture: index === 0 ? "resnet20" : "resnet32",
+    ...{ architecture: index === 0 ? "resnet20" : "resnet32", recipe: "paper" },
   }));
 
 const STARTED = {

@@ -7,7 +7,7 @@
 import { ARGUMENTS, cacheOption, taskNamed } from "./_arguments.ts";
 import { type Dataset, type DatasetName, loadDataset } from "../data/mod.ts";
 import { chooseEngine, type EngineChoice, engineFactories, selfTest } from "../engine/mod.ts";
-import { parsePlan } from "../verdicts/mod.ts";
+import { claimInWords, parsePlan, recipesOf, type ReproductionPlan } from "../verdicts/mod.ts";
 import { writeRunReport, writeSetReport } from "../reports/mod.ts";
 import {
   checkRun,
@@ -24,16 +24,7 @@ import {
 } from "../reproduce/mod.ts";
 import { RECIPES } from "../recipes/mod.ts";
 import { CHECKLIST, checklistInWords } from "../spec/mod.ts";
-import {
-  choice,
-  COMMON,
-  type FlagValues,
-  integer,
-  list,
-  positive,
-  text,
-  toggle,
-} from "./_flags.ts";
+import { COMMON, type FlagValues, integer, list, positive, text, toggle } from "./_flags.ts";
 import { JobProgress } from "./_job_progress.ts";
 import { CommandError, main, type Outcome } from "./_main.ts";
 import { percent } from "../text/mod.ts";
@@ -44,7 +35,12 @@ import { DATA_FLAGS, ENGINE_FLAGS, RUN_FLAGS } from "./_training_flags.ts";
 const FLAGS = {
   archs: list("A,B,...", "the networks; resnet20 by default"),
   seeds: integer("runs of each network, with the seeds 0, 1, ...; 5 by default", 1, 1000),
-  recipe: choice(Object.keys(RECIPES), "the recipe of all runs; paper by default"),
+  recipe: choices(
+    Object.keys(RECIPES),
+    `the recipes, each a claim of its own on each network: ${
+      Object.keys(RECIPES).join(", ")
+    }; paper by default`,
+  ),
   ...DATA_FLAGS,
   iterations: RUN_FLAGS.iterations,
   margin: positive("points that a mean error may lie from Table 6's; 0.5 by default"),
@@ -85,7 +81,9 @@ async function reproduce(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
   const seeds = plan.seeds.length === 1 ? "1 seed" : `${plan.seeds.length} seeds`;
   const written = isNew ? "written now" : "as it was written";
   progress.line(`plan ${sha256} in ${folder}/${PLAN_FILE}, ${written}:`);
-  progress.line(`  ${plan.architectures.join(", ")}, ${seeds} each`);
+  const recipes = recipesOf(plan);
+  const by = recipes.length > 1 ? ` by ${recipes.join(" and by ")}` : "";
+  progress.line(`  ${plan.architectures.join(", ")}${by}, ${seeds} each`);
   if (flags["plan-only"]) {
     const runs = plannedRuns(plan).map(({ index, name }) => ({ index, name }));
     const list = runs.map(({ index, name }) => `  run ${index}: ${name}`);
@@ -123,7 +121,7 @@ async function reproduce(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
     const conclusion = await conclude(folder, plan);
     for (const { state, folder } of runs) if (state === "finished") await writeRunReport(folder);
     const report = await writeSetReport([folder], folder);
-    return concluded(conclusion, { folder, plan: sha256, report });
+    return concluded(conclusion, plan, { folder, plan: sha256, report });
   });
 }
 
@@ -178,7 +176,7 @@ function stoppedOutcome(
 async function oneRun(
   job: string,
   { index, name, folder, state }: QueuedRun,
-  plan: Parameters<typeof checkRun>[1],
+  plan: ReproductionPlan,
   sha256: string,
 ): Promise<Outcome> {
   const json = { plan: sha256, index, name, folder, state };
@@ -198,6 +196,7 @@ async function oneRun(
 
 function concluded(
   { runs, claim, judgements }: Conclusion,
+  planned: ReproductionPlan,
   { folder, plan, report }: {
     readonly folder: string;
     readonly plan: string;
@@ -207,13 +206,14 @@ function concluded(
   const failed = judgements.filter(({ outcome }) => outcome === "fail" || outcome === "defect");
   return {
     text: [
-      ...claim.verdicts.flatMap(({ planned: { architecture }, sentence }) => [
-        `${architecture}: ${
-          runs.filter((run) => run.architecture === architecture).map(({ seed, judged }) =>
-            judged?.testError === undefined
-              ? `seed ${seed} ${judged?.outcome}`
-              : percent(judged.testError)
-          ).join(", ")
+      ...claim.verdicts.flatMap(({ planned: { architecture, recipe }, sentence }) => [
+        `${claimInWords(planned, { architecture, recipe })}: ${
+          runs.filter((run) => run.architecture === architecture && run.recipe === recipe)
+            .map(({ seed, judged }) =>
+              judged?.testError === undefined
+                ? `seed ${seed} ${judged?.outcome}`
+                : percent(judged.testError)
+            ).join(", ")
         }`,
         `  ${sentence}`,
       ]),

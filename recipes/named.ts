@@ -96,7 +96,7 @@ export function systemC2(architectureName = "resnet32"): Recipe {
  * The paper's recipe on all 50,000 training images: the other reading of what the final numbers
  * are of, for a claim of its own.
  *
- * `deno task reproduce --recipe paper-50k --archs resnet20 --seeds 5`; its result has not been
+ * `deno task reproduce --recipe paper,paper-50k --archs resnet20` plans both; its result has not been
  * measured at full length here.
  *
  * @param architectureName `resnet20` by default.
@@ -118,7 +118,7 @@ export function paperOnAll(architectureName = "resnet20"): Recipe {
   return { ...recipe, name: "paper-50k" };
 }
 
-/** The recipes by name; each may be given another net. */
+/** The recipes by name, which is their field `name` too; each may be given another net. */
 export const RECIPES: Readonly<
   Record<
     | "paper"
@@ -135,8 +135,14 @@ export const RECIPES: Readonly<
   "paper-50k": paperOnAll,
   demo: (architectureName = "resnet8") =>
     vary(demo(), { architecture: { name: architectureName } }, {}),
-  "resnet18-cifar": (architectureName) => cifarStem(architectureName),
-  "resnet34-cifar": (architectureName = "resnet34-cifar") => cifarStem(architectureName),
+  "resnet18-cifar": (architectureName) => ({
+    ...cifarStem(architectureName),
+    name: "resnet18-cifar",
+  }),
+  "resnet34-cifar": (architectureName = "resnet34-cifar") => ({
+    ...cifarStem(architectureName),
+    name: "resnet34-cifar",
+  }),
   "system-c": systemC,
   "system-c-2": systemC2,
 };

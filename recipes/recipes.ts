@@ -301,7 +301,7 @@ function boundariesBelow(
 /**
  * A recipe on another data set, with the split that the registry has for it: of
  * the built-in shapes' 10,000 training images 9,000 are trained on, the same
- * nine tenths as in the paper.
+ * nine tenths as in the paper. A recipe that holds nothing out holds nothing out there either.
  *
  * @param recipe The recipe to start from.
  * @param set The data set.
@@ -322,7 +322,11 @@ export function forDataset(
   reason?: string,
 ): Recipe {
   if (recipe.data.set === set) return recipe;
-  return vary(recipe, { data: { set, split: datasetNamed(set).split } }, reason);
+  const { training, validation } = datasetNamed(set).split;
+  const split = recipe.data.split.validation === 0
+    ? { training: training + validation, validation: 0 }
+    : { training, validation };
+  return vary(recipe, { data: { set, split } }, reason);
 }
 
 /**

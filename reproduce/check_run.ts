@@ -95,7 +95,8 @@ export async function runState(folder: string): Promise<RunState> {
  * import type { ReproductionPlan } from "../verdicts/mod.ts";
  * import { checkRun, ReproductionError } from "./mod.ts";
  *
- * const plan = { architectures: ["resnet20"], seeds: [0] } as unknown as ReproductionPlan;
+ * const nets = { architectures: ["resnet20"], seeds: [0] };
+ * const plan = { ...nets, recipe: "paper" } as unknown as ReproductionPlan;
  * await assertRejects(() => checkRun("runs/resnet20-seed1", plan), ReproductionError, "not planned");
  * ```
  */
@@ -185,8 +186,11 @@ function startProblems(start: StartEvent, run: PlannedRun, plan: ReproductionPla
   const problems: string[] = [];
   const { seed, recipe, data: { hashes } } = start;
   const net = recipe.architecture.name;
-  if (seed !== run.seed || net !== run.architecture) {
-    const other = plannedRuns(plan).find((run) => run.seed === seed && run.architecture === net);
+  const isOf = (run: PlannedRun) =>
+    run.seed === seed && run.architecture === net &&
+    sameRecipe(recipe, plannedRecipe(plan, run));
+  const other = isOf(run) ? undefined : plannedRuns(plan).find(isOf);
+  if (seed !== run.seed || net !== run.architecture || other) {
     problems.push(
       `its log is of ${net} and seed ${seed}${other ? `, which is ${other.name}'s` : ""}`,
     );
@@ -203,8 +207,8 @@ function startProblems(start: StartEvent, run: PlannedRun, plan: ReproductionPla
       `the SHA-256 of "${name}" must be ${planned ?? "none"}, as planned, found ${found ?? "none"}`,
     );
   }
-  if (!sameRecipe(recipe, plannedRecipe(plan, run.architecture))) {
-    problems.push(`its recipe is not the planned one, "${plan.recipe}" with its fields unchanged`);
+  if (!sameRecipe(recipe, plannedRecipe(plan, run))) {
+    problems.push(`its recipe is not the planned one, "${run.recipe}" with its fields unchanged`);
   }
   return problems;
 }

@@ -155,7 +155,11 @@ Deno.test("checkRun: a run that was begun under another plan, or under none, is 
     const { factory, reason } = await engine();
     await train({
       ...{ engine: factory, engineReason: reason, dataset, versions, revision, command },
-      ...{ recipe: plannedRecipe(plan, "resnet8"), seed: 1, out: `${runs}/resnet8-seed1` },
+      ...{
+        recipe: plannedRecipe(plan, { architecture: "resnet8", recipe: "paper" }),
+        seed: 1,
+        out: `${runs}/resnet8-seed1`,
+      },
       ...{ logEvery: 10, evalEvery: 100, checkpointEvery: 100 },
     });
     assertStringIncludes(await refusal(`${runs}/resnet8-seed1`, plan), "found none");
@@ -189,6 +193,25 @@ Deno.test("checkRun: one run under two names is a repeated seed, and is refused"
       "its log is of resnet8 and seed 0, which is resnet8-seed0's",
     );
   }));
+
+Deno.test("checkRun: one reading's run in the other's folder is refused", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "reproduce-test-" });
+  try {
+    const both = { ...SMALL, seeds: [0], recipe: ["paper", "paper-50k"] };
+    const plan = await planIn(folder, both);
+    await runQueue(jobOptions(folder, plan, { index: 0 }));
+    await Deno.rename(
+      `${folder}/runs/resnet8-paper-seed0`,
+      `${folder}/runs/resnet8-paper-50k-seed0`,
+    );
+    assertStringIncludes(
+      await refusal(`${folder}/runs/resnet8-paper-50k-seed0`, plan),
+      "its log is of resnet8 and seed 0, which is resnet8-paper-seed0's",
+    );
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
 
 Deno.test("checkRuns: a run that was not planned, and one without its log, are refused", () =>
   inJob(async (runs, plan) => {

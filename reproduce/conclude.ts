@@ -1,7 +1,8 @@
 /** What a job says when its runs are over: the claim, and the rules that it must keep. */
 import {
+  claimsOf,
   planHash,
-  plannedNet,
+  plannedClaim,
   type ReproductionClaim,
   type ReproductionPlan,
   verdict,
@@ -14,7 +15,7 @@ import { type CheckedRun, checkRuns, isOver } from "./check_run.ts";
 export interface Conclusion {
   /** Every run of the plan, in its order. */
   readonly runs: readonly CheckedRun[];
-  /** One verdict a network; each says so where runs are missing. */
+  /** One verdict a network and recipe; each says so where runs are missing. */
   readonly claim: ReproductionClaim;
   /** The statistical rules' outcomes; none before the last run is over. */
   readonly judgements: readonly Judgement[];
@@ -37,7 +38,7 @@ export async function conclude(folder: string, plan: ReproductionPlan): Promise<
 }
 
 /**
- * What the runs of a plan say, network by network. Runs that are not over count
+ * What the runs of a plan say, claim by claim. Runs that are not over count
  * in no verdict, and without them there is none.
  *
  * @param runs Runs of the plan.
@@ -47,10 +48,12 @@ export async function conclude(folder: string, plan: ReproductionPlan): Promise<
 export function claimOf(runs: readonly CheckedRun[], plan: ReproductionPlan): ReproductionClaim {
   return {
     planSha256: planHash(plan),
-    verdicts: plan.architectures.map((net) =>
+    verdicts: claimsOf(plan).map((claim) =>
       verdict(
-        runs.flatMap(({ architecture, judged }) => architecture === net ? judged ?? [] : []),
-        plannedNet(plan, net),
+        runs.flatMap(({ architecture, recipe, judged }) =>
+          architecture === claim.architecture && recipe === claim.recipe ? judged ?? [] : []
+        ),
+        plannedClaim(plan, claim),
       )
     ),
   };

@@ -2,7 +2,8 @@
  * The accuracy job: a plan, its runs in a queue that survives any kill, and what
  * they say together. The only door of this room.
  *
- * A job's folder holds `plan.json` and the runs, `runs/<architecture>-seed<seed>/`.
+ * A job's folder holds `plan.json` and the runs, `runs/<architecture>-seed<seed>/`, with the
+ * recipe's name behind the architecture's where the plan has several recipes.
  *
  * @module
  */

@@ -2,15 +2,18 @@
 import { join } from "node:path";
 import {
   canonicalJson,
+  type ClaimName,
+  claimsOf,
   parsePlan,
   PlanError,
   planHash,
   plannedRecipe,
+  recipesOf,
   type ReproductionPlan,
 } from "../verdicts/mod.ts";
 import { architecture } from "../resnet/mod.ts";
 import { table6Reference, TABLE_6_MARGIN } from "../spec/mod.ts";
-import { type Recipe, RECIPES } from "../recipes/mod.ts";
+import { RECIPES } from "../recipes/mod.ts";
 import { attempt, openOwn, writeWhole } from "../files/mod.ts";
 import { ReproductionError } from "./errors.ts";
 
@@ -34,13 +37,14 @@ export interface SettledPlan {
 }
 
 /** One run of a plan. */
-export interface PlannedRun {
-  /** Its place in the plan, from 0: network by network, each with every seed. */
+export interface PlannedRun extends ClaimName {
+  /** Its place in the plan, from 0: recipe by recipe, network by network, each with every seed. */
   readonly index: number;
-  /** Of its folder: `<architecture>-seed<seed>`. */
+  /**
+   * Of its folder: `<architecture>-seed<seed>`, or `<architecture>-<recipe>-seed<seed>` where the
+   * plan has several recipes.
+   */
   readonly name: string;
-  /** The network. */
-  readonly architecture: string;
   /** The seed. */
   readonly seed: number;
 }
@@ -49,7 +53,7 @@ export interface PlannedRun {
  * The runs of a plan, in their order.
  *
  * @param plan The plan.
- * @returns One a network and seed.
+ * @returns One a network, recipe and seed.
  *
  * @example
  * ```ts
@@ -57,15 +61,21 @@ export interface PlannedRun {
  * import type { ReproductionPlan } from "../verdicts/mod.ts";
  * import { plannedRuns } from "./planned.ts";
  *
- * const plan = { architectures: ["resnet20", "resnet32"], seeds: [0, 1] } as unknown as ReproductionPlan;
+ * const nets = { architectures: ["resnet20", "resnet32"], seeds: [0, 1] };
+ * const plan = { ...nets, recipe: "paper" } as unknown as ReproductionPlan;
  * assertEquals(plannedRuns(plan).map(({ name }) => name), [
  *   "resnet20-seed0", "resnet20-seed1", "resnet32-seed0", "resnet32-seed1",
  * ]);
  * ```
  */
-export function plannedRuns({ architectures, seeds }: ReproductionPlan): readonly PlannedRun[] {
-  return architectures.flatMap((architecture) => seeds.map((seed) => ({ architecture, seed })))
-    .map((run, index) => ({ index, name: `${run.architecture}-seed${run.seed}`, ...run }));
+export function plannedRuns(plan: ReproductionPlan): readonly PlannedRun[] {
+  const several = recipesOf(plan).length > 1;
+  return claimsOf(plan).flatMap((claim) => plan.seeds.map((seed) => ({ ...claim, seed })))
+    .map(({ architecture, recipe, seed }, index) => ({
+      index,
+      name: `${several ? `${architecture}-${recipe}` : architecture}-seed${seed}`,
+      ...{ architecture, recipe, seed },
+    }));
 }
 
 /**
@@ -159,31 +169,60 @@ async function newPlan(
   request: PlanRequest,
   dataHashes: (set: ReproductionPlan["dataset"]) => Promise<ReproductionPlan["dataHashes"]>,
 ): Promise<ReproductionPlan> {
-  const { architectures = ["resnet20"], recipe = "paper" } = request;
+  const { architectures = ["resnet20"] } = request;
+  const { recipe } = asked({ recipe: "paper", ...request });
   // Each is refused by its name, before anything is downloaded.
   for (const name of architectures) architecture(name);
-  const { data, schedule } = recipeNamed(recipe)(architectures[0]);
-  const { dataset = data.set, iterations = schedule.iterations } = request;
-  plannedRecipe({ recipe, dataset, iterations }, architectures[0]);
+  const claims = claimsOf({ architectures, recipe });
+  const { dataset, iterations } = conditionsOf(claims, request);
+  for (const claim of claims) plannedRecipe({ dataset, iterations }, claim);
   const plan: ReproductionPlan = {
-    version: 1,
-    written: new Date().toISOString(),
-    ...{ architectures, seeds: [0, 1, 2, 3, 4], recipe, iterations, dataset },
+    ...{ written: new Date().toISOString() },
+    ...{ architectures, seeds: [0, 1, 2, 3, 4], iterations, dataset },
     dataHashes: request.dataHashes ?? await dataHashes(dataset),
     tests: { equivalence: "tost", difference: "two-sided-t" },
     ...{ margin: TABLE_6_MARGIN, alpha: 0.05 },
     references: architectures.flatMap((name) => table6Reference(name) ?? []),
     ...request,
+    ...{ recipe, version: typeof recipe === "string" ? 1 : 2 },
   };
   return parsePlan(JSON.stringify(plan));
 }
 
-/** The recipe of that name, as it is by itself. */
-function recipeNamed(name: string): (architecture?: string) => Recipe {
-  if (Object.hasOwn(RECIPES, name)) return RECIPES[name as keyof typeof RECIPES];
-  // Refuses the name in the plan's own words.
-  plannedRecipe({ recipe: name, dataset: "cifar10", iterations: 1 }, "resnet20");
-  throw new ReproductionError(`there is no recipe "${name}"`);
+/** Data set and length as they are asked for, or as all of the recipes have them by themselves. */
+function conditionsOf(
+  claims: readonly ClaimName[],
+  { dataset, iterations }: PlanRequest,
+): Pick<ReproductionPlan, "dataset" | "iterations"> {
+  const own = claims.map((claim) => {
+    const { architecture, recipe } = claim;
+    // Refuses a name that is none in the plan's own words.
+    plannedRecipe({ dataset: "cifar10", iterations: 1 }, claim);
+    const { data, schedule } = RECIPES[recipe as keyof typeof RECIPES](architecture);
+    return {
+      dataset: dataset ?? data.set,
+      iterations: iterations ?? schedule.iterations,
+    };
+  });
+  const other = own.findIndex((one) => canonicalJson(one) !== canonicalJson(own[0]));
+  if (other < 0) return own[0];
+  const said = (at: number) =>
+    `${claims[at].architecture} by ${claims[at].recipe} takes ${own[at].iterations} iterations on ${
+      own[at].dataset
+    }`;
+  throw new ReproductionError(
+    `Planning: all runs of a plan have one data set and one length, found that ${said(0)} and ${
+      said(other)
+    }; say which with --dataset and --iterations, or plan them apart`,
+  );
+}
+
+/** A request as a plan has it: one recipe by its name, several as a list. */
+function asked<Request extends PlanRequest>(request: Request): Request {
+  const { recipe } = request;
+  return recipe === undefined || typeof recipe === "string" || recipe.length > 1
+    ? request
+    : { ...request, recipe: recipe[0] };
 }
 
 function settled(plan: ReproductionPlan, request: PlanRequest, folder: string): SettledPlan {

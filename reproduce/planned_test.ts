@@ -1,12 +1,13 @@
-import {
-  assert,
-  assertEquals,
-  assertNotEquals,
-  assertRejects,
-  assertStringIncludes,
-} from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { judge, STATISTICAL_RULES } from "../spec/mod.ts";
-import { parsePlan, PlanError, planHash, plannedRecipe } from "../verdicts/mod.ts";
+import {
+  claimsOf,
+  parsePlan,
+  PlanError,
+  planHash,
+  plannedClaim,
+  plannedRecipe,
+} from "../verdicts/mod.ts";
 import { DATASET, planIn, REQUEST } from "./_fixture.ts";
 import { ReproductionError } from "./errors.ts";
 import { plannedRuns, readPlan, settlePlan, withJobLock } from "./planned.ts";
@@ -46,27 +47,71 @@ Deno.test("settlePlan: what is left out is the paper's, with Table 6's figures",
     assertEquals([planHash(parsePlan(text)), parsePlan(text)], [sha256, plan]);
   }));
 
-Deno.test("settlePlan: 45,000 images and all 50,000 are planned as two claims", () =>
+Deno.test("settlePlan: 45,000 images and all 50,000 are two claims of one plan", () =>
   inFolder(async (folder) => {
-    const plans = await Promise.all(
-      ["paper", "paper-50k"].map((recipe) =>
-        settlePlan(`${folder}/${recipe}`, { architectures: ["resnet20"], recipe }, hashes)
-      ),
-    );
-    assertEquals(
-      plans.map(({ plan }) => plannedRecipe(plan, "resnet20").data.split),
-      [{ training: 45_000, validation: 5_000 }, { training: 50_000, validation: 0 }],
-    );
-    // Each is held against the same figure, by a plan of its own.
-    assertEquals(plans.map(({ plan }) => plan.references[0].error), [0.0875, 0.0875]);
-    assertNotEquals(plans[0].sha256, plans[1].sha256);
+    const request = { architectures: ["resnet20"], seeds: [0, 1, 2] };
+    const both = { ...request, recipe: ["paper", "paper-50k"] };
+    const { plan } = await settlePlan(`${folder}/both`, both, hashes);
+    assertEquals([plan.version, plan.recipe], [2, ["paper", "paper-50k"]]);
+    const claims = claimsOf(plan).map((claim) => plannedClaim(plan, claim));
+    // Each is held against the same figure.
+    assertEquals(claims.map(({ recipe, reference }) => [recipe, reference?.error]), [
+      ["paper", 0.0875],
+      ["paper-50k", 0.0875],
+    ]);
+    assertEquals(claims.map((claim) => plannedRecipe(plan, claim).data.split), [
+      { training: 45_000, validation: 5_000 },
+      { training: 50_000, validation: 0 },
+    ]);
+    assertEquals(plannedRuns(plan).map(({ index, name }) => `${index} ${name}`), [
+      ...["0 resnet20-paper-seed0", "1 resnet20-paper-seed1", "2 resnet20-paper-seed2"],
+      ...["3 resnet20-paper-50k-seed0", "4 resnet20-paper-50k-seed1"],
+      "5 resnet20-paper-50k-seed2",
+    ]);
     const bounds = STATISTICAL_RULES.filter(({ id }) => /claim-bounded|compared-with/.test(id));
-    for (const { plan } of plans) {
-      for (const { id, outcome, evidence } of judge(bounds, { plan })) {
-        assertEquals(outcome, "pass", `${id}: ${evidence}`);
-      }
+    for (const { id, outcome, evidence } of judge(bounds, { plan })) {
+      assertEquals(outcome, "pass", `${id}: ${evidence}`);
+    }
+    // The same request finds it again; one reading, or another order, is another plan.
+    assertEquals((await settlePlan(`${folder}/both`, both, hashes)).isNew, false);
+    for (const recipe of ["paper", ["paper-50k", "paper"]]) {
+      await assertRejects(
+        () => settlePlan(`${folder}/both`, { ...request, recipe }, hashes),
+        ReproductionError,
+        `recipe: ["paper","paper-50k"] planned, ${JSON.stringify(recipe)} asked for`,
+      );
     }
   }));
+
+Deno.test("settlePlan: a list of one recipe is that recipe, and plans as it always did", () =>
+  inFolder(async (folder) => {
+    const one = { architectures: ["resnet20"], recipe: ["paper-50k"] };
+    const { plan, sha256 } = await settlePlan(folder, one, hashes);
+    assertEquals([plan.version, plan.recipe], [1, "paper-50k"]);
+    assertEquals(plannedRuns(plan)[0].name, "resnet20-seed0");
+    for (const request of [one, { ...one, recipe: "paper-50k" }]) {
+      assertEquals((await settlePlan(folder, request, hashes)).sha256, sha256);
+    }
+  }));
+
+Deno.test("settlePlan: recipes of several lengths or data sets need to be told theirs", () =>
+  inFolder(async (folder) => {
+    const request = { architectures: ["resnet8"], recipe: ["paper", "demo"] };
+    await assertRejects(
+      () => settlePlan(`${folder}/job`, request, hashes),
+      ReproductionError,
+      "resnet8 by paper takes 64000 iterations on cifar10 and resnet8 by demo takes 600",
+    );
+    const told = { ...request, dataset: "shapes10" as const, iterations: 60 };
+    const { plan } = await settlePlan(`${folder}/job`, told, hashes);
+    assertEquals([plan.dataset, plan.iterations], ["shapes10", 60]);
+  }));
+
+Deno.test("a recipe of all images is one on the built-in images too", () => {
+  const all = { architecture: "resnet8", recipe: "paper-50k" };
+  const { split } = plannedRecipe({ dataset: "shapes10", iterations: 60 }, all).data;
+  assertEquals(split, { training: 10_000, validation: 0 });
+});
 
 Deno.test("settlePlan: a plan that is there is kept, and what differs from it is named", () =>
   inFolder(async (folder) => {
@@ -130,12 +175,14 @@ Deno.test("plannedRuns and plannedRecipe: a recipe is the plan's, the warm-up th
       ...["0 resnet8-seed0", "1 resnet8-seed1", "2 resnet8-seed2", "3 resnet8-seed3"],
       ...["4 resnet14-seed0", "5 resnet14-seed1", "6 resnet14-seed2", "7 resnet14-seed3"],
     ]);
-    const { schedule, data } = plannedRecipe(plan, "resnet14");
+    const { schedule, data } = plannedRecipe(plan, { architecture: "resnet14", recipe: "paper" });
     assert(schedule.kind === "steps");
     assertEquals([schedule.iterations, schedule.boundaries], [120, [60, 90]]);
     assertEquals([data.set, data.split], ["shapes10", { training: 9_000, validation: 1_000 }]);
-    const paper = { recipe: "paper", dataset: "cifar10", iterations: 64_000 } as const;
-    const deep = plannedRecipe(paper, "resnet110");
+    const deep = plannedRecipe(
+      { dataset: "cifar10", iterations: 64_000 },
+      { architecture: "resnet110", recipe: "paper" },
+    );
     assert(deep.schedule.kind === "steps" && deep.schedule.warmUp?.rate === 0.01);
     assertEquals(deep.departures, []);
   }));

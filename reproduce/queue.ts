@@ -136,7 +136,7 @@ async function doRun(
   note: (state: "running") => void,
 ): Promise<RunState | "elsewhere" | StoppedResult> {
   const { plan, folder: _, index: __, onQueue: ___, onStart, onProgress, ...training } = options;
-  const { architecture, seed, folder } = run;
+  const { seed, folder } = run;
   let store: RunFolder;
   try {
     store = await RunFolder.open(folder);
@@ -156,7 +156,7 @@ async function doRun(
     const result = await train({
       ...training,
       ...{ engine: factory, engineReason: reason },
-      ...{ recipe: plannedRecipe(plan, architecture), seed, out: folder, plan: planHash(plan) },
+      ...{ recipe: plannedRecipe(plan, run), seed, out: folder, plan: planHash(plan) },
       dataset: async () => requirePlanned(await training.dataset(), plan),
       open: () => Promise.resolve(store),
       ...{ logEvery, evalEvery: 10 * logEvery, checkpointEvery: 10 * logEvery },

@@ -6,6 +6,7 @@ import { nullEngineFactory } from "../testing/mod.ts";
 import { eventsIn, measured } from "../testing/runs/mod.ts";
 import { DATASET, jobOptions, planIn, REQUEST } from "./_fixture.ts";
 import { checkRun, checkRuns } from "./check_run.ts";
+import { writeSetReport } from "../reports/mod.ts";
 import { conclude } from "./conclude.ts";
 import { ReproductionError } from "./errors.ts";
 import { plannedRuns } from "./planned.ts";
@@ -108,6 +109,67 @@ Deno.test("runQueue: a run that diverges in another process meanwhile is not tak
       },
     });
     assertEquals(states(runs), ["finished", "diverged", "finished"]);
+  }));
+
+Deno.test("runQueue: two readings in one plan are two claims, stopped, taken up and reported", () =>
+  inFolder(async (folder) => {
+    const conditions = { dataset: "shapes10" as const, iterations: 120 };
+    const plan = await planIn(folder, {
+      ...{ ...SMALL, ...conditions, recipe: ["paper", "paper-50k"] },
+      references: [{
+        ...{ ...conditions, source: "a test", architecture: "resnet8", testImages: 2_000 },
+        ...{ error: 0.9, runs: 1 },
+        spread: { standardDeviation: 0.002, runs: 5, source: "a test" },
+      }],
+    });
+    const abort = new AbortController();
+    const { runs } = await runQueue(jobOptions(folder, plan, {
+      signal: abort.signal,
+      onProgress: ({ recipe }, { iteration }) =>
+        recipe === "paper-50k" && iteration > 60 && abort.abort("TERM"),
+    }));
+    assertEquals(states(runs).join(), "finished,finished,finished,running,to do,to do");
+    assertEquals(
+      states((await runQueue(jobOptions(folder, plan, { index: 5 }))).runs)[5],
+      "finished",
+    );
+    // Nothing is said of a claim while its runs are not over.
+    const early = await conclude(folder, plan);
+    assertEquals(early.claim.verdicts.map(({ finished }) => finished), [3, 1]);
+    assertStringIncludes(early.claim.verdicts[1].sentence, "1 of 3 planned runs are over");
+    assertEquals(early.judgements, []);
+
+    await runQueue(jobOptions(folder, plan));
+    const { claim: { verdicts }, judgements } = await conclude(folder, plan);
+    assertEquals(verdicts.map(({ planned: { recipe }, finished }) => [recipe, finished]), [
+      ...[["paper", 3], ["paper-50k", 3]],
+    ]);
+    assertEquals(verdicts.map(({ asPaperNet }) => asPaperNet !== undefined), [true, true]);
+    const broken = judgements.filter(({ outcome }) => outcome === "fail" || outcome === "defect");
+    // The null engine learns nothing: its runs are all alike, which is a rule's to say.
+    assertEquals(broken.map(({ id }) => id), ["not-too-good"]);
+    for (const name of ["resnet8-paper-seed1", "resnet8-paper-50k-seed1"]) {
+      const [start] = eventsIn(`${folder}/runs/${name}`);
+      assert(start.type === "start");
+      const { training } = start.recipe.data.split;
+      assertEquals(training, name.includes("50k") ? 10_000 : 9_000);
+    }
+
+    const { markdown, json } = await writeSetReport([folder], folder);
+    const { groups, judgements: judged } = JSON.parse(await Deno.readTextFile(json));
+    const of = (
+      group: { recipe: string; nets: { verdict: { kind: string } }[] },
+    ) => [group.recipe, group.nets.map(({ verdict }) => verdict.kind)];
+    assertEquals(groups.map(of), [
+      ["paper", [verdicts[0].kind]],
+      ["paper-50k", [verdicts[1].kind]],
+    ]);
+    assertEquals(judged, judgements);
+    const text = await Deno.readTextFile(markdown);
+    for (const { planned: { recipe }, sentence } of verdicts) {
+      assertStringIncludes(text, `- ResNet-8, recipe “${recipe}”: ${sentence.slice(0, 60)}`);
+    }
+    assertStringIncludes(text, "Recipes, each a claim of its own on each network");
   }));
 
 Deno.test("runQueue: an engine that gives out ends the job, and the same call goes on", () =>

@@ -43,16 +43,19 @@ export interface Reference {
 
 /** What a reproduction is going to do and to claim. */
 export interface ReproductionPlan {
-  /** Of the plan's format. */
-  readonly version: 1;
+  /** Of the plan's format: 2 where there are several recipes, else 1. */
+  readonly version: 1 | 2;
   /** When the plan was written: ISO 8601, before any run begins. */
   readonly written: string;
-  /** Networks, each with every seed. */
+  /** Networks, each with every recipe and seed. */
   readonly architectures: readonly string[];
-  /** Seeds, each once: as many runs of each network. */
+  /** Seeds, each once: as many runs of each claim. */
   readonly seeds: readonly number[];
-  /** Name of the recipe, as `--recipe` takes it. */
-  readonly recipe: string;
+  /**
+   * Name of the recipe, as `--recipe` takes it. Of several each is a claim of its own on each
+   * network, with its own runs: two readings of the paper, for example.
+   */
+  readonly recipe: string | readonly string[];
   /** Steps of each run. */
   readonly iterations: number;
   /** What is trained and tested on. */
@@ -69,11 +72,19 @@ export interface ReproductionPlan {
   readonly references: readonly Reference[];
 }
 
-/** The part of a plan that decides one network's verdict. */
-export interface PlannedNet
-  extends Pick<ReproductionPlan, "dataset" | "iterations" | "seeds" | "margin" | "alpha"> {
+/** What is claimed of: a network, trained by a recipe. */
+export interface ClaimName {
   /** The network. */
   readonly architecture: string;
+  /** Name of the recipe. */
+  readonly recipe: string;
+}
+
+/** The part of a plan that decides one claim's verdict. */
+export interface PlannedClaim
+  extends
+    ClaimName,
+    Pick<ReproductionPlan, "dataset" | "iterations" | "seeds" | "margin" | "alpha"> {
   /** What it is compared with, if with anything. */
   readonly reference?: Reference;
 }
@@ -107,12 +118,10 @@ const reference: z.ZodType<Reference> = z.strictObject({
   "expected the spread of the runs that the error is of",
 );
 
-const reproductionPlan: z.ZodType<ReproductionPlan> = z.strictObject({
-  version: z.literal(1),
+const fields = {
   written: z.iso.datetime({ offset: true }),
   architectures: z.array(name).min(1).refine(distinct, "expected each architecture once"),
   seeds: z.array(seed).min(1).refine(distinct, "expected each seed once"),
-  recipe: z.string().min(1),
   iterations: whole,
   dataset: datasetName,
   dataHashes: z.record(
@@ -129,7 +138,16 @@ const reproductionPlan: z.ZodType<ReproductionPlan> = z.strictObject({
     (references) => distinct(references.map(({ architecture }) => architecture)),
     "expected one reference for an architecture",
   ),
-});
+};
+
+const reproductionPlan: z.ZodType<ReproductionPlan> = z.discriminatedUnion("version", [
+  z.strictObject({ version: z.literal(1), recipe: z.string().min(1), ...fields }),
+  z.strictObject({
+    version: z.literal(2),
+    recipe: z.array(z.string().min(1)).min(2).refine(distinct, "expected each recipe once"),
+    ...fields,
+  }),
+]);
 
 /**
  * Reads a plan strictly.
@@ -144,7 +162,7 @@ const reproductionPlan: z.ZodType<ReproductionPlan> = z.strictObject({
  * import { parsePlan, PlanError } from "./plan.ts";
  * import { assertThrows } from "@std/assert";
  *
- * assertThrows(() => parsePlan('{"version":2}'), PlanError, "version");
+ * assertThrows(() => parsePlan('{"version":0}'), PlanError, "version");
  * ```
  */
 export function parsePlan(text: string): ReproductionPlan {
@@ -198,43 +216,99 @@ export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, sorted) ?? "null";
 }
 
-/**
- * What a plan says of one of its networks.
- *
- * @param plan The plan.
- * @param architecture One of the plan's networks.
- * @throws {PlanError} If the plan does not have the network.
- *
- * @example
- * ```ts
- * import { plannedNet, PlanError, type ReproductionPlan } from "./plan.ts";
- * import { assertThrows } from "@std/assert";
- *
- * const plan = { architectures: ["resnet20"] } as unknown as ReproductionPlan;
- * assertThrows(() => plannedNet(plan, "resnet32"), PlanError, "resnet20");
- * ```
- */
-export function plannedNet(plan: ReproductionPlan, architecture: string): PlannedNet {
-  const { architectures, dataset, iterations, seeds, margin, alpha, references } = plan;
-  if (!architectures.includes(architecture)) {
-    throw new PlanError(
-      `The plan has the networks ${
-        architectures.join(", ")
-      }, found a question about ${architecture}; it needs a plan of its own`,
-    );
-  }
-  const reference = references.find((reference) => reference.architecture === architecture);
-  return { architecture, dataset, iterations, seeds, margin, alpha, reference };
+/** Names of a plan's recipes. */
+export function recipesOf({ recipe }: Pick<ReproductionPlan, "recipe">): readonly string[] {
+  return typeof recipe === "string" ? [recipe] : recipe;
 }
 
 /**
- * The recipe of a network's runs, by value: what the name that the plan has
+ * What a plan claims of: each recipe with every network, in the plan's order.
+ *
+ * @param plan The plan.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { claimsOf } from "./plan.ts";
+ *
+ * const claims = claimsOf({ architectures: ["resnet20"], recipe: ["paper", "paper-50k"] });
+ * assertEquals(claims, [
+ *   { architecture: "resnet20", recipe: "paper" },
+ *   { architecture: "resnet20", recipe: "paper-50k" },
+ * ]);
+ * ```
+ */
+export function claimsOf(
+  plan: Pick<ReproductionPlan, "architectures" | "recipe">,
+): readonly ClaimName[] {
+  return recipesOf(plan).flatMap((recipe) =>
+    plan.architectures.map((architecture) => ({ architecture, recipe }))
+  );
+}
+
+/**
+ * A claim for people.
+ *
+ * @param plan Its plan.
+ * @param claim Which.
+ * @returns The network's name; with the recipe's where the plan has several.
+ */
+export function claimInWords(
+  plan: Pick<ReproductionPlan, "recipe">,
+  { architecture, recipe }: ClaimName,
+): string {
+  return recipesOf(plan).length > 1 ? `${architecture} by ${recipe}` : architecture;
+}
+
+/**
+ * What a plan says of one of its claims.
+ *
+ * @param plan The plan.
+ * @param claim One of the plan's networks, and one of its recipes.
+ * @throws {PlanError} If the plan does not have the claim.
+ *
+ * @example
+ * ```ts
+ * import { plannedClaim, PlanError, type ReproductionPlan } from "./plan.ts";
+ * import { assertThrows } from "@std/assert";
+ *
+ * const plan = { architectures: ["resnet20"], recipe: "paper" } as unknown as ReproductionPlan;
+ * const other = { architecture: "resnet32", recipe: "paper" };
+ * assertThrows(() => plannedClaim(plan, other), PlanError, "resnet20");
+ * ```
+ */
+export function plannedClaim(
+  plan: ReproductionPlan,
+  { architecture, recipe }: ClaimName,
+): PlannedClaim {
+  const { architectures, dataset, iterations, seeds, margin, alpha, references } = plan;
+  if (!isPlanned(plan, { architecture, recipe })) {
+    throw new PlanError(
+      `The plan has the networks ${architectures.join(", ")} by ${
+        recipesOf(plan).join(", ")
+      }, found a question about ${architecture} by ${recipe}; it needs a plan of its own`,
+    );
+  }
+  const reference = references.find((reference) => reference.architecture === architecture);
+  return { architecture, recipe, dataset, iterations, seeds, margin, alpha, reference };
+}
+
+/** Whether a plan has a claim. */
+export function isPlanned(
+  plan: Pick<ReproductionPlan, "architectures" | "recipe">,
+  { architecture, recipe }: ClaimName,
+): boolean {
+  return plan.architectures.includes(architecture) && recipesOf(plan).includes(recipe);
+}
+
+/**
+ * The recipe of a claim's runs, by value: what the name that the plan has
  * stands for. Fields that a recipe has gained since the plan was written have
  * the value that means what was done then.
  *
  * @param plan The plan.
- * @param net One of its networks.
- * @throws {PlanError} If the plan's recipe is not one of the module's.
+ * @param claim One of its networks and recipes.
+ * @throws {PlanError} If the recipe is not one of the module's.
  *
  * @example
  * ```ts
@@ -242,13 +316,14 @@ export function plannedNet(plan: ReproductionPlan, architecture: string): Planne
  * import { paper } from "../recipes/mod.ts";
  * import { plannedRecipe } from "./plan.ts";
  *
- * const plan = { recipe: "paper", dataset: "cifar10", iterations: 64_000 } as const;
- * assertEquals(plannedRecipe(plan, "resnet110"), paper("resnet110"));
+ * const plan = { dataset: "cifar10", iterations: 64_000 } as const;
+ * const claim = { architecture: "resnet110", recipe: "paper" };
+ * assertEquals(plannedRecipe(plan, claim), paper("resnet110"));
  * ```
  */
 export function plannedRecipe(
-  { recipe, dataset, iterations }: Pick<ReproductionPlan, "recipe" | "dataset" | "iterations">,
-  net: string,
+  { dataset, iterations }: Pick<ReproductionPlan, "dataset" | "iterations">,
+  { architecture, recipe }: ClaimName,
 ): Recipe {
   if (!Object.hasOwn(RECIPES, recipe)) {
     throw new PlanError(
@@ -257,7 +332,8 @@ export function plannedRecipe(
       }, found "${recipe}"; plan one of these`,
     );
   }
-  const planned = forDataset(RECIPES[recipe as keyof typeof RECIPES](net), dataset, "planned");
+  const named = RECIPES[recipe as keyof typeof RECIPES](architecture);
+  const planned = forDataset(named, dataset, "planned");
   return planned.schedule.iterations === iterations
     ? planned
     : withIterations(planned, iterations, "planned");

@@ -1,5 +1,13 @@
 import { assertEquals, assertNotEquals, assertThrows } from "@std/assert";
-import { parsePlan, PlanError, planHash, plannedNet, type ReproductionPlan } from "./plan.ts";
+import {
+  claimsOf,
+  parsePlan,
+  PlanError,
+  planHash,
+  plannedClaim,
+  plannedRecipe,
+  type ReproductionPlan,
+} from "./plan.ts";
 
 const PLAN: ReproductionPlan = {
   version: 1,
@@ -47,6 +55,42 @@ Deno.test("a plan that says less, more or nonsense is refused with what was foun
   refused({ references: [reference, reference] }, "one reference for an architecture");
   refused({ references: [{ ...reference, runs: 3 }] }, "the spread of the runs");
   assertThrows(() => parsePlan("{"), PlanError, "expected JSON");
+  refused({ version: 3 }, "version");
+  refused({ recipe: ["paper", "paper-50k"] }, "recipe");
+  const both = { version: 2, recipe: ["paper", "paper-50k"] };
+  refused({ ...both, recipe: "paper" }, "recipe");
+  refused({ ...both, recipe: ["paper"] }, "recipe");
+  refused({ ...both, recipe: ["paper", "paper"] }, "expected each recipe once");
+});
+
+Deno.test("a plan of version 2 has several recipes, each a claim of its own on each network", () => {
+  const both: ReproductionPlan = { ...PLAN, version: 2, recipe: ["paper", "paper-50k"] };
+  assertEquals(parsePlan(JSON.stringify(both)), both);
+  // Python, as below.
+  assertEquals(planHash(both), "aa74f3f6df8886e690ac4554b7cb9bcf70ccce6021d6fe8738dad3fb683022ef");
+  const claims = claimsOf(both);
+  assertEquals(claims.map(({ architecture, recipe }) => `${architecture} ${recipe}`), [
+    ...["resnet20 paper", "resnet8 paper", "resnet20 paper-50k", "resnet8 paper-50k"],
+  ]);
+  assertEquals(claims.map((claim) => plannedClaim(both, claim).reference?.error), [
+    ...[0.0875, undefined, 0.0875, undefined],
+  ]);
+  assertEquals(claims.map((claim) => plannedRecipe(both, claim).data.split.training), [
+    ...[45_000, 45_000, 50_000, 50_000],
+  ]);
+});
+
+Deno.test("a plan of version 1 that was written before version 2 has the hash that it had", async () => {
+  const path = new URL("../reports/pending/table6/plan.json", import.meta.url);
+  const text = await Deno.readTextFile(path);
+  const hash = "96b0512e6a881268c52ac38d9778f9727fb26f6c1bc1d7b20f0bece577c4ca2c";
+  assertEquals(planHash(parsePlan(text)), hash);
+  // Its runs began under it.
+  const log = new URL(
+    "../reports/pending/table6/runs/resnet20-seed0/events.jsonl",
+    import.meta.url,
+  );
+  assertEquals(JSON.parse((await Deno.readTextFile(log)).split("\n")[0]).plan, hash);
 });
 
 Deno.test("a plan's hash is that of its JSON with sorted fields", () => {
@@ -69,11 +113,15 @@ Deno.test("any edit of a plan changes its hash", () => {
 Deno.test("a plan tells what was planned for a network, with its reference if it has one", () => {
   const { seeds, dataset, iterations, margin, alpha, references } = PLAN;
   const common = { seeds, dataset, iterations, margin, alpha };
-  assertEquals(plannedNet(PLAN, "resnet20"), {
+  const of = (architecture: string, recipe = "paper") => ({ architecture, recipe });
+  assertEquals(plannedClaim(PLAN, of("resnet20")), {
     ...common,
-    architecture: "resnet20",
+    ...of("resnet20"),
     reference: references[0],
   });
-  assertEquals(plannedNet(PLAN, "resnet8").reference, undefined);
-  assertThrows(() => plannedNet(PLAN, "resnet32"), PlanError, "found a question about resnet32");
+  assertEquals(plannedClaim(PLAN, of("resnet8")).reference, undefined);
+  const refused = (other: ReturnType<typeof of>, text: string) =>
+    assertThrows(() => plannedClaim(PLAN, other), PlanError, text);
+  refused(of("resnet32"), "found a question about resnet32 by paper");
+  refused(of("resnet20", "paper-50k"), "found a question about resnet20 by paper-50k");
 });

@@ -4,7 +4,7 @@
  */
 import { percent } from "../text/mod.ts";
 import { chiSquareCdf } from "./_distributions.ts";
-import type { PlannedNet, Reference } from "./plan.ts";
+import type { PlannedClaim, Reference } from "./plan.ts";
 import {
   differenceInterval,
   type Equivalence,
@@ -46,14 +46,14 @@ export type VerdictKind =
   | "inconsistent"
   | "none";
 
-/** What the runs of one network say. Errors, differences and margins are shares. */
+/** What the runs of one claim say. Errors, differences and margins are shares. */
 export interface Verdict {
   /** The verdict. */
   readonly kind: VerdictKind;
   /** The same in words, with the figures on which it rests. */
   readonly sentence: string;
   /** What was planned, the reference included. */
-  readonly planned: PlannedNet;
+  readonly planned: PlannedClaim;
   /** Every run that was given. */
   readonly runs: readonly JudgedRun[];
   /** How many of the runs finished. */
@@ -95,7 +95,7 @@ export interface Verdict {
 export interface ReproductionClaim {
   /** Of the plan by which it was done, as `planHash` gives it. */
   readonly planSha256: string;
-  /** One a network. */
+  /** One a network and recipe. */
   readonly verdicts: readonly Verdict[];
 }
 
@@ -136,7 +136,7 @@ const FEWEST_RUNS = 3;
  *
  * const conditions = { architecture: "resnet20", dataset: "cifar10", iterations: 64_000 } as const;
  * const planned = {
- *   ...conditions, seeds: [1, 2, 3], margin: 0.005, alpha: 0.05,
+ *   ...conditions, recipe: "paper", seeds: [1, 2, 3], margin: 0.005, alpha: 0.05,
  *   reference: {
  *     ...conditions, source: "Table 6", testImages: 10_000, error: 0.0875, runs: 1,
  *     spread: { standardDeviation: 0.0016, runs: 5, source: "Table 6, ResNet-110" },
@@ -151,7 +151,7 @@ const FEWEST_RUNS = 3;
  * assertEquals(verdict([diverged, ...others], planned).kind, "inconclusive");
  * ```
  */
-export function verdict(runs: readonly JudgedRun[], planned: PlannedNet): Verdict {
+export function verdict(runs: readonly JudgedRun[], planned: PlannedClaim): Verdict {
   checkRuns(runs, planned);
   const finished = runs.filter(({ outcome }) => outcome === "finished");
   const errors = finished.map(({ testError }) => testError!);
@@ -213,7 +213,7 @@ export function verdict(runs: readonly JudgedRun[], planned: PlannedNet): Verdic
 export function decide(
   sample: SpreadSample,
   reference: number,
-  { margin, alpha }: Pick<PlannedNet, "margin" | "alpha">,
+  { margin, alpha }: Pick<PlannedClaim, "margin" | "alpha">,
 ): Required<Pick<Verdict, "equivalence" | "differenceP">> & {
   readonly kind: "equivalent" | "different" | "inconclusive";
 } {
@@ -320,7 +320,7 @@ function singleRun(
 function severalRuns(
   sample: SpreadSample,
   runs: readonly JudgedRun[],
-  planned: PlannedNet,
+  planned: PlannedClaim,
   reference: Reference,
 ): Pick<
   Verdict,
@@ -438,7 +438,7 @@ function tooFewFinished(runs: readonly JudgedRun[]): string {
 /** What the reference is of and the runs are not. */
 function differentConditions(
   finished: readonly JudgedRun[],
-  planned: PlannedNet,
+  planned: PlannedClaim,
   reference: Reference,
 ): string[] {
   const count = (value: number) => value.toLocaleString("en-US");
@@ -460,7 +460,7 @@ function differentConditions(
   return differences;
 }
 
-function checkRuns(runs: readonly JudgedRun[], planned: PlannedNet): void {
+function checkRuns(runs: readonly JudgedRun[], planned: PlannedClaim): void {
   const { architecture, seeds, reference } = planned;
   const refuse = (rule: string, found: string, next: string) => {
     throw new VerdictError(`Judging the runs of ${architecture}: ${rule}, found ${found}; ${next}`);

@@ -6,7 +6,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { RandomStream } from "../random/mod.ts";
-import type { PlannedNet, Reference } from "./plan.ts";
+import type { PlannedClaim, Reference } from "./plan.ts";
 import { differenceInterval } from "./statistics.ts";
 import { type JudgedRun, verdict, VerdictError } from "./verdict.ts";
 
@@ -33,9 +33,9 @@ const runsOf = (...ends: readonly End[]): JudgedRun[] =>
       : { seed, outcome: end }
   );
 
-const planOf = (runs: number, reference: Reference | undefined = RESNET20): PlannedNet => ({
+const planOf = (runs: number, reference: Reference | undefined = RESNET20): PlannedClaim => ({
   ...CONDITIONS,
-  architecture: reference?.architecture ?? "resnet20",
+  ...{ architecture: reference?.architecture ?? "resnet20", recipe: "paper" },
   seeds: Array.from({ length: runs }, (_, seed) => seed),
   margin: 0.005,
   alpha: 0.05,
@@ -167,14 +167,14 @@ Deno.test("both meanings of equivalent stand beside each other", () => {
 });
 
 Deno.test("nothing is said where nothing can be", () => {
-  const sentenceOf = (runs: readonly JudgedRun[], planned: PlannedNet): string => {
+  const sentenceOf = (runs: readonly JudgedRun[], planned: PlannedClaim): string => {
     const { kind, sentence } = verdict(runs, planned);
     assertEquals(kind, "none");
     return sentence;
   };
   const good = runsOf(8.69, 9.02, 8.55);
   const planned = planOf(3);
-  const cases: readonly (readonly [readonly JudgedRun[], PlannedNet, string])[] = [
+  const cases: readonly (readonly [readonly JudgedRun[], PlannedClaim, string])[] = [
     [good, { ...planned, reference: undefined }, "no published error of resnet20"],
     [good, { ...planned, iterations: 4_000 }, "64,000 iterations, and the runs take 4,000"],
     [

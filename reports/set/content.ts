@@ -19,7 +19,7 @@ import {
   table,
 } from "../page/blocks.ts";
 import type { Plot, Series } from "../page/plot.tsx";
-import type { Interval } from "../../verdicts/mod.ts";
+import { type Interval, recipesOf, type Verdict } from "../../verdicts/mod.ts";
 import { comparison } from "./compare.ts";
 import type { CurvePoint, SetGroup, SetNet, SetResult, SetRun } from "./result.ts";
 
@@ -79,10 +79,12 @@ function summary(result: SetResult): Block[] {
       "A run that was stopped, or whose log breaks off, can go on from its last checkpoint; its network gets no verdict before.",
     ));
   }
+  const several = plan !== null && recipesOf(plan.content).length > 1;
+  const byRecipe = ({ planned: { recipe } }: Verdict) => several ? `, recipe “${recipe}”` : "";
   const verdicts = groups.flatMap(({ nets }) =>
     nets.flatMap(({ architecture, verdict }) =>
       verdict && verdict.kind !== "none"
-        ? [`${networkName(architecture)}: ${verdict.sentence}`]
+        ? [`${networkName(architecture)}${byRecipe(verdict)}: ${verdict.sentence}`]
         : []
     )
   );
@@ -118,6 +120,7 @@ function noticesOf({ data, iterations, comparable, nets }: SetGroup): Block[] {
 function claim({ plan }: SetResult): Block[] {
   if (!plan) return [];
   const { content, sha256, recordedSha256 } = plan;
+  const recipes = recipesOf(content);
   const rows: [string, Cell][] = [
     ["Written", moment(content.written)],
     ["SHA-256 of the plan", { code: sha256 }],
@@ -132,7 +135,9 @@ function claim({ plan }: SetResult): Block[] {
     ["Networks", content.architectures.map(networkName).join(", ")],
     ["Seeds of each", content.seeds.join(", ")],
     ["Data set", setName(content.dataset)],
-    ["Recipe", content.recipe],
+    recipes.length > 1
+      ? ["Recipes, each a claim of its own on each network", recipes.join(", ")]
+      : ["Recipe", recipes[0]],
     ["Iterations", number(content.iterations)],
     ["Test of equivalence", "two one-sided t tests (TOST)"],
     ["Margin", points(content.margin)],

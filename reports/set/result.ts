@@ -15,10 +15,13 @@ import { type Departure, departuresOf } from "../../recipes/mod.ts";
 import { paperError } from "../_paper.ts";
 import {
   canonicalJson,
+  type ClaimName,
   type Interval,
+  isPlanned,
   type JudgedRun,
   planHash,
-  plannedNet,
+  plannedClaim,
+  recipesOf,
   type ReproductionPlan,
   type Sample,
   sampleOf,
@@ -328,7 +331,7 @@ function verdictOf(
   try {
     const judged = runs.flatMap((run) => judgedRun(run) ?? []);
     return {
-      verdict: verdict(judged, plannedNet(plan, netOf(runs[0]))),
+      verdict: verdict(judged, plannedClaim(plan, claimOf(runs[0]))),
       withoutVerdict: null,
     };
   } catch (error) {
@@ -343,9 +346,12 @@ function departureFromPlan({ start }: Run, plan: ReproductionPlan): string | und
   const fields = [
     ["data set", recipe.data.set, plan.dataset],
     ["number of steps", recipe.schedule.iterations, plan.iterations],
-    ["recipe", recipe.name, plan.recipe],
   ] as const;
   if (!plan.architectures.includes(recipe.architecture.name)) return "the plan has no such network";
+  if (!isPlanned(plan, claimOf({ start }))) {
+    const planned = recipesOf(plan).join(" and ");
+    return `the plan has the recipe ${planned}, these runs have ${recipe.name}`;
+  }
   const other = fields.find(([, here, planned]) => here !== planned);
   return other && `the plan has the ${other[0]} ${other[2]}, these runs have ${other[1]}`;
 }
@@ -426,6 +432,10 @@ function layersOf(runs: readonly Run[]): SetNet["layers"] {
 }
 
 const netOf = ({ start }: Run): string => start.recipe.architecture.name;
+const claimOf = ({ start: { recipe } }: Pick<Run, "start">): ClaimName => ({
+  architecture: recipe.architecture.name,
+  recipe: recipe.name,
+});
 const depthOf = (net: string): number => Number(/\d+/.exec(net)?.[0] ?? 0);
 
 /** CIFAR before built-in data, long schedules before short ones. */

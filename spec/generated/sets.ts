@@ -4,9 +4,10 @@
  */
 import type { LogSubject, RunEvent } from "../../log/mod.ts";
 import { TABLE_6 } from "../../paper/mod.ts";
-import { paper, vary } from "../../recipes/mod.ts";
+import { paper, RECIPES, vary } from "../../recipes/mod.ts";
 import {
   planHash,
+  recipesOf,
   type Reference,
   type ReproductionPlan,
   type Verdict,
@@ -17,6 +18,9 @@ import { claimOf, type ReproductionSubject } from "../statistical/subject.ts";
 import type { Draw, Drawn } from "./draw.ts";
 import { DEPARTURES } from "./recipe_choices.ts";
 import type { Kind } from "./trial.ts";
+
+/** The recipes that the paper can be read as, which a plan may hold both. */
+type Reading = "paper" | "paper-50k";
 
 /** The spread that the paper prints, a share. */
 const SPREAD = 0.0016;
@@ -37,6 +41,11 @@ const CHANGES = {
   "a run of another seed": ["runs-planned"],
   "a run of another net": ["runs-planned"],
   "a run of another recipe": ["runs-planned"],
+  "a run of the other reading": ["runs-planned"],
+  "one reading's runs alone": ["runs-planned"],
+  "a run counted for both readings": ["seeds-distinct"],
+  "a reading left out of the claim": ["failures-counted"],
+  "one reading's word for both": ["verdict-recomputed"],
   "a run from given weights": ["runs-planned"],
   "a run on other data": ["runs-planned"],
   "one run's weights in another": ["seeds-distinct"],
@@ -65,8 +74,18 @@ export const SETS: Kind<ReproductionSubject> = {
   judge: (subject) => judge(STATISTICAL_RULES, subject),
 };
 
+/** Changes that a plan of one reading has no place for. */
+const OF_READINGS: readonly Change[] = [
+  "a run of the other reading",
+  "one reading's runs alone",
+  "a run counted for both readings",
+  "a reading left out of the claim",
+  "one reading's word for both",
+];
+
 interface RunFacts {
   readonly net: string;
+  readonly recipe: Reading;
   readonly seed: number;
   readonly error: number;
   readonly fails: boolean;
@@ -84,6 +103,13 @@ function drawSet(draw: Draw, right: boolean): Drawn<ReproductionSubject> {
   const seeds = new Set<number>();
   const size = change === "two runs of a net" ? 2 : draw.from(3, 8);
   while (seeds.size < size) seeds.add(draw.chance(0.7) ? seeds.size : draw.below(1_000));
+  const ofReadings = change !== undefined && OF_READINGS.includes(change);
+  const both = ofReadings || (draw.chance(0.25) && change !== "one split for two seeds");
+  const readings: readonly Reading[] = change === "one split for two seeds"
+    ? ["paper"] // All images are one split, whatever the seed.
+    : both
+    ? draw.shuffled<Reading>(["paper", "paper-50k"])
+    : [draw.pick<Reading>(["paper", "paper", "paper-50k"])];
   const references = nets.map((net) => referenceOf(net));
   const spoilt = change === "another figure than the table's"
     ? references.map((one, i) =>
@@ -96,8 +122,9 @@ function drawSet(draw: Draw, right: boolean): Drawn<ReproductionSubject> {
     })
     : references;
   const plan: ReproductionPlan = {
-    ...{ version: 1, written: "2026-01-01T00:00:00Z", architectures: [...nets, ...plain] },
-    ...{ seeds: [...seeds], recipe: "paper", iterations: 64_000, dataset: "cifar10" },
+    ...{ version: both ? 2 : 1, written: "2026-01-01T00:00:00Z" },
+    ...{ architectures: [...nets, ...plain], seeds: [...seeds] },
+    ...{ recipe: both ? readings : readings[0], iterations: 64_000, dataset: "cifar10" },
     dataHashes: { "test_batch.bin": draw.hash() },
     tests: { equivalence: "tost", difference: "two-sided-t" },
     margin: change === "a margin of more than half a point"
@@ -112,12 +139,16 @@ function drawSet(draw: Draw, right: boolean): Drawn<ReproductionSubject> {
   const away = draw.pick([0, 0, 0.001, -0.0015, 0.008]);
   const better = change === "two points better" ? -0.02 : away;
   const spread = SPREAD * draw.pick([0.8, 1, 1.5, 3]);
-  let runs: RunFacts[] = plan.architectures.flatMap((net) => {
-    const center = (TABLE_6[net.replace("plain", "resnet")].error) +
-      (net.startsWith("plain") ? 0.03 : better);
-    const errors = spreadOut(draw, size, center, spread);
-    return plan.seeds.map((seed, i) => ({ net, seed, error: errors[i], fails: draw.chance(0.03) }));
-  });
+  let runs: RunFacts[] = readings.flatMap((recipe) =>
+    plan.architectures.flatMap((net) => {
+      const center = (TABLE_6[net.replace("plain", "resnet")].error) +
+        (net.startsWith("plain") ? 0.03 : better);
+      const errors = spreadOut(draw, size, center, spread);
+      return plan.seeds.map((seed, i) => ({
+        ...{ net, recipe, seed, error: errors[i], fails: draw.chance(0.03) },
+      }));
+    })
+  );
   if (change === "errors that are all the same") {
     runs = runs.map((run) => ({
       ...run,
@@ -139,9 +170,9 @@ function drawSet(draw: Draw, right: boolean): Drawn<ReproductionSubject> {
     ...{ plan, planSha256: hash, runs: logs, claim: claimOf(plan, hash, logs) },
   };
   const failed = runs.some(({ fails }) => fails);
-  const kind = `${nets.length + plain.length} nets${failed ? ", with failures" : ""}${
-    away > 0.005 ? ", worse than the paper" : ""
-  }`;
+  const kind = `${nets.length + plain.length} nets${both ? ", two readings" : ""}${
+    failed ? ", with failures" : ""
+  }${away > 0.005 ? ", worse than the paper" : ""}`;
   return {
     what: change ?? kind,
     subject: change ? spoil(draw, change, good) : good,
@@ -176,21 +207,26 @@ function spreadOut(draw: Draw, count: number, center: number, spread: number): n
 
 function logOf(
   draw: Draw,
-  { net, seed, error, fails }: RunFacts,
+  { net, recipe, seed, error, fails }: RunFacts,
   plan: ReproductionPlan,
   hash: string,
 ): LogSubject {
   const time = "2026-01-02T00:00:00Z", iteration = 64_000;
+  const { split } = RECIPES[recipe](net).data;
   const events: RunEvent[] = [
     {
-      ...{ type: "start", time, version: 2, run: `${net}-${seed}`, recipe: paper(net), seed },
+      ...{ type: "start", time, version: 2, run: `${net}-${recipe}-${seed}` },
+      ...{ recipe: RECIPES[recipe](net), seed },
       engine: { name: "wasm", reason: "asked for", device: { summary: "", details: {} } },
       ...{ versions: {}, revision: null, command: [], parameters: 1, multiplyAdds: 1 },
       data: {
         ...{ set: "cifar10", hashes: plan.dataHashes },
-        ...{ trainingImages: 45_000, validationImages: 5_000, testImages: 10_000 },
-        splitHashes: { training: draw.hash(), validation: draw.hash() },
-        mean: { sha256: draw.hash(), of: "per-pixel mean of 45000 training images" },
+        ...{ trainingImages: split.training, validationImages: split.validation },
+        testImages: 10_000,
+        splitHashes: split.validation > 0
+          ? { training: draw.hash(), validation: draw.hash() }
+          : { training: "a".repeat(64), validation: "b".repeat(64) },
+        mean: { sha256: draw.hash(), of: `per-pixel mean of ${split.training} training images` },
       },
       ...{ classes: ["a", "b"], logEvery: 64_000, plan: hash },
     },
@@ -246,6 +282,8 @@ function spoil(
   const at = draw.below(runs.length);
   // A run of the same net as the first.
   const twin = 1;
+  // The run of the other reading, of the same net and seed.
+  const half = runs.length / 2;
   const lineOf = <Type extends RunEvent["type"]>(type: Type) =>
     runs[0].events!.find((event): event is Extract<RunEvent, { type: Type }> =>
       event.type === type
@@ -278,6 +316,28 @@ function spoil(
       return start(at, {
         recipe: vary(of(at).recipe, DEPARTURES[draw.pick(Object.keys(DEPARTURES))], "to see"),
       });
+    case "a run of the other reading": {
+      const { recipe } = of(at);
+      const other = recipe.name === "paper" ? "paper-50k" : "paper";
+      return start(at, { recipe: RECIPES[other](recipe.architecture.name) });
+    }
+    case "one reading's runs alone":
+      return { ...good, runs: runs.filter((_, i) => of(i).recipe.name === of(0).recipe.name) };
+    case "a run counted for both readings":
+      return {
+        ...good,
+        runs: runs.with(half, { events: [runs[half].events![0], ...runs[0].events!.slice(1)] }),
+      };
+    case "a reading left out of the claim": {
+      const [first] = recipesOf(plan);
+      const left = claim.verdicts.filter(({ planned }) => planned.recipe === first);
+      return { ...good, claim: { ...claim, verdicts: left } };
+    }
+    case "one reading's word for both": {
+      const { kind, sentence } = claim.verdicts[0], other = claim.verdicts.length / 2;
+      const verdicts = claim.verdicts.with(other, { ...claim.verdicts[other], kind, sentence });
+      return { ...good, claim: { ...claim, verdicts } };
+    }
     case "a run from given weights":
       return start(at, { startWeights: { path: "net.pth", sha256: draw.hash() } });
     case "a run on other data":

@@ -1,4 +1,4 @@
-/** Known-bad reproductions: another plan, other runs, or another claim. */
+/** Known-bad reproductions: another plan, other runs, or another claim; and unusual right ones. */
 import {
   planHash,
   type Reference,
@@ -7,6 +7,7 @@ import {
   type Verdict,
 } from "../../verdicts/mod.ts";
 import type { LogSubject, RunEvent } from "../../log/mod.ts";
+import { RECIPES } from "../../recipes/mod.ts";
 import { claimed, claimOf, type ReproductionSubject } from "./subject.ts";
 import type { KnownBad, KnownGood } from "../rule.ts";
 
@@ -81,11 +82,11 @@ export function badRuns(
     ...{ name, why, kind: "log" },
     spoil: (good) => {
       const runs = spoil(good.runs);
-      const verdicts = claimed(good.claim, runs).map(({ claim, ofNet }): Verdict => {
-        const errors = ofNet.flatMap(({ testError }) => testError ?? []);
+      const verdicts = claimed(good.claim, runs).map(({ claim, ofClaim }): Verdict => {
+        const errors = ofClaim.flatMap(({ testError }) => testError ?? []);
         return {
           ...claim,
-          ...{ runs: ofNet, finished: errors.length, summary: sampleOf(errors) },
+          ...{ runs: ofClaim, finished: errors.length, summary: sampleOf(errors) },
         };
       });
       return { ...good, runs, claim: { ...good.claim, verdicts } };
@@ -108,6 +109,28 @@ export function badReferences(
     true,
   );
 }
+
+/** A set of both readings in one plan, which is right; the claim is of the runs as they are. */
+export const readBoth = (
+  change?: (onAll: readonly LogSubject[]) => readonly LogSubject[],
+): KnownGood<ReproductionSubject> => ({
+  name: "two readings in one plan",
+  why: "each net has two claims, which were fixed together",
+  make: (good) => bothReadings(good, change),
+});
+
+/** A set of both readings, with something wrong in the runs of the second. */
+export const badReading = (
+  name: string,
+  why: string,
+  change: (
+    onAll: readonly LogSubject[],
+    usual: readonly LogSubject[],
+  ) => readonly LogSubject[],
+): KnownBad<ReproductionSubject> => ({
+  ...{ name, why, kind: "log" },
+  spoil: (good) => bothReadings(good, (onAll) => change(onAll, good.runs)),
+});
 
 /** Runs with their lines of one type changed; `change` is given the run's position. */
 export const edited = <Type extends RunEvent["type"]>(
@@ -136,3 +159,36 @@ export const brokenOff = ([first, ...others]: readonly LogSubject[]): readonly L
   },
   ...others,
 ];
+
+/** A set by a plan, which its runs were begun under, and the claim that follows from them. */
+export function byPlan(
+  plan: ReproductionPlan,
+  runs: readonly LogSubject[],
+): Required<ReproductionSubject> {
+  const planSha256 = planHash(plan);
+  const begun = edited("start", () => ({ plan: planSha256 }))(runs);
+  return { plan, planSha256, runs: begun, claim: claimOf(plan, planSha256, begun) };
+}
+
+/** The same runs on all images, each with losses, predictions and weights of its own. */
+export function onAllImages(runs: readonly LogSubject[]): readonly LogSubject[] {
+  const other = (sha256: string) => sha256.replace(/^./, "5");
+  const started = edited("start", ({ recipe, data }) => ({
+    recipe: RECIPES["paper-50k"](recipe.architecture.name),
+    data: { ...data, trainingImages: 50_000, validationImages: 0 },
+  }))(runs);
+  const stepped = edited("step", ({ loss }) => ({ loss: loss / 2 }))(started);
+  const tested = edited("evaluation", ({ predictions }) => ({
+    predictions: predictions && { ...predictions, sha256: other(predictions.sha256) },
+  }))(stepped);
+  return edited("end", ({ weightsSha256 }) => ({ weightsSha256: other(weightsSha256) }))(tested);
+}
+
+/** One plan with two claims on each net: on 45,000 images, and on all of them. */
+export function bothReadings(
+  { plan, runs }: Required<ReproductionSubject>,
+  change: (onAll: readonly LogSubject[]) => readonly LogSubject[] = (runs) => runs,
+): Required<ReproductionSubject> {
+  const both = { ...plan, version: 2 as const, recipe: ["paper", "paper-50k"] };
+  return byPlan(both, [...runs, ...change(onAllImages(runs))]);
+}

@@ -5,7 +5,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import {
   type JudgedRun,
   planHash,
-  plannedNet,
+  plannedClaim,
   type ReproductionPlan,
   verdict,
 } from "../../verdicts/mod.ts";
@@ -95,7 +95,7 @@ const good: Required<ReproductionSubject> = {
           ...{ seed: SEEDS[i], outcome: "finished" },
           ...{ testError: error / 100, testImages: 10_000 },
         })),
-        plannedNet(plan, net),
+        plannedClaim(plan, { architecture: net, recipe: "paper" }),
       )
     ),
   },
@@ -181,7 +181,10 @@ Deno.test("honest runs that fail, or miss the paper, break no rule", () => {
       ...{ testError: error / 100 + 0.01, testImages: 10_000 },
     }
   );
-  const missed = verdict(judged, plannedNet(plan, "resnet110"));
+  const missed = verdict(
+    judged,
+    plannedClaim(plan, { architecture: "resnet110", recipe: "paper" }),
+  );
   assertEquals(missed.kind, "different");
   const claim = { ...good.claim, verdicts: [good.claim.verdicts[0], missed] };
   assertEquals(failing({ ...good, runs, claim }), []);

@@ -1,15 +1,29 @@
 /** What was fixed beforehand: the plan, and what it compares with. */
 import {
+  claimInWords,
+  type ClaimName,
+  claimsOf,
+  isPlanned,
   planHash,
-  type PlannedNet,
-  plannedNet,
+  type PlannedClaim,
+  plannedClaim,
   plannedRecipe,
+  recipesOf,
   type Reference,
   type ReproductionPlan,
 } from "../../verdicts/mod.ts";
 import { TABLE_6 } from "../../paper/mod.ts";
 import { number, percent } from "../../text/mod.ts";
-import { badClaim, badPlan, badReferences, badRuns, edited, goodPlan } from "./_bad.ts";
+import {
+  badClaim,
+  badPlan,
+  badReferences,
+  badRuns,
+  bothReadings,
+  edited,
+  goodPlan,
+  readBoth,
+} from "./_bad.ts";
 import {
   FEWEST_RUNS,
   logged,
@@ -48,14 +62,15 @@ export const PLAN_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
         if (claim.planSha256 !== planSha256) {
           problems.push(`the claim is by another plan: ${claim.planSha256}`);
         }
-        const nets = claim.verdicts.map(({ planned }) => planned.architecture);
-        for (const net of nets.filter((net, i) => nets.indexOf(net) !== i)) {
-          problems.push(`there are two verdicts on ${net}`);
+        const names = claim.verdicts.map(({ planned }) => claimInWords(plan, planned));
+        for (const name of names.filter((name, i) => names.indexOf(name) !== i)) {
+          problems.push(`there are two verdicts on ${name}`);
         }
         for (const { planned } of claim.verdicts) {
-          if (plan.architectures.includes(planned.architecture)) {
-            problems.push(...planProblems(planned, plannedNet(plan, planned.architecture)));
-          } else problems.push(`${planned.architecture} is not in the plan`);
+          const name = claimInWords(plan, planned);
+          if (isPlanned(plan, planned)) {
+            problems.push(...planProblems(name, planned, plannedClaim(plan, planned)));
+          } else problems.push(`${name} is not in the plan`);
         }
         const written = Date.parse(plan.written);
         if (Number.isNaN(written)) {
@@ -65,10 +80,10 @@ export const PLAN_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
           const { time, plan: begunBy } = run.start;
           // A time that is none is no later than the plan's.
           if (!(Date.parse(time) >= written)) {
-            problems.push(`${nameOf(run)} began at ${time}, the plan is of ${plan.written}`);
+            problems.push(`${nameOf(run, plan)} began at ${time}, the plan is of ${plan.written}`);
           }
           if (begunBy !== planSha256) {
-            problems.push(`${nameOf(run)} was begun under ${begunBy ?? "no plan"}`);
+            problems.push(`${nameOf(run, plan)} was begun under ${begunBy ?? "no plan"}`);
           }
         }
         return finding(
@@ -124,8 +139,21 @@ export const PLAN_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
           claim: { ...good.claim, verdicts: [...good.claim.verdicts, good.claim.verdicts[0]] },
         }),
       },
+      {
+        name: "two verdicts on one reading of two",
+        why: "the other one misses",
+        kind: "claim",
+        spoil: (good) => {
+          const both = bothReadings(good);
+          const verdicts = both.claim.verdicts.map((verdict) => ({
+            ...verdict,
+            planned: { ...verdict.planned, recipe: "paper" },
+          }));
+          return { ...both, claim: { ...both.claim, verdicts } };
+        },
+      },
     ],
-    accepts: [{
+    accepts: [readBoth(), {
       name: "a plan whose fields stand in another order",
       why: "the order of a file's fields says nothing",
       make: (good) => ({
@@ -149,6 +177,7 @@ export const PLAN_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
       const lists = {
         seed: seeds,
         net: architectures,
+        recipe: recipesOf(plan),
         reference: references.map(({ architecture }) => architecture),
       };
       for (const [what, list] of Object.entries<readonly (string | number)[]>(lists)) {
@@ -182,6 +211,9 @@ export const PLAN_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
       badPlan("a seed twice", "the list is written by hand", ({ seeds }) => ({
         seeds: [...seeds, seeds[0]],
       }), true),
+      badPlan("a recipe twice", "one of its claims may pass", () => ({
+        ...{ version: 2, recipe: ["paper", "paper"] },
+      }), true),
       badPlan("a net twice", "one of its claims may pass", ({ architectures }) => ({
         architectures: [...architectures, architectures[0]],
       }), true),
@@ -194,6 +226,7 @@ export const PLAN_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
       }), true),
     ],
     accepts: [
+      readBoth(),
       goodPlan("a margin of 0.3 points at 0.01", "stricter than need be", () => ({
         ...{ margin: 0.003, alpha: 0.01 },
       })),
@@ -218,16 +251,11 @@ export const PLAN_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
           number(iterations)
         } iterations on ${dataset}; spread ${points(spread.standardDeviation)})`;
       const problems = references.flatMap((reference) => {
-        const recipe = knownRecipe(plan, reference.architecture);
-        if (typeof recipe === "string") return [recipe];
-        const other = departuresOf(recipe).filter(({ field }) => !isOpen(recipe, field));
-        if (other.length > 0) {
-          return [
-            `${reference.architecture} is compared with the paper and trained otherwise: ${
-              other.map(({ field, here }) => `${field} ${here}`).join(", ")
-            }`,
-          ];
-        }
+        const { architecture } = reference;
+        const others = recipesOf(plan).flatMap((recipe) =>
+          notThePaper(plan, { architecture, recipe })
+        );
+        if (others.length > 0) return others;
         const right = table6Reference(reference.architecture);
         if (!right) return [`${reference.architecture} is not in ${PAPER_SOURCE}`];
         const fields = Object.keys(right) as (keyof Reference)[];
@@ -260,11 +288,15 @@ export const PLAN_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
       badPlan("another recipe than the paper's", "the demonstration's is shorter", () => ({
         recipe: "demo",
       }), true),
+      badPlan("another recipe beside the paper's", "both are held against the table", () => ({
+        ...{ version: 2, recipe: ["paper", "system-c-2"] },
+      }), true),
       badReferences("a wider spread", "a single run lies outside", ({ spread }) => ({
         spread: { ...spread, standardDeviation: 0.0054 },
       })),
     ],
     accepts: [
+      readBoth(),
       goodPlan(
         "one net without a figure beside it",
         "a plain net has none in the table",
@@ -277,20 +309,27 @@ export const PLAN_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
 ]);
 
 /** What the claim says of the plan, field by field. */
-function planProblems(claim: PlannedNet, planned: PlannedNet): string[] {
+function planProblems(name: string, claim: PlannedClaim, planned: PlannedClaim): string[] {
   const fields = ["margin", "alpha", "seeds", "iterations", "dataset", "reference"] as const;
   return fields.filter((field) => !same(claim[field], planned[field])).map((field) =>
-    `${claim.architecture}: the claim's ${field} is ${JSON.stringify(claim[field])}, the plan's ${
+    `${name}: the claim's ${field} is ${JSON.stringify(claim[field])}, the plan's ${
       JSON.stringify(planned[field])
     }`
   );
 }
 
-/** The recipe of a planned net, or why there is none. */
-function knownRecipe(plan: ReproductionPlan, net: string): Recipe | string {
+/** What keeps a claim from being of the paper: a field that the paper does not leave open. */
+function notThePaper(plan: ReproductionPlan, claim: ClaimName): string[] {
+  let recipe: Recipe;
   try {
-    return plannedRecipe(plan, net);
+    recipe = plannedRecipe(plan, claim);
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return [error instanceof Error ? error.message : String(error)];
   }
+  const other = departuresOf(recipe).filter(({ field }) => !isOpen(recipe, field));
+  return other.length === 0 ? [] : [
+    `${claimInWords(plan, claim)} is compared with the paper and trained otherwise: ${
+      other.map(({ field, here }) => `${field} ${here}`).join(", ")
+    }`,
+  ];
 }

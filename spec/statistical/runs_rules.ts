@@ -1,6 +1,10 @@
 /** The runs of a reproduction: as planned, each its own, neither too good nor too regular. */
 import {
+  claimInWords,
+  claimsOf,
+  isPlanned,
   plannedRecipe,
+  recipesOf,
   regularity,
   type ReproductionPlan,
   sameRecipe,
@@ -9,10 +13,17 @@ import {
   TOO_REGULAR,
 } from "../../verdicts/mod.ts";
 import { differingFields, type Recipe, vary } from "../../recipes/mod.ts";
-import { type EvaluationEvent, finalTestOf, type LoggedRun, type RunEvent } from "../../log/mod.ts";
-import { number, percent } from "../../text/mod.ts";
-import { badRuns, edited, goodRuns } from "./_bad.ts";
 import {
+  type EvaluationEvent,
+  finalTestOf,
+  type LoggedRun,
+  type RunEvent,
+  type StartEvent,
+} from "../../log/mod.ts";
+import { number, percent } from "../../text/mod.ts";
+import { badReading, badRuns, edited, goodRuns, readBoth } from "./_bad.ts";
+import {
+  claimOfRun,
   FEWEST_RUNS,
   logged,
   nameOf,
@@ -20,6 +31,7 @@ import {
   netOf,
   points,
   type ReproductionSubject,
+  runsOf,
 } from "./subject.ts";
 import { defineRules, type Rule } from "../rule.ts";
 import { finding } from "../subject.ts";
@@ -38,43 +50,46 @@ export const RUNS_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
     check: needing(["plan", "runs"], ({ plan, runs }) => {
       const all = logged(runs);
       const problems: string[] = [];
-      for (const architecture of plan.architectures) {
+      for (const claim of claimsOf(plan)) {
+        const its = runsOf(claim, all);
         for (const seed of plan.seeds) {
-          if (all.some((run) => netOf(run) === architecture && run.start.seed === seed)) continue;
-          problems.push(`there is no run of ${architecture}, seed ${seed}`);
+          if (its.some((run) => run.start.seed === seed)) continue;
+          problems.push(`there is no run of ${claimInWords(plan, claim)}, seed ${seed}`);
         }
       }
       for (const run of all) {
         const { recipe, seed, data } = run.start;
-        if (!plan.architectures.includes(netOf(run)) || !plan.seeds.includes(seed)) {
-          problems.push(`${nameOf(run)}, was not planned`);
+        if (!isPlanned(plan, claimOfRun(run)) || !plan.seeds.includes(seed)) {
+          problems.push(`${nameOf(run, plan)}, by ${recipe.name}, was not planned`);
         }
         const { iterations } = recipe.schedule;
         if (iterations !== plan.iterations) {
           problems.push(
-            `${nameOf(run)}: ${number(iterations)} iterations, not ${number(plan.iterations)}`,
+            `${nameOf(run, plan)}: ${number(iterations)} iterations, not ${
+              number(plan.iterations)
+            }`,
           );
         }
         const other = otherRecipe(plan, run);
-        if (other) problems.push(`${nameOf(run)}: ${other}`);
+        if (other) problems.push(`${nameOf(run, plan)}: ${other}`);
         const { startWeights } = run.start;
         if (startWeights) {
           problems.push(`${nameOf(run)} began from given weights, ${startWeights.path}`);
         }
         if (data.set !== plan.dataset) {
-          problems.push(`${nameOf(run)}: the data set ${data.set}, not ${plan.dataset}`);
+          problems.push(`${nameOf(run, plan)}: the data set ${data.set}, not ${plan.dataset}`);
         }
         const names = new Set([...Object.keys(data.hashes), ...Object.keys(plan.dataHashes)]);
         for (const name of names) {
           if (data.hashes[name] === plan.dataHashes[name]) continue;
-          problems.push(`${nameOf(run)}: ${name} is not the planned file`);
+          problems.push(`${nameOf(run, plan)}: ${name} is not the planned file`);
         }
       }
       return finding(
         problems,
-        `${all.length} runs: ${plan.architectures.join(", ")}, each with the seeds ${
-          plan.seeds.join(", ")
-        }`,
+        `${all.length} runs: ${plan.architectures.join(", ")} by ${
+          recipesOf(plan).join(" and by ")
+        }, each with the seeds ${plan.seeds.join(", ")}`,
       );
     }),
     rejects: [
@@ -94,6 +109,22 @@ export const RUNS_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
         edited("start", ({ data }) => ({
           data: { ...data, hashes: { ...data.hashes, "test_batch.bin": "f".repeat(64) } },
         })),
+      ),
+      badReading("one reading without its runs", "the time was up", () => []),
+      badReading(
+        "one reading's runs under the other's name",
+        "the recipe's name was edited",
+        (onAll, usual) =>
+          onAll.map(({ events = [] }, i) => ({
+            events: events.map((event) =>
+              event.type === "start"
+                ? {
+                  ...event,
+                  recipe: { ...(usual[i].events![0] as StartEvent).recipe, name: "paper-50k" },
+                }
+                : event
+            ),
+          })),
       ),
       badRuns(
         "a shortened run",
@@ -133,6 +164,7 @@ export const RUNS_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
       ),
     ],
     accepts: [
+      readBoth(),
       goodRuns(
         "runs in another order",
         "folders are read as the disk has them",
@@ -149,20 +181,28 @@ export const RUNS_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
     id: "seeds-distinct",
     section: "all",
     requirement:
-      "Each of a net's runs has a seed, a split, losses, predictions and weights of its own.",
+      "Each run of a net and recipe has a seed and a split of its own, each of a net losses, " +
+      "predictions and weights of its own.",
     tier: "statistical",
     check: needing(["runs"], ({ runs }) => {
       const all = logged(runs);
       const problems: string[] = [];
       const seen = new Map<string, LoggedRun>();
       for (const run of all) {
-        const seed = nameOf(run);
-        if (seen.has(seed)) problems.push(`two runs are of ${seed}`);
-        seen.set(seed, run);
+        const { architecture, recipe } = claimOfRun(run);
+        const name = `${nameOf(run)}, by ${recipe}`;
+        if (seen.has(name)) problems.push(`two runs are of ${name}`);
+        seen.set(name, run);
         for (const [what, value] of signsOf(run)) {
-          const sign = value && `${netOf(run)} ${what} ${value}`;
+          // A seed makes the same split for every recipe that holds as many images out.
+          const among = what === "split" ? `${architecture} by ${recipe}` : architecture;
+          const sign = value && `${among} ${what} ${value}`;
           const other = sign && seen.get(sign);
-          if (other) problems.push(`${seed} has the ${what} of seed ${other.start.seed}`);
+          if (other) {
+            const { recipe: its } = claimOfRun(other);
+            const of = its === recipe ? "" : `, by ${its}`;
+            problems.push(`${name}, has the ${what} of seed ${other.start.seed}${of}`);
+          }
           if (sign) seen.set(sign, run);
         }
       }
@@ -205,6 +245,14 @@ export const RUNS_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
           predictions: { ...test.predictions, sha256: "b".repeat(64) },
         })),
       ),
+      badReading(
+        "one run for both readings",
+        "its folder was copied, and the recipe edited",
+        (onAll, usual) =>
+          usual.map(({ events = [] }, i) => ({
+            events: [onAll[i].events![0], ...events.slice(1)],
+          })),
+      ),
       badRuns(
         "one split for all seeds",
         "the seed reaches the initialisation alone, or nothing",
@@ -214,6 +262,7 @@ export const RUNS_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
       ),
     ],
     accepts: [
+      readBoth(),
       goodRuns(
         "equal predictions of nets that learnt nothing",
         "they take every image for the same class",
@@ -259,26 +308,30 @@ export const RUNS_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
       for (const reference of plan.references) {
         const { architecture, dataset, iterations, error, spread } = reference;
         if (plan.dataset !== dataset || plan.iterations !== iterations) continue;
-        const errors = all.filter((run) => netOf(run) === architecture)
-          .flatMap(({ end }) => end?.testError ?? []);
-        if (errors.length < FEWEST_RUNS) continue;
-        const { count, mean, standardDeviation = 0 } = sampleOf(errors);
-        const margin = Math.min(plan.margin, WIDEST_MARGIN);
-        const { upper } = tInterval({ count, mean, standardDeviation });
-        const figure = `${architecture}: ${percent(mean)}, spread ${points(standardDeviation)}`;
-        evidence.push(figure);
-        if (upper < error - margin) {
-          problems.push(
-            `${figure}: at most ${percent(upper)}, where ${percent(error)} is published`,
-          );
-        }
-        const chance = regularity({ count, mean, standardDeviation }, spread);
-        if (chance < TOO_REGULAR) {
-          problems.push(
-            `${figure}: where ${
-              points(spread.standardDeviation)
-            } is published, so little has a probability of ${chance.toExponential(1)}`,
-          );
+        for (const recipe of recipesOf(plan)) {
+          const claim = { architecture, recipe };
+          const errors = runsOf(claim, all).flatMap(({ end }) => end?.testError ?? []);
+          if (errors.length < FEWEST_RUNS) continue;
+          const { count, mean, standardDeviation = 0 } = sampleOf(errors);
+          const margin = Math.min(plan.margin, WIDEST_MARGIN);
+          const { upper } = tInterval({ count, mean, standardDeviation });
+          const figure = `${claimInWords(plan, claim)}: ${percent(mean)}, spread ${
+            points(standardDeviation)
+          }`;
+          evidence.push(figure);
+          if (upper < error - margin) {
+            problems.push(
+              `${figure}: at most ${percent(upper)}, where ${percent(error)} is published`,
+            );
+          }
+          const chance = regularity({ count, mean, standardDeviation }, spread);
+          if (chance < TOO_REGULAR) {
+            problems.push(
+              `${figure}: where ${
+                points(spread.standardDeviation)
+              } is published, so little has a probability of ${chance.toExponential(1)}`,
+            );
+          }
         }
       }
       if (evidence.length === 0) {
@@ -305,6 +358,11 @@ export const RUNS_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
         "the errors were made up",
         edited("end", (_, index) => ({ testError: 0.0875 + 0.00001 * (index % 3) })),
       ),
+      badReading(
+        "two points better, in one reading of two",
+        "the mean of both lies within the margin",
+        edited("end", ({ testError }) => ({ testError: testError - 0.02 })),
+      ),
       {
         name: "two points better, with a margin of three",
         why: "the margin was made to fit",
@@ -317,6 +375,7 @@ export const RUNS_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
       },
     ],
     accepts: [
+      readBoth(edited("end", ({ testError }) => ({ testError: testError - 0.003 }))),
       goodRuns(
         "a little better than published",
         "by less than the margin",
@@ -327,10 +386,11 @@ export const RUNS_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
 ]);
 
 /** What keeps a run's recipe from being the planned one, by value. */
-function otherRecipe(plan: ReproductionPlan, { start: { recipe } }: LoggedRun): string | undefined {
+function otherRecipe(plan: ReproductionPlan, run: LoggedRun): string | undefined {
+  const { recipe } = run.start;
   let planned: Recipe;
   try {
-    planned = plannedRecipe(plan, recipe.architecture.name);
+    planned = plannedRecipe(plan, { architecture: netOf(run), recipe: recipe.name });
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }

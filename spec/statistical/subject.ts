@@ -1,8 +1,11 @@
 /** What the statistical rules look at: a plan, its runs and what is claimed of them. */
 import {
   canonicalJson,
+  claimInWords,
+  type ClaimName,
+  claimsOf,
   type JudgedRun,
-  plannedNet,
+  plannedClaim,
   type ReproductionClaim,
   type ReproductionPlan,
   type Verdict,
@@ -41,8 +44,23 @@ export const logged = (runs: readonly LogSubject[]): LoggedRun[] =>
 
 /** The name of the net that was trained. */
 export const netOf = ({ start }: LoggedRun): string => start.recipe.architecture.name;
+/** The claim that a run is of, by what it says of itself. */
+export const claimOfRun = (run: LoggedRun): ClaimName => ({
+  architecture: netOf(run),
+  recipe: run.start.recipe.name,
+});
+/** The runs of a claim. */
+export const runsOf = (
+  { architecture, recipe }: ClaimName,
+  runs: readonly LoggedRun[],
+): LoggedRun[] =>
+  runs.filter((run) => {
+    const its = claimOfRun(run);
+    return its.architecture === architecture && its.recipe === recipe;
+  });
 /** A run for people. */
-export const nameOf = (run: LoggedRun): string => `${netOf(run)}, seed ${run.start.seed}`;
+export const nameOf = (run: LoggedRun, plan?: ReproductionPlan): string =>
+  `${plan ? claimInWords(plan, claimOfRun(run)) : netOf(run)}, seed ${run.start.seed}`;
 
 /** What a log tells of its run, for a verdict. */
 export function judged(run: LoggedRun): JudgedRun {
@@ -53,16 +71,13 @@ export function judged(run: LoggedRun): JudgedRun {
   return { seed, outcome: "finished", testError: end.testError, testImages };
 }
 
-/** Each claimed verdict with the runs of its network. */
+/** Each claimed verdict with the runs of its network and recipe. */
 export function claimed(
   { verdicts }: ReproductionClaim,
   runs: readonly LogSubject[],
-): { readonly claim: Verdict; readonly ofNet: readonly JudgedRun[] }[] {
+): { readonly claim: Verdict; readonly ofClaim: readonly JudgedRun[] }[] {
   const all = logged(runs);
-  return verdicts.map((claim) => ({
-    claim,
-    ofNet: all.filter((run) => netOf(run) === claim.planned.architecture).map(judged),
-  }));
+  return verdicts.map((claim) => ({ claim, ofClaim: runsOf(claim.planned, all).map(judged) }));
 }
 
 /** A check that runs where all the parts that it needs are there. */
@@ -75,7 +90,7 @@ export function needing<Part extends keyof ReproductionSubject>(
 }
 
 /**
- * What a plan's runs say, network by network.
+ * What a plan's runs say, claim by claim.
  *
  * @param plan The plan.
  * @param planSha256 Its hash, as it was recorded before the first step.
@@ -90,8 +105,8 @@ export function claimOf(
   const all = logged(runs);
   return {
     planSha256,
-    verdicts: plan.architectures.map((net) =>
-      verdict(all.filter((run) => netOf(run) === net).map(judged), plannedNet(plan, net))
+    verdicts: claimsOf(plan).map((claim) =>
+      verdict(runsOf(claim, all).map(judged), plannedClaim(plan, claim))
     ),
   };
 }

@@ -10,12 +10,13 @@ import { COMMON, type FlagValues, integer, main, type Outcome } from "../cli/mod
 import { RandomStream } from "../random/mod.ts";
 import {
   EVENTS_FILE,
-  logSubjectOf,
   MemoryRun,
+  readFolder,
   readRecording,
-  readRun,
   RecordingError,
   RunLogError,
+  runOf,
+  subjectOfReading,
 } from "../log/mod.ts";
 import { runResult } from "../reports/mod.ts";
 import { formatRecording, recordingPage } from "../reports/audit/mod.ts";
@@ -259,8 +260,9 @@ async function makeFormats(): Promise<Format[]> {
       read: async (bytes) => {
         const readFile = (path: string) =>
           path.endsWith(EVENTS_FILE) ? Promise.resolve(bytes) : run.read(path);
-        const subject = runSubject("fuzzed", await logSubjectOf("fuzzed", readFile));
-        return [await audit(subject), runResult(await readRun("fuzzed", readFile))];
+        const reading = await readFolder("fuzzed", readFile);
+        const log = subjectOfReading(reading);
+        return [await audit(runSubject("fuzzed", log)), runResult(runOf(reading), log)];
       },
       // A run that is killed leaves a log that breaks off anywhere.
       ...{ refusal: RunLogError, endsKnown: false, hostile: altered },

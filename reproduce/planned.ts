@@ -13,7 +13,7 @@ import {
 } from "../verdicts/mod.ts";
 import { architecture } from "../resnet/mod.ts";
 import { table6Reference, TABLE_6_MARGIN } from "../spec/mod.ts";
-import { RECIPES } from "../recipes/mod.ts";
+import { departuresOf, isOpen, RECIPES } from "../recipes/mod.ts";
 import { attempt, openOwn, writeWhole } from "../files/mod.ts";
 import { ReproductionError } from "./errors.ts";
 
@@ -115,13 +115,14 @@ export async function settlePlan(
   request: PlanRequest,
   dataHashes: (set: ReproductionPlan["dataset"]) => Promise<ReproductionPlan["dataHashes"]>,
 ): Promise<SettledPlan> {
+  const asked = canonical(request);
   const kept = await readPlan(folder);
-  if (kept) return settled(kept, request, folder);
-  const plan = await newPlan(request, dataHashes);
+  if (kept) return settled(kept, asked, folder);
+  const plan = await newPlan(asked, dataHashes);
   await attempt("write", folder, () => Deno.mkdir(folder, { recursive: true }));
   return await withJobLock(folder, async () => {
     const other = await readPlan(folder);
-    if (other) return settled(other, request, folder);
+    if (other) return settled(other, asked, folder);
     const text = JSON.stringify(plan, null, 2) + "\n";
     await writeWhole(join(folder, PLAN_FILE), text);
     return { plan, sha256: planHash(plan), isNew: true };
@@ -169,8 +170,7 @@ async function newPlan(
   request: PlanRequest,
   dataHashes: (set: ReproductionPlan["dataset"]) => Promise<ReproductionPlan["dataHashes"]>,
 ): Promise<ReproductionPlan> {
-  const { architectures = ["resnet20"] } = request;
-  const { recipe } = asked({ recipe: "paper", ...request });
+  const { architectures = ["resnet20"], recipe = "paper" } = request;
   // Each is refused by its name, before anything is downloaded.
   for (const name of architectures) architecture(name);
   const claims = claimsOf({ architectures, recipe });
@@ -182,11 +182,20 @@ async function newPlan(
     dataHashes: request.dataHashes ?? await dataHashes(dataset),
     tests: { equivalence: "tost", difference: "two-sided-t" },
     ...{ margin: TABLE_6_MARGIN, alpha: 0.05 },
-    references: architectures.flatMap((name) => table6Reference(name) ?? []),
+    references: architectures.flatMap((name) => {
+      const ofNet = claims.filter(({ architecture }) => architecture === name);
+      return ofNet.every(isReading) ? table6Reference(name) ?? [] : [];
+    }),
     ...request,
     ...{ recipe, version: typeof recipe === "string" ? 1 : 2 },
   };
   return parsePlan(JSON.stringify(plan));
+}
+
+/** Whether a recipe is the paper's in all that the paper decides: others have no figure to meet. */
+function isReading({ architecture, recipe }: ClaimName): boolean {
+  const own = RECIPES[recipe as keyof typeof RECIPES](architecture);
+  return departuresOf(own).every(({ field }) => isOpen(own, field));
 }
 
 /** Data set and length as they are asked for, or as all of the recipes have them by themselves. */
@@ -218,11 +227,9 @@ function conditionsOf(
 }
 
 /** A request as a plan has it: one recipe by its name, several as a list. */
-function asked<Request extends PlanRequest>(request: Request): Request {
-  const { recipe } = request;
-  return recipe === undefined || typeof recipe === "string" || recipe.length > 1
-    ? request
-    : { ...request, recipe: recipe[0] };
+function canonical({ recipe, ...others }: PlanRequest): PlanRequest {
+  if (recipe === undefined) return others;
+  return { ...others, recipe: recipe.length === 1 ? recipe[0] : recipe };
 }
 
 function settled(plan: ReproductionPlan, request: PlanRequest, folder: string): SettledPlan {

@@ -107,6 +107,30 @@ Deno.test("settlePlan: recipes of several lengths or data sets need to be told t
     assertEquals([plan.dataset, plan.iterations], ["shapes10", 60]);
   }));
 
+Deno.test("settlePlan: another recipe than the paper's is held against no figure of the paper", () =>
+  inFolder(async (folder) => {
+    const request = { architectures: ["resnet20"], iterations: 64_000 };
+    const figures = async (recipe: string | string[]) => {
+      const { plan } = await settlePlan(`${folder}/${recipe}`, { ...request, recipe }, hashes);
+      const broken = judge(STATISTICAL_RULES, { plan })
+        .filter(({ outcome }) => outcome === "fail" || outcome === "defect");
+      assertEquals(broken, []);
+      return plan.references.length;
+    };
+    assertEquals(await figures("paper-50k"), 1);
+    assertEquals(await figures("system-c-2"), 0);
+    assertEquals(await figures(["paper", "system-c-2"]), 0);
+  }));
+
+Deno.test("settlePlan: a shortened schedule breaks no rule on plans", () =>
+  inFolder(async (folder) => {
+    const request = { architectures: ["resnet20"], seeds: [0, 1, 2], iterations: 4_000 };
+    const { plan } = await settlePlan(folder, request, hashes);
+    for (const { id, outcome, evidence } of judge(STATISTICAL_RULES, { plan })) {
+      assert(outcome !== "fail" && outcome !== "defect", `${id}: ${evidence}`);
+    }
+  }));
+
 Deno.test("a recipe of all images is one on the built-in images too", () => {
   const all = { architecture: "resnet8", recipe: "paper-50k" };
   const { split } = plannedRecipe({ dataset: "shapes10", iterations: 60 }, all).data;

@@ -4,6 +4,7 @@ import { number, percent } from "../../text/mod.ts";
 import { setName } from "../_format.ts";
 import { type Block, heading, type Report } from "../page/blocks.ts";
 import { renderMarkdown } from "../page/markdown.ts";
+import { checklistCounts } from "./checklist.ts";
 import { titleOf } from "./headline.ts";
 import { recipe } from "./recipe.ts";
 import type { Subject } from "./subject.ts";
@@ -66,6 +67,8 @@ export function modelCard(subject: Subject): string | undefined {
       ],
     },
     ...recipe(subject),
+    heading(2, "The paper's checklist"),
+    { kind: "text", text: checklistCounts(result.checklist) },
   ];
   const report: Report = { eyebrow: "", title: titleOf(result), head: [], body };
   return `---\n${JSON.stringify(metadata, null, 2)}\n---\n\n${renderMarkdown(report)}`;

@@ -4,7 +4,7 @@ import { stringify } from "@std/csv";
 import { renderHtml } from "../page/html.tsx";
 import { modelCard } from "./card.ts";
 import { runContent } from "./content.ts";
-import { readRun, type Run } from "../../log/mod.ts";
+import { type FolderReading, readFolder, runOf, subjectOfReading } from "../../log/mod.ts";
 import { type RunResult, runResult } from "./result.ts";
 
 /** What a report consists of, as text and data. */
@@ -34,11 +34,13 @@ export interface RunReportPaths {
 /**
  * The report of a run, made from nothing but its folder's content.
  *
- * @param run A run, as `readRun` gives it.
+ * @param reading A run's folder, as `readFolder` gives it.
  * @returns The page, the result and the steps.
+ * @throws {RunLogError} If the folder is not that of a run, see `readRun`.
  */
-export function renderRunReport(run: Run): RunReport {
-  const result = runResult(run);
+export function renderRunReport(reading: FolderReading): RunReport {
+  const run = runOf(reading);
+  const result = runResult(run, subjectOfReading(reading));
   const card = modelCard({ run, result });
   return {
     html: renderHtml(runContent({ run, result })),
@@ -70,7 +72,7 @@ export function renderRunReport(run: Run): RunReport {
  * ```
  */
 export async function writeRunReport(folder: string): Promise<RunReportPaths> {
-  const { html, result, stepsCsv, card } = renderRunReport(await readRun(folder));
+  const { html, result, stepsCsv, card } = renderRunReport(await readFolder(folder));
   const write = async (name: string, text: string): Promise<string> => {
     const path = `${folder}/${name}`;
     await writeWhole(path, text);

@@ -8,11 +8,12 @@ import {
   setText,
   textOf as textIn,
 } from "../../testing/runs/mod.ts";
-import { readRun } from "../../log/mod.ts";
+import { readFolder } from "../../log/mod.ts";
+import { CHECKLIST, checklistInWords } from "../../spec/mod.ts";
 import { renderRunReport, type RunReport, writeRunReport } from "./report.ts";
 
 async function reportOf(options: FixtureOptions): Promise<RunReport> {
-  return renderRunReport(await readRun("run", readerOf(await fixtureFolder(options))));
+  return renderRunReport(await readFolder("run", readerOf(await fixtureFolder(options))));
 }
 
 /** A page's text as a reader sees it, without markup, style and drawings. */
@@ -49,6 +50,7 @@ Deno.test("the page holds the result, the verdict and every section", async () =
     "Layer responses",
     "Network",
     "Recipe",
+    "The paper's checklist",
     "Provenance",
   ]);
 });
@@ -114,7 +116,7 @@ Deno.test("every image, plot and table has a text", async () => {
 });
 
 Deno.test("a report is the same every time", async () => {
-  const run = await readRun("run", readerOf(await fixtureFolder({})));
+  const run = await readFolder("run", readerOf(await fixtureFolder({})));
   const before = renderRunReport(run);
   renderRunReport(run);
   assertEquals(renderRunReport(run).html === before.html, true);
@@ -129,6 +131,26 @@ Deno.test("a finished run has a model card: result, preparation, departures", as
   assertStringIncludes(body, "but for 2 fields of the recipe");
   assertStringIncludes(body, "pixels in 0..1, the per-pixel mean subtracted");
   assertEquals((await reportOf({ ending: "stop" })).card, undefined);
+});
+
+Deno.test("page, card and data say by which checklist the run was judged, and what it breaks", async () => {
+  const { html, card, result } = await reportOf({ iterations: 2000 });
+  const { version, pass, notObservable, fails } = result.checklist;
+  assertEquals(version, CHECKLIST);
+  const said = `By the checklist's ${checklistInWords(CHECKLIST)}: the run keeps ${pass} rules, ` +
+    `breaks ${fails.length}, and of ${notObservable} its log holds too little.`;
+  const text = textOf(html);
+  for (const place of [text, card!]) assertStringIncludes(place, said);
+  const ids = fails.map(({ id }) => id);
+  for (const id of ["iterations", "recipe-of-paper"]) assert(ids.includes(id), `${ids}`);
+  assert(!ids.includes("momentum") && pass > 20, `${ids}`);
+  for (const { id, evidence } of fails) {
+    assertStringIncludes(text, id);
+    assertStringIncludes(
+      text,
+      evidence.slice(0, 30).replaceAll("<", "&lt;").replaceAll('"', "&quot;"),
+    );
+  }
 });
 
 Deno.test("steps.csv has one row a step event", async () => {
@@ -154,7 +176,7 @@ Deno.test("a run that went over to another engine names both, with their iterati
     line.includes('"type":"resume"') ? line.replace('"wasm"', '"tfjs-cpu"') : line
   );
   setText(folder, "events.jsonl", lines.join("\n"));
-  const { html } = renderRunReport(await readRun("run", readerOf(folder)));
+  const { html } = renderRunReport(await readFolder("run", readerOf(folder)));
   assertStringIncludes(
     textOf(html),
     "Engine wasm to iteration 1,000, tfjs-cpu to iteration 2,000",

@@ -1,8 +1,9 @@
 /** A run's result as data: what `result.json` holds. */
 import type { DeviceDescription } from "../../engine/mod.ts";
-import type { BestEvent, DataRecord, Predictions, Run } from "../../log/mod.ts";
+import type { BestEvent, DataRecord, LogSubject, Predictions, Run } from "../../log/mod.ts";
 import { type Departure, departuresOf } from "../../recipes/mod.ts";
 import { differencesFromPaper } from "../_paper.ts";
+import { type RunChecklist, runChecklist } from "./checklist.ts";
 import { type Interval, wilsonInterval } from "../../verdicts/mod.ts";
 
 /** What came out of a run, and what one must know to judge it. Errors are shares, 0 to 1. */
@@ -62,6 +63,8 @@ export interface RunResult {
   readonly resumes: number;
   /** What a reader of the result should know. */
   readonly warnings: readonly string[];
+  /** What the checklist says of the run, and which version of it. */
+  readonly checklist: RunChecklist;
   /** Of the final weights' file; null where the run did not finish. */
   readonly weightsSha256: string | null;
 }
@@ -107,9 +110,10 @@ export interface ClassError {
  * The result of a run.
  *
  * @param run A run, as `readRun` gives it.
+ * @param log The same for the checklist.
  * @returns The content of `result.json`.
  */
-export function runResult(run: Run): RunResult {
+export function runResult(run: Run, log: LogSubject): RunResult {
   const { start, outcome, finalTest, steps } = run;
   const { classes } = start;
   const confusion = run.predictions ? confusionMatrix(run.predictions, classes.length) : null;
@@ -154,6 +158,7 @@ export function runResult(run: Run): RunResult {
     revision,
     resumes: run.resumes.length,
     warnings: run.warnings.map(({ message }) => message),
+    checklist: runChecklist(run, log),
     weightsSha256: end?.weightsSha256 ?? null,
   };
 }

@@ -1,5 +1,5 @@
 import { assertAlmostEquals, assertEquals } from "@std/assert";
-import { readRun, type ResumeEvent } from "../../log/mod.ts";
+import { readFolder, type ResumeEvent, type Run, runOf, subjectOfReading } from "../../log/mod.ts";
 import {
   CLASSES,
   fixtureFolder,
@@ -10,8 +10,19 @@ import {
 } from "../../testing/runs/mod.ts";
 import { confusionMatrix, type RunResult, runResult } from "./result.ts";
 
+type Folder = Awaited<ReturnType<typeof fixtureFolder>>;
+
+/** The result of a folder's run, of which a part may be another. */
+async function resultIn(
+  folder: Folder,
+  change: (run: Run) => Run = (run) => run,
+): Promise<RunResult> {
+  const reading = await readFolder("run", readerOf(folder));
+  return runResult(change(runOf(reading)), subjectOfReading(reading));
+}
+
 async function resultOf(options: FixtureOptions): Promise<RunResult> {
-  return runResult(await readRun("run", readerOf(await fixtureFolder(options))));
+  return await resultIn(await fixtureFolder(options));
 }
 
 const PAPER = { iterations: 64_000, logEvery: 800, architecture: "resnet32" };
@@ -72,7 +83,7 @@ async function differencesAfter(pattern: string, replacement: string): Promise<r
   const folder = await fixtureFolder(PAPER);
   const text = textOf(folder, "events.jsonl");
   setText(folder, "events.jsonl", text.replace(pattern, replacement));
-  return runResult(await readRun("run", readerOf(folder))).paperRun.differences;
+  return (await resultIn(folder)).paperRun.differences;
 }
 
 Deno.test("undeclared departures count as well", async () => {
@@ -94,7 +105,7 @@ Deno.test("a test on a part of CIFAR-10's test set is not the paper's", async ()
     return { ...test, images: 5000, errors: 500, error: 0.1 };
   });
   setText(folder, "events.jsonl", lines.map((line) => JSON.stringify(line) + "\n").join(""));
-  const result = runResult(await readRun("run", readerOf(folder)));
+  const result = await resultIn(folder);
   assertEquals(result.paperRun.differences, ["tested on 5,000 of 10,000 test images"]);
   assertEquals(result.confusion, null);
   assertEquals(result.perClass, null);
@@ -133,20 +144,22 @@ Deno.test("unfinished, stopped and failed runs have no test error", async () => 
 
 /** The engines of a run of 2,000 iterations whose processes began at these, on these engines. */
 async function enginesOf(...processes: readonly [iteration: number, engine: string][]) {
-  const { start, ...run } = await readRun("run", readerOf(await fixtureFolder({ samples: false })));
   const [[, first], ...others] = processes;
   const on = (name: string, threads: number) => ({
-    ...start.engine,
-    name,
+    ...{ name, reason: "asked for" },
     device: { summary: `${threads} threads`, details: { threads } },
   });
-  const { time, versions, revision, command } = start;
-  const resumes = others.map(([iteration, name], i): ResumeEvent => ({
-    ...{ type: "resume", time, versions, revision, command },
-    iteration,
-    engine: on(name, 2 + i),
+  const resumesOf = ({ start: { time, versions, revision, command } }: Run) =>
+    others.map(([iteration, name], i): ResumeEvent => ({
+      ...{ type: "resume", time, versions, revision, command },
+      iteration,
+      engine: on(name, 2 + i),
+    }));
+  const { engines } = await resultIn(await fixtureFolder({ samples: false }), (run) => ({
+    ...{ ...run, resumes: resumesOf(run) },
+    start: { ...run.start, engine: on(first, 1) },
   }));
-  return runResult({ ...run, start: { ...start, engine: on(first, 1) }, resumes }).engines;
+  return engines;
 }
 
 Deno.test("a run names every engine with its iterations", async () => {

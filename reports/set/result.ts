@@ -5,10 +5,7 @@ import {
   type ChecklistVersion,
   judge,
   type Judgement,
-  LOG_RULES,
-  STATIC_RULES,
   STATISTICAL_RULES,
-  subjectOf,
 } from "../../spec/mod.ts";
 import type { DataRecord, LayerStatistics, LogSubject, Run } from "../../log/mod.ts";
 import { type Departure, departuresOf } from "../../recipes/mod.ts";
@@ -31,6 +28,7 @@ import {
   VerdictError,
 } from "../../verdicts/mod.ts";
 import { PAPER_DATASET, type PublicResult, publicResults } from "../../paper/mod.ts";
+import type { RunChecklist } from "../run/checklist.ts";
 import { type RunResult, runResult } from "../run/result.ts";
 
 /** A run of a set, as its folder was read. */
@@ -135,19 +133,9 @@ export interface SetRun extends Omit<RunOfSet, "run" | "log"> {
   /** How it ended, as far as verdicts go; null where it is not over. */
   readonly outcome: JudgedRun["outcome"] | null;
   /** Its result, without what is of single classes. */
-  readonly result: Omit<RunResult, "perClass" | "confusion">;
+  readonly result: Omit<RunResult, "perClass" | "confusion" | "checklist">;
   /** What the checklist says of it. */
   readonly checklist: RunChecklist;
-}
-
-/** How many rules of the checklist a run keeps, and the ones that it breaks. */
-export interface RunChecklist {
-  /** Rules that it keeps. */
-  readonly pass: number;
-  /** Rules on which its log holds too little. */
-  readonly notObservable: number;
-  /** Rules that it breaks, with the evidence; and rules that broke themselves. */
-  readonly fails: readonly Judgement[];
 }
 
 /** Errors by iteration, over the runs of a network. */
@@ -303,19 +291,10 @@ function netResult(
 }
 
 function setRun({ folder, report, logSha256, run, log }: RunOfSet): SetRun {
-  const { perClass: _, confusion: __, ...result } = runResult(run);
-  const { recipe, seed } = run.start;
-  const judgements = [...judge(STATIC_RULES, subjectOf(recipe, seed)), ...judge(LOG_RULES, log)];
-  const count = (outcome: Judgement["outcome"]) =>
-    judgements.filter((judgement) => judgement.outcome === outcome).length;
+  const { perClass: _, confusion: __, checklist, ...result } = runResult(run, log);
   return {
-    ...{ folder, report, logSha256, result },
+    ...{ folder, report, logSha256, result, checklist },
     outcome: judgedRun(run)?.outcome ?? null,
-    checklist: {
-      pass: count("pass"),
-      notObservable: count("not-observable"),
-      fails: judgements.filter(({ outcome }) => outcome === "fail" || outcome === "defect"),
-    },
   };
 }
 

@@ -241,3 +241,19 @@ Deno.test("[table-6] is not observable for sets of other lengths, and for runs w
     assertEquals(rule.check({ sets }).outcome, "not-observable");
   }
 });
+
+{
+  const folder = new URL("../../reports/reference", import.meta.url);
+  const { state } = await Deno.permissions.query({ name: "read", path: folder });
+  Deno.test({
+    name: `the committed sets of runs break no rule on sets${
+      state === "granted" ? "" : " NOT RUN: needs reading reports/reference"
+    }`,
+    ignore: state !== "granted",
+    fn: async () => {
+      const { sets } = await referenceRuns(fileURLToPath(folder));
+      assert(sets.length > 0);
+      for (const set of sets) assertEquals(failing(set), []);
+    },
+  });
+}

@@ -2,7 +2,6 @@
 import {
   claimInWords,
   type ClaimName,
-  claimsOf,
   isPlanned,
   planHash,
   type PlannedClaim,

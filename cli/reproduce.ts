@@ -24,7 +24,16 @@ import {
 } from "../reproduce/mod.ts";
 import { RECIPES } from "../recipes/mod.ts";
 import { CHECKLIST, checklistInWords } from "../spec/mod.ts";
-import { COMMON, type FlagValues, integer, list, positive, text, toggle } from "./_flags.ts";
+import {
+  choices,
+  COMMON,
+  type FlagValues,
+  integer,
+  list,
+  positive,
+  text,
+  toggle,
+} from "./_flags.ts";
 import { JobProgress } from "./_job_progress.ts";
 import { CommandError, main, type Outcome } from "./_main.ts";
 import { percent } from "../text/mod.ts";

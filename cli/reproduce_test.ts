@@ -88,6 +88,8 @@ Deno.test("reproduce: flags that make no plan exit with a message and leave noth
       [["--archs", "resnet20,resnet21"], 1, "the nearest are 20 and 26"],
       [["--archs", "resnet20,"], 2, "--archs must be words with a comma between each two"],
       [["--archs", "resnet8,resnet8"], 1, "expected each architecture once"],
+      [["--recipe", "paper,secret"], 2, "--recipe must be of paper, paper-50k"],
+      [["--recipe", "paper,paper"], 2, "--recipe must be words of which each comes once"],
       [["--seeds", "0"], 2, "--seeds must be a whole number from 1 to 1000"],
       [["--plan", `${folder}/none.json`], 1, "there is none at"],
     ];
@@ -127,6 +129,24 @@ Deno.test({
       assert(names.some((name) => name.startsWith("checkpoint-")), names.join());
     }),
 });
+
+Deno.test("reproduce: two readings are two claims of one plan, by index too", () =>
+  inFolder(async (folder) => {
+    const out = ["--out", `${folder}/job`];
+    const both = [...SMALL, "--seeds", "1", "--recipe", "paper,paper-50k", ...out];
+    const second = await run(...both, "--index", "1");
+    assertEquals(second.code, 0, second.stderr);
+    assertStringIncludes(second.stderr, "  resnet8 by paper and by paper-50k, 1 seed each");
+    assertStringIncludes(second.stdout, "run 1, resnet8-paper-50k-seed0: finished");
+    const rest = await run(...both);
+    assertEquals(rest.code, 0, rest.stderr);
+    assertStringIncludes(rest.stdout, "resnet8 by paper: ");
+    assertStringIncludes(rest.stdout, "resnet8 by paper-50k: ");
+    const { plan: { content } } = JSON.parse(
+      await Deno.readTextFile(`${folder}/job/report.json`),
+    );
+    assertEquals([content.version, content.recipe], [2, ["paper", "paper-50k"]]);
+  }));
 
 Deno.test("a plan alone begins no run, and is the plan of the job that follows", () =>
   inFolder(async (folder) => {

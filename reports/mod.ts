@@ -32,7 +32,6 @@ export {
   type BrokenRun,
   type CurvePoint,
   judgedRun,
-  type RunChecklist,
   type RunOfSet,
   type SetContent,
   type SetCurves,
@@ -44,3 +43,4 @@ export {
 } from "./set/result.ts";
 export { type Prediction, predictionPage, type ShownImage } from "./prediction.ts";
 export { tensorboardEvents } from "./tensorboard.ts";
+export type { RunChecklist } from "./run/checklist.ts";

@@ -43,4 +43,4 @@ export {
 } from "./set/result.ts";
 export { type Prediction, predictionPage, type ShownImage } from "./prediction.ts";
 export { tensorboardEvents } from "./tensorboard.ts";
-export type { RunChecklist } from "./run/checklist.ts";
+export type { RunChecklist } from "./run/judged.ts";

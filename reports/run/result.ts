@@ -3,7 +3,7 @@ import type { DeviceDescription } from "../../engine/mod.ts";
 import type { BestEvent, DataRecord, LogSubject, Predictions, Run } from "../../log/mod.ts";
 import { type Departure, departuresOf } from "../../recipes/mod.ts";
 import { differencesFromPaper } from "../_paper.ts";
-import { type RunChecklist, runChecklist } from "./checklist.ts";
+import { type RunChecklist, runChecklist } from "./judged.ts";
 import { type Interval, wilsonInterval } from "../../verdicts/mod.ts";
 
 /** What came out of a run, and what one must know to judge it. Errors are shares, 0 to 1. */

@@ -28,7 +28,7 @@ import {
   VerdictError,
 } from "../../verdicts/mod.ts";
 import { PAPER_DATASET, type PublicResult, publicResults } from "../../paper/mod.ts";
-import type { RunChecklist } from "../run/checklist.ts";
+import type { RunChecklist } from "../run/judged.ts";
 import { type RunResult, runResult } from "../run/result.ts";
 
 /** A run of a set, as its folder was read. */

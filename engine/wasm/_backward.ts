@@ -8,6 +8,7 @@ import {
   type Frame,
   type GroupCode,
   type ImageCode,
+  ofFirst,
   padKernel,
   Segments,
   tilesOfSlot,
@@ -26,9 +27,10 @@ import {
   loadInt,
   when,
 } from "./assembler.ts";
-import { convolutionKernel } from "./kernels/convolution.ts";
+import { convolutionKernel, groupConvolutionKernel, range } from "./kernels/convolution.ts";
 import {
   backwardCoefficientsKernel,
+  type ImageShape,
   maskKernel,
   type MaskParts,
   normaliseGradientKernel,
@@ -200,7 +202,7 @@ export class Backward {
     const { row: inputRow, prepare, pointer, bytes } = this.forward.paddedInput(
       forward,
       stored,
-      (tensor) => this.emitter.at(tensor),
+      this.emitter.at,
       images > 1,
     );
     const weightGradient = weightGradientKernel(module, multiplyAdd, {
@@ -212,12 +214,17 @@ export class Backward {
       width: output.width,
       inputRow,
       gradientRow: row,
-      ...(images > 1 && { images: { input: bytes, gradient: gradient.bytes } }),
+      ...(images > 1 && {
+        images: {
+          ...{ input: bytes, gradient: gradient.bytes },
+          ...{ height: input.height, width: input.width, padding: forward.padding },
+        },
+      }),
     });
     const dw = this.emitter.gradient(stored.master);
     const group = (of: "weight gradient" | "input gradient") =>
       forward.node.kind === "dense" ? "dense" : `${of} direct` as const;
-    const operations = 2 * forward.kernel ** 2 * input.channels * forward.output.size;
+    const operations = 2 * stored.products * input.channels * output.channels;
     const weights = (frame: Frame, count: Code[]): Code =>
       this.emitter.timed(
         group("weight gradient"),
@@ -230,11 +237,12 @@ export class Backward {
       const db = this.emitter.gradient(stored.bias);
       rest.push((frame) => call(kernel, inner(frame), db(frame)));
     }
-    const code = this.#inputGradient(op, stored, row, outer);
-    const timed: ImageCode = (frame) =>
-      this.emitter.timed(group("input gradient"), code(frame), operations);
-    rest.push(op.onlyForProbes ? onlyForProbes(timed) : timed);
+    const probed = (code: ImageCode) => op.onlyForProbes ? onlyForProbes(code) : code;
     if (images === 1) {
+      const code = this.#inputGradient(op, stored, row, outer);
+      rest.push(
+        probed((frame) => this.emitter.timed(group("input gradient"), code(frame), operations)),
+      );
       [gradient.prepare, prepare, (frame: Frame) => weights(frame, []), ...rest].forEach((code) =>
         segments.add(code)
       );
@@ -246,8 +254,69 @@ export class Backward {
         each(() => [gradient.prepare(frame), prepare(frame)]),
         weights(frame, [count]),
         each(() => rest.map((code) => code(frame))),
+        probed(this.#groupInputGradient(op, stored, gradient, each, count))(frame),
       ],
     });
+  }
+
+  /** The input gradient of a group of images, each pixel of the taps that reach it. */
+  #groupInputGradient(
+    { inputGradient: { tensor, accumulate }, forward: { stride, node } }: ConvolveBackward,
+    { input, output, classes, images, products }: StoredConvolution,
+    gradient: PaddedGradient,
+    each: Parameters<GroupCode>[1],
+    count: Code,
+  ): ImageCode {
+    const { module, multiplyAdd } = this.emitter;
+    const to = this.emitter.at(tensor);
+    const offset = ({ channels, width }: ImageShape, row: number, column: number) =>
+      (row * width + column) * channels * 4;
+    const parts = classes.map(({ y, x, height, width, taps, places, weights }) => {
+      const pixels = range(height).flatMap((row) =>
+        range(width).map((column) => ({
+          output: offset(input, y + stride * row, x + stride * column),
+          taps: places.map((place, index) => ({
+            ...{ index, row: place.row + row, column: place.column + column },
+          })).filter(({ row, column }) =>
+            row >= 0 && row < output.height && column >= 0 && column < output.width
+          ).map(({ index, row, column }) => ({ index, offset: offset(output, row, column) })),
+        }))
+      );
+      return { weights, streamTaps: taps.length, pixels };
+    });
+    const all = parts.flatMap(({ pixels }) => pixels);
+    const zero = accumulate ? [] : all.filter(({ taps }) => taps.length === 0);
+    const calls = parts.flatMap(({ weights, streamTaps, pixels }) => {
+      const reached = pixels.filter(({ taps }) => taps.length > 0);
+      if (reached.length === 0) return [];
+      const kernel = groupConvolutionKernel(module, multiplyAdd, {
+        pixels: reached,
+        streamTaps,
+        inputChannels: output.channels,
+        outputChannels: input.channels,
+        inputImage: gradient.bytes,
+        outputImage: this.emitter.at.stride,
+        accumulate,
+        bias: false,
+      });
+      return (frame: Frame) =>
+        call(kernel, gradient.first(frame), ofFirst(to)(frame), int(weights), int(0), count);
+    });
+    return (frame) =>
+      this.emitter.timed(
+        node.kind === "dense" ? "dense" : "input gradient direct",
+        [
+          zero.length === 0
+            ? []
+            : each(() =>
+              zero.map(({ output }) =>
+                fillZero(iadd(to(frame), int(output)), int(input.channels * 4))
+              )
+            ),
+          calls.map((code) => code(frame)),
+        ],
+        2 * images * products * input.channels * output.channels,
+      );
   }
 
   #convolveWinograd(
@@ -264,7 +333,7 @@ export class Backward {
     const { row: inputRow, prepare, pointer } = this.forward.paddedInput(
       op.forward,
       stored,
-      (tensor) => this.emitter.at(tensor),
+      this.emitter.at,
     );
     const toV = inputTransformKernel(module, multiplyAdd, input, inputRow, tiles);
     const toGradientV = inputTransformKernel(module, multiplyAdd, output, gradient.row, tiles);

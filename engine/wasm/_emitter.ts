@@ -49,6 +49,9 @@ export interface Frame {
 
 export type ImageCode = (frame: Frame) => Code;
 
+/** Where a plan's tensors are, of the image that is worked on; `stride` bytes to the next one's. */
+export type Place = ((tensor: PlanTensor) => ImageCode) & { readonly stride: number };
+
 /** Code for a group of so many images that share a product; `each` runs a body for each. */
 export type GroupCode = (
   frame: Frame,
@@ -95,10 +98,11 @@ export class Emitter {
     backwards = false,
   ): FunctionReference {
     const { layout } = this;
-    const step = Math.max(1, ...work.map((part) => typeof part === "function" ? 1 : part.images));
+    const step = Math.max(1, ...work.map(imagesOf));
     return this.module.function(name, ["i32"], (f, thread) => {
       const [image, block, scratch, coefficients, storage] = range(5).map(() => f.i32());
       const [first, end, lastBlock, turn, blockEnd, group, groupEnd] = range(7).map(() => f.i32());
+      const [from, to] = range(2).map(() => f.i32());
       const frame = { thread, image, block, group, scratch, coefficients, storage };
       const own = (local: Local, base: number, stride: number) =>
         set(local, iadd(int(base), imul(thread, int(stride))));
@@ -107,26 +111,40 @@ export class Emitter {
       const inGroups = ({ images, code }: Exclude<Work, ImageCode>) => {
         const each = (body: (slot: Code) => Code) =>
           forRange(image, get(group), groupEnd, 1, body(isub(image, group)));
-        return forRange(group, get(block), blockEnd, images, [
-          set(groupEnd, minimum(iadd(group, int(images)), blockEnd)),
+        return forRange(group, get(from), to, images, [
+          set(groupEnd, minimum(iadd(group, int(images)), to)),
           code(frame, each, isub(groupEnd, group)),
         ]);
       };
       // Neighbours that work image by image share a loop: the image is in cache.
-      const loops: Code[] = [];
-      let single: Code[] = [];
-      const flush = () => {
-        if (single.length > 0) loops.push(forRange(image, get(block), blockEnd, 1, single));
-        single = [];
-      };
-      for (const part of work) {
-        if (typeof part === "function") single.push(part(frame));
-        else {
-          flush();
-          loops.push(inGroups(part));
+      const inTurn = (parts: readonly Work[]) => {
+        const loops: Code[] = [];
+        let single: Code[] = [];
+        const flush = () => {
+          if (single.length > 0) loops.push(forRange(image, get(from), to, 1, single));
+          single = [];
+        };
+        for (const part of parts) {
+          if (typeof part === "function") single.push(part(frame));
+          else {
+            flush();
+            loops.push(inGroups(part));
+          }
         }
-      }
-      flush();
+        flush();
+        return loops;
+      };
+      // Where large groups stand beside small ones, those work a part of the block at a time.
+      const loops = runsOf(work).map(({ parts, images }) => [
+        set(from, get(block)),
+        images === step ? [set(to, get(blockEnd)), inTurn(parts)] : forRange(
+          from,
+          get(block),
+          blockEnd,
+          images,
+          [set(to, minimum(iadd(from, int(images)), blockEnd)), inTurn(parts)],
+        ),
+      ]);
       return [
         own(scratch, layout.scratch, layout.scratchStride),
         own(coefficients, layout.coefficients, layout.coefficientStride),
@@ -149,9 +167,11 @@ export class Emitter {
   }
 
   /** A tensor of the training plan, of the image that is worked on. */
-  at(tensor: PlanTensor): ImageCode {
+  get at(): Place {
     const { storage, storageStride } = this.layout;
-    return ({ image }) => iadd(int(storage + 4 * tensor.offset), imul(image, int(storageStride)));
+    const at = (tensor: PlanTensor): ImageCode => ({ image }) =>
+      iadd(int(storage + 4 * tensor.offset), imul(image, int(storageStride)));
+    return Object.assign(at, { stride: storageStride });
   }
 
   /** A batch-norm layer's coefficients of the thread. */
@@ -188,6 +208,32 @@ export class Emitter {
   planEntry({ image }: Frame): Code {
     return iadd(int(this.layout.planWords), imul(image, int(PLAN_WORDS * 4)));
   }
+}
+
+/** Images that are worked together. */
+function imagesOf(work: Work): number {
+  return typeof work === "function" ? 1 : work.images;
+}
+
+/** Groups up to this size may share a block. */
+const SMALL_GROUP = 16;
+
+/** Neighbours whose groups are all small or all large, and the largest of each. */
+function runsOf(work: readonly Work[]): { parts: Work[]; images: number }[] {
+  const runs: { parts: Work[]; images: number }[] = [];
+  for (const part of work) {
+    const [last, images] = [runs.at(-1), imagesOf(part)];
+    if (last && images > SMALL_GROUP === last.images > SMALL_GROUP) {
+      last.parts.push(part);
+      last.images = Math.max(last.images, images);
+    } else runs.push({ parts: [part], images });
+  }
+  return runs;
+}
+
+/** An address of a group's first image, where none is worked on. */
+export function ofFirst(code: ImageCode): ImageCode {
+  return (frame) => code({ ...frame, image: frame.group });
 }
 
 /** Splits per-image code at the points where a sum over the batch is needed. */

@@ -6,7 +6,9 @@ import {
   fetchKernel,
   type GroupCode,
   type ImageCode,
+  ofFirst,
   padKernel,
+  type Place,
   Segments,
   tilesOfSlot,
   type Work,
@@ -14,7 +16,7 @@ import {
 import { roundUp } from "../_stored.ts";
 import { type StoredConvolution, storedImage, type StoredWinograd } from "./_layout.ts";
 import { call, type FunctionReference, get, iadd, imul, int, isub } from "./assembler.ts";
-import { convolutionKernel, range } from "./kernels/convolution.ts";
+import { convolutionKernel, groupConvolutionKernel, range } from "./kernels/convolution.ts";
 import {
   forwardCoefficientsKernel,
   normaliseKernel,
@@ -27,9 +29,6 @@ import {
   PLACES,
   productsKernel,
 } from "./kernels/winograd.ts";
-
-/** Where a plan's tensors are: in the batch's storage, or in a thread's own. */
-export type Place = (tensor: PlanTensor) => ImageCode;
 
 /** A convolution's input inside its zeros. */
 interface PaddedInput {
@@ -63,7 +62,7 @@ export class Forward {
       if (op.output.maker) continue; // its readers make it
       const normalise = op.kind === "normalise" ? op : makerOf(op.input);
       if (normalise?.batchNorm) segments.needs(normalise.batchNorm.name);
-      segments.add(this.operation(op, (tensor) => this.emitter.at(tensor)));
+      segments.add(this.operation(op, this.emitter.at));
       for (const layer of op.feeds) this.#statistics(segments, layer);
     }
     return segments.finish();
@@ -119,6 +118,7 @@ export class Forward {
   #convolve(op: ConvolveOp, at: Place): Work {
     const stored = this.emitter.layout.convolutions.get(op.node.name)!;
     if (stored.winograd) return this.#convolveWinograd(op, stored, stored.winograd, at);
+    if (stored.images > 1) return this.#convolveGroup(op, stored, at);
     const { input, output, packed } = stored;
     const { row, prepare, pointer } = this.paddedInput(op, stored, at);
     const pixel = input.channels * 4;
@@ -137,7 +137,7 @@ export class Forward {
     });
     const to = at(op.output);
     const group = op.node.kind === "dense" ? "dense" : "convolution direct";
-    const operations = 2 * op.kernel ** 2 * input.channels * op.output.size;
+    const operations = 2 * stored.products * input.channels * output.channels;
     return (frame) => [
       prepare(frame),
       this.emitter.timed(
@@ -146,6 +146,54 @@ export class Forward {
         operations,
       ),
     ];
+  }
+
+  #convolveGroup(op: ConvolveOp, stored: StoredConvolution, at: Place): Work {
+    const { input, output, packed, taps, images } = stored;
+    const { prepare, pointer, bytes } = this.paddedInput(op, stored, at, true);
+    const { kernel, stride, padding } = op;
+    const pixels = range(output.height).flatMap((y) =>
+      range(output.width).map((x) => ({
+        output: (y * output.width + x) * output.channels * 4,
+        taps: taps.map((tap, index) => {
+          const row = stride * y + Math.floor(tap / kernel) - padding;
+          const column = stride * x + tap % kernel - padding;
+          return { index, row, column, offset: (row * input.width + column) * input.channels * 4 };
+        }).filter(({ row, column }) =>
+          row >= 0 && row < input.height && column >= 0 && column < input.width
+        ).map(({ index, offset }) => ({ index, offset })),
+      }))
+    );
+    const convolution = groupConvolutionKernel(this.emitter.module, this.emitter.multiplyAdd, {
+      pixels,
+      streamTaps: taps.length,
+      inputChannels: input.channels,
+      outputChannels: output.channels,
+      inputImage: bytes,
+      outputImage: at.stride,
+      accumulate: false,
+      bias: op.bias,
+    });
+    const to = ofFirst(at(op.output));
+    const operations = 2 * images * stored.products * input.channels * output.channels;
+    return {
+      images,
+      code: (frame, each, count) => [
+        each(() => prepare(frame)),
+        this.emitter.timed(
+          op.node.kind === "dense" ? "dense" : "convolution direct",
+          call(
+            convolution,
+            pointer(frame),
+            to(frame),
+            int(packed),
+            int(stored.bias ?? 0),
+            count,
+          ),
+          operations,
+        ),
+      ],
+    };
   }
 
   #convolveWinograd(
@@ -195,7 +243,7 @@ export class Forward {
    */
   paddedInput(
     op: ConvolveOp,
-    { input, paddedInput }: StoredConvolution,
+    { input, paddedInput, inputPadding: padding }: StoredConvolution,
     at: Place,
     ofGroup = false,
   ): PaddedInput {
@@ -203,9 +251,9 @@ export class Forward {
     if (paddedInput === undefined) {
       return { row: input.width * pixel, prepare: () => [], pointer: at(op.input), bytes: 0 };
     }
-    const row = (input.width + 2 * op.padding) * pixel;
-    const bytes = (input.height + 2 * op.padding) * row;
-    const image = inScratch(paddedInput + op.padding * (row + pixel), ofGroup ? bytes : 0);
+    const row = (input.width + 2 * padding) * pixel;
+    const bytes = (input.height + 2 * padding) * row;
+    const image = inScratch(paddedInput + padding * (row + pixel), ofGroup ? bytes : 0);
     const pointer = inScratch(paddedInput);
     const maker = makerOf(op.input);
     if (maker) return { row, prepare: this.#normalise(maker, at, image, row), pointer, bytes };

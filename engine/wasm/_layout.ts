@@ -12,6 +12,7 @@ import { TILE_CHANNELS } from "./kernels/convolution.ts";
 import { PLAN_WORDS } from "./kernels/input.ts";
 import { LOSS_BYTES } from "./kernels/loss.ts";
 import { COEFFICIENTS, type ImageShape } from "./kernels/normalise.ts";
+import { outputsOfTap } from "./kernels/weight_gradient.ts";
 import { PLACES, planeBytes, tilesOf, weightPlaneBytes } from "./kernels/winograd.ts";
 
 /** Images in one call of the evaluation program. */
@@ -52,23 +53,30 @@ export interface StoredWinograd {
 export interface StoredConvolution {
   readonly input: ImageShape;
   readonly output: ImageShape;
+  readonly kernel: number;
   readonly master: number;
   readonly bias?: number;
   /** Where Winograd's algorithm is used; else the two that follow are there. */
   readonly winograd?: StoredWinograd;
   readonly packed: number;
-  /** Taps of a filter: 9 of a 3x3 kernel. */
-  readonly taps: number;
+  /** Indices of the packed taps: all 9 of a 3x3 kernel, of a group those that meet the image. */
+  readonly taps: readonly number[];
+  /** Of one image, pairs of an output pixel and a tap that are multiplied, for each two channels. */
+  readonly products: number;
   readonly classes: readonly ParityClass[];
   /**
    * Offset in the thread's scratch of the input in its zeros; undefined where it is stored
    * and needs none.
    */
   readonly paddedInput?: number;
+  readonly inputPadding: number;
   /** The same for the output's gradient, with zeros above and left, below and right. */
   readonly paddedGradient?: number;
   readonly gradientPadding: { readonly before: number; readonly after: number };
-  /** Without Winograd's algorithm: images over which the weight gradient is summed at a time. */
+  /**
+   * Without Winograd's algorithm: images that are worked together, more than one where weights
+   * don't stay in cache from one to the next. A group's are in scratch without zeros.
+   */
   readonly images: number;
 }
 
@@ -86,6 +94,8 @@ export interface Layout {
   readonly parameters: ReadonlyMap<string, StoredParameter>;
   /** All trainable parameters: the decayed kernels first. */
   readonly weights: { readonly start: number; readonly kernelsEnd: number; readonly end: number };
+  /** Of the kernels, in order, those that no image meets: their gradient stays 0. */
+  readonly unmet: readonly { readonly start: number; readonly end: number }[];
   /** Bytes from a weight to what the optimiser keeps of it, for each slot. */
   readonly slotOffsets: ReadonlyMap<string, number>;
   readonly gradientOffset: number;
@@ -206,7 +216,10 @@ export function layOut(options: EngineOptions, threads: number): Layout {
   const weightGradientScratch = largest(({ input, output }) =>
     PLACES * weightPlaneBytes(input.channels, output.channels)
   );
-  const inferenceImages = Math.max(1, ...transformed.map(({ winograd }) => winograd!.images));
+  const inferenceImages = Math.max(
+    1,
+    ...[...convolutions.values()].map(({ winograd, images }) => winograd?.images ?? images),
+  );
 
   const partials = new Map<string, number>();
   const coefficientOffsets = new Map<string, number>();
@@ -236,6 +249,7 @@ export function layOut(options: EngineOptions, threads: number): Layout {
     logits,
     parameters,
     weights,
+    unmet: [...convolutions.values()].flatMap(unmetWeights).sort((a, b) => a.start - b.start),
     slotOffsets,
     gradientOffset,
     gradientStride,
@@ -261,6 +275,9 @@ export function layOut(options: EngineOptions, threads: number): Layout {
 
 /** Tiles that a matrix product should have at least, to pay for reading its weights. */
 const PRODUCT_TILES = 16;
+/** The same where the weights of all products don't stay in cache. */
+const LARGE_PRODUCT_TILES = 64;
+const CACHED_PRODUCTS = 2 ** 20;
 
 /** 3x3, stride 1, whole tiles, and channels enough to pay for the transforms. */
 function suitsWinograd({ kernel, stride, padding, input, output, bias }: ConvolveOp): boolean {
@@ -275,12 +292,24 @@ type ScratchFor = (use: string, image: ImageShape, images: number) => number;
 
 /** Weights beyond these bytes don't stay in cache from one image to the next. */
 const CACHED_WEIGHTS = 2 ** 18;
-/** Pixels that a weight gradient should have at least, to pay for passing over such weights. */
-const WEIGHT_GRADIENT_PIXELS = 32;
+/** Pixels that a group should have at least, to pay for passing over such weights. */
+const GROUP_PIXELS = 64;
+/** Pixels of an image, beyond which a row fills the register tile by itself. */
+const GROUPED_PIXELS = 16;
 
-function imagesOfWeightGradient({ height, width }: ImageShape, weightBytes: number): number {
-  if (weightBytes <= CACHED_WEIGHTS) return 1;
-  return Math.max(1, Math.ceil(WEIGHT_GRADIENT_PIXELS / (height * width)));
+function imagesOfGroup({ height, width }: ImageShape, weightBytes: number): number {
+  const pixels = height * width;
+  if (weightBytes <= CACHED_WEIGHTS || pixels > GROUPED_PIXELS) return 1;
+  return Math.ceil(GROUP_PIXELS / pixels);
+}
+
+/** The taps of a group's convolution that are not packed, as runs of the weights [tap][C][K]. */
+function unmetWeights({ images, taps, master, input, output, kernel }: StoredConvolution) {
+  if (images === 1) return [];
+  const bytes = 4 * input.channels * output.channels;
+  return Array.from({ length: kernel * kernel }, (_, tap) => tap)
+    .filter((tap) => !taps.includes(tap))
+    .map((tap) => ({ start: master + tap * bytes, end: master + (tap + 1) * bytes }));
 }
 
 function layOutConvolution(
@@ -294,7 +323,11 @@ function layOutConvolution(
   const { kernel, stride, padding } = op;
   const input = storedImage(op.input.shape);
   const output = storedImage(op.output.shape);
-  const weightBytes = 4 * kernel * kernel * input.channels * output.channels;
+  const tapBytes = 4 * input.channels * output.channels;
+  const images = useWinograd ? 1 : imagesOfGroup(output, kernel * kernel * tapBytes);
+  /** A group leaves out what reads zeros alone. */
+  const meets = (first: number, count: number, extent: number) =>
+    images === 1 || (first < extent && first + count > 0);
 
   // The parity classes of the input gradient along one axis: which taps, and
   // which output pixel each meets, relative to the class's own counter.
@@ -318,12 +351,15 @@ function layOutConvolution(
     };
   };
   const reaches = [reach(down, output.height), reach(across, output.width)];
-  const before = Math.max(...reaches.map((reach) => reach.before));
-  const after = Math.max(...reaches.map((reach) => reach.after));
+  const before = images > 1 ? 0 : Math.max(...reaches.map((reach) => reach.before));
+  const after = images > 1 ? 0 : Math.max(...reaches.map((reach) => reach.after));
   const classes = down.flatMap((rows) =>
     across.map((columns): ParityClass => {
-      const pairs = rows.taps.flatMap((row) => columns.taps.map((column) => ({ row, column })));
-      const share = pairs.length / (kernel * kernel);
+      const pairs = rows.taps.flatMap((row) => columns.taps.map((column) => ({ row, column })))
+        .filter(({ row, column }) =>
+          meets(row.place, rows.count, output.height) &&
+          meets(column.place, columns.count, output.width)
+        );
       return {
         y: rows.first,
         x: columns.first,
@@ -334,7 +370,7 @@ function layOutConvolution(
           row: row.place + before,
           column: column.place + before,
         })),
-        weights: useWinograd ? 0 : reserve(weightBytes * share),
+        weights: useWinograd ? 0 : reserve(tapBytes * pairs.length),
       };
     })
   );
@@ -344,9 +380,19 @@ function layOutConvolution(
     channels: image.channels,
   });
   const tiles = tilesOf(output);
-  const groupImages = Math.max(1, Math.ceil(PRODUCT_TILES / tiles));
   const transformedBytes = PLACES * weightPlaneBytes(input.channels, output.channels);
-  const images = useWinograd ? 1 : imagesOfWeightGradient(output, weightBytes);
+  const productTiles = transformedBytes > CACHED_PRODUCTS ? LARGE_PRODUCT_TILES : PRODUCT_TILES;
+  const groupImages = Math.max(1, Math.ceil(productTiles / tiles));
+  const inputPadding = images > 1 ? 0 : padding;
+  const outputsAlong = (tap: number, input: number, output: number) =>
+    images === 1 ? output : outputsOfTap(tap, { stride, padding, input, output }).count;
+  const met = Array.from(
+    { length: kernel * kernel },
+    (_, tap) =>
+      outputsAlong(Math.floor(tap / kernel), input.height, output.height) *
+      outputsAlong(tap % kernel, input.width, output.width),
+  );
+  const taps = [...met.keys()].filter((tap) => met[tap] > 0);
   const needsGradientScratch = isGradientMade || before + after > 0 || images > 1;
   return {
     input,
@@ -359,12 +405,15 @@ function layOutConvolution(
       forward: reserve(transformedBytes),
       backward: reserve(transformedBytes),
     },
-    packed: useWinograd ? 0 : reserve(weightBytes),
-    taps: kernel * kernel,
+    packed: useWinograd ? 0 : reserve(tapBytes * taps.length),
+    kernel,
+    taps,
+    products: met.reduce((sum, count) => sum + count),
     classes,
     paddedInput: padding === 0 && !op.input.maker && images === 1
       ? undefined
-      : scratchFor(`input ${padding}`, padded(input, padding, padding), images),
+      : scratchFor(`input ${inputPadding}`, padded(input, inputPadding, inputPadding), images),
+    inputPadding,
     paddedGradient: needsGradientScratch
       ? scratchFor(`gradient ${before} ${after}`, padded(output, before, after), images)
       : undefined,

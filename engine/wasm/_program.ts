@@ -10,11 +10,11 @@
  */
 import type { EngineOptions } from "../engine.ts";
 import { decayOf, ruleOf } from "../optimiser.ts";
-import type { NormaliseOp } from "../plan.ts";
+import type { NormaliseOp, PlanTensor } from "../plan.ts";
 import { Backward } from "./_backward.ts";
 import { CONTROL } from "./_control.ts";
-import { Emitter, type ImageCode, type Timing } from "./_emitter.ts";
-import { Forward, type Place } from "./_forward.ts";
+import { Emitter, type ImageCode, type Place, type Timing } from "./_emitter.ts";
+import { Forward } from "./_forward.ts";
 import { roundUp } from "../_stored.ts";
 import type { Layout } from "./_layout.ts";
 import {
@@ -262,17 +262,22 @@ function update(emitter: Emitter): FunctionReference {
   const { start, kernelsEnd, end } = layout.weights;
   const rule = ruleOf(optimiser);
   const scalars = rule.scalars(1, 0).length;
-  const kernel = (decay: number) =>
+  const kernel = (decay: number, isMet: boolean) =>
     updateKernel(module, rule, {
-      ...{ optimiser, decay, scalars },
+      ...{ optimiser, decay, scalars, isMet },
       slotOffsets: rule.slots.map((slot) => layout.slotOffsets.get(slot)!),
       gradientOffset: layout.gradientOffset,
       gradientStride: layout.gradientStride,
       threads: layout.threads,
     });
+  const decay = decayOf(optimiser, { role: "kernel" });
+  const kernels = [...layout.unmet, { start: kernelsEnd, end: kernelsEnd }].flatMap((unmet, i) => [
+    { from: layout.unmet[i - 1]?.end ?? start, to: unmet.start, decay, isMet: true },
+    { from: unmet.start, to: unmet.end, decay, isMet: false },
+  ]);
   const ranges = [
-    { from: start, to: kernelsEnd, decay: decayOf(optimiser, { role: "kernel" }) },
-    { from: kernelsEnd, to: end, decay: decayOf(optimiser, { role: "bias" }) },
+    ...kernels.filter(({ from, to }) => from < to),
+    { from: kernelsEnd, to: end, decay: decayOf(optimiser, { role: "bias" }), isMet: true },
   ];
   return module.function(
     "update",
@@ -280,13 +285,13 @@ function update(emitter: Emitter): FunctionReference {
     (_, thread) =>
       emitter.timed(
         "update",
-        ranges.map(({ from, to, decay }) => {
+        ranges.map(({ from, to, decay, isMet }) => {
           const bound = (index: Code) =>
             iadd(
               int(from),
               imul(idiv(imul(index, int((to - from) / 16)), int(layout.threads)), int(16)),
             );
-          return call(kernel(decay), bound(get(thread)), bound(iadd(thread, int(1))));
+          return call(kernel(decay, isMet), bound(get(thread)), bound(iadd(thread, int(1))));
         }),
       ),
   );
@@ -296,11 +301,12 @@ function update(emitter: Emitter): FunctionReference {
 function evaluate(emitter: Emitter, forward: Forward): FunctionReference {
   const { layout } = emitter;
   const { inference } = layout;
-  const at: Place = (tensor) => ({ storage, image, block }) =>
+  const inStorage = (tensor: PlanTensor): ImageCode => ({ storage, image, block }) =>
     iadd(
       iadd(storage, int(4 * tensor.offset)),
       imul(isub(image, block), int(layout.inferenceStride)),
     );
+  const at: Place = Object.assign(inStorage, { stride: layout.inferenceStride });
   const layers = inference.forward.filter((op): op is NormaliseOp =>
     op.kind === "normalise" && op.batchNorm !== undefined
   );

@@ -212,8 +212,23 @@ export const QUICK_CASES: readonly KernelCase[] = [
   ...SMALL_CASES,
 ];
 
+/**
+ * Maps of a few pixels with weights that no cache keeps, as in the ImageNet layout at 32x32: most
+ * of a filter's taps lie outside of the image.
+ */
+const SMALL_MAPS: readonly ConvolutionShape[] = [
+  [1, 1, 92, 84, 3, 1],
+  [2, 2, 88, 84, 3, 1],
+  [2, 2, 88, 96, 3, 2],
+  [3, 2, 85, 90, 3, 2],
+  [4, 4, 84, 88, 3, 2],
+  [2, 2, 256, 260, 1, 2],
+  [4, 4, 128, 128, 3, 1],
+];
+
 /** More images than threads share evenly, and the sizes of the ImageNet layout at 32x32. */
 export const EXHAUSTIVE_CASES: readonly KernelCase[] = [
+  ...SMALL_MAPS.flatMap((shape) => [1, 11].map((n) => convolutionCase(shape, n))),
   ...PAPER_CONVOLUTIONS.map((shape) => convolutionCase(shape, 5)),
   ...([
     [32, 32, 3, 64, 3, 1],

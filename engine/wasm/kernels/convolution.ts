@@ -24,17 +24,27 @@
  *
  * Weights are packed to be read in one stream: [K/16][C/4][tap][4][16], the
  * last block of output channels as narrow as it is.
+ *
+ * Where maps are small and weights large, the weights would pass through the cache for every
+ * image. There a block of weights stays in it while the images of a group pass, and an output
+ * pixel's neighbours in a register tile are the same pixel of other images. Taps that a pixel
+ * finds outside of the image, all but one of 9 on a map of 1x1, are left out: what they would
+ * add is 0.
  */
 import {
   add,
   advance,
+  call,
   type Code,
   duplicate,
   float4,
+  forRange,
   type FunctionBuilder,
   type FunctionReference,
   get,
   iadd,
+  idiv,
+  imul,
   int,
   load,
   type Local,
@@ -70,6 +80,8 @@ export interface ConvolutionShape {
   readonly accumulate: boolean;
   /** Starts the sums from a vector of biases. */
   readonly bias: boolean;
+  /** Where the weights' stream has taps that no window reads: how many it has, and which are read. */
+  readonly stream?: { readonly taps: number; readonly read: readonly number[] };
 }
 
 /** Kernel (input, output, weights, bias): pointers to one image's first window and pixel. */
@@ -96,6 +108,86 @@ export function convolutionKernel(
       rest === 0 ? [] : tile.image(input, output, weights, rest / 4),
     ];
   });
+}
+
+/** A tap that meets the image: its place in the weights' stream, and from where it reads. */
+export interface Tap {
+  readonly index: number;
+  /** Bytes from the image's first pixel. */
+  readonly offset: number;
+}
+
+/** What the code of a convolution of a group of images depends on. */
+export interface GroupShape {
+  /** Each output pixel: bytes from the image's first, and what it reads; none without a tap. */
+  readonly pixels: readonly { readonly output: number; readonly taps: readonly Tap[] }[];
+  /** Taps in the weights' stream. */
+  readonly streamTaps: number;
+  /** Multiples of 4. */
+  readonly inputChannels: number;
+  readonly outputChannels: number;
+  /** Bytes from one image to the next. */
+  readonly inputImage: number;
+  readonly outputImage: number;
+  readonly accumulate: boolean;
+  readonly bias: boolean;
+}
+
+/** Kernel (input, output, weights, bias, images): pointers to the first image's first pixels. */
+export function groupConvolutionKernel(
+  module: Module,
+  multiplyAdd: MultiplyAdd,
+  shape: GroupShape,
+): FunctionReference {
+  const { inputChannels, outputChannels, streamTaps } = shape;
+  const name = `group convolution ${JSON.stringify(shape)}`;
+  const types = Array<"i32">(5).fill("i32");
+  return module.function(name, types, (f, input, output, weights, bias, images) => {
+    const block = f.i32();
+    const pixels = (channels: number) =>
+      shape.pixels.map(({ output: to, taps }) => {
+        const first = Math.min(...taps.map(({ offset }) => offset));
+        const kernel = pixelKernel(module, multiplyAdd, {
+          // Pixels with the same neighbours have the same code.
+          taps: taps.map(({ offset }) => offset - first),
+          stream: { taps: streamTaps, read: taps.map(({ index }) => index) },
+          ...{ inputChannels, outputChannels: channels, height: 1, width: 0 },
+          ...{ inputRowStep: 0, inputStep: shape.inputImage },
+          ...{ outputRowStep: 0, outputStep: shape.outputImage },
+          ...{ accumulate: shape.accumulate, bias: shape.bias },
+        });
+        const [from, place] = [iadd(input, int(first)), iadd(output, int(to))];
+        return call(kernel, from, place, get(weights), get(bias), get(images));
+      });
+    const fullBlocks = Math.floor(outputChannels / TILE_CHANNELS);
+    const rest = outputChannels % TILE_CHANNELS;
+    return [
+      fullBlocks === 0 ? [] : repeat(block, fullBlocks, [
+        pixels(TILE_CHANNELS),
+        advance(weights, TILE_CHANNELS * inputChannels * streamTaps * 4),
+        advance(output, TILE_CHANNELS * 4),
+        advance(bias, TILE_CHANNELS * 4),
+      ]),
+      rest === 0 ? [] : pixels(rest),
+    ];
+  });
+}
+
+/** Kernel (input, output, weights, bias, images): one pixel of each image, one block of channels. */
+function pixelKernel(
+  module: Module,
+  multiplyAdd: MultiplyAdd,
+  shape: ConvolutionShape,
+): FunctionReference {
+  const name = `pixel ${JSON.stringify(shape)}`;
+  const types = Array<"i32">(5).fill("i32");
+  return module.function(
+    name,
+    types,
+    (f, input, output, weights, bias, images) =>
+      new Tile(f, multiplyAdd, TILE_PIXELS * module.joined, shape, bias)
+        .row(input, output, weights, shape.outputChannels / 4, images),
+  );
 }
 
 /** Code for one block of output channels over a whole image. */
@@ -158,9 +250,29 @@ class Tile {
     ];
   }
 
+  /** One row, of as many pixels as there are. */
+  row(input: Local, output: Local, weights: Local, vectors: number, count: Local): Code {
+    const { inputStep, outputStep } = this.shape;
+    const next = (pixels: number) => [
+      this.#tile(pixels, vectors, weights),
+      advance(this.#window, pixels * inputStep),
+      advance(this.#to, pixels * outputStep),
+    ];
+    const full = idiv(count, int(this.pixels));
+    return [
+      set(this.#window, get(input)),
+      set(this.#to, get(output)),
+      set(this.#y, full),
+      forRange(this.#x, int(0), this.#y, 1, next(this.pixels)),
+      set(this.#y, imul(this.#y, int(this.pixels))),
+      forRange(this.#x, get(this.#y), count, 1, next(1)),
+    ];
+  }
+
   /** `pixels` neighbours times `4 * vectors` output channels. */
   #tile(pixels: number, vectors: number, weights: Local): Code {
     const { taps, inputChannels, inputStep, outputStep, accumulate, bias } = this.shape;
+    const { stream = { taps: taps.length, read: range(taps.length) } } = this.shape;
     const sum = (pixel: number, v: number) => this.#sums[pixel * vectors + v];
     const output = (pixel: number, v: number) => pixel * outputStep + 16 * v;
     const tile = grid(pixels, vectors);
@@ -179,7 +291,7 @@ class Tile {
               set(this.#copies[pixel], duplicate(get(this.#inputs[pixel]), lane))
             ),
             range(vectors).map((v) => [
-              set(weight, load(this.#weights, 16 * ((tap * 4 + lane) * vectors + v))),
+              set(weight, load(this.#weights, 16 * ((stream.read[tap] * 4 + lane) * vectors + v))),
               range(pixels).map((pixel) =>
                 set(
                   sum(pixel, v),
@@ -190,7 +302,7 @@ class Tile {
           ]),
         ]),
         advance(this.#from, 16),
-        advance(this.#weights, 16 * 4 * vectors * taps.length),
+        advance(this.#weights, 16 * 4 * vectors * stream.taps),
       ]),
       accumulate
         ? tile.map(([pixel, v]) =>
@@ -214,23 +326,23 @@ function grid(rows: number, columns: number): [number, number][] {
 }
 
 /**
- * Kernel (master, packed): weights from the layout in which they are trained,
- * [tap][C][K], to the forward convolution's stream.
+ * Kernel (master, packed): weights of the given taps from the layout in which they are
+ * trained, [tap][C][K], to the forward convolution's stream.
  */
 export function packForwardKernel(
   module: Module,
-  taps: number,
+  taps: readonly number[],
   channels: number,
   filters: number,
 ): FunctionReference {
-  const name = `pack forward ${taps} ${channels} ${filters}`;
+  const name = `pack forward ${taps.join()} ${channels} ${filters}`;
   return module.function(name, ["i32", "i32"], (f, master, packed) => {
-    const [block, row, tap, from] = [f.i32(), f.i32(), f.i32(), f.i32()];
+    const [block, row, from] = [f.i32(), f.i32(), f.i32()];
     const blocks = (count: number, vectors: number) =>
       count === 0 ? [] : repeat(block, count, [
         repeat(row, channels / 4, [
-          repeat(tap, taps, [
-            set(from, iadd(master, imulOffset(tap, channels * filters * 4))),
+          taps.map((tap) => [
+            set(from, iadd(master, int(tap * channels * filters * 4))),
             range(4).map((lane) =>
               range(vectors).map((v) =>
                 store(packed, load(from, lane * filters * 4 + 16 * v), 16 * (lane * vectors + v))
@@ -300,8 +412,4 @@ export function transposed(rows: readonly Local[], k: number): Code {
 
 function shuffle(lanes: readonly number[]): Code {
   return [0xfd, 0x0d, lanes.flatMap((lane) => range(4).map((byte) => 4 * lane + byte))];
-}
-
-function imulOffset(local: Local, bytes: number): Code {
-  return [get(local), int(bytes), 0x6c];
 }

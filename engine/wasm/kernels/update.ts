@@ -41,6 +41,8 @@ export interface UpdateSettings {
   readonly decay: number;
   /** Scalars of a step. */
   readonly scalars: number;
+  /** Whether images meet these weights: else the gradients are 0, and neither read nor written. */
+  readonly isMet: boolean;
   /** Bytes from a weight to what is kept of it in each slot, and to the first thread's gradient. */
   readonly slotOffsets: readonly number[];
   readonly gradientOffset: number;
@@ -83,7 +85,7 @@ export function updateKernel(
         set(weight, load(from)),
         set(gradient, float4(0)),
         set(pointer, iadd(from, int(gradientOffset))),
-        range(threads).map(() => [
+        range(settings.isMet ? threads : 0).map(() => [
           set(gradient, add(get(gradient), load(pointer))),
           store(pointer, float4(0)),
           advance(pointer, gradientStride),

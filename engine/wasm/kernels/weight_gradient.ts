@@ -12,12 +12,14 @@
  *
  * Blocks of rows keep both images in the first-level cache while the tiles of (c, k) and the
  * taps pass over them. Where images are so small that dw, not they, would pass through the
- * cache, the sums stay in registers over several.
+ * cache, the sums stay in registers over several; those are read without their padding, and a
+ * tap's sum goes over the pixels alone where it meets the image.
  *
  * dw is laid out as the weights are trained, [tap][C][K]; each thread has its own.
  */
 import {
   advance,
+  type Code,
   duplicate,
   forRange,
   type FunctionReference,
@@ -52,8 +54,35 @@ export interface WeightGradientShape {
   /** Bytes from one row to the next. */
   readonly inputRow: number;
   readonly gradientRow: number;
-  /** Bytes from one image to the next, where several are summed together. */
-  readonly images?: { readonly input: number; readonly gradient: number };
+  /** Where several images, without padding, are summed together. */
+  readonly images?: ImageGroup;
+}
+
+/** A group of images. */
+export interface ImageGroup {
+  /** Bytes from one image to the next. */
+  readonly input: number;
+  readonly gradient: number;
+  /** Of X's images. */
+  readonly height: number;
+  readonly width: number;
+  /** Zeros around them, which are not there. */
+  readonly padding: number;
+}
+
+/** Outputs along one axis where a tap meets the image: from the first, so many. */
+export function outputsOfTap(
+  tap: number,
+  { stride, padding, input, output }: {
+    readonly stride: number;
+    readonly padding: number;
+    readonly input: number;
+    readonly output: number;
+  },
+): { readonly first: number; readonly count: number } {
+  const first = Math.max(0, Math.ceil((padding - tap) / stride));
+  const last = Math.min(output - 1, Math.floor((input - 1 + padding - tap) / stride));
+  return { first, count: Math.max(0, last - first + 1) };
 }
 
 /**
@@ -67,7 +96,6 @@ export function weightGradientKernel(
 ): FunctionReference {
   const { kernel, stride, inputChannels, outputChannels, height, width } = shape;
   const { inputRow, gradientRow, images } = shape;
-  const blockRows = images ? height : BLOCK_ROWS;
   const name = `weight gradient ${JSON.stringify(shape)}`;
   const types = Array<"i32">(images ? 4 : 3).fill("i32");
   return module.function(name, types, (f, input, gradient, dw, count) => {
@@ -94,9 +122,9 @@ export function weightGradientKernel(
         ),
       ]),
     ];
-    const row = (vectors: number) => {
-      const unrolled = Math.floor(width / UNROLLED_PIXELS);
-      const rest = width % UNROLLED_PIXELS;
+    const row = (vectors: number, pixels = width) => {
+      const unrolled = Math.floor(pixels / UNROLLED_PIXELS);
+      const rest = pixels % UNROLLED_PIXELS;
       return [
         set(inputPointer, get(rowPointer)),
         set(gradientPointer, get(gradientRowPointer)),
@@ -108,28 +136,28 @@ export function weightGradientKernel(
         range(rest).map((i) => pixel(i, vectors)),
       ];
     };
-    const tile = (rows: number, vectors: number) => {
+    /** Sums of one tap from memory, over pixels, to memory. */
+    const sumsOver = (vectors: number, pixels: Code) => {
       const each = range(4).flatMap((lane) => range(vectors).map((v) => [lane, v]));
       const offset = (lane: number, v: number) => lane * outputChannels * 4 + 16 * v;
-      const pixels = repeat(y, rows, [
-        row(vectors),
-        advance(rowPointer, stride * inputRow),
-        advance(gradientRowPointer, gradientRow),
-      ]);
       return [
         each.map(([lane, v]) => set(sum(lane, v), load(dwTap, offset(lane, v)))),
-        set(rowPointer, get(tap)),
-        set(gradientRowPointer, get(gradientTile)),
-        images
-          ? forRange(image, int(0), count, 1, [
-            pixels,
-            advance(rowPointer, images.input - rows * stride * inputRow),
-            advance(gradientRowPointer, images.gradient - rows * gradientRow),
-          ])
-          : pixels,
+        pixels,
         each.map(([lane, v]) => store(dwTap, get(sum(lane, v)), offset(lane, v))),
       ];
     };
+    const rowsOf = (rows: number, vectors: number, pixels?: number) =>
+      repeat(y, rows, [
+        row(vectors, pixels),
+        advance(rowPointer, stride * inputRow),
+        advance(gradientRowPointer, gradientRow),
+      ]);
+    const tile = (rows: number, vectors: number) =>
+      sumsOver(vectors, [
+        set(rowPointer, get(tap)),
+        set(gradientRowPointer, get(gradientTile)),
+        rowsOf(rows, vectors),
+      ]);
     const taps = (rows: number, vectors: number) => [
       set(tapRow, get(inputTile)),
       set(dwTap, get(dwTile)),
@@ -143,31 +171,62 @@ export function weightGradientKernel(
         advance(tapRow, inputRow),
       ]),
     ];
-    const blockOfRows = (rows: number) => {
-      const tiles = Math.floor(outputChannels / (4 * tileVectors));
+    /** Every tap over its own pixels of all images. */
+    const tapsOverImages = (vectors: number, group: ImageGroup) => {
+      const { padding } = group;
+      const down = { stride, padding, input: group.height, output: height };
+      const across = { stride, padding, input: group.width, output: width };
+      return range(kernel).map((ky) =>
+        range(kernel).map((kx) => {
+          const [rows, columns] = [outputsOfTap(ky, down), outputsOfTap(kx, across)];
+          if (rows.count === 0 || columns.count === 0) return [];
+          const fromRow = stride * rows.first + ky - padding;
+          const fromColumn = stride * columns.first + kx - padding;
+          const from = fromRow * inputRow + fromColumn * inputChannels * 4;
+          const fromGradient = rows.first * gradientRow + columns.first * gradientPixel;
+          return [
+            set(dwTap, iadd(dwTile, int((ky * kernel + kx) * inputChannels * outputChannels * 4))),
+            sumsOver(vectors, [
+              set(rowPointer, iadd(inputTile, int(from))),
+              set(gradientRowPointer, iadd(gradientTile, int(fromGradient))),
+              forRange(image, int(0), count, 1, [
+                rowsOf(rows.count, vectors, columns.count),
+                advance(rowPointer, group.input - rows.count * stride * inputRow),
+                advance(gradientRowPointer, group.gradient - rows.count * gradientRow),
+              ]),
+            ]),
+          ];
+        })
+      );
+    };
+    /** All tiles of (c, k). */
+    const tiles = (taps: (vectors: number) => Code) => {
+      const full = Math.floor(outputChannels / (4 * tileVectors));
       const rest = outputChannels / 4 % tileVectors;
       return [
         set(inputTile, get(input)),
         repeat(channel, inputChannels / 4, [
           set(gradientTile, get(gradient)),
           set(dwTile, iadd(dw, [get(channel), int(4 * outputChannels * 4), 0x6c])),
-          tiles === 0 ? [] : repeat(filter, tiles, [
-            taps(rows, tileVectors),
+          full === 0 ? [] : repeat(filter, full, [
+            taps(tileVectors),
             advance(gradientTile, 16 * tileVectors),
             advance(dwTile, 16 * tileVectors),
           ]),
-          rest === 0 ? [] : taps(rows, rest),
+          rest === 0 ? [] : taps(rest),
           advance(inputTile, 16),
         ]),
       ];
     };
-    const blocks = Math.floor(height / blockRows);
-    const rest = height % blockRows;
+    if (images) return tiles((vectors) => tapsOverImages(vectors, images));
+    const blockOfRows = (rows: number) => tiles((vectors) => taps(rows, vectors));
+    const blocks = Math.floor(height / BLOCK_ROWS);
+    const rest = height % BLOCK_ROWS;
     return [
       blocks === 0 ? [] : repeat(block, blocks, [
-        blockOfRows(blockRows),
-        advance(input, blockRows * stride * inputRow),
-        advance(gradient, blockRows * gradientRow),
+        blockOfRows(BLOCK_ROWS),
+        advance(input, BLOCK_ROWS * stride * inputRow),
+        advance(gradient, BLOCK_ROWS * gradientRow),
       ]),
       rest === 0 ? [] : blockOfRows(rest),
     ];

@@ -12,11 +12,14 @@ import { composedTensorflowEngine } from "../engine/tensorflow/mod.ts";
 import { profileStep, type StepProfile } from "../engine/webgpu/mod.ts";
 import { architecture, initialise } from "../resnet/mod.ts";
 
+/** Single precision, TensorFloat-32, or products in bfloat16. */
+export type Precision = "fp32" | "tf32" | "bf16";
+
 /** Someone who can take training steps and evaluate. */
 export interface Contender {
   readonly name: string;
   /** How a peer computes; ours is single precision. */
-  readonly precision: "fp32" | "tf32";
+  readonly precision: Precision;
   /** PyTorch, not an engine of ours. */
   readonly isPeer: boolean;
   /** Work is queued on a GPU: a step by itself would be mostly waiting. */

@@ -22,12 +22,13 @@ import { architecture, countMultiplyAdds } from "../resnet/mod.ts";
 import { type Contender, engineContender, type Task } from "./_contender.ts";
 import { groupProfiles, profileText } from "./_profile.ts";
 import {
+  onnxRuntimeContender,
   type PeerDevice,
   PeerError,
   peerName,
   peerVariants,
   pytorchContender,
-} from "./_pytorch.ts";
+} from "./_peers.ts";
 import { wasmProfileText } from "./_wasm_profile.ts";
 import { joinedVectors } from "../engine/bench/mod.ts";
 import { peakMultiplyAdds, peakOfGpu } from "./peak.ts";
@@ -55,7 +56,10 @@ const FLAGS = {
   burst: integer("steps at a time; by default two seconds of them, on a GPU 100 ms", 1),
   evaluate: integer("images of one evaluation; 2,000 by default, 0 for none", 0),
   threads: integer("CPU threads of every contender; all cores by default", 1, 1024),
-  peer: choice(["cpu", "cuda", "mps", "none"], "where PyTorch computes; cpu by default"),
+  peer: choice(
+    ["cpu", "cuda", "mps", "none"],
+    "where PyTorch computes, and on cpu ONNX Runtime evaluates; cpu by default",
+  ),
   "peer-mode": list("PyTorch's ways of running, where there are several; all by default", MODES),
   augment: { help: "let PyTorch too prepare its batches, as our engines do", parse: () => true },
   ...COMMON,
@@ -96,11 +100,11 @@ interface Row {
 }
 
 /** Times contenders in turn. `run` gives milliseconds. */
-async function time(
-  contenders: readonly Contender[],
+async function time<T extends Omit<Contender, "train">>(
+  contenders: readonly T[],
   rounds: number,
   work: number,
-  run: (contender: Contender) => Promise<number>,
+  run: (contender: T) => Promise<number>,
 ): Promise<Row[]> {
   const times = await timeInTurn(
     contenders,
@@ -125,7 +129,7 @@ function table(title: string, rows: readonly Row[]): string {
   );
   const digits = (milliseconds: number) => milliseconds.toFixed(milliseconds < 10 ? 3 : 1);
   const cells = [
-    ["", "median", "min", "GFLOP/s", ...precisions.map((precision) => `of PyTorch ${precision}`)],
+    ["", "median", "min", "GFLOP/s", ...precisions.map((precision) => `of best ${precision}`)],
     ...rows.map((row) => [
       ...[row.name, `${digits(row.median)} ms`, `${digits(row.minimum)} ms`],
       ...[row.gflops.toFixed(1), ...best.map((peer) => (row.median / peer).toFixed(2))],
@@ -182,6 +186,22 @@ async function startPeers(
   return peers;
 }
 
+/** Starts ONNX Runtime; none where it can't run here, with the reason. */
+async function startOnnxRuntime(
+  task: Task,
+  say: (text: string) => void,
+): Promise<Omit<Contender, "train">[]> {
+  try {
+    const peer = await onnxRuntimeContender(task);
+    say(`ONNX Runtime ${peer.info.version}`);
+    return [peer];
+  } catch (error) {
+    if (!(error instanceof PeerError)) throw error;
+    say(`not run: ONNX Runtime: ${error.message}`);
+    return [];
+  }
+}
+
 /** Times one network on every contender. */
 async function compare(
   task: Task,
@@ -190,6 +210,7 @@ async function compare(
 ): Promise<Record<string, unknown>> {
   const { rounds = 7, evaluate = 2000, peer = "cpu" } = flags;
   const contenders: Contender[] = [];
+  const evaluators: Omit<Contender, "train">[] = [];
   try {
     for (const engine of flags.engine ?? ["wasm"]) {
       const algorithms = engine === "wasm" ? flags.convolution ?? ["winograd"] : ["winograd"];
@@ -198,6 +219,7 @@ async function compare(
       }
     }
     if (peer !== "none") contenders.push(...await startPeers(task, peer, flags, say));
+    if (peer === "cpu" && evaluate > 0) evaluators.push(...await startOnnxRuntime(task, say));
 
     const bursts = new Map<Contender, number>();
     for (const contender of contenders) {
@@ -213,7 +235,7 @@ async function compare(
     const burst = `${Math.min(...counts)}${counts.size > 1 ? ` to ${Math.max(...counts)}` : ""}`;
     say(table(`\n${task.arch}, training step (in bursts of ${burst})`, training));
     const evaluation = evaluate === 0 ? [] : await time(
-      contenders,
+      [...contenders, ...evaluators],
       rounds,
       forward * evaluate,
       (contender) => contender.evaluate(evaluate),
@@ -242,7 +264,7 @@ async function compare(
     }
     return { arch: task.arch, bursts: [...bursts.values()], training, evaluation, profiles };
   } finally {
-    for (const contender of contenders) await contender.close();
+    for (const contender of [...contenders, ...evaluators]) await contender.close();
   }
 }
 

@@ -29,7 +29,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from resnet import ResNet
+from resnet import network
 
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 RECORD = 1 + 3 * 32 * 32
@@ -115,7 +115,7 @@ class Program:
         self.mean = torch.from_numpy((sums / (255 * training)).astype(np.float32))  # [32, 32, 3]
         self.indices = self.shuffled()
 
-        model = ResNet(int(arguments.architecture.removeprefix("resnet")), "A", "append")
+        model = network(arguments.architecture)
         for parameter in model.parameters():
             if parameter.dim() > 1:
                 torch.nn.init.kaiming_normal_(parameter, nonlinearity="relu")

@@ -6,11 +6,14 @@ parameter. Images are random and lie on the device from the start. Without
 draws, crops and mirrors its batch on the device, as our engines do.
 
 --mode eager     one call after the other
-       compile   torch.compile(mode="max-autotune"), which includes CUDA graphs
+       compile   torch.compile: on a GPU mode="max-autotune", which includes CUDA
+                 graphs; on a CPU its default mode, since there is nothing to tune
+                 for convolutions
        graphs    the whole step, its update included, as one CUDA graph
 --precision fp32 IEEE single precision throughout
             tf32 convolutions and products in TensorFloat-32 (CUDA alone; what
                  PyTorch does by default for convolutions)
+            bf16 convolutions and products in bfloat16, by autocast (CPU)
 
 Prints a line of JSON when it is warm: what it runs and on what. Then reads
 commands from standard input, one a line, and answers each with a line:
@@ -35,10 +38,10 @@ import warnings
 import torch
 import torch.nn.functional as F
 
-from resnet import ResNet
+from resnet import network
 
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
-COMPILE_MODE = "max-autotune"
+COMPILE_MODE = {"cpu": "default", "cuda": "max-autotune", "mps": "default"}
 TRAINING_IMAGES = 10_000
 PADDING = 4
 # Larger batches keep a GPU busy; on a processor they fall out of its caches.
@@ -63,7 +66,7 @@ def parse():
     parser.add_argument("--device", choices=["cpu", "cuda", "mps"], default="cpu")
     parser.add_argument("--layout", choices=list(LAYOUTS), default="channels_last")
     parser.add_argument("--mode", choices=["eager", "compile", "graphs"], default="eager")
-    parser.add_argument("--precision", choices=["fp32", "tf32"], default="fp32")
+    parser.add_argument("--precision", choices=["fp32", "tf32", "bf16"], default="fp32")
     parser.add_argument("--augment", action="store_true", help="prepare each batch on the device")
     arguments = parser.parse_args()
     device = arguments.device
@@ -73,6 +76,8 @@ def parse():
         parser.error(f"--device mps: PyTorch {torch.__version__} finds no Metal device")
     if device != "cuda" and (arguments.mode == "graphs" or arguments.precision == "tf32"):
         parser.error(f"--mode graphs and --precision tf32 need --device cuda, found {device}")
+    if device != "cpu" and arguments.precision == "bf16":
+        parser.error(f"--precision bf16 is measured with --device cpu, found {device}")
     if arguments.batch < 1 or arguments.threads < 1:
         parser.error("--batch and --threads must be 1 or more")
     return arguments
@@ -87,7 +92,8 @@ class Contender:
         self.augment = arguments.augment
         self.layout = LAYOUTS[arguments.layout]
         self.evaluation_batch = EVALUATION_BATCH[self.device.type]
-        model = ResNet(int(arguments.architecture.removeprefix("resnet")), "A", "append")
+        self.half = arguments.precision == "bf16"
+        model = network(arguments.architecture)
         self.model = model.to(self.device, memory_format=self.layout)
         self.optimiser = torch.optim.SGD(
             self.model.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4,
@@ -107,7 +113,7 @@ class Contender:
         self.compiled = arguments.mode == "compile"
         self.network = self.model
         if self.compiled:
-            self.network = torch.compile(self.model, mode=COMPILE_MODE)
+            self.network = torch.compile(self.model, mode=COMPILE_MODE[self.device.type])
         self.train_step = self.step
         self.test_step = self.predict
         for _ in range(WARM_UP):
@@ -122,6 +128,9 @@ class Contender:
     def random_images(self, count):
         images = torch.randn(count, 3, 32, 32, device=self.device)
         return images.to(memory_format=self.layout)
+
+    def autocast(self):
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.half)
 
     def draw(self):
         """A batch of random images, each cropped at random and mirrored half of the time."""
@@ -144,7 +153,8 @@ class Contender:
             self.draw()
         self.model.train()
         self.optimiser.zero_grad(set_to_none=True)
-        loss = F.cross_entropy(self.network(self.images), self.labels)
+        with self.autocast():
+            loss = F.cross_entropy(self.network(self.images), self.labels)
         loss.backward()
         self.optimiser.step()
         return loss.detach()
@@ -152,7 +162,8 @@ class Contender:
     @torch.no_grad()
     def predict(self):
         self.model.eval()
-        return self.network(self.test_images).argmax(1)
+        with self.autocast():
+            return self.network(self.test_images).argmax(1)
 
     def captured(self, work):
         """`work` as a CUDA graph; returns what replays it."""
@@ -199,7 +210,7 @@ def describe(arguments):
         "device": torch.cuda.get_device_name() if cuda else arguments.device,
         "cudnn": torch.backends.cudnn.version() if cuda else None,
         "mode": arguments.mode,
-        "compileMode": COMPILE_MODE if arguments.mode == "compile" else None,
+        "compileMode": COMPILE_MODE[arguments.device] if arguments.mode == "compile" else None,
         "layout": arguments.layout,
         "precision": arguments.precision,
         "augment": arguments.augment,

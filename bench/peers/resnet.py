@@ -1,4 +1,7 @@
-"""The paper's CIFAR nets (section 4.2) in PyTorch, by the names that our weight files use."""
+"""The paper's nets in PyTorch, by the names that our weight files use: those for CIFAR of
+section 4.2, and the ImageNet layout (table 1) of 18 and 34 layers with either stem."""
+
+import re
 
 import torch
 import torch.nn.functional as F
@@ -64,6 +67,46 @@ class ResNet(nn.Module):
         x = F.relu(self.bn1(self.conv1(x)))
         x = self.layer3(self.layer2(self.layer1(x)))
         return self.linear(x.mean((2, 3)))
+
+
+class ImageNetLayout(nn.Module):
+    """Four stages of 64 to 512 filters, projections (option B); input [N, 3, H, W]."""
+
+    def __init__(self, depth, cifar_stem, classes=10):
+        super().__init__()
+        blocks = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}[depth]
+        self.stem_pools = not cifar_stem
+        self.conv1 = nn.Conv2d(3, 64, *((3, 1, 1) if cifar_stem else (7, 2, 3)), bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        width = 64
+        for stage, count in enumerate(blocks, start=1):
+            filters = 32 * 2**stage
+            stack = []
+            for i in range(count):
+                stride = 2 if stage > 1 and i == 0 else 1
+                stack.append(Block(width, filters, stride, "B", "none"))
+                width = filters
+            setattr(self, f"layer{stage}", nn.Sequential(*stack))
+        self.head = "linear" if cifar_stem else "fc"
+        setattr(self, self.head, nn.Linear(512, classes))
+
+    def forward(self, x):
+        x = F.relu(self.bn1(self.conv1(x)))
+        if self.stem_pools:
+            x = F.max_pool2d(x, 3, 2, 1)
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return getattr(self, self.head)(x.mean((2, 3)))
+
+
+def network(name):
+    """A network by our name: resnet20, resnet18-cifar, resnet34, ..."""
+    match = re.fullmatch(r"resnet(\d+)(-cifar)?", name)
+    if match is None:
+        raise ValueError(f"resnet<depth> or resnet<depth>-cifar, found {name!r}")
+    depth = int(match[1])
+    if depth in (18, 34):
+        return ImageNetLayout(depth, cifar_stem=match[2] is not None)
+    return ResNet(depth, "A", "append")
 
 
 def load_state(model, tensors):

@@ -1,6 +1,11 @@
-/** PyTorch as a contender: processes of `peers/pytorch_resnet.py`, asked line by line. */
+/**
+ * PyTorch and ONNX Runtime as contenders: processes of `peers/pytorch_resnet.py` and
+ * `peers/onnxruntime_resnet.py`, asked line by line.
+ */
 import { CommandError } from "../cli/mod.ts";
-import type { Contender, Task } from "./_contender.ts";
+import { architecture, initialise } from "../resnet/mod.ts";
+import { encodeOnnx } from "../weights/mod.ts";
+import type { Contender, Precision, Task } from "./_contender.ts";
 
 /** Where PyTorch computes. */
 export type PeerDevice = "cpu" | "cuda" | "mps";
@@ -10,7 +15,7 @@ export interface PeerVariant {
   readonly device: PeerDevice;
   readonly mode: "eager" | "compile" | "graphs";
   readonly layout: "contiguous" | "channels_last";
-  readonly precision: "fp32" | "tf32";
+  readonly precision: Precision;
 }
 
 /** The ways that are compared on a device: no one way is PyTorch's fastest everywhere. */
@@ -19,10 +24,12 @@ export function peerVariants(device: PeerDevice): PeerVariant[] {
     { device, mode: "eager", layout: "channels_last", precision: "fp32" },
     { device, mode: "eager", layout: "contiguous", precision: "fp32" },
   ] as const;
-  if (device !== "cuda") return [...eager];
+  const compiled = { device, mode: "compile", layout: "channels_last", precision: "fp32" } as const;
+  if (device === "mps") return [...eager];
+  if (device === "cpu") return [...eager, compiled, { ...eager[0], precision: "bf16" }];
   const fp32 = [
     ...eager,
-    { device, mode: "compile", layout: "channels_last", precision: "fp32" },
+    compiled,
     { device, mode: "graphs", layout: "channels_last", precision: "fp32" },
     { device, mode: "graphs", layout: "contiguous", precision: "fp32" },
   ] as const;
@@ -31,16 +38,20 @@ export function peerVariants(device: PeerDevice): PeerVariant[] {
 
 /** For tables: `PyTorch graphs channels_last tf32`. */
 export function peerName({ device, mode, layout, precision }: PeerVariant): string {
-  return ["PyTorch", mode, layout, ...(device === "cuda" ? [precision] : [])].join(" ");
+  const says = device === "cuda" || precision !== "fp32" ? [precision] : [];
+  return ["PyTorch", mode, layout, ...says].join(" ");
 }
 
 /** A peer that can't run here, or stopped: the message is its reason. */
 export class PeerError extends CommandError {}
 
+/** What a peer says of itself: versions, the device's name, the flags in effect. */
+type Info = Readonly<Record<string, string | number | boolean | null>>;
+
 /** A running peer, and what it says of itself. */
 export interface Peer extends Contender {
   /** PyTorch's version, the device's name, cuDNN's version, and the flags in effect. */
-  readonly info: Readonly<Record<string, string | number | boolean | null>>;
+  readonly info: Info;
 }
 
 /**
@@ -55,15 +66,59 @@ export async function pytorchContender(
   augment: boolean,
 ): Promise<Peer> {
   const { device, mode, layout, precision } = variant;
-  const script = new URL("peers/pytorch_resnet.py", import.meta.url);
+  const { info, ask, close } = await startPython("pytorch_resnet.py", [
+    ...["--architecture", arch, "--batch", `${batch}`],
+    ...["--threads", `${threads}`, "--device", device, "--mode", mode],
+    ...["--layout", layout, "--precision", precision, ...(augment ? ["--augment"] : [])],
+  ]);
+  return {
+    info,
+    name: peerName(variant),
+    precision,
+    isPeer: true,
+    queues: device !== "cpu",
+    train: (steps) => ask(`step ${steps}`),
+    evaluate: (images) => ask(`evaluate ${images}`),
+    close,
+  };
+}
+
+/**
+ * Starts ONNX Runtime with the network as our exporter writes it, initialised at random; it
+ * only evaluates.
+ *
+ * @throws {PeerError} If it can't run here: the message is the reason.
+ */
+export async function onnxRuntimeContender(
+  { arch, threads }: Task,
+): Promise<Omit<Peer, "train">> {
+  const graph = architecture(arch);
+  const file = encodeOnnx(graph, initialise(graph, 0, "in"));
+  const { info, ask, close } = await startPython("onnxruntime_resnet.py", [
+    ...["--threads", `${threads}`],
+  ], file);
+  return {
+    info,
+    name: "ONNX Runtime",
+    precision: "fp32",
+    isPeer: true,
+    queues: false,
+    evaluate: (images) => ask(`evaluate ${images}`),
+    close,
+  };
+}
+
+/** A script that answers a command a line, after a first line of JSON that says what it is. */
+async function startPython(
+  name: string,
+  args: readonly string[],
+  file?: Uint8Array,
+): Promise<{ info: Info; ask: (command: string) => Promise<number>; close: () => Promise<void> }> {
+  const script = new URL(`peers/${name}`, import.meta.url);
   let python: Deno.ChildProcess;
   try {
     python = new Deno.Command("python3", {
-      args: [
-        ...[script.pathname, "--architecture", arch, "--batch", `${batch}`],
-        ...["--threads", `${threads}`, "--device", device, "--mode", mode],
-        ...["--layout", layout, "--precision", precision, ...(augment ? ["--augment"] : [])],
-      ],
+      args: [script.pathname, ...args],
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",
@@ -78,13 +133,14 @@ export async function pytorchContender(
   const errors = lastLine(python.stderr); // read all the time, or a full pipe stops the process
   const lines = python.stdout.pipeThrough(new TextDecoderStream()).getReader();
   let pending = "";
+  const ended = async () => {
+    await python.status;
+    return new PeerError(await errors || "it ended without a word");
+  };
   const readLine = async (): Promise<string> => {
     while (!pending.includes("\n")) {
       const { value, done } = await lines.read();
-      if (done) {
-        await python.status;
-        throw new PeerError(await errors || "it ended without a word");
-      }
+      if (done) throw await ended();
       pending += value;
     }
     const end = pending.indexOf("\n");
@@ -92,18 +148,21 @@ export async function pytorchContender(
     pending = pending.slice(end + 1);
     return line;
   };
-  const ask = async (command: string): Promise<number> => {
-    await writer.write(new TextEncoder().encode(`${command}\n`));
-    return Number(await readLine());
-  };
+  if (file) {
+    try {
+      await writer.write(new TextEncoder().encode(`${file.length}\n`));
+      await writer.write(file as Uint8Array<ArrayBuffer>);
+    } catch (error) {
+      if (error instanceof Deno.errors.BrokenPipe) throw await ended();
+      throw error;
+    }
+  }
   return {
     info: JSON.parse(await readLine()),
-    name: peerName(variant),
-    precision,
-    isPeer: true,
-    queues: device !== "cpu",
-    train: (steps) => ask(`step ${steps}`),
-    evaluate: (images) => ask(`evaluate ${images}`),
+    async ask(command) {
+      await writer.write(new TextEncoder().encode(`${command}\n`));
+      return Number(await readLine());
+    },
     async close() {
       await writer.close();
       await lines.cancel();

@@ -1,10 +1,12 @@
 import { assertEquals } from "@std/assert";
-import { peerName, peerVariants } from "./_pytorch.ts";
+import { peerName, peerVariants } from "./_peers.ts";
 
-Deno.test("on a processor PyTorch runs in both layouts, in single precision", () => {
+Deno.test("on a processor PyTorch runs in both layouts, compiled, and in bfloat16", () => {
   assertEquals(peerVariants("cpu").map(peerName), [
     "PyTorch eager channels_last",
     "PyTorch eager contiguous",
+    "PyTorch compile channels_last",
+    "PyTorch eager channels_last bf16",
   ]);
 });
 

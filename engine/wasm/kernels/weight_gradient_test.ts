@@ -4,14 +4,15 @@ import { assertTensorClose } from "../../../testing/mod.ts";
 import { hasRelaxedSimd, Module, plainMultiplyAdd, relaxedMultiplyAdd } from "../assembler.ts";
 import { weightGradientKernel } from "./weight_gradient.ts";
 
-// 3x3, stride 2 on 4x4 inputs inside their zeros, which are values like any other here.
-const [KERNEL, STRIDE, INPUT, OUTPUT, CHANNELS, FILTERS, IMAGES] = [3, 2, 6, 2, 8, 12, 5];
+// 3x3, stride 2 on 4x4 inputs; the zeros around them are in the formula alone.
+const [KERNEL, STRIDE, PADDING, INPUT, OUTPUT] = [3, 2, 1, 4, 2];
+const [CHANNELS, FILTERS, IMAGES] = [8, 12, 5];
 const X = INPUT * INPUT * CHANNELS;
 const DZ = OUTPUT * OUTPUT * FILTERS;
 /** Floats between images, beyond their own: nobody may read them. */
 const GAP = 16;
 
-/** dw = sum over images, y, x of X[s y + ky, s x + kx, c] dz[y, x, k], in double precision. */
+/** dw = sum over images, y, x of X[s y + ky - p, s x + kx - p, c] dz[y, x, k], in double precision. */
 function expected(x: Float32Array, dz: Float32Array, dw: Float32Array, images: number) {
   const sum = Float64Array.from(dw);
   for (let image = 0; image < images; image++) {
@@ -19,7 +20,9 @@ function expected(x: Float32Array, dz: Float32Array, dw: Float32Array, images: n
       for (let kx = 0; kx < KERNEL; kx++) {
         for (let y = 0; y < OUTPUT; y++) {
           for (let column = 0; column < OUTPUT; column++) {
-            const pixel = (STRIDE * y + ky) * INPUT + STRIDE * column + kx;
+            const [row, at] = [STRIDE * y + ky - PADDING, STRIDE * column + kx - PADDING];
+            if (Math.min(row, at) < 0 || Math.max(row, at) >= INPUT) continue;
+            const pixel = row * INPUT + at;
             for (let c = 0; c < CHANNELS; c++) {
               for (let k = 0; k < FILTERS; k++) {
                 sum[((ky * KERNEL + kx) * CHANNELS + c) * FILTERS + k] +=
@@ -46,7 +49,10 @@ Deno.test("a weight gradient is summed over as many images of a group as there a
     width: OUTPUT,
     inputRow: INPUT * CHANNELS * 4,
     gradientRow: OUTPUT * FILTERS * 4,
-    images: { input: 4 * (X + GAP), gradient: 4 * (DZ + GAP) },
+    images: {
+      ...{ input: 4 * (X + GAP), gradient: 4 * (DZ + GAP) },
+      ...{ height: INPUT, width: INPUT, padding: PADDING },
+    },
   });
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(module.build()), {

@@ -80,6 +80,7 @@ for (const values of OPTIMISER_VALUES) {
     const module = new Module(1, 1);
     const gradientOffset = bytes * (1 + rule.slots.length);
     updateKernel(module, rule, {
+      isMet: true,
       ...{ optimiser, decay, gradientOffset, gradientStride: bytes, threads: 2 },
       scalars: rule.scalars(1, 0).length,
       slotOffsets: rule.slots.map((_, i) => bytes * (i + 1)),

@@ -55,7 +55,10 @@ const CHANGES: readonly (readonly [rule: string, change: string, cost?: string])
     "Prepare test and validation images by the same subtraction and division as the training's.",
   ],
   ["shuffled", "Shuffle the training images (shuffle=True)."],
-  ["order-over-epochs", "Draw the order anew in each epoch (sampler.set_epoch, no fixed seed)."],
+  [
+    "order-over-epochs",
+    "Shuffle the images anew in each epoch (shuffle=True, sampler.set_epoch, no seed that is set again).",
+  ],
   [
     "batches-from-training-images",
     "Split once, by one order of the images, so that nothing that is validated or tested is trained on.",
@@ -143,6 +146,12 @@ const FOLLOWING: Readonly<Record<string, readonly string[]>> = {
   "from-scratch": [],
 };
 
+/** Rules that explain another where both fail, and come right before it. */
+const EXPLAINS: Readonly<Record<string, string>> = {
+  // A seed that is set again in each epoch repeats the order, and with it the crops.
+  "order-over-epochs": "views-over-epochs",
+};
+
 /** Where in somebody's code a rule's cause stands: what was called there. */
 const CALLS: Readonly<Record<string, readonly string[]>> = {
   ...Object.fromEntries(
@@ -211,7 +220,8 @@ export function recordingChanges(
   siteOf: (calls: string) => string | undefined = () => undefined,
 ): readonly RecordingChange[] {
   const ids = new Set(failed.map(({ id }) => id));
-  const rank = (id: string) => {
+  const rank = (id: string): number => {
+    if (id in EXPLAINS && ids.has(EXPLAINS[id])) return rank(EXPLAINS[id]) - 0.5;
     const at = CHANGES.findIndex(([rule]) => rule === id);
     return at < 0 ? CHANGES.length : at;
   };

@@ -13,7 +13,8 @@ export const DATA_MISTAKES: readonly Mistake[] = [
     id: "no-shuffle",
     what: "training images come in the same order always: nothing shuffles them",
     met: ["Deci-AI/super-gradients#416", "MAC-AutoML/rethinking_performance_estimation_in_NAS#17"],
-    expects: ["shuffled"],
+    // Without a loader, an order that is drawn once and one that is seeded anew are the same.
+    expects: ["shuffled", "order-over-epochs"],
     steps: TWO_EPOCHS,
     script: {
       loop: [

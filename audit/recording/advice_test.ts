@@ -1,0 +1,20 @@
+import { assertEquals } from "@std/assert";
+import { recordingChanges } from "./advice.ts";
+
+const order = (...ids: string[]) =>
+  recordingChanges(ids.map((id) => ({ id, requirement: "", evidence: "" })))
+    .map(({ rule }) => rule);
+
+Deno.test("a seed that is set again explains the crops that come again, and comes first", () => {
+  assertEquals(order("views-over-epochs", "order-over-epochs", "labels"), [
+    ...["labels", "order-over-epochs", "views-over-epochs"],
+  ]);
+  assertEquals(order("order-over-epochs", "same-preparation"), [
+    ...["same-preparation", "order-over-epochs"],
+  ]);
+});
+
+Deno.test("an enlarging crop is named, not the views that it decides", () => {
+  assertEquals(order("crop"), ["crop"]);
+  assertEquals(order("crop", "view-of-each-image"), ["view-of-each-image"]);
+});

@@ -777,6 +777,7 @@ class Pass:
         self.scores = self.gradient = self.labels = self.targets = self.label_source = None
         self.needs_gradient = self.reached = self.in_network = False
         self.losses, self.loss_kind, self.error_count = [], None, None
+        self.predicted = None
         self.graph = self.tracer = self.last = self.site = None
         self.callers = self.caller = None
 
@@ -1765,6 +1766,8 @@ class Recorder:
         agree, scores = one.settle_labels(), one.scores
         self.write_pass("evaluation", one, agree)
         one.entropy = one.hash_total = None
+        if one.labels is None and scores is not None and scores.dim() == 2:
+            one.predicted = scores.argmax(1).int()
         if one.error_count is not None:
             with torch.no_grad(), torch.autocast(scores.device.type, enabled=False):
                 labels = one.labels.to(scores.device).long().clamp(0, scores.shape[1] - 1)
@@ -1845,6 +1848,7 @@ class Recorder:
         entropies = gather([one.entropy for one in passes])
         losses = gather([one.loss() for one in passes])
         hashes = gather([one.hash_total for one in passes])
+        predicted = gather([one.predicted for one in passes]) if images <= 100_000 else None
         indices = gather([one.indices for one in passes])
         modes = {one.mode for one in passes}
         self.evaluations += 1
@@ -1859,6 +1863,7 @@ class Recorder:
             scriptLoss=summed(losses, float, len(passes)),
             batchImages=[one.count for one in passes] if few else None,
             batchErrors=errors if few else None, batchLosses=losses if few else None,
+            predictions=predicted and Lazy(lambda: words(torch.cat(predicted).tolist())),
             mode="mixed" if len(modes) > 1 else modes.pop(), norms=passes[0].norms,
             gradients=any(one.gradients for one in passes),
             exhausted=epoch.complete if epoch is not None else None,
@@ -2465,9 +2470,11 @@ class Recorder:
             return
         if self.evaluation is not None and self.evaluation.epoch is not None:
             self.close_finished_evaluation()
+        # Without a loader, one ends with the next training pass: what is said may be of it.
+        open_yet = self.evaluation is not None and self.evaluation.epoch is None
         self.seen["prints"] += 1
         self.seen["printed"] += 1
-        self.emit("print", text=text, afterEvaluation=self.evaluations or None)
+        self.emit("print", text=text, afterEvaluation=self.evaluations + open_yet or None)
 
     # What changed
 

@@ -143,7 +143,11 @@ export async function observe(
   };
 }
 
-type Watched = { readonly group: Group; readonly images: ObservedImages };
+type Watched = {
+  readonly group: Group;
+  readonly images: ObservedImages;
+  readonly batchErrors?: readonly number[];
+};
 
 function unmatched(group: Group): Watched {
   const count = group.count;
@@ -173,8 +177,9 @@ function split(
     training: watched.filter(({ group }) => group.phase === "training")
       .map(({ images }) => images),
     evaluations: watched.filter(({ group }) => group.phase === "evaluation")
-      .map(({ group, images, part, overlap }) => ({
+      .map(({ group, images, part, overlap, batchErrors }) => ({
         ...images,
+        ...(batchErrors === undefined ? {} : { batchErrors }),
         ...(overlap === undefined ? {} : { overlap }),
         ...(group.line === undefined ? {} : { line: group.line }),
         ...(part === undefined ? {} : { part }),
@@ -499,8 +504,10 @@ function observedImages(
   for (const { kept, image } of views) images[kept.at] = image;
   const preparation = preparationOf(views, stored, storedLayout(form));
   const blueFirst = views.filter(({ channels }) => channels[0] === 2).length > views.length / 2;
+  const batchErrors = errorsInOrder(group, images, stored);
   return {
     group,
+    ...(batchErrors === undefined ? {} : { batchErrors }),
     images: {
       ...common(group),
       images,
@@ -516,6 +523,37 @@ function observedImages(
       ...(altered === undefined ? {} : { altered }),
     },
   };
+}
+
+/** So many images in the stored order are no chance. */
+const IN_ORDER = 48;
+
+/**
+ * Wrong images of each batch of an evaluation whose labels never reached the framework: where the
+ * images that were found follow one another as they are stored, so do the others.
+ */
+function errorsInOrder(
+  { line }: Group,
+  images: Int32Array,
+  stored: StoredImages,
+): readonly number[] | undefined {
+  const { predictions, batchImages, images: count = 0 } = line ?? {};
+  const first = images.findIndex((image) => image >= 0);
+  if (predictions?.length !== count || batchImages === undefined || first < 0) return undefined;
+  const begin = images[first] - first;
+  const found = images.filter((image) => image >= 0);
+  const inOrder = images.every((image, at) => image < 0 || image === begin + at);
+  if (!inOrder || found.length < IN_ORDER || begin < 0 || begin + count > stored.count) {
+    return undefined;
+  }
+  let at = 0;
+  return batchImages.map((size) => {
+    let wrong = 0;
+    for (const end = at + size; at < end; at++) {
+      if (predictions[at] !== stored.labels[begin + at]) wrong++;
+    }
+    return wrong;
+  });
 }
 
 /** A few views that nothing explains, with the images that they may show. */

@@ -1,7 +1,7 @@
 /** Views made of built-in images, found again by their pixels alone. */
 import { assert, assertEquals } from "@std/assert";
 import { loadDataset } from "../../data/mod.ts";
-import type { BatchLine, Recording, RecordingStart } from "../../log/mod.ts";
+import type { BatchLine, RecordedEvaluation, Recording, RecordingStart } from "../../log/mod.ts";
 import { RandomStream } from "../../random/mod.ts";
 import { observe } from "./observe.ts";
 import { bytesOf, LAYOUTS, PLANE, SIDE, SIZE, storedImages } from "./_stored.ts";
@@ -141,6 +141,31 @@ Deno.test("pixels that were divided once more are found below a mean that was no
   assertEquals([kind, subtracted], ["per-pixel", "after-crop"]);
   assert(scale.every((value) => Math.abs(value * 255 ** 2 - 1) < 0.01), `${scale}`);
   assert(Math.abs(meanRatio! / 255 - 1) < 0.1, `${meanRatio}`);
+});
+
+Deno.test("errors of a test whose labels were not seen, where images come as they are stored", async () => {
+  const whole = new Float32Array(VIEWS * SIZE);
+  for (let i = 0; i < VIEWS; i++) {
+    const bytes = bytesOf(stored, dataset.train.count + i);
+    for (let at = 0; at < SIZE; at++) whole[i * SIZE + at] = bytes[LAYOUTS.right[at]] / 255;
+  }
+  const observed = async (images: Float32Array) => {
+    const recording = recordingOf(images);
+    const [, batch] = recording.lines as [RecordingStart, BatchLine];
+    const evaluation: RecordedEvaluation = {
+      ...{ type: "evaluation", time, iteration: 0, network: 1, number: 1, images: 200 },
+      ...{ batchImages: [VIEWS, 200 - VIEWS], predictions: new Int32Array(200) },
+    };
+    const lines = [recording.start, { ...batch, phase: "evaluation" } as BatchLine, evaluation];
+    return (await observe({ ...recording, lines }, dataset)).subject.evaluations![0].batchErrors;
+  };
+  const labels = dataset.test.labels.subarray(0, 200);
+  const wrong = (some: Uint8Array) => some.filter((label) => label !== 0).length;
+  assertEquals(await observed(whole), [
+    ...[wrong(labels.subarray(0, VIEWS)), wrong(labels.subarray(VIEWS))],
+  ]);
+  // In another order nothing is known of the images that were not kept.
+  assertEquals(await observed(pixels), undefined);
 });
 
 Deno.test("numbers of the script's own shorten the search, and wrong ones do not mislead it", async () => {

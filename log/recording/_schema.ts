@@ -288,6 +288,7 @@ const schemas = {
     loss: anyNumber.optional(),
     batchImages: numbers.optional(),
     batchErrors: numbers.optional(),
+    predictions: i32.optional(),
     mode: mode.optional(),
     norms,
     exhausted: z.boolean().optional(),

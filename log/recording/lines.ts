@@ -469,6 +469,8 @@ export interface RecordedEvaluation extends PlacedLine {
   readonly batchImages?: readonly number[];
   /** Wrong images of each batch. */
   readonly batchErrors?: readonly number[];
+  /** [images], the predicted classes, where no labels were seen. */
+  readonly predictions?: Int32Array;
   /** Of its passes. */
   readonly mode?: RecordedMode;
   /** Of the batch norms. */

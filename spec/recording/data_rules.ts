@@ -186,8 +186,8 @@ const testSetWhole = observing(["evaluations"], ({ evaluations }) => {
 const errorOverImages = observing(["log", "evaluations"], ({ log, evaluations }) => {
   const all = linesOf(log.lines, "evaluation");
   const said: Finding[] = [];
-  for (const { line, part } of evaluations) {
-    if (line?.batchErrors === undefined || line.batchImages === undefined) continue;
+  for (const { line, part, batchErrors = line?.batchErrors } of evaluations) {
+    if (batchErrors === undefined || line?.batchImages === undefined) continue;
     const after = all.indexOf(line) + 1;
     const words = [
       ...linesOf(log.lines, "print").filter(({ afterEvaluation }) => afterEvaluation === after)
@@ -197,7 +197,7 @@ const errorOverImages = observing(["log", "evaluations"], ({ log, evaluations })
           Object.values(values).flatMap((value) => numbersIn(String(value)))
         ),
     ];
-    const found = compareErrors(line, words, part ?? "evaluated");
+    const found = compareErrors({ ...line, batchErrors }, words, part ?? "evaluated");
     if (found) said.push(found);
   }
   return said.find(({ outcome }) => outcome === "fail") ?? said[0] ??

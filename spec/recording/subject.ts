@@ -75,6 +75,8 @@ export interface ObservedImages {
 export interface ObservedEvaluation extends ObservedImages {
   /** What the recorder says of it; undefined where the recording ends before. */
   readonly line?: RecordedEvaluation;
+  /** Wrong images of each batch by the stored labels, where the recorder saw none. */
+  readonly batchErrors?: readonly number[];
   /** Which images they are. */
   readonly part?: "test" | "validation" | "trained";
   /** How many of its images are trained on, as far as both are known. */

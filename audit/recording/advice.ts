@@ -48,7 +48,10 @@ const CHANGES: readonly (readonly [rule: string, change: string, cost?: string])
     "views-over-epochs",
     "Draw crops anew in each epoch: augment in the loop, and seed workers differently each time.",
   ],
-  ["crop", "Pad 4 pixels on each side and crop 32x32 (RandomCrop(32, padding=4)) in its place."],
+  [
+    "crop",
+    "Pad 4 pixels on each side, crop 32x32 (RandomCrop(32, padding=4)), mirror half of the images, and do nothing else to them.",
+  ],
   ["channel-order", "Put red first, or train and test with one order, and say which."],
   [
     "same-preparation",

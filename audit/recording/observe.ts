@@ -502,7 +502,10 @@ function observedImages(
     });
   }
   for (const { kept, image } of views) images[kept.at] = image;
-  const preparation = preparationOf(views, stored, storedLayout(form));
+  // The few that are found among others are those by chance: of them nothing follows for all.
+  const preparation = views.length < looked / 2
+    ? undefined
+    : preparationOf(views, stored, storedLayout(form));
   const blueFirst = views.filter(({ channels }) => channels[0] === 2).length > views.length / 2;
   const batchErrors = errorsInOrder(group, images, stored);
   return {

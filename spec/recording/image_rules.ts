@@ -1,4 +1,5 @@
 /** Section 4.2 on the images, as they entered somebody's network. */
+import { linesOf, type RecordingLog } from "../../log/mod.ts";
 import { number, percent } from "../../text/mod.ts";
 import { defineRules, type Finding, type Rule } from "../rule.ts";
 import { finding } from "../subject.ts";
@@ -74,8 +75,23 @@ const augmentation = observing(["training"], ({ training }) => {
   return finding(problems, found);
 });
 
+/** What the data set of the training's loader says of its transform, but for crops and constants. */
+function otherTransforms({ lines }: RecordingLog, training: readonly ObservedImages[]): string[] {
+  const loaders = linesOf(lines, "loader").filter(({ id }) =>
+    training.some(({ loader }) => loader === id)
+  );
+  return loaders.flatMap(({ datasets }) => datasets).flatMap(({ transform = "" }) =>
+    [...transform.matchAll(/\b([A-Z]\w+)\(/g)].map(([, name]) => name)
+  ).filter((name) => !USUAL_TRANSFORMS.has(name));
+}
+
+const USUAL_TRANSFORMS = new Set([
+  ...["Compose", "ToTensor", "ToPILImage", "PILToTensor", "ToImage", "ToDtype", "Normalize"],
+  ...["ConvertImageDtype", "RandomCrop", "Pad", "RandomHorizontalFlip"],
+]);
+
 /** The crop is of the padded image, each offset equally likely. */
-const crop = observing(["training"], ({ training }) => {
+const crop = observing(["training", "log"], ({ training, log }) => {
   const altered = training.find(({ altered }) => altered?.kind === "resized")?.altered;
   if (altered) {
     const [low, high] = altered.sides ?? [0, 0];
@@ -84,6 +100,19 @@ const crop = observing(["training"], ({ training }) => {
     ], "");
   }
   const views = viewsOf(training);
+  const changed = training.find(({ altered }) => altered?.kind === "changed")?.altered;
+  const others = otherTransforms(log, training);
+  if (unexplained(training) && (changed !== undefined || others.length > 0)) {
+    return finding([
+      [
+        `${matched(training)} as crops`,
+        ...changed === undefined ? [] : [
+          `${changed.found} of ${changed.tried} others that were looked at closely are their stored images, changed`,
+        ],
+        ...others.length === 0 ? [] : [`the data set's transform names ${others.join(", ")}`],
+      ].join("; "),
+    ], "");
+  }
   if (unexplained(training)) return notObservable(matched(training));
   if (!augments(views)) return notObservable("no image is cropped");
   const problems: string[] = [];
@@ -461,12 +490,24 @@ function otherForm(training: readonly ObservedImages[], { form }: ObservedEvalua
 }
 
 /** The images are CIFAR-10's. */
-const dataSet = observing(["training", "dataset"], ({ training, dataset }) => {
+const dataSet = observing(["training", "dataset"], (subject) => {
+  const { dataset, evaluations = [] } = subject;
+  // Where more than crops is done to training images, those that are evaluated tell.
+  const training: readonly ObservedImages[] = unexplained(subject.training)
+    ? evaluations
+    : subject.training;
   const looked = training.reduce((sum, group) => sum + group.looked, 0);
   const found = viewsOf(training).length;
-  if (looked < ENOUGH || found < looked / 2) return notObservable(matched(training));
+  if (looked < ENOUGH || found < looked / 2) return notObservable(matched(subject.training));
   const name = dataset.name === "cifar10" ? [] : [`the images are those of ${dataset.name}`];
-  return finding(name, `${matched(training)} of CIFAR-10 (${percent(found / looked)})`);
+  return finding(
+    name,
+    `${
+      training === evaluations
+        ? `${number(found)} of ${number(looked)} evaluated images are`
+        : matched(training)
+    } of CIFAR-10 (${percent(found / looked)})`,
+  );
 });
 
 /** The stored class, or the same exchange of classes in all images. */
@@ -571,6 +612,10 @@ export const IMAGE_RULES: readonly Rule<RecordingSubject>[] = defineRules([
     "The crop is of 32x32 pixels of the image with 4 pixels padded on each side, each offset equally likely.",
     crop,
     [
+      badImages("turned", "RandomRotation behind it", "training", () => ({
+        views: [],
+        altered: { kind: "changed", tried: 8, found: 8 },
+      })),
       badImages("resized", "RandomResizedCrop in its place", "training", () => ({
         views: [],
         altered: { kind: "resized", tried: 8, found: 8, sides: [12, 30] },

@@ -115,3 +115,26 @@ Deno.test("evaluated images tell the scale where no training image was found", (
   assertEquals(judged("scale", { ...good, training, evaluations }).outcome, "fail");
   assertEquals(judged("scale", { ...good, training }).outcome, "pass");
 });
+
+Deno.test("what a transform does beside crops is named where crops do not explain the images", () => {
+  const turned = (transform: string, views: number): RecordingSubject => ({
+    ...withLines((line) =>
+      line.type === "loader"
+        ? [{ ...line, datasets: line.datasets.map((set) => ({ ...set, transform })) }]
+        : [line]
+    ),
+    training: good.training!.map((group) => ({
+      ...group,
+      views: group.views.slice(0, views),
+      looked: group.views.length,
+      altered: { kind: "not-found", tried: 8, found: 0 },
+    })),
+  });
+  const rotation = "Compose(RandomCrop(size=(32, 32), padding=4), RandomRotation(degrees=15))";
+  const { outcome, evidence } = judged("crop", turned(rotation, 5));
+  assertEquals(outcome, "fail");
+  assertStringIncludes(evidence, "names RandomRotation");
+  // Pixels decide: a name alone accuses nobody, nor do images that are not found alone.
+  assertEquals(judged("crop", turned(rotation, 100_000)).outcome, "pass");
+  assertEquals(judged("crop", turned("RandomCrop(size=(32, 32))", 5)).outcome, "not-observable");
+});

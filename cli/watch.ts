@@ -17,30 +17,35 @@ const FLAGS = {
 const command = {
   usage: "deno task watch",
   summary:
-    "Serves one page of every run and recording under a folder (runs by default), running or\n" +
-    "finished: curves as they grow, time left, several runs on one axis, what differs between\n" +
-    "their recipes. It only reads; Ctrl-C ends it.",
-  positional: "[FOLDER]",
+    "Serves one page of every run and recording under folders (runs by default), running or\n" +
+    "finished: curves as they grow, time left, several runs on one axis, what the checklist says,\n" +
+    "what differs between their recipes. It only reads; Ctrl-C ends it.",
+  positional: "FOLDER...",
   flags: FLAGS,
 } as const;
 
-async function watch(flags: FlagValues<typeof FLAGS>, folder = "runs"): Promise<Outcome> {
-  const info = await Deno.stat(folder).catch(() => undefined);
-  if (!info?.isDirectory) {
-    throw new CommandError(
-      `watching needs a folder of runs, and "${folder}" is none; give one, for example: deno task watch reports/reference`,
-    );
+async function watch(flags: FlagValues<typeof FLAGS>, ...named: string[]): Promise<Outcome> {
+  const folders = named.length === 0 ? ["runs"] : named;
+  for (const folder of folders) {
+    const info = await Deno.stat(folder).catch(() => undefined);
+    if (!info?.isDirectory) {
+      throw new CommandError(
+        `watching needs a folder of runs, and "${folder}" is none; give one, for example: deno task watch reports/reference`,
+      );
+    }
   }
   const hostname = flags.host ?? "127.0.0.1";
   const hosts: string[] = [];
   const server = Deno.serve(
     { hostname, port: flags.port ?? 8008, onListen() {} },
-    watchHandler(folder, hosts),
+    watchHandler(folders, hosts),
   );
   const { port } = server.addr;
   hosts.push(`${hostname}:${port}`, `localhost:${port}`, `127.0.0.1:${port}`);
   const url = `http://${hostname}:${port}/`;
-  const line = flags.json ? JSON.stringify({ url, folder }) : `${folder}: ${url} (Ctrl-C ends it)`;
+  const line = flags.json
+    ? JSON.stringify({ url, folders })
+    : `${folders.join(", ")}: ${url} (Ctrl-C ends it)`;
   console.log(line);
   await server.finished;
   return { text: "", json: {} };

@@ -76,6 +76,7 @@ type Event = Readonly<Record<string, unknown>>;
 
 /** What is kept of a log between two looks. */
 interface Known {
+  readonly folder: string;
   readonly watched: Watched;
   readonly head?: Event;
   parsed?: { offset: number; steps: Event[]; evaluations: Event[]; rest: string };
@@ -83,12 +84,15 @@ interface Known {
 
 /** The runs and recordings under a folder. */
 export class Logs {
-  readonly #root: string;
+  readonly #roots: readonly string[];
   readonly #known = new Map<string, Known>();
 
-  /** @param root The folder that is watched; nothing outside of it is read. */
-  constructor(root: string) {
-    this.#root = root;
+  /**
+   * @param roots The folders that are watched; nothing outside of them is read. Where there are
+   *   several, the name of each stands before those of its runs.
+   */
+  constructor(...roots: readonly string[]) {
+    this.#roots = roots;
   }
 
   /**
@@ -98,9 +102,8 @@ export class Logs {
    */
   async look(): Promise<readonly Watched[]> {
     const found = new Set<string>();
-    for await (const [id, name] of logsUnder(this.#root)) {
+    for await (const { id, folder, name, files } of this.#found()) {
       found.add(id);
-      const folder = `${this.#root}/${id}`;
       const info = await Deno.stat(`${folder}/${name}`).catch(() => undefined);
       if (!info?.isFile) continue;
       const known = this.#known.get(id);
@@ -111,8 +114,8 @@ export class Logs {
       }
       const head = known?.head ?? await firstEvent(`${folder}/${name}`);
       const tail = await lastEvents(`${folder}/${name}`, info.size);
-      const files = await filesOf(folder);
       this.#known.set(id, {
+        folder,
         head,
         watched: watchedOf({ id, kind: LOGS[name], head, tail, changed, size: info.size, files }),
         ...(known?.parsed && known.watched.size <= info.size ? { parsed: known.parsed } : {}),
@@ -130,7 +133,21 @@ export class Logs {
 
   /** The folder of a log that was found; undefined for any other name, so that no path gets out. */
   folderOf(id: string): string | undefined {
-    return this.#known.has(id) ? `${this.#root}/${id}` : undefined;
+    return this.#known.get(id)?.folder;
+  }
+
+  async *#found(): AsyncGenerator<Found & { readonly folder: string }> {
+    for (const root of this.#roots) {
+      for await (const found of logsUnder(root)) {
+        const folder = `${root}/${found.id}`;
+        // By what the user typed: the last parts of two folders may be alike.
+        const name = root.split("/").filter((part) => part !== "" && !/^\.+$/.test(part)).join("/");
+        const id = this.#roots.length === 1
+          ? found.id
+          : [name, found.id].filter((part) => part !== "" && part !== ".").join("/") || ".";
+        yield { ...found, id, folder };
+      }
+    }
   }
 
   /** The recipe of a run, field by field; empty of a recording. */
@@ -148,7 +165,7 @@ export class Logs {
       offset: Math.max(0, known.watched.size - LARGEST_LOG),
       ...{ steps: [], evaluations: [], rest: "" },
     };
-    using file = await Deno.open(`${this.#root}/${id}/${name}`, { read: true });
+    using file = await Deno.open(`${known.folder}/${name}`, { read: true });
     await file.seek(parsed.offset, Deno.SeekMode.Start);
     const bytes = new Uint8Array(Math.max(0, known.watched.size - parsed.offset));
     let read = 0;
@@ -187,25 +204,35 @@ export class Logs {
   }
 }
 
+/** A folder with a log. */
+interface Found {
+  readonly id: string;
+  readonly name: keyof typeof LOGS;
+  /** Those of its files that a page may link to. */
+  readonly files: readonly string[];
+}
+
 async function* logsUnder(
   root: string,
   id = ".",
   depth = 0,
   seen = { count: 0 },
-): AsyncGenerator<readonly [id: string, name: keyof typeof LOGS]> {
+): AsyncGenerator<Found> {
   const folders: string[] = [];
+  const linked = new Set<string>();
   let log: keyof typeof LOGS | undefined;
   try {
     for await (const { name, isDirectory, isFile } of Deno.readDir(`${root}/${id}`)) {
       // A link may lead anywhere: it is neither a folder nor a file here.
       if (isFile && Object.hasOwn(LOGS, name)) log = name as keyof typeof LOGS;
+      if (isFile) linked.add(name);
       if (isDirectory && !/^(\.|node_modules$)/.test(name)) folders.push(name);
     }
   } catch (error) {
     if (depth === 0) throw error;
     return;
   }
-  if (log) yield [id, log];
+  if (log) yield { id, name: log, files: LINKED.filter((name) => linked.has(name)) };
   if (depth >= DEEPEST) return;
   for (const name of folders.sort()) {
     if (++seen.count > MOST_FOLDERS) return;
@@ -227,9 +254,12 @@ async function part(path: string, from: number, length: number): Promise<string>
 }
 
 async function firstEvent(path: string): Promise<Event | undefined> {
-  const text = await part(path, 0, HEAD_BYTES).catch(() => "");
-  const end = text.indexOf("\n");
-  return end < 0 ? undefined : eventOf(text.slice(0, end))[0];
+  // Most first lines are short, and there may be hundreds of logs.
+  for (let length = HEAD_BYTES / 16; length <= HEAD_BYTES; length *= 4) {
+    const text = await part(path, 0, length).catch(() => "");
+    const end = text.indexOf("\n");
+    if (end >= 0) return eventOf(text.slice(0, end))[0];
+  }
 }
 
 async function lastEvents(path: string, size: number): Promise<readonly Event[]> {
@@ -246,15 +276,6 @@ function eventOf(line: string): Event[] {
   } catch {
     return [];
   }
-}
-
-async function filesOf(folder: string): Promise<string[]> {
-  const files: string[] = [];
-  for (const name of LINKED) {
-    const info = await Deno.lstat(`${folder}/${name}`).catch(() => undefined);
-    if (info?.isFile) files.push(name);
-  }
-  return files;
 }
 
 function watchedOf(

@@ -10,6 +10,7 @@ import { addressOf, type Block, table } from "../page/blocks.ts";
 import { Parts } from "../page/html.tsx";
 import { type Series, spanMeans } from "../page/plot.tsx";
 import { style } from "../page/style.ts";
+import type { RunChecklist } from "../run/judged.ts";
 import type { Curves, Fields, Watched } from "./logs.ts";
 
 /** Most points of a line; more would be finer than a screen's pixels. */
@@ -181,6 +182,8 @@ export interface Drawn {
   readonly run: Watched;
   readonly curves: Curves;
   readonly fields: Fields;
+  /** Of a run that is over; a sentence where it can't be judged. */
+  readonly checklist?: RunChecklist | string;
 }
 
 /** Curves of several runs on one axis, and what differs between their recipes. */
@@ -233,9 +236,27 @@ export function comparisonOf(all: readonly Drawn[]): string {
   return render(
     <>
       <h2>{single ? all[0].run.id : `${all.length} runs on one axis`}</h2>
-      <Parts blocks={[...figures, ...differences(all, nameOf)]} />
+      <Parts blocks={[...figures, ...checklists(all, nameOf), ...differences(all, nameOf)]} />
     </>,
   );
+}
+
+function checklists(all: readonly Drawn[], nameOf: (run: Watched) => string): Block[] {
+  const rows = all.flatMap(({ run, checklist }) => {
+    if (checklist === undefined) return [];
+    const name = { code: nameOf(run) };
+    if (typeof checklist === "string") return [[name, "–", "–", "–", checklist]];
+    const { pass, notObservable, fails } = checklist;
+    const broken = fails.map(({ id }) => id).join(", ");
+    return [[name, number(pass), number(fails.length), number(notObservable), broken || "none"]];
+  });
+  if (rows.length === 0) return [];
+  return [table(
+    "checklist",
+    "The paper's checklist, for runs that are over",
+    ["Run", "Rules kept", "Broken", "Not observable", "Which are broken"],
+    rows,
+  )];
 }
 
 function differences(all: readonly Drawn[], nameOf: (run: Watched) => string): Block[] {

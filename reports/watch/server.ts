@@ -4,6 +4,7 @@
  * its page requests nothing from anywhere else.
  */
 import client from "./client.js" with { type: "text" };
+import type { RunChecklist } from "../run/judged.ts";
 import { LINKED, Logs, type Watched } from "./logs.ts";
 import { type Choice, comparisonOf, drawn, listOf, shell } from "./page.tsx";
 
@@ -23,7 +24,7 @@ const TYPES: Readonly<Record<string, string>> = {
 /**
  * What answers the requests of the page.
  *
- * @param root The folder that is watched.
+ * @param roots The folders that are watched, or the one.
  * @param hosts Names by which the page may be asked for, with the port: a page
  *   of another site that points its name here gets nothing.
  * @returns A handler for `Deno.serve`.
@@ -38,10 +39,12 @@ const TYPES: Readonly<Record<string, string>> = {
  * ```
  */
 export function watchHandler(
-  root: string,
+  roots: string | readonly string[],
   hosts: readonly string[],
 ): (request: Request) => Promise<Response> {
-  const logs = new Logs(root);
+  const folders = typeof roots === "string" ? [roots] : roots;
+  const logs = new Logs(...folders);
+  const checklists = new Checklists(logs);
   let last: { readonly at: number; readonly all: Promise<readonly Watched[]> } | undefined;
   /** One look serves every question of the same half second. */
   const look = (): Promise<readonly Watched[]> => {
@@ -60,7 +63,7 @@ export function watchHandler(
     };
     switch (url.pathname) {
       case "/":
-        return page(shell(root));
+        return page(shell(folders.join(", ")));
       case "/client.js":
         return answer(client, "text/javascript; charset=utf-8");
       case "/runs":
@@ -71,6 +74,7 @@ export function watchHandler(
           run,
           curves: await logs.curvesOf(run.id),
           fields: logs.fieldsOf(run.id),
+          checklist: await checklists.of(run),
         })));
         return page(comparisonOf(all));
       }
@@ -84,6 +88,42 @@ export function watchHandler(
     }
     return plain(404, "there is no such page");
   };
+}
+
+/** What the paper's checklist says of runs that are over; each is judged once. */
+class Checklists {
+  readonly #logs: Logs;
+  readonly #known = new Map<string, Promise<RunChecklist | string>>();
+
+  constructor(logs: Logs) {
+    this.#logs = logs;
+  }
+
+  /** Undefined of a recording and of what is not over; a sentence where a run can't be read. */
+  of({ id, kind, state, size }: Watched): Promise<RunChecklist | string> | undefined {
+    const folder = this.#logs.folderOf(id);
+    if (kind !== "run" || state !== "finished" || folder === undefined) return undefined;
+    const key = `${id} ${size}`;
+    const known = this.#known.get(key) ?? judged(id, folder);
+    this.#known.set(key, known);
+    return known;
+  }
+}
+
+async function judged(id: string, folder: string): Promise<RunChecklist | string> {
+  // Loaded where the first run is drawn: the page is there before.
+  const [{ readFolder, RunLogError, runOf, subjectOfReading }, { runChecklist }] = await Promise
+    .all(
+      [import("../../log/mod.ts"), import("../run/judged.ts")],
+    );
+  try {
+    const read = (file: string) => Deno.readFile(`${folder}${file.slice(id.length)}`);
+    const reading = await readFolder(id, read);
+    return runChecklist(runOf(reading), subjectOfReading(reading));
+  } catch (error) {
+    if (!(error instanceof RunLogError)) throw error;
+    return error.message;
+  }
 }
 
 async function file(logs: Logs, encoded: string, name: string): Promise<Response> {

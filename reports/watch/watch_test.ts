@@ -23,8 +23,10 @@ function testWatching(
           await Deno.writeTextFile(`${folder}/${run}/${name}`, text);
         };
         const short = { iterations: 400, logEvery: 20, samples: false } as const;
-        const over = textOf(await fixtureFolder({ ...short, seed: 1 }), "events.jsonl");
-        await write("job/runs/over", "events.jsonl", over);
+        const over = await fixtureFolder({ ...short, seed: 1 });
+        for (const name of ["events.jsonl", "predictions.csv"]) {
+          await write("job/runs/over", name, textOf(over, name));
+        }
         await write("job/runs/over", "secret.txt", "not for the page");
         const under = textOf(
           await fixtureFolder({ ...short, seed: 2, architecture: "resnet20", ending: "none" }),
@@ -80,6 +82,34 @@ testWatching("runs on one axis, with what differs between their recipes", async 
     /architecture\.name<\/code><\/th><td>resnet32<\/td><td>resnet20|architecture\.name<\/code><\/th><td>resnet20<\/td><td>resnet32/,
   );
   assertFalse(html.includes("data.set</code>"), "an equal field is named");
+});
+
+testWatching("of a run that is over stands what the checklist says", async (_, get) => {
+  const html = await (await get("/compare?run=job/runs/over&run=under-way&run=theirs")).text();
+  assertMatch(html, /over<\/code><\/t[hd]><td[^>]*>\d+<\/td><td[^>]*>\d+<\/td><td[^>]*>\d+<\/td>/);
+  assertStringIncludes(html, "iterations, ");
+  assertFalse(/under-way<\/code><\/t[hd]><td[^>]*>\d+/.test(html), "a run under way is judged");
+});
+
+testWatching("several folders on one page, told apart by their names", async (folder, get) => {
+  await Deno.mkdir(`${folder}/job/runs/long`);
+  const over = await Deno.readTextFile(`${folder}/job/runs/over/events.jsonl`);
+  // A first line may be longer than what is read at once.
+  const long = over.replace("{", `{"note":"${"x".repeat(100_000)}",`);
+  await Deno.writeTextFile(`${folder}/job/runs/long/events.jsonl`, long);
+  const handler = watchHandler([`${folder}/job`, `${folder}/theirs`], ["localhost:1"]);
+  const text = async (path: string) =>
+    await (await handler(new Request(`http://localhost:1${path}`))).text();
+  const html = await text("/runs");
+  assertStringIncludes(html, "3 of 3");
+  const name = folder.slice(1);
+  for (const id of ["job/runs/over", "job/runs/long", "theirs"]) {
+    assertStringIncludes(html, `${name}/${id}</th>`);
+  }
+  assertFalse(html.includes("<td>?</td>"), html);
+  assertEquals(await text(`/file/${name}/job/runs/over/events.jsonl`), over);
+  assertStringIncludes(await text(`/compare?run=${name}/theirs`), "90 at 10");
+  assertEquals((await get(`/file/${name}/job/runs/over/events.jsonl`)).status, 404);
 });
 
 testWatching("nothing but the listed files of found folders is served", async (folder, get) => {

@@ -46,9 +46,9 @@
  * and, for 128 images and 32 KiB allowed, workgroup memory and workgroups:
  *
  *     layer               R  V  loads   registers  memory    workgroups
- *     32x32, 16 to 16     8  2  1 : 23  64 + 40    17.2 KiB  512 of 64
- *     16x16, 32 to 32     8  1  1 : 17  32 + 40    18.9 KiB  256 of 128
- *     8x8,   64 to 64     4  1  1 : 11  16 + 24    15.3 KiB  256 of 128
+ *     32x32, 16 to 16     8  2  1 : 23  64 + 40    16.2 KiB  512 of 64
+ *     16x16, 32 to 32     8  1  1 : 17  32 + 40    16.9 KiB  256 of 128
+ *     8x8,   64 to 64     4  1  1 : 11  16 + 24    13.3 KiB  256 of 128
  *
  * 1,024 warps each; smaller register tiles on smaller maps are what that costs.
  */
@@ -532,8 +532,7 @@ function addendsOf(epilogue: Epilogue, { filters }: ConvolutionTile): readonly s
 
 /**
  * Statements that replace vectors by their sums over a team's lanes, the same for each of them.
- * As many at once as the pixels' memory holds, which is free by then: they share their barriers,
- * which cost a GPU time, and an adapter that computes on the CPU most of what it takes to compile.
+ * As many at once as the pixels' memory holds, which is free by then: they share their barriers.
  */
 function totalsCode(shape: ConvolutionShape, tile: ConvolutionTile, names: readonly string[]) {
   const threads = invocationsOf(tile);

@@ -419,8 +419,9 @@ Deno.test("convolution: tiles stay within the limits that they are made for", ()
         const memory = [...code.matchAll(/var<workgroup> \w+: (.*);/g)].map(([, type]) =>
           16 * [...type.matchAll(/, (\d+)>/g)].reduce((product, [, n]) => product * Number(n), 1)
         );
-        assertEquals(memory.length, 3);
-        assertLessOrEqual(memory[0] + memory[1] + memory[2], limits.maxComputeWorkgroupStorageSize);
+        // Sums go through the memory of pixels.
+        assertEquals(memory.length, 2);
+        assertLessOrEqual(memory[0] + memory[1], limits.maxComputeWorkgroupStorageSize);
         const invocations = Number(code.match(/@workgroup_size\((\d+)\)/)![1]);
         assertLessOrEqual(invocations, limits.maxComputeInvocationsPerWorkgroup);
       }

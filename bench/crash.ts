@@ -4,154 +4,91 @@
  * come to the same files?
  *
  * `deno task crash` (the whole, and 200 pairs of faults), `deno task crash --sample 24` (as many of
- * each command, spread), `--only train,report`, `--pairs N`
+ * each command, spread), `--only train,report`, `--pairs N`, `--jobs N` (processes at once)
  */
 import { parseArgs } from "@std/cli/parse-args";
-import { sha256 } from "../files/mod.ts";
 import { RandomStream } from "../random/mod.ts";
-import { type Fault, FAULTS, KILLED } from "../testing/runs/mod.ts";
+import { applies, type Case, FAULTS } from "./_faults.ts";
+import type { Result } from "./_crash_child.ts";
+import { type Scenario, SCENARIOS } from "./_scenarios.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
-const FAULTS_MODULE = new URL("../testing/runs/mod.ts", import.meta.url).href;
-const ENGINE = ["--engine", "wasm", "--threads", "2"];
+/** Starts with faults that one process makes: the memory that it holds grows slowly. */
+const CASES_A_PROCESS = 50;
+/** A start that takes longer has hung. */
+const LONGEST_SECONDS = 300;
 
-/** What is done in a folder of its own, to end with the same files whatever went wrong before. */
-interface Scenario {
-  readonly name: string;
-  /** Program, its permission, and its arguments but for the folder's. */
-  readonly command: (folder: string) => readonly string[];
-  /** What the folder holds before, from a finished training. */
-  readonly begin: (folder: string, finished: string) => Promise<void>;
-  /** The files that must be there, and not be empty. */
-  readonly whole: readonly string[];
-  /** Those of them that have the same bytes whatever happened. */
-  readonly same: readonly string[];
+/** One start with a fault or two, and what it came to. */
+interface Tried {
+  readonly kind: string;
+  readonly faults: readonly Case[];
+  readonly problem: string | undefined;
 }
 
-const SCENARIOS: readonly Scenario[] = [
-  {
-    name: "train",
-    command: (folder) => [
-      ...["-P=train", "cli/train.ts", "--arch", "resnet8", "--dataset", "shapes10"],
-      ...["--batch", "8", "--split", "90/10", "--iterations", "12", "--checkpoint-every", "4"],
-      ...["--eval-every", "4", "--log-every", "2", ...ENGINE, "--out", folder],
-    ],
-    begin: () => Promise.resolve(),
-    whole: ["report.html", "result.json", "steps.csv", "predictions.csv"],
-    same: ["weights.safetensors", "predictions.csv"],
-  },
-  {
-    name: "report",
-    command: (folder) => ["-P=report", "cli/report.ts", folder],
-    begin: async (folder, finished) => {
-      await copyFolder(finished, folder);
-      for (const name of ["report.html", "result.json", "steps.csv"]) {
-        await Deno.remove(`${folder}/${name}`);
-      }
-    },
-    whole: ["report.html"],
-    same: ["result.json", "steps.csv", "weights.safetensors", "events.jsonl"],
-  },
-  {
-    name: "export",
-    command: (folder) => [
-      ...["--allow-read", "--allow-write", "cli/export.ts", "--to", "onnx"],
-      ...["--weights", `${folder}/weights.safetensors`, "--out", `${folder}/net.onnx`],
-    ],
-    begin: copyWeights,
-    whole: [],
-    same: ["net.onnx", "weights.safetensors"],
-  },
-  {
-    name: "reproduce",
-    command: (folder) => [
-      ...["-P=reproduce", "cli/reproduce.ts", "--archs", "resnet8", "--seeds", "2"],
-      ...["--recipe", "demo", "--dataset", "shapes10", "--iterations", "4", ...ENGINE],
-      ...["--out", folder],
-    ],
-    begin: () => Promise.resolve(),
-    whole: ["plan.json", "report.html", "report.json"],
-    same: [0, 1].map((seed) => `runs/resnet8-seed${seed}/weights.safetensors`),
-  },
-];
-
-async function copyFolder(from: string, to: string): Promise<void> {
-  await Deno.mkdir(to);
-  for await (const { name, isFile } of Deno.readDir(from)) {
-    if (isFile) await Deno.copyFile(`${from}/${name}`, `${to}/${name}`);
-  }
+/** Whatever a crash of one command, in every way, came to: a row of the table. */
+export interface Row {
+  readonly command: string;
+  readonly fault: string;
+  readonly cases: number;
+  readonly problems: readonly string[];
 }
 
-async function copyWeights(folder: string, finished: string): Promise<void> {
-  await Deno.mkdir(folder);
-  await Deno.copyFile(`${finished}/weights.safetensors`, `${folder}/weights.safetensors`);
+/** What is tried. */
+export interface CrashOptions {
+  /** Of {@link SCENARIOS}. */
+  readonly commands: readonly string[];
+  /** Cases of each command, spread over all; all when undefined. */
+  readonly sample?: number;
+  /** Random pairs of faults, one a start. */
+  readonly pairs: number;
+  /** Processes at once. */
+  readonly jobs: number;
+  /** Where the folders lie. */
+  readonly work: string;
+  /** Told what is done. */
+  readonly onLine?: (line: string) => void;
 }
 
-/** How a process ended. */
-interface Ended {
-  readonly code: number;
-  readonly said: string;
-  readonly operations: number;
-}
-
-/** A fault at an operation; at operation 0, none. */
-interface Case {
-  readonly fault: Fault;
-  readonly k: number;
-}
-
-const NONE: Case = { fault: "before", k: 0 };
-
-async function run(scenario: Scenario, folder: string, { fault, k }: Case): Promise<Ended> {
-  const preload = `${folder}.preload.ts`;
-  const call = `faultAt(${JSON.stringify(fault)}, ${k});`;
-  await Deno.writeTextFile(preload, `import { faultAt } from "${FAULTS_MODULE}";\n${call}\n`);
-  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      ...["run", "-q", "--no-check", "--no-prompt", "--cached-only"],
-      ...[`--preload=${preload}`, ...scenario.command(folder)],
-    ],
-    ...{ cwd: ROOT, stdin: "null", stdout: "null", stderr: "piped" },
-  }).output();
-  const said = new TextDecoder().decode(stderr);
-  return { code, said, operations: Number(/operations: (\d+)/.exec(said)?.[1] ?? 0) };
-}
-
-/** The files that are to be the same, as one hash. */
-async function outcomeOf({ name, whole, same }: Scenario, folder: string): Promise<string> {
-  for (const file of [...whole, ...same]) {
-    if ((await Deno.stat(`${folder}/${file}`)).size === 0) throw new Error(`${file} is empty`);
-  }
-  // What reads a folder that others may be writing into can't tell their unfinished files from
-  // those of a killed process; a training has its folder to itself, and removes them.
-  const owned = name === "train" || name === "reproduce";
-  const left = owned &&
-    (await Array.fromAsync(Deno.readDir(folder))).find(({ name }) => /partial|\.tmp/.test(name));
-  if (left) throw new Error(`${left.name} is left over`);
-  const hashes = await Promise.all(
-    same.map(async (name) => sha256(await Deno.readFile(`${folder}/${name}`))),
-  );
-  return hashes.join(" ");
-}
-
-/** What is wrong after faults, one a start, and the same command again; undefined where nothing is. */
-async function problemAfter(
-  scenario: Scenario,
-  folder: string,
-  faults: readonly Case[],
-  expected: string,
-): Promise<string | undefined> {
-  for (const fault of [...faults, NONE]) {
-    const { code, said } = await run(scenario, folder, fault);
-    if (said.includes("unexpected, please report it")) return "called a defect";
-    if (code === 0) break;
-    if (fault === NONE || code !== KILLED && code !== 1) {
-      return `status ${code}: ${said.trim().slice(0, 300)}`;
+/**
+ * Tries the faults of commands.
+ *
+ * @param options Which, and how many.
+ * @returns A row for each command and fault.
+ * @throws {Error} If a command fails where nothing goes wrong.
+ */
+export async function crash(options: CrashOptions): Promise<Row[]> {
+  const { commands, sample = Infinity, pairs, work, onLine = () => {} } = options;
+  const finished = `${work}/finished`;
+  await undisturbed("train", finished, finished);
+  const rows: Row[] = [];
+  for (const command of commands) {
+    const { outcome, kinds } = await undisturbed(command, `${work}/${command}`, finished);
+    const all = FAULTS.flatMap((fault) =>
+      kinds.flatMap((kind, i) => applies(fault, kind) ? [{ fault, k: i + 1 }] : [])
+    );
+    onLine(`${command}: ${kinds.length} operations on files, ${all.length} faults`);
+    const random = new RandomStream(1, "probe", 0);
+    const drawn = () => all[random.below(all.length)];
+    const todo = [
+      ...spread(all, sample).map((one) => ({ kind: one.fault as string, faults: [one] })),
+      ...Array.from({ length: pairs }, () => ({ kind: PAIR, faults: [drawn(), drawn()] })),
+    ];
+    const tried = await tryAll(command, todo, outcome!, finished, options);
+    for (const fault of [...FAULTS, PAIR]) {
+      const own = tried.filter(({ kind }) => kind === fault);
+      const problems = own.flatMap(({ faults, problem }) =>
+        problem === undefined ? [] : [`${command}, ${inWords(faults)}: ${problem}`]
+      );
+      if (own.length > 0) rows.push({ command, fault, cases: own.length, problems });
     }
   }
-  const found = await outcomeOf(scenario, folder).catch((error) => String(error));
-  return found === expected ? undefined : `the files are ${found}`;
+  return rows;
 }
+
+const PAIR = "two, one a start";
+
+const inWords = (faults: readonly Case[]): string =>
+  faults.map(({ fault, k }) => `${fault} at operation ${k}`).join(", then ");
 
 /** As many of a list, spread over it. */
 function spread<T>(list: readonly T[], count: number): T[] {
@@ -159,61 +96,98 @@ function spread<T>(list: readonly T[], count: number): T[] {
   return Array.from({ length: count }, (_, i) => list[Math.floor((i + 0.5) * list.length / count)]);
 }
 
-if (import.meta.main) {
-  const flags = parseArgs(Deno.args, { string: ["sample", "only", "pairs"] });
-  const sample = Number(flags.sample ?? Infinity);
-  const pairs = Number(flags.pairs ?? (flags.sample === undefined ? 200 : 0));
-  const only = flags.only?.split(",");
-  const work = await Deno.makeTempDir({ prefix: "crash-" });
-  const finished = `${work}/finished`;
-  const trained = await run(SCENARIOS[0], finished, NONE);
-  if (trained.code !== 0) throw new Error(trained.said);
-
-  const rows: string[] = [];
-  let failed = 0;
-  for (const scenario of SCENARIOS.filter(({ name }) => only?.includes(name) ?? true)) {
-    const { name, begin } = scenario;
-    const folderOf = async (id: string) => {
-      const folder = `${work}/${name}-${id.replaceAll(" ", "-")}`;
-      await begin(folder, finished);
-      return folder;
-    };
-    const undisturbed = await folderOf("whole");
-    const { code, said, operations } = await run(scenario, undisturbed, NONE);
-    if (code !== 0) throw new Error(said);
-    const expected = await outcomeOf(scenario, undisturbed);
-    const cases = FAULTS.flatMap((fault) =>
-      Array.from({ length: operations }, (_, i) => ({ fault, k: i + 1 }))
-    );
-    const random = new RandomStream(1, "probe", 0);
-    const drawn = () => cases[Math.floor(random.uniform() * cases.length)];
-    const kinds: [string, Case[][]][] = [
-      ...FAULTS.map((fault): [string, Case[][]] => [
-        fault,
-        spread(cases, sample).filter((one) => one.fault === fault).map((one) => [one]),
-      ]),
-      ["two, one a start", Array.from({ length: pairs }, () => [drawn(), drawn()])],
-    ];
-    console.log(`${name}: ${operations} operations on files`);
-    for (const [kind, chosen] of kinds) {
-      let problems = 0;
-      for (const [i, faults] of chosen.entries()) {
-        const folder = await folderOf(`${kind}-${i}`);
-        const problem = await problemAfter(scenario, folder, faults, expected);
-        if (problem) {
-          problems++;
-          const where = faults.map(({ fault, k }) => `${fault} at operation ${k}`).join(", then ");
-          console.error(`${name}, ${where}: ${problem}`);
-        } else await Deno.remove(folder, { recursive: true });
-      }
-      failed += problems;
-      if (chosen.length > 0) {
-        rows.push(`| ${name} | ${kind} | ${chosen.length} | ${chosen.length - problems} |`);
-      }
-    }
+async function undisturbed(command: string, folder: string, finished: string): Promise<Result> {
+  for await (const result of child(command, folder, finished, [[]])) {
+    if (result.problem !== undefined) throw new Error(`${command}: ${result.problem}`);
+    return result;
   }
-  console.log("\n| command | fault | cases | same files |\n| --- | --- | ---: | ---: |");
-  console.log(rows.join("\n"));
-  if (failed === 0) await Deno.remove(work, { recursive: true });
-  Deno.exit(failed === 0 ? 0 : 1);
+  throw new Error(`${command} came to no end`);
+}
+
+/** Tries cases by several processes at once. */
+async function tryAll(
+  command: string,
+  todo: readonly { readonly kind: string; readonly faults: readonly Case[] }[],
+  expected: string,
+  finished: string,
+  { work, jobs, onLine = () => {} }: CrashOptions,
+): Promise<Tried[]> {
+  const tried: Tried[] = [];
+  let next = 0;
+  const worker = async (id: number) => {
+    while (next < todo.length) {
+      const size = Math.min(CASES_A_PROCESS, Math.ceil(todo.length / jobs));
+      const part = todo.slice(next, next += size);
+      for (let done = 0; done < part.length;) {
+        const left = part.slice(done);
+        const starts = left.map(({ faults }) => faults);
+        for await (
+          const { outcome, problem } of child(command, `${work}/${id}`, finished, starts)
+        ) {
+          const other = outcome === expected ? undefined : `the files are ${outcome}`;
+          tried.push({ ...part[done++], problem: problem ?? other });
+        }
+        if (done < part.length) {
+          tried.push({
+            ...part[done++],
+            problem: "the process came to no end, or to an early one",
+          });
+        }
+      }
+      const wrong = tried.filter(({ problem }) => problem !== undefined);
+      onLine(`${command}: ${tried.length} of ${todo.length}, ${wrong.length} wrong`);
+      for (const { faults, problem } of wrong.slice(-3)) onLine(`  ${inWords(faults)}: ${problem}`);
+    }
+  };
+  await Promise.all(Array.from({ length: jobs }, (_, id) => worker(id)));
+  return tried;
+}
+
+/** Results as a process of its own prints them; fewer than asked for where it dies or hangs. */
+async function* child(
+  command: string,
+  folder: string,
+  finished: string,
+  starts: readonly (readonly Case[])[],
+): AsyncGenerator<Result> {
+  const { permissions }: Scenario = SCENARIOS[command];
+  const args = ["run", "-q", "--no-check", "--no-prompt", "--cached-only", ...permissions];
+  args.push("bench/_crash_child.ts", command, folder, finished, JSON.stringify(starts));
+  const options = { args, cwd: ROOT, stdin: "null", stdout: "piped", stderr: "null" } as const;
+  const process = new Deno.Command(Deno.execPath(), options).spawn();
+  const hung = () => process.kill("SIGKILL");
+  let timer = setTimeout(hung, 1000 * LONGEST_SECONDS);
+  try {
+    let text = "";
+    for await (const part of process.stdout.pipeThrough(new TextDecoderStream())) {
+      clearTimeout(timer);
+      timer = setTimeout(hung, 1000 * LONGEST_SECONDS);
+      const lines = (text + part).split("\n");
+      text = lines.pop()!;
+      for (const line of lines) yield JSON.parse(line);
+    }
+  } finally {
+    clearTimeout(timer);
+    await process.status;
+  }
+}
+
+if (import.meta.main) {
+  const flags = parseArgs(Deno.args, { string: ["sample", "only", "pairs", "jobs"] });
+  const work = await Deno.makeTempDir({ prefix: "crash-" });
+  const rows = await crash({
+    commands: flags.only?.split(",") ?? Object.keys(SCENARIOS),
+    ...(flags.sample === undefined ? {} : { sample: Number(flags.sample) }),
+    pairs: Number(flags.pairs ?? (flags.sample === undefined ? 200 : 0)),
+    jobs: Number(flags.jobs ?? Math.max(1, navigator.hardwareConcurrency >> 1)),
+    ...{ work, onLine: console.error },
+  });
+  await Deno.remove(work, { recursive: true });
+  const problems = rows.flatMap((row) => row.problems);
+  console.log("| command | fault | cases | same files |\n| --- | --- | ---: | ---: |");
+  for (const { command, fault, cases, problems } of rows) {
+    console.log(`| ${command} | ${fault} | ${cases} | ${cases - problems.length} |`);
+  }
+  for (const problem of problems) console.log(problem);
+  Deno.exit(problems.length === 0 ? 0 : 1);
 }

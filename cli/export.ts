@@ -132,4 +132,7 @@ async function exportCurves(folders: readonly string[], out: string): Promise<Ou
   return { text: [...files, `tensorboard --logdir ${out}`].join("\n"), json: { out, files } };
 }
 
-if (import.meta.main) await main(command, exportModel);
+/** Does what the command line says, and ends the process. */
+export const start = (): Promise<never> => main(command, exportModel);
+
+if (import.meta.main) await start();

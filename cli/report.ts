@@ -51,4 +51,7 @@ async function report(flags: FlagValues<typeof FLAGS>, ...folders: string[]): Pr
   return { text: `report: ${paths.html}`, json: paths, status: isWrong ? 1 : 0 };
 }
 
-if (import.meta.main) await main(command, report);
+/** Does what the command line says, and ends the process. */
+export const start = (): Promise<never> => main(command, report);
+
+if (import.meta.main) await start();

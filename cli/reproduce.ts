@@ -242,4 +242,7 @@ function concluded(
   };
 }
 
-if (import.meta.main) await main(command, reproduce);
+/** Does what the command line says, and ends the process. */
+export const start = (): Promise<never> => main(command, reproduce);
+
+if (import.meta.main) await start();

@@ -27,8 +27,9 @@ const command = {
   flags: TRAIN_FLAGS,
 } as const;
 
-if (import.meta.main) {
-  await main(command, async (flags) => {
+/** Does what the command line says, and ends the process. */
+export const start = (): Promise<never> =>
+  main(command, async (flags) => {
     const recipe = recipeOf(flags);
     if (flags.json !== true) {
       for (const line of statedBy(recipe)) console.error(printable(line));
@@ -41,4 +42,5 @@ if (import.meta.main) {
       weights: startingWeights(recipe.architecture, model),
     });
   });
-}
+
+if (import.meta.main) await start();

@@ -6,4 +6,3 @@
 export * from "./run_folder.ts";
 export * from "./small_run.ts";
 export * from "./stalling.ts";
-export { type Fault, faultAt, FAULTS, KILLED } from "./faults.ts";

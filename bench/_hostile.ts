@@ -1,7 +1,7 @@
 /** Files that are valid in form and hostile in what they say, drawn from a seed. */
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { RandomStream } from "../random/mod.ts";
-import { storedZip } from "../testing/files/mod.ts";
+import { storedZip, TINY_FILES } from "../testing/files/mod.ts";
 import { altered } from "./_damage.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
@@ -353,6 +353,68 @@ export function hostileMessagePack(random: RandomStream): Uint8Array {
   };
   map(0, 1 + random.below(5));
   return joined(parts);
+}
+
+/** What an entry of a tar archive may be by its type's letter, and letters that are none. */
+const TAR_TYPES = [..."12345671xgLKSDVN?", "\0"];
+
+/** A gzipped tar archive of whose entries the headers say other things than is there. */
+export async function hostileTar(random: RandomStream): Promise<Uint8Array> {
+  const blocks: Uint8Array[] = [];
+  const isWhole = random.below(2) === 0;
+  // Behind what is asked for may stand what nobody asks for.
+  for (const [name, content] of isWhole ? Object.entries(TINY_FILES) : []) {
+    const { size, padding } = { size: content.length, padding: (512 - content.length % 512) % 512 };
+    blocks.push(tarHeader(name, size), content, new Uint8Array(padding));
+  }
+  const most = isWhole ? 2 : 8;
+  for (let count = random.below(12) === 0 ? 300 : random.below(most + 1); count > 0; count--) {
+    const content = random.below(3) === 0
+      ? encode(paxRecords(random))
+      : new Uint8Array(random.below(3) * random.below(700));
+    const name = oneOf(["a.bin", "tiny-bin/b.bin", "t.bin", "/etc/passwd", ...TEXTS], random);
+    blocks.push(tarHeader(name, content.length, random), content);
+    // Whole blocks, or what follows is no header.
+    if (random.below(10) > 0) blocks.push(new Uint8Array((512 - content.length % 512) % 512));
+  }
+  if (random.below(4) > 0) blocks.push(new Uint8Array(1024));
+  const body = new Blob([joined(blocks) as Uint8Array<ArrayBuffer>]).stream();
+  return await new Response(body.pipeThrough(new CompressionStream("gzip"))).bytes();
+}
+
+/** Lines of an extended header: sizes, paths and times, with lengths that are not all true. */
+function paxRecords(random: RandomStream): string {
+  return Array.from({ length: random.below(5) }, () => {
+    const key = oneOf(["path", "size", "linkpath", "mtime", "GNU.sparse.size", ...TEXTS], random);
+    const value = random.below(2) === 0 ? oneOf(NUMBERS, random) : oneOf(TEXTS, random);
+    const line = ` ${key}=${value}\n`;
+    return `${random.below(3) === 0 ? oneOf(NUMBERS, random) : line.length + 2}${line}`;
+  }).join("");
+}
+
+/** The header of an entry: without a random stream the usual one, else one that says anything. */
+function tarHeader(name: string, size: number, random?: RandomStream): Uint8Array {
+  const header = new Uint8Array(512);
+  const put = (at: number, text: string, length: number) =>
+    header.set(encode(text).subarray(0, length), at);
+  const octal = (value: number) => value.toString(8).padStart(11, "0") + "\0";
+  const mostly = <T>(usual: T, others: readonly T[]) =>
+    random === undefined || random.below(4) > 0 ? usual : oneOf([usual, ...others], random);
+  const sizes = [octal(0), octal(2 ** 33 - 1), "-1", "99999999999", " "];
+  put(0, name, 100);
+  put(100, mostly("0000644\0", ["9999999\0", ""]), 8);
+  put(124, mostly(octal(size), sizes), 12);
+  put(136, mostly(octal(0), ["zzz"]), 12);
+  put(156, mostly("0", TAR_TYPES), 1);
+  put(157, mostly("", ["../../x", "a.bin"]), 100);
+  put(257, mostly("ustar\x0000", ["ustar  \0", ""]), 8);
+  put(345, mostly("", ["tiny-bin", "..", "/"]), 155);
+  // A number of 95 bits instead of octal digits.
+  if (random?.below(20) === 0) header.fill(0xff, 124, 136);
+  header.fill(0x20, 148, 156);
+  const sum = header.reduce((a, b) => a + b, 0);
+  if (random?.below(12) !== 0) put(148, sum.toString(8).padStart(6, "0") + "\0 ", 8);
+  return header;
 }
 
 /** NumPy's file with another header. */

@@ -7,6 +7,7 @@
  */
 import process from "node:process";
 import { COMMON, type FlagValues, integer, main, type Outcome } from "../cli/mod.ts";
+import { DataError, loadCifar } from "../data/mod.ts";
 import { RandomStream } from "../random/mod.ts";
 import {
   EVENTS_FILE,
@@ -27,6 +28,8 @@ import {
   MODEL_NAMES,
   modelFile,
   recordedLog,
+  tinyArchive,
+  tinyFormat,
 } from "../testing/files/mod.ts";
 import { decodeModel } from "../weights/mod.ts";
 import { WeightFileError } from "../resnet/mod.ts";
@@ -47,6 +50,7 @@ import {
   hostileOnnx,
   hostilePickle,
   hostileSafetensors,
+  hostileTar,
   hostileZip,
   TFJS_MODEL,
   TFJS_SHARD,
@@ -62,7 +66,10 @@ interface Format {
   /** Whether a file of which the end is missing must be refused. */
   readonly endsKnown: boolean;
   /** A file that keeps the format's form and says other things. */
-  readonly hostile: (example: Uint8Array, random: RandomStream) => Uint8Array;
+  readonly hostile: (
+    example: Uint8Array,
+    random: RandomStream,
+  ) => Uint8Array | Promise<Uint8Array>;
 }
 
 /** What became of the damaged files of a format. */
@@ -122,7 +129,7 @@ async function fuzzFormat(
     const random = new RandomStream(seed, "probe", index);
     const example = examples[index % examples.length];
     const damaged: Damage = random.below(2) === 1
-      ? { kind: "altered", bytes: hostile(example, random) }
+      ? { kind: "altered", bytes: await hostile(example, random) }
       : damage(examples, index % examples.length, random);
     const breach = (what: string) =>
       faults.push(`${name}, file ${index} of seed ${seed} (${damaged.kind}): ${what}`);
@@ -255,6 +262,13 @@ async function makeFormats(): Promise<Format[]> {
       ...weights,
     },
     {
+      name: "tar.gz",
+      examples: [await tinyArchive()],
+      read: (bytes) => withFile(bytes, (path) => loadCifar(tinyFormat(), { path })),
+      ...{ refusal: DataError, endsKnown: true },
+      hostile: (_, random) => hostileTar(random),
+    },
+    {
       name: "event log",
       examples: await Promise.all([run.read(EVENTS_FILE), stopped.read(EVENTS_FILE)]),
       read: async (bytes) => {
@@ -293,6 +307,24 @@ async function makeFormats(): Promise<Format[]> {
       ...{ refusal: RecipeError, endsKnown: true, hostile: altered },
     },
   ];
+}
+
+/** Reads bytes where a reader opens a file; no file is written, so that none need be allowed. */
+async function withFile<T>(
+  bytes: Uint8Array,
+  read: (path: string) => Promise<T>,
+): Promise<T> {
+  const { open, stat } = Deno;
+  const file = { readable: new Blob([bytes as Uint8Array<ArrayBuffer>]).stream() };
+  Object.assign(Deno, {
+    open: () => Promise.resolve(file),
+    stat: () => Promise.resolve({ isDirectory: false, size: bytes.length }),
+  });
+  try {
+    return await read("fuzzed.tar.gz");
+  } finally {
+    Object.assign(Deno, { open, stat });
+  }
 }
 
 /** As the log's reader takes it. */

@@ -7,7 +7,7 @@ import { dirname, resolve } from "node:path";
  * or from then on; it is broken; a write takes a part of its bytes.
  */
 export const FAULTS = [
-  ...["before", "half", "after", "unsynced", "full once", "full", "broken", "short"] as const,
+  ...["before", "half", "unsynced", "full once", "full", "broken", "short", "after"] as const,
 ] as const;
 
 /** One of {@link FAULTS}. */

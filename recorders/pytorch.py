@@ -49,6 +49,7 @@ import os
 import platform
 import re
 import runpy
+import stat
 import struct
 import sysconfig
 import threading
@@ -56,6 +57,11 @@ import time
 import weakref
 from array import array
 from collections import Counter, deque
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 VERSION = "1.0.0"
 MEGABYTE = 1_000_000
@@ -246,6 +252,50 @@ def safetensors(tensors, metadata):
     return [struct.pack("<Q", len(text)), text, *parts]
 
 
+# Exclusive: of two recorders one gets the name, and a link in its place is not followed.
+EXCLUSIVE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
+# What a recorder writes beside its logs, whole or not.
+OWN_FILES = re.compile(r"(batches|weights|indices)-[a-z0-9-]+\.safetensors(\.[0-9a-f]{8}\.part)?")
+
+
+def write_all(file, content):
+    view = memoryview(content).cast("B")
+    while view:
+        view = view[os.write(file, view):]
+
+
+def sync_folder(path):
+    if os.name == "posix":
+        folder = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def locked(file):
+    """Locks a file until this process ends: True; False where another has it, None where none can."""
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return None
+
+
+def broke_off(log):
+    """Whether a file is a log, and its last line does not say that the training was over."""
+    size = os.fstat(log).st_size
+    first = b'{"type":"start"'
+    tail = os.pread(log, LINE_BYTES, max(0, size - LINE_BYTES)).split(b"\n")
+    ends = (b'{"type":"end"', b'{"type":"failure"')
+    ended = len(tail) > 1 and tail[-1] == b"" and tail[-2].startswith(ends)
+    return first.startswith(os.pread(log, len(first), 0)) and not ended
+
+
 class Folder:
     """The recording's folder: the only place that is ever written to."""
 
@@ -254,36 +304,86 @@ class Folder:
         self.limit, self.bytes, self.log_bytes = limit * MEGABYTE, 0, 0
         self.digest = hashlib.sha256()
         os.makedirs(path, exist_ok=True)
-        name = os.path.join(path, f"recording{self.suffix}.jsonl")
-        # Exclusive: of two recorders one gets the folder.
-        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0)
-        self.log = os.open(name, flags, 0o644)
+        self.name = os.path.join(path, f"recording{self.suffix}.jsonl")
+        try:
+            self.log = os.open(self.name, EXCLUSIVE | os.O_APPEND, 0o644)
+        except FileExistsError:
+            self.set_aside()
+            self.log = os.open(self.name, EXCLUSIVE | os.O_APPEND, 0o644)
+        if locked(self.log) is False:
+            raise FileExistsError
+
+    def set_aside(self):
+        """Makes room where a training was killed: what it left goes into a folder of its own.
+
+        Whoever still writes holds a lock, which the system frees when a process ends. Without locks
+        (on Windows, say) nobody can tell, and the folder stays as it is, as it does where a
+        recording has its end: FileExistsError."""
+        if fcntl is None:
+            raise FileExistsError
+        log = os.open(self.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            regular = stat.S_ISREG(os.fstat(log).st_mode)
+            if not regular or not locked(log) or not broke_off(log):
+                raise FileExistsError
+            kept = [name for name in os.listdir(self.path) if OWN_FILES.fullmatch(name)]
+            kept = [name for name in kept if re.search(r"-rank\d+", name) is None] if not self.suffix else [
+                name for name in kept if name.startswith(f"batches{self.suffix}-")]
+            number = 1
+            while os.path.lexists(self.aside(number)):
+                number += 1
+            os.mkdir(self.aside(number))
+            # The log last: where this breaks off, the next start finds it, and goes on.
+            for name in [*kept, os.path.basename(self.name)]:
+                os.rename(os.path.join(self.path, name), os.path.join(self.aside(number), name))
+            sys.stderr.write(f"pytorch recorder: a recording that broke off is now in {self.aside(number)}\n")
+        finally:
+            os.close(log)
+
+    def aside(self, number):
+        return os.path.join(self.path, f"broken-off{self.suffix}-{number}")
 
     def discard_if_empty(self):
         """Of a script that ended before anything was seen, no folder stays that stands in the way."""
         if not self.bytes:
             with contextlib.suppress(OSError):
-                os.unlink(os.path.join(self.path, f"recording{self.suffix}.jsonl"))
+                os.unlink(self.name)
                 os.rmdir(self.path)
 
+    def sync(self):
+        """Returns when the log, and the names in the folder, are on the disk."""
+        with contextlib.suppress(OSError):
+            os.fsync(self.log)
+            sync_folder(self.path)
+
     def lines(self, content):
-        view = memoryview(content)
-        while view:
-            view = view[os.write(self.log, view):]
+        write_all(self.log, content)
         self.digest.update(content)
         self.log_bytes += len(content)
         self.bytes += len(content)
 
     def file(self, name, parts):
-        """Writes a file beside its name, then renames it: it is there whole or not at all."""
+        """Writes a file beside its name, then renames it: it is there whole or not at all.
+
+        The name beside is random and must be new: nothing is written through a link."""
         name = name.replace("batches", f"batches{self.suffix}")
         path, digest, size = os.path.join(self.path, name), hashlib.sha256(), 0
-        with open(path + ".part", "wb") as stream:
+        beside = f"{path}.{os.urandom(4).hex()}.part"
+        stream = os.open(beside, EXCLUSIVE, 0o644)
+        try:
             for part in parts:
-                stream.write(part)
+                write_all(stream, part)
                 digest.update(part)
                 size += len(part)
-        os.replace(path + ".part", path)
+            os.fsync(stream)
+            os.replace(beside, path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(beside)
+            raise
+        finally:
+            os.close(stream)
+        sync_folder(self.path)
         self.bytes += size
         return {"path": name, "sha256": digest.hexdigest(), "bytes": size}
 
@@ -2591,6 +2691,8 @@ class Recorder:
             overheadSeconds=self.overhead, logSha256=self.folder.digest.hexdigest(),
         )
         self.drain()
+        if self.live:
+            self.folder.sync()
 
 
 # A script for CUDA on a machine without a GPU -----------------------------------------------------

@@ -96,7 +96,7 @@ async function main([name, folder, finished, json]: readonly string[]): Promise<
     } catch (error) {
       problem = String(error);
     }
-    say(JSON.stringify({ outcome, problem: problem?.slice(0, 600), kinds: disk.kinds }));
+    say(JSON.stringify({ outcome, problem: problem?.slice(-600), kinds: disk.kinds }));
   }
 }
 

@@ -10,4 +10,4 @@ export { download, type DownloadOptions, type DownloadProgress } from "./downloa
 export * from "./errors.ts";
 export { foldersIn } from "./folders.ts";
 export { Sha256, sha256, sha256OfWords } from "./hash.ts";
-export { openOwn, removeIfThere, removeUnfinished, writeWhole } from "./write_whole.ts";
+export { openOwn, removeIfThere, removeUnfinished, syncFolder, writeWhole } from "./write_whole.ts";

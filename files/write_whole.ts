@@ -33,11 +33,20 @@ async function writeBeside(path: string, content: Uint8Array | string): Promise<
     await removeIfThere(beside).catch(() => {}); // The first error is the one that matters.
     throw error;
   }
+  await syncFolder(dirname(path));
+}
+
+/**
+ * Returns when a folder's names are on the disk: a file that is made or renamed
+ * may else be gone after a crash, while others that came later are there.
+ *
+ * @param path Of the folder.
+ */
+export async function syncFolder(path: string): Promise<void> {
   // Windows can't open a folder, and renames durably by itself.
-  if (Deno.build.os !== "windows") {
-    using folder = await Deno.open(dirname(path), { read: true });
-    await folder.sync();
-  }
+  if (Deno.build.os === "windows") return;
+  using folder = await Deno.open(path, { read: true });
+  await folder.sync();
 }
 
 async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {

@@ -1,7 +1,14 @@
 /** A run's folder: its lock, its append-only event log and its files. */
 import { createHash, type Hash } from "node:crypto";
-import { basename, join, resolve } from "node:path";
-import { openOwn, removeIfThere, removeUnfinished, sha256, writeWhole } from "../files/mod.ts";
+import { basename, dirname, join, resolve } from "node:path";
+import {
+  openOwn,
+  removeIfThere,
+  removeUnfinished,
+  sha256,
+  syncFolder,
+  writeWhole,
+} from "../files/mod.ts";
 import { publishable } from "./_publishable.ts";
 import type { FileReference, RunEvent } from "./events.ts";
 import { EVENTS_FILE, parseRunLog, RunLogError } from "./parse_log.ts";
@@ -127,6 +134,12 @@ export class RunFolder implements RunStore {
       lock = await takeLock(path);
       await removeUnfinished(path);
       log = await openOwn(join(path, EVENTS_FILE), { append: true });
+      // The log's name before all others: of a folder without it nobody knows whose files it holds.
+      if ((await log.stat()).size === 0) {
+        await syncFolder(path);
+        // The folder's own name, where the folder that it lies in may be read.
+        if (made) await syncFolder(dirname(resolve(path))).catch(() => {});
+      }
       return new RunFolder(path, lock, log, await readLog(log, path), made);
     } catch (error) {
       log?.close();

@@ -1,6 +1,20 @@
 /** The folder that a recorder writes: the log, and files that are there whole or not at all. */
-import { createHash } from "node:crypto";
-import { mkdirSync, openSync, renameSync, writeFileSync, writeSync } from "node:fs";
+import { createHash, randomBytes } from "node:crypto";
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
+import { platform } from "node:process";
 
 /** An array on its way into a file. */
 export interface WrittenArray {
@@ -20,6 +34,10 @@ export interface WrittenFile {
   readonly bytes: number;
 }
 
+const LOG = "recording.jsonl";
+/** What a recorder writes beside its log, whole or not. */
+const OWN_FILES = /^(batches|weights|indices)-[a-z0-9-]+\.safetensors(\.[0-9a-f]{8}\.part)?$/;
+
 /** Only what it holds is ever written to. Errors of the file system are the caller's. */
 export class RecordingFolder {
   readonly #path: string;
@@ -28,8 +46,11 @@ export class RecordingFolder {
   readonly #mostBytes: number;
   #bytes = 0;
 
+  readonly #lock: Lock | undefined;
+
   /**
-   * Makes the folder, and its log, which must not be there.
+   * Makes the folder, and its log, which must not be there. A recording that
+   * broke off goes into a folder of its own in it, where nobody writes it any more.
    *
    * @param path Of the folder.
    * @param mostBytes What it may grow to.
@@ -38,7 +59,21 @@ export class RecordingFolder {
     mkdirSync(path, { recursive: true });
     this.#path = path;
     this.#mostBytes = mostBytes;
-    this.#log = openSync(`${path}/recording.jsonl`, "ax");
+    try {
+      this.#log = openSync(`${path}/${LOG}`, "ax");
+    } catch (error) {
+      if (!setAside(path)) throw error;
+      this.#log = openSync(`${path}/${LOG}`, "ax");
+    }
+    this.#lock = lockOf(`${path}/${LOG}`);
+  }
+
+  /** Returns when the log is on the disk, and lets go of it. */
+  close(): void {
+    fsyncSync(this.#log);
+    syncFolder(this.#path);
+    closeSync(this.#log);
+    this.#lock?.close();
   }
 
   /** SHA-256 of the log so far. */
@@ -56,12 +91,31 @@ export class RecordingFolder {
     const bytes = new TextEncoder().encode(JSON.stringify(event, finite) + "\n");
     const isLast = event.type === "end" || event.type === "failure";
     if (!isLast && !this.hasRoom(bytes.length)) return false;
-    for (let written = 0; written < bytes.length;) {
-      written += writeSync(this.#log, bytes, written);
-    }
+    writeAll(this.#log, bytes);
     this.#digest.update(bytes);
     this.#bytes += bytes.length;
     return true;
+  }
+
+  /** Writes beside, under a random name that must be new, syncs and renames. */
+  #write(path: string, content: Uint8Array): void {
+    const beside = `${path}.${randomBytes(4).toString("hex")}.part`;
+    const file = openSync(beside, "wx");
+    try {
+      writeAll(file, content);
+      fsyncSync(file);
+      renameSync(beside, path);
+    } catch (error) {
+      try {
+        unlinkSync(beside);
+      } catch {
+        // The first error is the one that matters.
+      }
+      throw error;
+    } finally {
+      closeSync(file);
+    }
+    syncFolder(this.#path);
   }
 
   /** Writes a safetensors file. */
@@ -89,11 +143,95 @@ export class RecordingFolder {
       at += values.byteLength;
     }
     const path = `${name}.safetensors`;
-    writeFileSync(`${this.#path}/${path}.part`, content);
-    renameSync(`${this.#path}/${path}.part`, `${this.#path}/${path}`);
+    this.#write(`${this.#path}/${path}`, content);
     this.#bytes += content.length;
     const sha256 = createHash("sha256").update(content).digest("hex");
     return { path, sha256, bytes: content.length };
+  }
+}
+
+/** A file of Deno's that is locked until its process ends. */
+interface Lock {
+  tryLockSync(exclusive: boolean): boolean;
+  close(): void;
+}
+
+/**
+ * Locks a file, so that it is known to be written as long as its process lives.
+ *
+ * @returns The lock; undefined where another process has it, or no file can be locked: under Node.
+ */
+function lockOf(path: string): Lock | undefined {
+  const { Deno: deno } = globalThis as {
+    readonly Deno?: { openSync(path: string, options: object): Lock };
+  };
+  const lock = deno?.openSync(path, { read: true, write: true });
+  if (lock?.tryLockSync(true)) return lock;
+  lock?.close();
+}
+
+/**
+ * Makes room where a training was killed.
+ *
+ * @returns Whether room was made: not for a recording that has its end, or that somebody may be
+ *   writing, nor for a file that is none.
+ */
+function setAside(path: string): boolean {
+  if (!lstatSync(`${path}/${LOG}`).isFile() || !brokeOff(`${path}/${LOG}`)) return false;
+  const lock = lockOf(`${path}/${LOG}`);
+  if (lock === undefined) return false;
+  try {
+    let number = 1;
+    while (existsSync(`${path}/broken-off-${number}`)) number++;
+    const aside = `${path}/broken-off-${number}`;
+    mkdirSync(aside);
+    // The log last: where this breaks off, the next start finds it, and goes on.
+    for (const name of [...readdirSync(path).filter((name) => OWN_FILES.test(name)), LOG]) {
+      renameSync(`${path}/${name}`, `${aside}/${name}`);
+    }
+    console.error(`tfjs recorder: a recording that broke off is now in ${aside}`);
+    return true;
+  } finally {
+    lock.close();
+  }
+}
+
+/** Whether a file is a log, and its last line does not say that the training was over. */
+function brokeOff(path: string): boolean {
+  const file = openSync(path, "r");
+  try {
+    const { size } = fstatSync(file);
+    const part = (from: number) => {
+      const bytes = new Uint8Array(Math.min(LINE_BYTES, size - from));
+      return new TextDecoder().decode(
+        bytes.subarray(0, readSync(file, bytes, 0, bytes.length, from)),
+      );
+    };
+    const first = `{"type":"start"`;
+    const begin = part(0).slice(0, first.length);
+    const lines = part(Math.max(0, size - LINE_BYTES)).split("\n");
+    const isEnded = lines.at(-1) === "" && /^{"type":"(end|failure)"/.test(lines.at(-2) ?? "");
+    return first.startsWith(begin) && !isEnded;
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** The longest that a line may be. */
+const LINE_BYTES = 8 * 2 ** 20;
+
+function writeAll(file: number, bytes: Uint8Array): void {
+  for (let written = 0; written < bytes.length;) written += writeSync(file, bytes, written);
+}
+
+/** Windows can't open a folder, and renames durably by itself. */
+function syncFolder(path: string): void {
+  if (platform === "win32") return;
+  const folder = openSync(path, "r");
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
   }
 }
 

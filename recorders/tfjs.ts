@@ -234,6 +234,11 @@ class Recorder {
 
   #stop(): void {
     for (const restore of this.#restore.splice(0).toReversed()) restore();
+    try {
+      this.#folder?.close();
+    } catch {
+      // What the disk refused has been said, or is a sync alone: nothing is left to be done.
+    }
     this.#folder = undefined;
   }
 

@@ -291,3 +291,68 @@ Deno.test("a folder in use is left alone, and the training goes on", () =>
     assertStringIncludes(said[0], "it holds a recording already; give another");
     assertEquals(await Deno.readTextFile(`${folder}/recording.jsonl`), "another's\n");
   }));
+
+Deno.test("a recording that broke off is set aside, one that ended or is written is left alone", () =>
+  inFolder(async (folder) => {
+    const tf = await tensorFlow();
+    const said: string[] = [];
+    const { error } = console;
+    console.error = (message: string) => said.push(message);
+    const log = `${folder}/recording.jsonl`;
+    const train = async () => {
+      const model = compiled(tf);
+      const recording = record(model, folder);
+      const { x, y } = images(tf, 2);
+      await model.trainOnBatch(x, y);
+      return recording;
+    };
+    try {
+      // As a kill leaves it: a part of a line at the end, a file that was not whole.
+      await Deno.writeTextFile(log, '{"type":"start","ti');
+      await Deno.writeTextFile(`${folder}/weights-start.safetensors.01234567.part`, "half");
+      await Deno.writeTextFile(`${folder}/mine.txt`, "the user's");
+      const first = await train();
+      assertEquals(said, [
+        `tfjs recorder: a recording that broke off is now in ${folder}/broken-off-1`,
+      ]);
+      assertEquals(await namesIn(`${folder}/broken-off-1`), [
+        "recording.jsonl",
+        "weights-start.safetensors.01234567.part",
+      ]);
+      const second = await train();
+      assertStringIncludes(said[1], "it holds a recording already; give another");
+      second.end();
+      first.end();
+      checkFiles(await readRecording(folder));
+      const whole = await Deno.readTextFile(log);
+      (await train()).end();
+      assertStringIncludes(said[2], "it holds a recording already; give another");
+      assertEquals(await Deno.readTextFile(log), whole);
+      assertEquals((await namesIn(folder)).filter((name) => name.endsWith(".part")), []);
+      assertEquals((await namesIn(folder)).includes("mine.txt"), true);
+    } finally {
+      console.error = error;
+    }
+  }));
+
+Deno.test("nothing is written through a link", () =>
+  inFolder(async (folder) => {
+    const tf = await tensorFlow();
+    const foreign = `${folder}/foreign`;
+    await Deno.writeTextFile(foreign, "another's");
+    await Deno.mkdir(`${folder}/recording`);
+    for (const name of ["weights-start.safetensors", "weights-start.safetensors.part"]) {
+      await Deno.symlink(foreign, `${folder}/recording/${name}`);
+    }
+    const model = compiled(tf);
+    const recording = record(model, `${folder}/recording`);
+    const { x, y } = images(tf, 2);
+    await model.trainOnBatch(x, y);
+    recording.end();
+    assertEquals(await Deno.readTextFile(foreign), "another's");
+    checkFiles(await readRecording(`${folder}/recording`));
+  }));
+
+async function namesIn(folder: string): Promise<string[]> {
+  return (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name).sort();
+}

@@ -83,6 +83,13 @@ export function explain(error: unknown): { readonly message: string; readonly st
   if (error instanceof Error && EXPECTED.includes(error.name)) {
     return { message: `error: ${error.message}`, status: 1 };
   }
+  // What the system refuses where nobody foresaw it is no defect: it says what, and of which file.
+  if (error instanceof Error && "code" in error && /^E[A-Z0-9]+$/.test(String(error.code))) {
+    return {
+      message: `error: ${error.message}; check that path and the room on the disk`,
+      status: 1,
+    };
+  }
   const stack = error instanceof Error ? error.stack : String(error);
   return { message: `error: unexpected, please report it\n${stack}`, status: 1 };
 }

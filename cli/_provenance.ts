@@ -1,5 +1,6 @@
 /** What made a result: software versions and the working copy's revision. */
 import { join } from "node:path";
+import { readWholeText } from "../files/mod.ts";
 import configuration from "../deno.json" with { type: "json" };
 
 /** Versions by name, for the event log. */
@@ -36,7 +37,7 @@ function commitIn(text: string | undefined): string | null {
 
 async function textOf(path: string): Promise<string | undefined> {
   try {
-    return await Deno.readTextFile(path);
+    return await readWholeText(path);
   } catch (error) {
     // No repository, a worktree's file, or no permission: the revision stays unknown.
     if (

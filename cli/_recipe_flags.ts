@@ -14,6 +14,7 @@ import {
   withOptimiser,
   withSchedule,
 } from "../recipes/mod.ts";
+import { readWholeTextSync } from "../files/mod.ts";
 import { explain, recipe as recipeSchema, WATCHED_VALUES } from "../recipes/schema/mod.ts";
 import {
   choice,
@@ -127,7 +128,7 @@ export function recipeFrom(asked: string, architecture: string | undefined): Rec
 function readJson(path: string): Record<string, unknown> {
   let content: string;
   try {
-    content = Deno.readTextFileSync(path);
+    content = readWholeTextSync(path);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     throw new UsageError(`--recipe must name a file that is there, found none at "${path}"`);

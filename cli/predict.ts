@@ -25,7 +25,7 @@ import {
   PLAIN_SGD,
   wasmEngine,
 } from "../engine/mod.ts";
-import { attempt, writeWhole } from "../files/mod.ts";
+import { attempt, readWhole, writeWhole } from "../files/mod.ts";
 import { PAPER_DATASET } from "../paper/mod.ts";
 import { paper } from "../recipes/mod.ts";
 import { type Prediction, predictionPage } from "../reports/mod.ts";
@@ -95,7 +95,7 @@ async function predict(flags: FlagValues<typeof FLAGS>, ...paths: string[]): Pro
     throw new CommandError(`${graph.name} takes images of ${channels} channels, not of three`);
   }
   const read = await Promise.all(paths.map(async (path) => {
-    const bytes = await attempt("read", path, () => Deno.readFile(path));
+    const bytes = await attempt("read", path, () => readWhole(path));
     return await decodeImage(bytes, path);
   }));
   const inputs = read.map((image) => fitImage(image, height, width));

@@ -6,6 +6,7 @@
  */
 import { ARGUMENTS, cacheOption, taskNamed } from "./_arguments.ts";
 import { type Dataset, type DatasetName, loadDataset } from "../data/mod.ts";
+import { readWholeText } from "../files/mod.ts";
 import { chooseEngine, type EngineChoice, engineFactories, selfTest } from "../engine/mod.ts";
 import { claimInWords, parsePlan, recipesOf, type ReproductionPlan } from "../verdicts/mod.ts";
 import { writeRunReport, writeSetReport } from "../reports/mod.ts";
@@ -157,7 +158,7 @@ async function requestOf(flags: FlagValues<typeof FLAGS>): Promise<PlanRequest> 
 
 async function readFile(path: string): Promise<string> {
   try {
-    return await Deno.readTextFile(path);
+    return await readWholeText(path);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     throw new CommandError(

@@ -4,7 +4,7 @@
  * `deno task runs`
  */
 import { Logs, type Watched } from "../reports/watch/mod.ts";
-import { duration, number, percent } from "../text/mod.ts";
+import { duration, number, percent, printable } from "../text/mod.ts";
 import { COMMON, type FlagValues } from "./_flags.ts";
 import { CommandError, main, type Outcome } from "./_main.ts";
 
@@ -44,7 +44,8 @@ function tableOf(all: readonly Watched[]): string {
       share(run.validation),
       share(run.test),
     ]),
-  ];
+    // A folder's name, or a network's in a log, may break the table's lines.
+  ].map((row) => row.map((cell) => printable(cell).replaceAll("\n", "\\n")));
   const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)));
   return rows.map((row) => row.map((cell, i) => cell.padEnd(widths[i])).join("  ").trimEnd())
     .join("\n");

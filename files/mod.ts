@@ -10,4 +10,5 @@ export { download, type DownloadOptions, type DownloadProgress } from "./downloa
 export * from "./errors.ts";
 export { foldersIn } from "./folders.ts";
 export { Sha256, sha256, sha256OfWords } from "./hash.ts";
+export { readWhole, readWholeText, readWholeTextSync, requireReadable } from "./read_whole.ts";
 export { openOwn, removeIfThere, removeUnfinished, syncFolder, writeWhole } from "./write_whole.ts";

@@ -3,6 +3,7 @@ import { createHash, type Hash } from "node:crypto";
 import { basename, dirname, join, resolve } from "node:path";
 import {
   openOwn,
+  readWhole,
   removeIfThere,
   removeUnfinished,
   sha256,
@@ -253,7 +254,7 @@ export class RunFolder implements RunStore {
 
   /** The content of a file. */
   read(name: string): Promise<Uint8Array> {
-    return this.#attempt(`reading "${name}"`, () => Deno.readFile(join(this.path, name)));
+    return this.#attempt(`reading "${name}"`, () => readWhole(join(this.path, name)));
   }
 
   /** Removes a file; one that is not there is no error. */

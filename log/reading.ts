@@ -2,7 +2,7 @@
  * The one reading of a run's folder: each file once, hashed once. What a report shows (strictly,
  * `read_run.ts`) and what the rules judge (`logged_run.ts`) both follow from it.
  */
-import { sha256 } from "../files/mod.ts";
+import { FileError, readWhole, sha256 } from "../files/mod.ts";
 import { effectiveEvents, type FileReference } from "./events.ts";
 import { EVENTS_FILE, parseRunLog, type RunLog, RunLogError } from "./parse_log.ts";
 
@@ -53,7 +53,7 @@ export async function readFolder(
       return await readFile(`${folder}/${path}`);
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return undefined;
-      if (error instanceof Error && "code" in error) {
+      if (error instanceof FileError || error instanceof Error && "code" in error) {
         throw new RunLogError(`Reading the run in ${folder}: ${path}: ${error.message}`);
       }
       throw error;
@@ -94,13 +94,5 @@ export async function readFolder(
 /** Weights of ResNet-1202 take 78 MB; nothing else that a log names is as large. */
 const MOST_FILE_BYTES = 256 * 2 ** 20;
 
-/** A whole file, unless it is larger than any that a run writes. */
-export async function readBounded(path: string): Promise<Uint8Array> {
-  const { size } = await Deno.stat(path);
-  if (size > MOST_FILE_BYTES) {
-    throw new RunLogError(
-      `${path}: a run's files have at most ${MOST_FILE_BYTES} bytes, this one has ${size}; give the folder of a run as it was written`,
-    );
-  }
-  return await Deno.readFile(path);
-}
+/** A file that is none, or is larger than any that a run writes, is refused. */
+export const readBounded = (path: string): Promise<Uint8Array> => readWhole(path, MOST_FILE_BYTES);

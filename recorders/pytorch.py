@@ -367,14 +367,12 @@ class Folder:
 
         The name beside is random and must be new: nothing is written through a link."""
         name = name.replace("batches", f"batches{self.suffix}")
-        path, digest, size = os.path.join(self.path, name), hashlib.sha256(), 0
+        path = os.path.join(self.path, name)
+        content = b"".join(parts)
         beside = f"{path}.{os.urandom(4).hex()}.part"
         stream = os.open(beside, EXCLUSIVE, 0o644)
         try:
-            for part in parts:
-                write_all(stream, part)
-                digest.update(part)
-                size += len(part)
+            write_all(stream, content)
             os.fsync(stream)
             os.replace(beside, path)
         except OSError:
@@ -384,8 +382,8 @@ class Folder:
         finally:
             os.close(stream)
         sync_folder(self.path)
-        self.bytes += size
-        return {"path": name, "sha256": digest.hexdigest(), "bytes": size}
+        self.bytes += len(content)
+        return {"path": name, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
 
 
 # Images -------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { basename, join, resolve } from "node:path";
+import { readWhole, readWholeText } from "../files/mod.ts";
 import {
   type JudgedRun,
   planHash,
@@ -229,11 +230,11 @@ function finishedRun(events: readonly RunEvent[]): JudgedRun {
 }
 
 async function textOf(path: string): Promise<string | undefined> {
-  return await unlessMissing(() => Deno.readTextFile(path));
+  return await unlessMissing(() => readWholeText(path));
 }
 
 async function hashOf(path: string): Promise<string | undefined> {
-  const bytes = await unlessMissing(() => Deno.readFile(path));
+  const bytes = await unlessMissing(() => readWhole(path));
   return bytes && createHash("sha256").update(bytes).digest("hex");
 }
 

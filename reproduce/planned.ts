@@ -14,7 +14,7 @@ import {
 import { architecture } from "../resnet/mod.ts";
 import { table6Reference, TABLE_6_MARGIN } from "../spec/mod.ts";
 import { departuresOf, isOpen, RECIPES } from "../recipes/mod.ts";
-import { attempt, openOwn, writeWhole } from "../files/mod.ts";
+import { attempt, openOwn, readWholeText, writeWhole } from "../files/mod.ts";
 import { ReproductionError } from "./errors.ts";
 
 /** The plan's name in a job's folder. */
@@ -139,7 +139,7 @@ export async function settlePlan(
 export async function readPlan(folder: string): Promise<ReproductionPlan | undefined> {
   let text: string;
   try {
-    text = await Deno.readTextFile(join(folder, PLAN_FILE));
+    text = await readWholeText(join(folder, PLAN_FILE));
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;

@@ -1,6 +1,7 @@
 /** Files of weights from disk: a file, or a folder that holds one. */
 import type { FileSource, Format, ModelFile } from "./format.ts";
 import { decodeModel, FORMATS } from "./formats.ts";
+import { readWhole } from "../files/mod.ts";
 import { quote } from "../text/mod.ts";
 import { WeightFileError } from "../resnet/mod.ts";
 
@@ -17,7 +18,7 @@ export interface FileAccess {
   readonly read: (path: string) => Promise<Uint8Array>;
 }
 
-const DISK: FileAccess = { stat: (path) => Deno.stat(path), read: (path) => Deno.readFile(path) };
+const DISK: FileAccess = { stat: (path) => Deno.stat(path), read: readWhole };
 
 /**
  * Opens a file of weights or of a network, or the one that leads a folder.

@@ -1,7 +1,7 @@
 /** The report of a set of runs: a page, the same as Markdown, and the same as data. */
 import { relative, resolve } from "node:path";
 import { EVENTS_FILE, readFolder, RunLogError, runOf, subjectOfReading } from "../../log/mod.ts";
-import { attempt, foldersIn, writeWhole } from "../../files/mod.ts";
+import { attempt, foldersIn, readWhole, readWholeText, writeWhole } from "../../files/mod.ts";
 import { renderHtml } from "../page/html.tsx";
 import { renderMarkdown } from "../page/markdown.ts";
 import { setContent } from "./content.ts";
@@ -147,7 +147,7 @@ async function findRuns(
 ): Promise<{ readonly plan?: ReproductionPlan; readonly paths: readonly string[] }> {
   if (await isThere(`${folder}/${EVENTS_FILE}`)) return { paths: [folder] };
   if (await isThere(`${folder}/plan.json`)) {
-    const plan = parsePlan(await Deno.readTextFile(`${folder}/plan.json`));
+    const plan = parsePlan(await readWholeText(`${folder}/plan.json`));
     return { plan, paths: await foldersIn(`${folder}/runs`) };
   }
   const paths = await foldersIn(folder);
@@ -157,7 +157,7 @@ async function findRuns(
 
 async function readRunOfSet(path: string, folder: string): Promise<RunOfSet | BrokenRun> {
   // By its name in the report, so that no message holds a path of this machine.
-  const read = (file: string) => Deno.readFile(`${path}${file.slice(folder.length)}`);
+  const read = (file: string) => readWhole(`${path}${file.slice(folder.length)}`);
   try {
     const reading = await readFolder(folder, read);
     return {
@@ -169,7 +169,7 @@ async function readRunOfSet(path: string, folder: string): Promise<RunOfSet | Br
     };
   } catch (error) {
     if (!(error instanceof RunLogError)) throw error;
-    return { folder, problem: error.message };
+    return { folder, problem: error.message.replaceAll(path, folder) };
   }
 }
 

@@ -1,5 +1,5 @@
 /** The target itself: the reference runs' errors against Table 6. */
-import { foldersIn } from "../../files/mod.ts";
+import { foldersIn, readWholeText } from "../../files/mod.ts";
 import { type LogSubject, logSubjectOf, type StartEvent } from "../../log/mod.ts";
 import { ITERATIONS, TABLE_6 } from "../../paper/mod.ts";
 import { RECIPES, vary } from "../../recipes/mod.ts";
@@ -230,7 +230,7 @@ export async function referenceRuns(folder: string): Promise<Required<ReferenceR
 
 async function readIfThere(path: string): Promise<string | undefined> {
   try {
-    return await Deno.readTextFile(path);
+    return await readWholeText(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;

@@ -4,7 +4,7 @@
  * come to the same files?
  *
  * `deno task crash` (the whole, and 200 pairs of faults), `deno task crash --sample 24` (as many of
- * each command, spread), `--only train,report`, `--pairs N`, `--jobs N` (processes at once)
+ * each command, spread), `--only train,report`, `--faults before,full`, `--pairs N`, `--jobs N` (processes at once)
  */
 import { parseArgs } from "@std/cli/parse-args";
 import { RandomStream } from "../random/mod.ts";
@@ -14,7 +14,7 @@ import { type Scenario, SCENARIOS } from "./_scenarios.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
 /** Starts with faults that one process makes: the memory that it holds grows slowly. */
-const CASES_A_PROCESS = 50;
+const CASES_A_PROCESS = 25;
 /** A start that takes longer has hung. */
 const LONGEST_SECONDS = 300;
 
@@ -39,6 +39,8 @@ export interface CrashOptions {
   readonly commands: readonly string[];
   /** Cases of each command, spread over all; all when undefined. */
   readonly sample?: number;
+  /** Which faults are tried; all when undefined. */
+  readonly only?: (one: Case) => boolean;
   /** Random pairs of faults, one a start. */
   readonly pairs: number;
   /** Processes at once. */
@@ -57,7 +59,8 @@ export interface CrashOptions {
  * @throws {Error} If a command fails where nothing goes wrong.
  */
 export async function crash(options: CrashOptions): Promise<Row[]> {
-  const { commands, sample = Infinity, pairs, work, onLine = () => {} } = options;
+  const { commands, sample = Infinity, only = () => true, pairs, work } = options;
+  const { onLine = () => {} } = options;
   const finished = `${work}/finished`;
   await undisturbed("train", finished, finished);
   const rows: Row[] = [];
@@ -70,7 +73,10 @@ export async function crash(options: CrashOptions): Promise<Row[]> {
     const random = new RandomStream(1, "probe", 0);
     const drawn = () => all[random.below(all.length)];
     const todo = [
-      ...spread(all, sample).map((one) => ({ kind: one.fault as string, faults: [one] })),
+      ...spread(all.filter(only), sample).map((one) => ({
+        kind: one.fault as string,
+        faults: [one],
+      })),
       ...Array.from({ length: pairs }, () => ({ kind: PAIR, faults: [drawn(), drawn()] })),
     ];
     const tried = await tryAll(command, todo, outcome!, finished, options);
@@ -173,11 +179,13 @@ async function* child(
 }
 
 if (import.meta.main) {
-  const flags = parseArgs(Deno.args, { string: ["sample", "only", "pairs", "jobs"] });
+  const flags = parseArgs(Deno.args, { string: ["sample", "only", "faults", "pairs", "jobs"] });
+  const faults = flags.faults?.split(",") ?? FAULTS;
   const work = await Deno.makeTempDir({ prefix: "crash-" });
   const rows = await crash({
     commands: flags.only?.split(",") ?? Object.keys(SCENARIOS),
     ...(flags.sample === undefined ? {} : { sample: Number(flags.sample) }),
+    only: ({ fault }) => faults.includes(fault),
     pairs: Number(flags.pairs ?? (flags.sample === undefined ? 200 : 0)),
     jobs: Number(flags.jobs ?? Math.max(1, navigator.hardwareConcurrency >> 1)),
     ...{ work, onLine: console.error },

@@ -94,6 +94,7 @@ export class RunFolder implements RunStore {
   /** Bytes of the log's whole lines; what is behind them is a part of a line. */
   #length: number;
   #torn = false;
+  #ended: boolean;
   readonly #made: boolean;
   #closed = false;
 
@@ -111,6 +112,7 @@ export class RunFolder implements RunStore {
     this.#length = read.length;
     this.#made = made;
     this.earlier = read.events;
+    this.#ended = read.events.at(-1)?.type === "end";
     this.tornBytes = read.tornBytes;
   }
 
@@ -171,6 +173,8 @@ export class RunFolder implements RunStore {
     if (this.#length === 0 && event.type !== "start") {
       throw new RunError(`a log begins with its start, found "${event.type}"`);
     }
+    // Where the disk refuses to keep the end, the end stands all the same: the run is over.
+    if (this.#ended) throw new RunError(`nothing follows a run's end, found "${event.type}"`);
     try {
       // A part of a line stays behind where the disk was full: it goes before anything follows.
       if (this.#torn) this.#log.truncateSync(this.#length);
@@ -179,6 +183,7 @@ export class RunFolder implements RunStore {
         written += this.#log.writeSync(line.subarray(written));
       }
       this.#torn = false;
+      this.#ended = event.type === "end";
       this.#length += line.length;
       this.#hash.update(line);
     } catch (error) {
@@ -384,7 +389,7 @@ async function readLog(
 
 /**
  * Bytes before a damaged end: a last line without its end, lines at the end that
- * are no JSON, or a log that has nothing but failures.
+ * are no JSON, failures behind a run's end, or a log that has nothing but failures.
  */
 function wholeBytes(bytes: Uint8Array): number {
   let length = bytes.lastIndexOf(0x0a) + 1;
@@ -398,6 +403,13 @@ function wholeBytes(bytes: Uint8Array): number {
     }
   };
   while (length > 0 && eventAt(startOf(length), length) === undefined) length = startOf(length);
+  // A failure behind the end is the disk's that did not keep it: the end stands.
+  for (;;) {
+    const start = startOf(length);
+    if (length === 0 || eventAt(start, length)?.type !== "failure") break;
+    if (start === 0 || eventAt(startOf(start), start)?.type !== "end") break;
+    length = start;
+  }
   let begun = length;
   while (begun > 0 && eventAt(startOf(begun), begun)?.type === "failure") begun = startOf(begun);
   return begun === 0 ? 0 : length;

@@ -115,6 +115,26 @@ Deno.test("RunFolder: a log never begins with a failure", () =>
     assertEquals([...Deno.readDirSync(folder)], []);
   }));
 
+Deno.test("RunFolder: nothing follows a run's end, not even the failure to keep it on the disk", () =>
+  inFolder(async (folder) => {
+    const log = `${folder}/events.jsonl`;
+    const whole = textOf(await fixtureFolder({ samples: false }), "events.jsonl");
+    await Deno.writeTextFile(log, whole);
+    const run = await RunFolder.open(folder);
+    assertThrows(
+      () => run.append({ type: "failure", iteration: 2000, reason: "no space" }),
+      RunError,
+      "nothing follows a run's end",
+    );
+    await run.close();
+    assertEquals(await Deno.readTextFile(log), whole);
+    // As an earlier version left it.
+    await Deno.writeTextFile(log, whole + FAILURE);
+    await using again = await RunFolder.open(folder);
+    assertEquals(again.earlier.at(-1)?.type, "end");
+    assertEquals(await Deno.readTextFile(log), whole);
+  }));
+
 Deno.test("RunFolder: a log that was altered is not gone on with", () =>
   inFolder(async (folder) => {
     await Deno.writeTextFile(`${folder}/events.jsonl`, START);

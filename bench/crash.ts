@@ -4,7 +4,8 @@
  * come to the same files?
  *
  * `deno task crash` (the whole, and 200 pairs of faults), `deno task crash --sample 24` (as many of
- * each command, spread), `--only train,report`, `--faults before,full`, `--pairs N`, `--jobs N` (processes at once)
+ * each command, spread), `--only train,recorder`, `--faults before,full`, `--pairs N`, `--jobs N` (processes at once);
+ * the recorder needs Python with PyTorch
  */
 import { parseArgs } from "@std/cli/parse-args";
 import { RandomStream } from "../random/mod.ts";
@@ -92,6 +93,7 @@ export async function crash(options: CrashOptions): Promise<Row[]> {
 }
 
 const PAIR = "two, one a start";
+const RECORDER = "recorder";
 
 const inWords = (faults: readonly Case[]): string =>
   faults.map(({ fault, k }) => `${fault} at operation ${k}`).join(", then ");
@@ -178,18 +180,56 @@ async function* child(
   }
 }
 
+/**
+ * Tries the faults of PyTorch's recorder: after any of them the training has the
+ * weights that it has unrecorded, and the same command records it whole.
+ *
+ * @param options As for {@link crash}; each training is a fork of one Python.
+ * @returns A row for each fault.
+ */
+export async function crashRecorder(
+  { sample = 0, work, onLine = () => {} }: Pick<CrashOptions, "sample" | "work" | "onLine">,
+): Promise<Row[]> {
+  const script = `${ROOT}recorders/_fixtures/accumulating.py`;
+  const process = new Deno.Command("python3", {
+    args: [
+      ...["bench/_crash_recorder.py", `${ROOT}recorders/pytorch.py`, script],
+      ...[`${work}/recorder`, `${sample}`],
+    ],
+    ...{ cwd: ROOT, stdin: "null", stdout: "piped", stderr: "inherit" } as const,
+    env: { OMP_NUM_THREADS: "1" },
+  }).spawn();
+  const { code, stdout } = await process.output();
+  if (code !== 0) throw new Error(`the recorder could not be tried: Python's status ${code}`);
+  const [head, ...tried] = new TextDecoder().decode(stdout).trim().split("\n")
+    .map((line) => JSON.parse(line));
+  onLine(`recorder: ${head.operations} operations on files, ${head.cases} faults`);
+  return FAULTS.flatMap((fault) => {
+    const own = tried.filter((one) => one.fault === fault);
+    const problems = own.flatMap(({ k, problem }) =>
+      problem === null ? [] : [`recorder, ${inWords([{ fault, k }])}: ${problem}`]
+    );
+    return own.length > 0 ? [{ command: "recorder", fault, cases: own.length, problems }] : [];
+  });
+}
+
 if (import.meta.main) {
   const flags = parseArgs(Deno.args, { string: ["sample", "only", "faults", "pairs", "jobs"] });
   const faults = flags.faults?.split(",") ?? FAULTS;
   const work = await Deno.makeTempDir({ prefix: "crash-" });
+  const names = flags.only?.split(",") ?? [...Object.keys(SCENARIOS), RECORDER];
+  const size = flags.sample === undefined ? {} : { sample: Number(flags.sample) };
   const rows = await crash({
-    commands: flags.only?.split(",") ?? Object.keys(SCENARIOS),
-    ...(flags.sample === undefined ? {} : { sample: Number(flags.sample) }),
+    commands: names.filter((name) => name !== RECORDER),
+    ...size,
     only: ({ fault }) => faults.includes(fault),
     pairs: Number(flags.pairs ?? (flags.sample === undefined ? 200 : 0)),
     jobs: Number(flags.jobs ?? Math.max(1, navigator.hardwareConcurrency >> 1)),
     ...{ work, onLine: console.error },
   });
+  if (names.includes(RECORDER)) {
+    rows.push(...await crashRecorder({ ...size, work, onLine: console.error }));
+  }
   await Deno.remove(work, { recursive: true });
   const problems = rows.flatMap((row) => row.problems);
   console.log("| command | fault | cases | same files |\n| --- | --- | ---: | ---: |");

@@ -26,6 +26,20 @@ Deno.test("the network is CIFAR's host for those who load images, and nothing el
   }
 });
 
+Deno.test({
+  name: "a task takes the packages of the lock, or none",
+  // On the packages of JSR in the place of compat/ the lock grows.
+  ignore: !("links" in configuration),
+  fn: () => {
+    const users = Object.entries(tasks).filter(([name, { command }]) =>
+      / (cli\/\w+|bench\/(ablations|fuzz|step))\.ts/.test(command) && name !== "help" ||
+      name === "test"
+    );
+    assert(users.length > 15);
+    for (const [name, { command }] of users) assert(/deno \w+ .*--frozen /.test(command), name);
+  },
+});
+
 Deno.test("the shell hands over where the cache is, and no trace of it is logged", async () => {
   const folder = await Deno.makeTempDir({ prefix: "cli-test-" });
   try {

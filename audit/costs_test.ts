@@ -188,6 +188,35 @@ for (const [name, make] of Object.entries(FILES)) {
   });
 }
 
+const GIVEN = new URL("../../shared/cases/reliability/", import.meta.url);
+
+for (
+  const file of [
+    ...["concat_bomb.onnx", "esc_names.onnx", "slice_step.onnx", "st_esc.safetensors"],
+    "unsqueeze_chain.onnx",
+  ]
+) {
+  const url = new URL(file, GIVEN);
+  Deno.test({
+    name: `${file}: within the bounds (needs ../shared/cases/reliability/${file})`,
+    ignore: !isThere(url),
+    fn: async () => {
+      const bytes = await Deno.readFile(url);
+      await withinBounds(file, () => auditOf(bytes));
+    },
+  });
+}
+
+function isThere(file: URL): boolean {
+  // Asked beforehand, so that a test without permissions does not stop to prompt.
+  if (Deno.permissions.querySync({ name: "read", path: file }).state !== "granted") return false;
+  try {
+    return Deno.statSync(file).isFile;
+  } catch {
+    return false;
+  }
+}
+
 const REFERENCE = new URL(
   "../reports/reference/resnet20-4000/runs/resnet20-seed0/events.jsonl",
   import.meta.url,

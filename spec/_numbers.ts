@@ -92,5 +92,7 @@ export function mapWeights(
 /** A number for a sentence: three significant digits. */
 export const short = (value: number): string => String(Number(value.toPrecision(3)));
 
+/** Whether two learning rates are the same but for rounding, also to 32 bits. */
+export const sameRate = (a: number, b: number): boolean => Math.abs(a - b) <= 1e-7 * Math.abs(b);
 /** Whether two numbers are the same but for rounding. */
 export const close = (a: number, b: number): boolean => Math.abs(a - b) <= 1e-9 * Math.abs(b);

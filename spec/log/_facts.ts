@@ -1,5 +1,5 @@
 /** What the log rules share. */
-import type { LoggedRun, StartEvent } from "../../log/mod.ts";
+import type { LoggedRun, RunEvent, StartEvent } from "../../log/mod.ts";
 import { number } from "../../text/mod.ts";
 import type { Finding } from "../rule.ts";
 import { finding } from "../subject.ts";
@@ -83,6 +83,34 @@ export function rateOf({ stretches }: Rates, iteration: number): number | undefi
   const found = stretches[low];
   return found && found.from <= iteration ? found.rate : undefined;
 }
+
+/**
+ * Records that one process wrote twice, with different content: only a run that was gone on with
+ * writes one again.
+ */
+export function writtenTwice<Type extends Repeated["type"]>(
+  { events }: LoggedRun,
+  type: Type,
+): { readonly before: EventOf<Type>; readonly after: EventOf<Type> }[] {
+  const twice: { readonly before: EventOf<Type>; readonly after: EventOf<Type> }[] = [];
+  const written = new Map<string, Repeated>();
+  for (const event of events) {
+    if (event.type === "resume") written.clear();
+    if (event.type !== type) continue;
+    const after = event as Repeated;
+    const key = `${"set" in after ? after.set : ""} ${after.iteration}`;
+    const before = written.get(key);
+    const content = ({ time: _, ...said }: Repeated) => JSON.stringify(said);
+    if (before && content(before) !== content(after)) {
+      twice.push({ before: before as EventOf<Type>, after: after as EventOf<Type> });
+    }
+    written.set(key, after);
+  }
+  return twice;
+}
+
+type Repeated = Extract<RunEvent, { type: "step" | "rate" | "evaluation" }>;
+type EventOf<Type extends Repeated["type"]> = Extract<Repeated, { type: Type }>;
 
 /** Passes only where the run is over; a fault is one also before its end. */
 export function once(run: LoggedRun, problems: readonly string[], evidence: string): Finding {

@@ -24,9 +24,11 @@ import { judgeDepartures } from "../static/recipe_rules.ts";
 const TOO_GOOD = 0.03;
 /** A residual net of the paper that ends above it has not learnt. */
 const TOO_BAD = 0.2;
-/** A net that is not trained yet errs nine times in ten; after this many steps it still does often. */
-const EARLY_STEPS = 1_000;
-const EARLY_ERROR = 0.2;
+/** A net that is not trained yet errs nine times in ten; up to these many steps it still does often. */
+const EARLY: readonly { readonly steps: number; readonly error: number }[] = [
+  { steps: 1_000, error: 0.2 },
+  { steps: 5_000, error: 0.05 },
+];
 
 /** The rules on the run as a whole. */
 export const LOG_RUN_RULES: readonly Rule<LogSubject>[] = defineRules([
@@ -318,7 +320,10 @@ export const LOG_RUN_RULES: readonly Rule<LogSubject>[] = defineRules([
       const problems: string[] = [];
       // A wrong image has at most half of the probability on its label.
       for (const { type, iteration, loss, error } of [...steps, ...evaluations]) {
-        if (!(loss >= error * Math.LN2 * (1 - 1e-6))) {
+        if (!(error >= 0 && error <= 1)) {
+          problems.push(`${type} after step ${number(iteration)}: a share of ${error} is none`);
+        }
+        if (!(loss >= error * Math.LN2 * (1 - 1e-6) && Number.isFinite(loss))) {
           problems.push(
             `${type} after step ${number(iteration)}: with ${
               percent(error)
@@ -329,8 +334,12 @@ export const LOG_RUN_RULES: readonly Rule<LogSubject>[] = defineRules([
         }
       }
       const [first] = steps;
-      if (first && first.iteration <= EARLY_STEPS && first.error < EARLY_ERROR) {
-        problems.push(`the training error was ${percent(first.error)} from the start`);
+      for (const { steps: most, error: least } of EARLY) {
+        const low = steps.find(({ iteration, error }) => iteration <= most && error < least);
+        if (!low) continue;
+        problems.push(
+          `the training error was ${percent(low.error)} at step ${number(low.iteration)} already`,
+        );
       }
       const [early, test] = [percent(first?.error ?? 1), finalTestOf(run)];
       // The bounds are CIFAR-10's; other images may be easier.
@@ -357,6 +366,18 @@ export const LOG_RUN_RULES: readonly Rule<LogSubject>[] = defineRules([
           metrics: async () => (await right.metrics()).map((step) => ({ ...step, errors: 0 })),
         }),
       }),
+      badLines(
+        "step",
+        "right after 2,000 steps",
+        "training images come again and again",
+        (step) => step.iteration > 2_000 && step.iteration < 5_000 ? { error: 0, loss: 0.001 } : {},
+      ),
+      badLines("step", "a loss without end", "a logarithm of zero", (step) => ({
+        loss: step.iteration === 40_000 ? Infinity : step.loss,
+      })),
+      badLines("step", "an error below zero", "right images are counted twice", (step) => ({
+        error: step.iteration === 40_000 ? -0.01 : step.error,
+      })),
       badEnd("a test error of 1%", "test images are among the training images", 63_900, {
         engine: (right) => ({
           evaluate: async (set, indices) => {

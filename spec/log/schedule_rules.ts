@@ -3,9 +3,9 @@ import { paper, vary, WARM_UP_WINDOW, withIterations } from "../../recipes/mod.t
 import type { LogSubject, StartEvent } from "../../log/mod.ts";
 import { asVersion1, badEnd, badLines, badLog, badRun, goodLog, goodRun, sparse } from "./_bad.ts";
 import { type Fault, paperRun } from "./_loop_mutants.ts";
-import { netOf, once, percent, rateOf, ratesOf } from "./_facts.ts";
+import { netOf, once, percent, rateOf, ratesOf, writtenTwice } from "./_facts.ts";
 import { BATCH_SIZE, ITERATIONS, paperRate } from "../../paper/mod.ts";
-import { close } from "../_numbers.ts";
+import { sameRate } from "../_numbers.ts";
 import { number } from "../../text/mod.ts";
 import { defineRules, type Rule } from "../rule.ts";
 import { finding, reading } from "../subject.ts";
@@ -58,17 +58,24 @@ export const LOG_SCHEDULE_RULES: readonly Rule<LogSubject>[] = defineRules([
       const edges = [warmUpTo, 32_000, 48_000].map((boundary) => boundary + 1);
       for (const { rate, from, to } of rates.stretches) {
         const looked = [from, ...edges.filter((edge) => edge > from && edge <= to)];
-        const wrong = looked.find((iteration) => !close(rate, due(iteration)));
+        const wrong = looked.find((iteration) => !sameRate(rate, due(iteration)));
         if (wrong === undefined) continue;
         problems.push(`step ${number(wrong)} had the rate ${rate}, not ${due(wrong)}`);
       }
       // In a log of version 1 a line's rate is all that is stated.
       for (const { iteration, learningRate } of start.version === 1 ? [] : steps) {
         const stated = rateOf(rates, iteration);
-        if (stated === undefined || close(stated, learningRate)) continue;
+        if (stated === undefined || sameRate(stated, learningRate)) continue;
         problems.push(
           `step ${number(iteration)} had the rate ${learningRate} by its line, and ${stated} by ` +
             `the line on the rate's last change`,
+        );
+      }
+      for (const { before, after } of writtenTwice(run, "rate")) {
+        problems.push(
+          `step ${
+            number(after.iteration)
+          } had two rates, ${before.learningRate} and ${after.learningRate}`,
         );
       }
       if (problems.length === 0 && rates.unknown) {
@@ -108,6 +115,14 @@ export const LOG_SCHEDULE_RULES: readonly Rule<LogSubject>[] = defineRules([
         iteration: Math.max(1, iteration - 1),
       })),
       badLog(
+        "two rates for one step",
+        "two schedulers set it, one after the other",
+        (event) =>
+          event.type === "rate" && event.iteration === 32_001
+            ? [{ ...event, learningRate: 0.1 }, event]
+            : event,
+      ),
+      badLog(
         "the first division left out",
         "lines on the rate were edited",
         (event) => event.type === "rate" && event.iteration === 32_001 ? [] : event,
@@ -123,6 +138,16 @@ export const LOG_SCHEDULE_RULES: readonly Rule<LogSubject>[] = defineRules([
         "a log of version 1, a line every 100 steps",
         "earlier logs have the rate in their lines alone",
         (events) => asVersion1(events),
+      ),
+      goodLog(
+        "the rate as a 32-bit number",
+        "an optimiser keeps it in 32 bits, and the log has what was used",
+        (events) =>
+          events.map((event) =>
+            "learningRate" in event
+              ? { ...event, learningRate: Math.fround(event.learningRate) }
+              : event
+          ),
       ),
       goodLog(
         "the rate as a 64-bit product",
@@ -143,7 +168,9 @@ export const LOG_SCHEDULE_RULES: readonly Rule<LogSubject>[] = defineRules([
     tier: "log",
     check: reading([], (run) => {
       const { steps, end } = run;
-      const problems: string[] = [];
+      const problems = writtenTwice(run, "step").map(({ after }) =>
+        `the line of step ${number(after.iteration)} was written twice, each time another`
+      );
       let before = 0;
       for (const { iteration, steps: count } of steps) {
         if (iteration - count !== before) {
@@ -176,6 +203,14 @@ export const LOG_SCHEDULE_RULES: readonly Rule<LogSubject>[] = defineRules([
       badLines("end", "one step less", "the loop ends before its last step", ({ iteration }) => ({
         iteration: iteration - 1,
       })),
+      badLog(
+        "a line that was written again",
+        "a worse figure was mended, and the old line left in the file",
+        (event) =>
+          event.type === "step" && event.iteration === 12_300
+            ? [{ ...event, images: 64 * event.steps }, event]
+            : event,
+      ),
       badLog(
         "a hole",
         "lines are lost when a process is killed",
@@ -248,7 +283,7 @@ export const LOG_SCHEDULE_RULES: readonly Rule<LogSubject>[] = defineRules([
         const { stretches, unknown } = ratesOf(run);
         if (unknown) return { outcome: "not-observable", evidence: unknown };
         const rise = stretches.find(({ rate }, i) =>
-          i > 0 && rate > stretches[i - 1].rate && !close(rate, stretches[i - 1].rate)
+          i > 0 && rate > stretches[i - 1].rate && !sameRate(rate, stretches[i - 1].rate)
         );
         const problems = [
           ...rise ? [`the rate rose to ${rise.rate} by step ${number(rise.from)}`] : [],
@@ -260,7 +295,9 @@ export const LOG_SCHEDULE_RULES: readonly Rule<LogSubject>[] = defineRules([
       const rates = ratesOf(run);
       if (rates.unknown) return { outcome: "not-observable", evidence: rates.unknown };
       const first = rates.stretches[0]?.rate;
-      if (first !== undefined && !close(first, WARM_UP_RATE)) problems.push(`it began at ${first}`);
+      if (first !== undefined && !sameRate(first, WARM_UP_RATE)) {
+        problems.push(`it began at ${first}`);
+      }
       const ended = warmUpEnd?.iteration ?? Infinity;
       const low = steps.find((step) =>
         step.error < WARM_UP_BOUND && step.steps >= WARM_UP_WINDOW &&
@@ -275,7 +312,7 @@ export const LOG_SCHEDULE_RULES: readonly Rule<LogSubject>[] = defineRules([
       }
       const back = rates.stretches.find(({ to }) => to > ended);
       const after = Math.max(ended + 1, back?.from ?? 0);
-      if (back && after <= 32_000 && !close(back.rate, 0.1)) {
+      if (back && after <= 32_000 && !sameRate(back.rate, 0.1)) {
         problems.push(`after the warm-up step ${number(after)} had the rate ${back.rate}`);
       }
       if (warmUpEnd && !(warmUpEnd.trainingError < WARM_UP_BOUND)) {

@@ -1,9 +1,16 @@
 /** Section 4.2 on the result: the test set, looked at once, whole, after the last step. */
 import { paper, withIterations } from "../../recipes/mod.ts";
-import { finalTestOf, lastStepOf, type LogSubject, type RunStore } from "../../log/mod.ts";
+import {
+  finalTestOf,
+  lastStepOf,
+  type LogSubject,
+  type RunEvent,
+  type RunStore,
+  type StartEvent,
+} from "../../log/mod.ts";
 import { DATASET, type Fault } from "./_loop_mutants.ts";
 import { badEnd, badLines, badLog, badRun, goodRun, logging } from "./_bad.ts";
-import { CLASSES, once, percent } from "./_facts.ts";
+import { CLASSES, once, percent, writtenTwice } from "./_facts.ts";
 import { sha256 } from "../../files/mod.ts";
 import { TEST_IMAGES } from "../../paper/mod.ts";
 import { number } from "../../text/mod.ts";
@@ -17,6 +24,10 @@ import { finding, reading } from "../subject.ts";
  */
 const LABELS_SHA256 = "cec8a24a1e92aa2ecaa0bbd3dbfa86bf6cd8759fbd209a832824c8cf0afca9d5";
 
+/** What computed a run at its start. */
+const engineOf = (events: readonly RunEvent[]): StartEvent["engine"] =>
+  events.find((event) => event.type === "start")!.engine;
+
 /** The rules on the test and the result. */
 export const LOG_TEST_RULES: readonly Rule<LogSubject>[] = defineRules([
   {
@@ -25,7 +36,7 @@ export const LOG_TEST_RULES: readonly Rule<LogSubject>[] = defineRules([
     requirement: "The test set was looked at once, after the last step: nothing was chosen by it.",
     tier: "log",
     check: reading([], (run) => {
-      const { events, evaluations, start: { data } } = run;
+      const { events, evaluations, start: { data, recipe } } = run;
       const iterations = lastStepOf(run);
       const early = events.flatMap((event) =>
         event.type === "evaluation" && event.set === "test" && event.iteration !== iterations
@@ -34,6 +45,21 @@ export const LOG_TEST_RULES: readonly Rule<LogSubject>[] = defineRules([
       );
       const tests = evaluations.filter(({ set }) => set === "test");
       const problems = early.length > 0 ? [`it was evaluated after step ${early.join(", ")}`] : [];
+      for (const { before, after } of writtenTwice(run, "evaluation")) {
+        problems.push(
+          `the ${after.set} images were evaluated twice after step ${
+            number(after.iteration)
+          }, with ${number(before.errors)} and ${number(after.errors)} errors`,
+        );
+      }
+      const best = events.find((event) => event.type === "best");
+      if (best && recipe.best === undefined) {
+        problems.push(
+          `it was looked at with the weights of step ${
+            number(best.iteration)
+          }, which the recipe does not keep`,
+        );
+      }
       if (run.end && tests.length === 0) problems.push("it was never evaluated");
       // As many as the split holds back are no sign of the test set.
       const borrowed = evaluations.find(({ set, images }) =>
@@ -58,6 +84,27 @@ export const LOG_TEST_RULES: readonly Rule<LogSubject>[] = defineRules([
         engine: (right) => ({ evaluate: () => right.evaluate("test") }),
       }),
       badLog(
+        "two tests at the end, the better one reported",
+        "the test is repeated until it pleases",
+        (event) =>
+          event.type === "evaluation" && event.set === "test"
+            ? [{ ...event, errors: event.errors + 40, error: event.error + 0.004 }, event]
+            : event,
+      ),
+      badLog(
+        "the best weights tested beside the last",
+        "the better of the two is reported",
+        (event) =>
+          event.type === "end"
+            ? [{
+              ...{ type: "best", time: event.time, iteration: 50_000 },
+              ...{ watched: "validation-error", value: 0.05 },
+              ...{ images: TEST_IMAGES, errors: 600, error: 0.06 },
+              file: { path: "best.safetensors", sha256: "0".repeat(64), bytes: 1 },
+            } as RunEvent, event]
+            : event,
+      ),
+      badLog(
         "a look at the test set after 32,000 steps",
         "to see whether it is worth going on",
         (event) =>
@@ -67,6 +114,20 @@ export const LOG_TEST_RULES: readonly Rule<LogSubject>[] = defineRules([
       ),
     ],
     accepts: [{
+      name: "the same test twice",
+      why: "the run was killed behind it, and went on from its last checkpoint",
+      make: (good) => ({
+        ...good,
+        events: good.events.flatMap((event) =>
+          event.type === "evaluation" && event.set === "test"
+            ? [event, {
+              ...{ type: "resume", time: event.time, iteration: event.iteration },
+              ...{ versions: {}, revision: null, command: [], engine: engineOf(good.events) },
+            }, event]
+            : [event]
+        ),
+      }),
+    }, {
       name: "a validation of 10,000 images that are not the test set's",
       why: "a split of 40,000 and 10,000 holds as many as the test set",
       make: (good) => ({
@@ -199,6 +260,9 @@ export const LOG_TEST_RULES: readonly Rule<LogSubject>[] = defineRules([
       const problems = wrong === test.errors
         ? []
         : [`${number(wrong)} predictions are wrong, the log says ${number(test.errors)}`];
+      const classes = run.start.classes.length;
+      const none = predictions.find((one) => !(Number.isInteger(one) && one >= 0 && one < classes));
+      if (none !== undefined) problems.push(`a prediction is ${none}, of ${classes} classes`);
       for (const { set, iteration, error, errors, images } of run.evaluations) {
         if (Math.abs(error - errors / images) > 1e-9) {
           problems.push(
@@ -230,6 +294,16 @@ export const LOG_TEST_RULES: readonly Rule<LogSubject>[] = defineRules([
             predictions: good.predictions.predictions.toReversed(),
           },
         }),
+      },
+      {
+        name: "predictions of an eleventh class",
+        why: "a background class stands in the last place",
+        kind: "log",
+        spoil: (good) => {
+          const { labels, predictions } = good.predictions;
+          const other = predictions.map((one, i) => one === labels[i] ? one : CLASSES);
+          return { ...good, predictions: { labels, predictions: other } };
+        },
       },
       badLines("evaluation", "an error of its own", "it is a mean over batches", ({ error }) => ({
         error: error * 0.99,

@@ -1,5 +1,5 @@
 /** Known-bad subjects of the static rules: one part of a good subject is another. */
-import { type Graph, parametersOf } from "../../resnet/mod.ts";
+import { type Graph, parametersOf, type Weights } from "../../resnet/mod.ts";
 import type { BatchPlan } from "../../engine/mod.ts";
 import { paper, type Recipe, type RecipeChanges } from "../../recipes/mod.ts";
 import { canonicalJson } from "../../verdicts/mod.ts";
@@ -116,6 +116,26 @@ export function badBatches(
         return { ...plan, ...spoil(plan, good, iteration) };
       },
     }),
+  };
+}
+
+/** Arrays that start as something else than the good ones. */
+export function badArrays(
+  name: string,
+  why: string,
+  spoil: (array: string, data: Float32Array, all: Weights) => Float32Array,
+): KnownBad<StaticSubject> {
+  return {
+    ...{ name, why, kind: "weights" },
+    spoil: (good) => {
+      const all = good.initialWeights();
+      const weights = new Map(
+        [...all].map(([array, { shape, data }]) =>
+          [array, { shape, data: spoil(array, data, all) }] as const
+        ),
+      );
+      return { ...good, initialWeights: () => weights };
+    },
   };
 }
 

@@ -161,14 +161,15 @@ function sizeAt({ epochEnd, count }: Settings, iteration: number): number {
 /** The steps that are looked at, in order, and the epochs that are looked at whole. */
 function placesOf(settings: Settings, seed: number) {
   const { iterations, count, batch } = settings;
-  const random = new RandomStream(seed, "probe", 0);
+  const stream = new RandomStream(seed, "probe", 0);
+  const random = { below: (bound: number) => stream.below(Math.min(bound, 2 ** 32)) };
   const chosen = new Set<number>();
   const add = (iteration: number) => {
     if (iteration >= 1 && iteration <= iterations) chosen.add(iteration);
   };
   // Where things change in the paper, and at both ends.
   for (const edge of [0, 32_000, 48_000, iterations]) [edge, edge + 1].forEach(add);
-  const epochs = Math.floor(iterations * batch / count);
+  const epochs = count > 0 ? Math.floor(iterations * batch / count) : 0;
   const whole = new Set<number>();
   if (epochs === 0) {
     for (let i = 0; i < Math.min(iterations, PARTS * IN_PART); i++) {

@@ -31,6 +31,17 @@ export function note(problems: string[], words: () => string): void {
   if (problems.length < TOLD) problems.push(words());
 }
 
+/** Images that are drawn apart. */
+type Neighbours = "neighbours" | "halves of a batch";
+
+/** Pairs of images, and how many of them have something alike. */
+interface Pairs {
+  count: number;
+  flips: number;
+  down: number;
+  across: number;
+}
+
 /** Sums over some images' crops and mirrorings. */
 class Sums {
   images = 0;
@@ -39,6 +50,11 @@ class Sums {
   across = 0;
   /** Offsets that are the same down and across. */
   equal = 0;
+  /** Neighbours in a batch, and batches' halves: pairs of images, and what each pair has alike. */
+  readonly pairs: Readonly<Record<Neighbours, Pairs>> = {
+    neighbours: { count: 0, flips: 0, down: 0, across: 0 },
+    "halves of a batch": { count: 0, flips: 0, down: 0, across: 0 },
+  };
   /** How often each offset was met; the last counts those that are none. */
   readonly offsets = {
     down: new Uint32Array(OFFSETS + 1),
@@ -54,6 +70,16 @@ class Sums {
       if (cropY[j] === cropX[j]) this.equal++;
       this.offsets.down[Math.min(cropY[j], OFFSETS)]++;
       this.offsets.across[Math.min(cropX[j], OFFSETS)]++;
+    }
+    const half = flip.length >> 1;
+    for (const [of, distance] of [["neighbours", 1], ["halves of a batch", half]] as const) {
+      const pairs = this.pairs[of];
+      for (let j = 0; distance > 0 && j + distance < flip.length; j++) {
+        pairs.count++;
+        if (flip[j] === flip[j + distance]) pairs.flips++;
+        if (cropY[j] === cropY[j + distance]) pairs.down++;
+        if (cropX[j] === cropX[j + distance]) pairs.across++;
+      }
     }
   }
 
@@ -81,6 +107,23 @@ class Sums {
     const equal = (OFFSETS - 1) / OFFSETS ** 2;
     look("have one offset for both axes", this.equal, 1 / OFFSETS, wide * equal);
     if (images < FEWEST_COUNTED) return;
+    for (const [of, { count, ...alike }] of Object.entries(this.pairs)) {
+      for (
+        const [what, share] of [["flips", 1 / 2], ["down", 1 / OFFSETS], [
+          "across",
+          1 / OFFSETS,
+        ]] as const
+      ) {
+        const found = alike[what] / count;
+        const error = Math.sqrt(share * (1 - share) / count);
+        if (!(Math.abs(found - share) > NO_CHANCE * error)) continue;
+        const name = what === "flips" ? "mirrored alike" : `cropped alike ${what}`;
+        note(
+          problems,
+          () => `${where()} ${of} are ${name} in ${percent(found)} of cases, not ${percent(share)}`,
+        );
+      }
+    }
     for (const [axis, counts] of Object.entries(this.offsets)) {
       const expected = images / OFFSETS;
       const chiSquared = counts.subarray(0, OFFSETS)
@@ -97,6 +140,12 @@ class Sums {
   }
 }
 
+/** What is counted over some batches in a row. */
+const emptyStretch = () => ({
+  ...{ from: 0, to: 0, sums: new Sums(), batches: 0, repeated: 0, agreeing: 0 },
+  ...{ following: 0, repeating: 0 },
+});
+
 /** What was drawn; batches must come in their order. */
 export class Draws {
   /** Of each outcome; the last counts offsets that none of them has. */
@@ -107,7 +156,9 @@ export class Draws {
   readonly #lastOutcome = new Int16Array(MOST_IMAGES);
   readonly #problems: string[] = [];
   #images = 0;
-  #stretch = { from: 0, to: 0, sums: new Sums(), batches: 0, repeated: 0, agreeing: 0 };
+  #stretch = emptyStretch();
+  /** The batch before. */
+  #before: { readonly iteration: number; readonly plan: BatchPlan } | undefined;
 
   /** Takes note of a batch. */
   add(iteration: number, plan: BatchPlan): void {
@@ -130,6 +181,17 @@ export class Draws {
       this.#lastBatch[index] = iteration;
       this.#lastOutcome[index] = outcome;
     }
+    const before = this.#before;
+    if (before?.iteration === iteration - 1) {
+      const { plan } = before;
+      for (let j = 0; j < Math.min(indices.length, plan.indices.length); j++) {
+        this.#stretch.following++;
+        if (
+          cropY[j] === plan.cropY[j] && cropX[j] === plan.cropX[j] && flip[j] === plan.flip[j]
+        ) this.#stretch.repeating++;
+      }
+    }
+    this.#before = { iteration, plan };
     this.#images += indices.length;
     const batch = new Sums();
     batch.add(plan);
@@ -153,7 +215,7 @@ export class Draws {
 
   /** Judges what was counted together, and begins anew. */
   #close(): void {
-    const { from, to, sums, batches, repeated, agreeing } = this.#stretch;
+    const { from, to, sums, batches, repeated, agreeing, following, repeating } = this.#stretch;
     if (batches === 0) return;
     const where = () => `in batches ${number(from)} to ${number(to)}`;
     sums.judge(this.#problems, where);
@@ -168,7 +230,17 @@ export class Draws {
           } of cases`,
       );
     }
-    this.#stretch = { from: 0, to: 0, sums: new Sums(), batches: 0, repeated: 0, agreeing: 0 };
+    const alike = following / OUTCOMES;
+    if (repeating > alike + NO_CHANCE * Math.sqrt(alike) + NO_CHANCE) {
+      note(
+        this.#problems,
+        () =>
+          `${where()} the view at a place is that of the batch before in ${
+            percent(repeating / following)
+          } of cases`,
+      );
+    }
+    this.#stretch = emptyStretch();
   }
 
   /** Crops and mirrorings that are not drawn as they should be. */

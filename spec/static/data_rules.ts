@@ -271,6 +271,29 @@ export const DATA_RULES: readonly Rule<StaticSubject>[] = defineRules([
         }),
       ),
       badBatches(
+        "two images with one view, side by side",
+        "each image comes twice from a loader, and is told apart later",
+        ({ cropY, cropX, flip }) => ({
+          cropY: cropY.map((_, i) => cropY[i & ~1]),
+          cropX: cropX.map((_, i) => cropX[i & ~1]),
+          flip: flip.map((_, i) => flip[i & ~1]),
+        }),
+      ),
+      badBatches(
+        "the second half's views are the first's",
+        "two workers have one seed",
+        ({ cropY, cropX, flip }) => ({
+          cropY: cropY.map((_, i) => cropY[i % 64]),
+          cropX: cropX.map((_, i) => cropX[i % 64]),
+          flip: flip.map((_, i) => flip[i % 64]),
+        }),
+      ),
+      badBatches(
+        "every second image mirrored",
+        "half of them, in turn",
+        ({ flip }) => ({ flip: flip.map((_, i) => i % 2) }),
+      ),
+      badBatches(
         "no crop in the last epoch",
         "a later custom: to end on whole images",
         ({ cropY, cropX }) => ({ cropY: cropY.map(() => 4), cropX: cropX.map(() => 4) }),

@@ -3,7 +3,7 @@ import { type Graph, parametersOf, sizeOf, type Weights } from "../../resnet/mod
 import { BATCH_SIZE } from "../../paper/mod.ts";
 import type { BatchPlan } from "../../engine/mod.ts";
 import { RandomStream } from "../../random/mod.ts";
-import { badBatches, badRecipe, badWeights, field, goodRecipe } from "./_bad.ts";
+import { badArrays, badBatches, badRecipe, badWeights, field, goodRecipe } from "./_bad.ts";
 import { scanBatches } from "./_batches.ts";
 import { defineRules, type Rule } from "../rule.ts";
 import { finding, needing, type StaticSubject } from "../subject.ts";
@@ -17,12 +17,19 @@ export const OPTIMISER_RULES: readonly Rule<StaticSubject>[] = defineRules([
     id: "initialisation",
     section: "4.2, [13]",
     requirement:
-      "Kernels start from a normal distribution with mean 0 and variance 2 / fan (He initialisation).",
+      "Kernels start from a normal distribution with mean 0 and variance 2 / fan (He initialisation), each from values of its own; batch normalisation starts as the identity.",
     tier: "static",
     check: needing(["graph", "recipe", "initialWeights"], ({ graph, recipe, initialWeights }) => {
       const { kind, fan } = recipe.initialisation;
       if (kind !== "he-normal") return finding([`the initialisation is ${kind}`], "");
-      const { problems, last } = badKernels(graph, initialWeights(), fan);
+      const weights = initialWeights();
+      const { problems, last } = badKernels(graph, weights, fan);
+      const start = { "bn-scale": 1, "bn-variance": 1, "bn-shift": 0, "bn-mean": 0 };
+      for (const { name, role } of parametersOf(graph)) {
+        if (role === "kernel" || role === "bias") continue;
+        const found = weights.get(name)?.data.find((value) => value !== start[role]);
+        if (found !== undefined) problems.push(`${name} has a ${found}, not ${start[role]} alone`);
+      }
       return finding(problems, `variance 2 / fan-${fan} in every kernel; the last layer: ${last}`);
     }),
     rejects: [
@@ -47,6 +54,27 @@ export const OPTIMISER_RULES: readonly Rule<StaticSubject>[] = defineRules([
             (2 * ((i * 0.6180339887498949) % 1) - 1) * Math.sqrt(6 / sizeOf(shape.slice(1)))
           ),
       ),
+      badArrays(
+        "two layers that start alike",
+        "the seed is set anew for each layer",
+        (name, data, all) =>
+          name === "layer1.1.conv1.weight" ? all.get("layer1.0.conv1.weight")!.data : data,
+      ),
+      badArrays(
+        "blocks that start as the identity",
+        "the last scale of each block is 0, a later custom",
+        (name, data) => /bn2.weight$/.test(name) ? data.map(() => 0) : data,
+      ),
+      badArrays(
+        "shifts of 0.1",
+        "so that no ReLU is dead at first",
+        (name, data) => /bn\d.bias$/.test(name) ? data.map(() => 0.1) : data,
+      ),
+      badArrays(
+        "running variances of 0",
+        "all buffers are made as zeros",
+        (name, data) => name.endsWith("running_var") ? data.map(() => 0) : data,
+      ),
       badWeights(
         "a last layer of zeros",
         "a later custom",
@@ -54,6 +82,15 @@ export const OPTIMISER_RULES: readonly Rule<StaticSubject>[] = defineRules([
       ),
     ],
     accepts: [
+      {
+        name: "kernels alone",
+        why: "a file has what was trained, and nothing of batch normalisation",
+        make: (good) => ({
+          ...good,
+          initialWeights: () =>
+            new Map([...good.initialWeights()].filter(([, { shape }]) => shape.length > 1)),
+        }),
+      },
       goodRecipe("fan-out", "the paper can be read so", { initialisation: { fan: "out" } }),
       {
         name: "a last layer by the library's default",
@@ -203,10 +240,14 @@ export function badKernels(
   fan: "in" | "out",
 ): { readonly problems: string[]; readonly last: string } {
   let last = "as the others";
+  const seen = new Map<string, string>();
   const kernels = parametersOf(graph).filter(({ role }) => role === "kernel");
   const problems = kernels.flatMap(({ name, shape }): string[] => {
     const data = weights.get(name)?.data;
     if (data === undefined) return [`${name} has no initial weights`];
+    const beginning = data.subarray(0, 16).join(), twin = seen.get(beginning);
+    seen.set(beginning, name);
+    if (twin !== undefined) return [`${name} begins with the values of ${twin}`];
     const [outputs, inputs, ...window] = shape; // [O, I, H, W] or [O, I]
     const std = Math.sqrt(2 / (sizeOf(window) * (fan === "in" ? inputs : outputs)));
     const found = deviations(data, { name: `sqrt(2 / fan-${fan})`, std, ...NORMAL });

@@ -25,6 +25,11 @@ export const RECIPE_RULES: readonly Rule<StaticSubject>[] = defineRules([
         const changed = { ...recipe, batchSize: 64 };
         return { ...changed, departures: departuresOf(changed) };
       }),
+      badRecipe("a reason of blanks", "the form asked for one", (recipe) => {
+        const changed = { ...recipe, batchSize: 64 };
+        const departures = departuresOf(changed).map((one) => ({ ...one, reason: "  " }));
+        return { ...changed, departures };
+      }),
       badRecipe("a departure that is none", "the recipe was changed back", () => ({
         departures: [{ field: "batchSize", paper: "128", here: "64", reason: "memory" }],
       })),
@@ -188,7 +193,8 @@ export function judgeDepartures(recipe: Recipe): Finding {
       .map((name) => `${name} is declared to differ, and does not`),
     ...recipe.departures
       .filter(({ field, reason }) =>
-        reason === UNSTATED && actual.includes(field) && !isOpen(recipe, field)
+        (reason === UNSTATED || reason.trim() === "") && actual.includes(field) &&
+        !isOpen(recipe, field)
       )
       .map((departure) => `${departure.field} differs without a reason`),
   ];

@@ -3,7 +3,7 @@ import { architecture } from "../../resnet/mod.ts";
 import { learningRate as learningRateOf, paper, type Recipe } from "../../recipes/mod.ts";
 import { depthOf } from "../_graphs.ts";
 import { ITERATIONS, paperRate } from "../../paper/mod.ts";
-import { close } from "../_numbers.ts";
+import { sameRate } from "../_numbers.ts";
 import { number } from "../../text/mod.ts";
 import { badRates, badRecipe, field, goodRecipe } from "./_bad.ts";
 import { isPlain } from "./_form.ts";
@@ -37,7 +37,7 @@ export const SCHEDULE_RULES: readonly Rule<StaticSubject>[] = defineRules([
         for (const edge of [1, 32_000, 32_001, 48_000, 48_001]) {
           if (edge > schedule.iterations) continue;
           const found = rateAt({ learningRate }, edge, true), expected = paperRate(edge);
-          if (typeof found === "number" && close(found, expected)) continue;
+          if (typeof found === "number" && sameRate(found, expected)) continue;
           return finding([
             `the recipe gives step ${number(edge)} the rate ${found}, not ${expected}`,
           ], "");
@@ -48,7 +48,7 @@ export const SCHEDULE_RULES: readonly Rule<StaticSubject>[] = defineRules([
       let start = 1, rate: number | undefined;
       for (let iteration = 1; iteration <= end; iteration++) {
         const found = rateAt(subject, iteration, true), expected = paperRate(iteration);
-        if (!(typeof found === "number" && close(found, expected))) {
+        if (!(typeof found === "number" && sameRate(found, expected))) {
           return finding([`step ${number(iteration)} has the rate ${found}, not ${expected}`], "");
         }
         if (rate !== undefined && found !== rate) {
@@ -149,7 +149,7 @@ export const SCHEDULE_RULES: readonly Rule<StaticSubject>[] = defineRules([
         }%, then ${after}`
         : `${before} from the start`;
       const is = (rate: number | string, value: number) =>
-        typeof rate === "number" && close(rate, value);
+        typeof rate === "number" && sameRate(rate, value);
       const right = expected
         ? is(before, WARM_UP_RATE) && is(after, 0.1) && warmUp?.untilTrainingErrorBelow === 0.8
         : is(before, 0.1) && warmUp === undefined;

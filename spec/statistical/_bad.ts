@@ -7,6 +7,7 @@ import {
   type Verdict,
 } from "../../verdicts/mod.ts";
 import type { LogSubject, RunEvent } from "../../log/mod.ts";
+import { splitImages, splitManifest } from "../../data/mod.ts";
 import { RECIPES } from "../../recipes/mod.ts";
 import { claimed, claimOf, type ReproductionSubject } from "./subject.ts";
 import type { KnownBad, KnownGood } from "../rule.ts";
@@ -147,6 +148,16 @@ export const edited = <Type extends RunEvent["type"]>(
     ),
   }));
 
+/** Runs with other test errors, in their tests as in their results. */
+export const erring =
+  (change: (testError: number, index: number) => number) => (runs: readonly LogSubject[]) =>
+    edited("end", ({ testError }, index) => ({ testError: change(testError, index) }))(
+      edited("evaluation", ({ error, images }, index) => {
+        const changed = change(error, index);
+        return { error: changed, errors: Math.round(changed * images) };
+      })(runs),
+    );
+
 /** The first run broken off: its end is a failure. */
 export const brokenOff = ([first, ...others]: readonly LogSubject[]): readonly LogSubject[] => [
   {
@@ -173,9 +184,16 @@ export function byPlan(
 /** The same runs on all images, each with losses, predictions and weights of its own. */
 export function onAllImages(runs: readonly LogSubject[]): readonly LogSubject[] {
   const other = (sha256: string) => sha256.replace(/^./, "5");
+  const { training, validation } = splitManifest(
+    splitImages(50_000, { training: 50_000, validation: 0 }, 0),
+  );
   const started = edited("start", ({ recipe, data }) => ({
     recipe: RECIPES["paper-50k"](recipe.architecture.name),
-    data: { ...data, trainingImages: 50_000, validationImages: 0 },
+    data: {
+      ...{ ...data, trainingImages: 50_000, validationImages: 0 },
+      splitHashes: { training: training.sha256, validation: validation.sha256 },
+      mean: { ...data.mean, of: "per-pixel mean of 50000 training images" },
+    },
   }))(runs);
   const stepped = edited("step", ({ loss }) => ({ loss: loss / 2 }))(started);
   const tested = edited("evaluation", ({ predictions }) => ({

@@ -12,14 +12,24 @@ import {
   verdict,
   VerdictError,
 } from "../../verdicts/mod.ts";
-import type { LogSubject } from "../../log/mod.ts";
+import type { LogSubject, RunEvent } from "../../log/mod.ts";
 import { close } from "../_numbers.ts";
-import { percent } from "../../text/mod.ts";
-import { badClaim, badRuns, bothReadings, brokenOff, edited, goodRuns, readBoth } from "./_bad.ts";
+import { number, percent } from "../../text/mod.ts";
+import {
+  badClaim,
+  badRuns,
+  bothReadings,
+  brokenOff,
+  edited,
+  erring,
+  goodRuns,
+  readBoth,
+} from "./_bad.ts";
 import {
   claimed,
   claimOfRun,
   logged,
+  nameOf,
   needing,
   points,
   type ReproductionSubject,
@@ -116,6 +126,23 @@ export const CLAIM_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
     check: needing(["runs", "claim"], ({ runs, claim }) => {
       const problems: string[] = [];
       const evidence: string[] = [];
+      for (const run of logged(runs)) {
+        const { end, evaluations } = run;
+        const tests = evaluations.filter(({ set }) => set === "test");
+        if (!end || tests.length === 0) continue;
+        const other = tests.find(({ iteration, errors, images }) =>
+          // A claim's errors are shares of whole images.
+          iteration !== end.iteration || Math.abs(errors - end.testError * images) > 0.5
+        );
+        if (!other) continue;
+        problems.push(
+          `${nameOf(run)}: the result is ${percent(end.testError)} after step ${
+            number(end.iteration)
+          }, and a test gave ${percent(other.errors / other.images)} after step ${
+            number(other.iteration)
+          }`,
+        );
+      }
       const inWords = wordsFor(claim, runs);
       for (const { claim: { planned, summary }, ofClaim } of claimed(claim, runs)) {
         const name = inWords(planned);
@@ -143,6 +170,24 @@ export const CLAIM_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
       return finding(problems, evidence.join("; "));
     }),
     rejects: [
+      badRuns(
+        "results that are not the tests'",
+        "the best step's error stands in the last line",
+        edited(
+          "evaluation",
+          ({ errors, error }) => ({ errors: errors + 300, error: error + 0.03 }),
+        ),
+      ),
+      badRuns(
+        "tests on the way",
+        "the best of them is the result",
+        (runs) =>
+          runs.map(({ events = [] }) => ({
+            events: events.flatMap((event): RunEvent[] =>
+              event.type === "evaluation" ? [{ ...event, iteration: 50_000 }, event] : [event]
+            ),
+          })),
+      ),
       badClaim("the best of the runs as the mean", "as Table 6's 6.43%", ({ runs, summary }) => ({
         summary: { ...summary!, mean: Math.min(...runs.map(({ testError }) => testError!)) },
       })),
@@ -164,9 +209,7 @@ export const CLAIM_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
         spoil: (good) => {
           const both = bothReadings(
             good,
-            edited("end", ({ testError }) => ({
-              testError: testError - 0.003,
-            })),
+            erring((testError) => testError - 0.003),
           );
           const verdicts = both.claim.verdicts.map((verdict) => {
             const net = verdict.planned.architecture;
@@ -230,15 +273,13 @@ export const CLAIM_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
       badRuns(
         "equivalent, since it is better",
         "a test of one side",
-        edited("end", ({ testError }) => ({ testError: testError - 0.02 })),
+        erring((testError) => testError - 0.02),
       ),
       badRuns("equivalent with a diverged run", "the others are near enough", brokenOff),
       badRuns(
         "equivalent, since no difference was shown",
         "the runs spread too far to tell",
-        edited("end", ({ testError }, index) => ({
-          testError: testError + (index % 2 === 0 ? 0.01 : -0.01),
-        })),
+        erring((testError, index) => testError + (index % 2 === 0 ? 0.01 : -0.01)),
       ),
       badClaim("another word than the tests'", "it is written by hand", () => ({
         kind: "inconclusive",
@@ -246,7 +287,7 @@ export const CLAIM_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
       badRuns(
         "equivalent with three equal errors",
         "equal results are taken for certainty",
-        edited("end", () => ({ testError: 0.0875 })),
+        erring(() => 0.0875),
       ),
       badClaim("another sentence than the verdict's", "it is written by hand", ({ sentence }) => ({
         sentence: sentence.replace("Equivalent", "Better than the paper"),
@@ -258,9 +299,7 @@ export const CLAIM_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
         spoil: (good) => {
           const both = bothReadings(
             good,
-            edited("end", ({ testError }) => ({
-              testError: testError - 0.008,
-            })),
+            erring((testError) => testError - 0.008),
           );
           const half = both.claim.verdicts.length / 2;
           const verdicts = both.claim.verdicts.map((verdict, i) => {
@@ -278,14 +317,11 @@ export const CLAIM_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
       })),
     ],
     accepts: [
-      readBoth(edited("end", ({ testError }) => ({ testError: testError - 0.008 }))),
+      readBoth(erring((testError) => testError - 0.008)),
       goodRuns(
         "a difference that is shown to be small",
         "equivalent and different from the printed number at once",
-        edited(
-          "end",
-          (_, index) => ({ testError: (index < 5 ? 0.0895 : 0.0681) + 0.0004 * (index % 5) }),
-        ),
+        erring((_, index) => (index < 5 ? 0.0895 : 0.0681) + 0.0004 * (index % 5)),
       ),
     ],
   },

@@ -16,12 +16,13 @@ import { differingFields, type Recipe, vary } from "../../recipes/mod.ts";
 import {
   type EvaluationEvent,
   finalTestOf,
+  lastStepOf,
   type LoggedRun,
   type RunEvent,
   type StartEvent,
 } from "../../log/mod.ts";
 import { number, percent } from "../../text/mod.ts";
-import { badReading, badRuns, edited, goodRuns, readBoth } from "./_bad.ts";
+import { badReading, badRuns, edited, erring, goodRuns, readBoth } from "./_bad.ts";
 import {
   claimOfRun,
   FEWEST_RUNS,
@@ -50,6 +51,8 @@ export const RUNS_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
     check: needing(["plan", "runs"], ({ plan, runs }) => {
       const all = logged(runs);
       const problems: string[] = [];
+      const without = runs.length - all.length;
+      if (without > 0) problems.push(`${without} of ${runs.length} runs have no log`);
       for (const claim of claimsOf(plan)) {
         const its = runsOf(claim, all);
         for (const seed of plan.seeds) {
@@ -68,6 +71,14 @@ export const RUNS_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
             `${nameOf(run, plan)}: ${number(iterations)} iterations, not ${
               number(plan.iterations)
             }`,
+          );
+        }
+        const due = lastStepOf(run);
+        if (run.end && run.end.iteration !== due) {
+          problems.push(
+            `${nameOf(run, plan)}: it ended after ${number(run.end.iteration)} of ${
+              number(due)
+            } steps`,
           );
         }
         const other = otherRecipe(plan, run);
@@ -135,6 +146,12 @@ export const RUNS_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
           }),
       ),
       badRuns(
+        "runs that ended half-way",
+        "the recipe's words are the planned ones",
+        edited("end", ({ iteration }) => ({ iteration: iteration / 2 })),
+      ),
+      badRuns("a run without a log", "its folder is empty", (runs) => [...runs, { events: [] }]),
+      badRuns(
         "another recipe under the planned name",
         "option B, Nesterov, five times the decay, half of the batch, all images",
         edited("start", ({ recipe }) => ({
@@ -181,8 +198,8 @@ export const RUNS_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
     id: "seeds-distinct",
     section: "all",
     requirement:
-      "Each run of a net and recipe has a seed and a split of its own, each of a net losses, " +
-      "predictions and weights of its own.",
+      "Each run of a net and recipe has a seed and a split of its own, each of a net losses of " +
+      "its own, and each of all predictions and weights of its own.",
     tier: "statistical",
     check: needing(["runs"], ({ runs }) => {
       const all = logged(runs);
@@ -194,14 +211,18 @@ export const RUNS_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
         if (seen.has(name)) problems.push(`two runs are of ${name}`);
         seen.set(name, run);
         for (const [what, value] of signsOf(run)) {
-          // A seed makes the same split for every recipe that holds as many images out.
-          const among = what === "split" ? `${architecture} by ${recipe}` : architecture;
+          // A seed makes the same split for every net, and for every recipe that holds as many
+          // images out; losses of few steps may be alike by chance, and weights may not.
+          const among = what === "split"
+            ? `${architecture} by ${recipe}`
+            : what === "losses"
+            ? architecture
+            : "";
           const sign = value && `${among} ${what} ${value}`;
           const other = sign && seen.get(sign);
           if (other) {
-            const { recipe: its } = claimOfRun(other);
-            const of = its === recipe ? "" : `, by ${its}`;
-            problems.push(`${name}, has the ${what} of seed ${other.start.seed}${of}`);
+            const its = claimOfRun(other);
+            problems.push(`${name}, has the ${what} of ${nameOf(other)}, by ${its.recipe}`);
           }
           if (sign) seen.set(sign, run);
         }
@@ -245,6 +266,15 @@ export const RUNS_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
           predictions: { ...test.predictions, sha256: "b".repeat(64) },
         })),
       ),
+      badRuns(
+        "one net's weights for another",
+        "its folder was copied, and the net's name edited",
+        (runs) => {
+          const last = runs.length - 1;
+          const { weightsSha256 } = runs[0].events!.find((event) => event.type === "end")!;
+          return edited("end", (_, i) => i === last ? { weightsSha256 } : {})(runs);
+        },
+      ),
       badReading(
         "one run for both readings",
         "its folder was copied, and the recipe edited",
@@ -286,7 +316,7 @@ export const RUNS_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
         "two runs with one error",
         "875 wrong images twice, each in its own way",
         (runs) =>
-          edited("end", ({ testError }, index) => ({ testError: index < 2 ? 0.0875 : testError }))(
+          erring((testError, index) => index < 2 ? 0.0875 : testError)(
             edited(
               "evaluation",
               (test, index) => index < 2 ? { errors: 875, error: 0.0875 } : test,
@@ -346,22 +376,22 @@ export const RUNS_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
       badRuns(
         "two points better",
         "test images are among the training images",
-        edited("end", ({ testError }) => ({ testError: testError - 0.02 })),
+        erring((testError) => testError - 0.02),
       ),
       badRuns(
         "the same error for every seed",
         "one run's result was copied",
-        edited("end", () => ({ testError: 0.0875 })),
+        erring(() => 0.0875),
       ),
       badRuns(
         "hardly any spread",
         "the errors were made up",
-        edited("end", (_, index) => ({ testError: 0.0875 + 0.00001 * (index % 3) })),
+        erring((_, index) => 0.0875 + 0.00001 * (index % 3)),
       ),
       badReading(
         "two points better, in one reading of two",
         "the mean of both lies within the margin",
-        edited("end", ({ testError }) => ({ testError: testError - 0.02 })),
+        erring((testError) => testError - 0.02),
       ),
       {
         name: "two points better, with a margin of three",
@@ -370,16 +400,16 @@ export const RUNS_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
         spoil: (good) => ({
           ...good,
           plan: { ...good.plan, margin: 0.03 },
-          runs: edited("end", ({ testError }) => ({ testError: testError - 0.02 }))(good.runs),
+          runs: erring((testError) => testError - 0.02)(good.runs),
         }),
       },
     ],
     accepts: [
-      readBoth(edited("end", ({ testError }) => ({ testError: testError - 0.003 }))),
+      readBoth(erring((testError) => testError - 0.003)),
       goodRuns(
         "a little better than published",
         "by less than the margin",
-        edited("end", ({ testError }) => ({ testError: testError - 0.003 })),
+        erring((testError) => testError - 0.003),
       ),
     ],
   },

@@ -5,9 +5,11 @@ import { ITERATIONS, TABLE_6 } from "../../paper/mod.ts";
 import { RECIPES, vary } from "../../recipes/mod.ts";
 import { number } from "../../text/mod.ts";
 import { claimInWords, parsePlan, planHash, recipesOf, sameRecipe } from "../../verdicts/mod.ts";
-import { bothReadings, brokenOff, byPlan, edited, onAllImages } from "./_bad.ts";
+import { bothReadings, brokenOff, byPlan, edited, erring, onAllImages } from "./_bad.ts";
+import { LOG_RULES } from "../log/rules.ts";
+import { table6Reference } from "./reference.ts";
 import { STATISTICAL_RULES } from "./rules.ts";
-import { claimOf, logged, type ReproductionSubject } from "./subject.ts";
+import { claimOf, logged, nameOf, type ReproductionSubject, same } from "./subject.ts";
 import { defineRules, judge, type KnownBad, type Rule } from "../rule.ts";
 import { finding } from "../subject.ts";
 
@@ -53,7 +55,7 @@ function withRuns(
 }
 
 const shifted = (by: (index: number) => number) =>
-  edited("end", ({ testError }, index) => ({ testError: testError + by(index) }));
+  erring((testError, index) => testError + by(index));
 
 /** The rule on the target; its subject is all sets of reference runs. */
 export const TABLE_6_RULES: readonly Rule<ReferenceRuns>[] = defineRules([{
@@ -62,7 +64,7 @@ export const TABLE_6_RULES: readonly Rule<ReferenceRuns>[] = defineRules([{
   requirement:
     `Runs of the paper's recipe, field by field and from scratch, are equivalent to Table 6: each net's mean final-step test error within ${
       100 * TABLE_6_MARGIN
-    } points, above or below, by a plan and runs that keep every statistical rule; of several planned readings, each.`,
+    } points, above or below, by a plan and runs that keep every statistical rule, and with logs that break none; of several planned readings, each.`,
   tier: "statistical",
   check: ({ sets }) => {
     const found = sets?.filter(isReproduction) ?? [];
@@ -78,7 +80,15 @@ export const TABLE_6_RULES: readonly Rule<ReferenceRuns>[] = defineRules([{
       for (const { id, outcome, evidence } of judge(STATISTICAL_RULES, set)) {
         if (outcome !== "pass") problems.push(`${id}: ${evidence}`);
       }
-      for (const { start } of logged(set.runs ?? [])) {
+      for (const run of set.runs ?? []) {
+        const [log] = logged([run]);
+        if (!log) continue;
+        for (const { id, outcome, evidence } of judge(LOG_RULES, run)) {
+          if (outcome === "fail" || outcome === "defect") {
+            problems.push(`${nameOf(log)}, ${id}: ${evidence}`);
+          }
+        }
+        const { start } = log;
         const net = start.recipe.architecture.name;
         const { name } = start.recipe;
         if (!READINGS.has(name) || !sameRecipe(start.recipe, RECIPES[name as Reading](net))) {
@@ -87,6 +97,9 @@ export const TABLE_6_RULES: readonly Rule<ReferenceRuns>[] = defineRules([{
       }
       for (const { kind, sentence, planned } of set.claim?.verdicts ?? []) {
         if (!Object.hasOwn(TABLE_6, planned.architecture)) continue;
+        if (!same(planned.reference, table6Reference(planned.architecture))) {
+          problems.push(`${planned.architecture} is compared with another figure than the table's`);
+        }
         const figure = `${claimInWords(set.plan!, planned)}: ${sentence}`;
         if (kind !== "equivalent") problems.push(figure);
         evidence.push(figure);
@@ -167,10 +180,25 @@ export const TABLE_6_RULES: readonly Rule<ReferenceRuns>[] = defineRules([{
       "it is shorter",
       ({ plan, runs }) => byPlan({ ...plan, version: 2, recipe: ["paper", "system-c-2"] }, runs),
     ),
+    badSet("another figure for one net", "somebody else's is met", ({ plan, runs }) => {
+      const [first, ...others] = plan.references;
+      const references = [{ ...first, source: "a table of others" }, ...others];
+      return byPlan({ ...plan, references }, runs);
+    }),
+    badSet("images of other files, as planned", "they were drawn anew", ({ plan, runs }) => {
+      const dataHashes = { ...plan.dataHashes, "test_batch.bin": "0".repeat(64) };
+      const on = edited("start", ({ data }) => ({ data: { ...data, hashes: dataHashes } }));
+      return byPlan({ ...plan, dataHashes }, on(runs));
+    }),
+    badSet(
+      "a run whose rate was never divided",
+      "the scheduler is not called",
+      (set) => withRuns(set, edited("step", () => ({ learningRate: 0.1 }))),
+    ),
     badSet("three equal errors", "one result is copied", (set) =>
       withRuns(
         set,
-        edited("end", ({ testError }) => ({ testError: testError < 0.075 ? 0.0661 : 0.0875 })),
+        erring((testError) => testError < 0.075 ? 0.0661 : 0.0875),
       )),
   ],
   accepts: [{

@@ -198,8 +198,8 @@ export const RUNS_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
     id: "seeds-distinct",
     section: "all",
     requirement:
-      "Each run of a net and recipe has a seed and a split of its own, each of a net losses of " +
-      "its own, and each of all predictions and weights of its own.",
+      "Each run of a net and recipe has a seed and a split of its own, each of a net losses and " +
+      "predictions of its own, and each of all weights of its own.",
     tier: "statistical",
     check: needing(["runs"], ({ runs }) => {
       const all = logged(runs);
@@ -212,12 +212,12 @@ export const RUNS_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
         seen.set(name, run);
         for (const [what, value] of signsOf(run)) {
           // A seed makes the same split for every net, and for every recipe that holds as many
-          // images out; losses of few steps may be alike by chance, and weights may not.
+          // images out; figures of two nets may be alike by chance, and weights may not.
           const among = what === "split"
             ? `${architecture} by ${recipe}`
-            : what === "losses"
-            ? architecture
-            : "";
+            : what === "weights"
+            ? ""
+            : architecture;
           const sign = value && `${among} ${what} ${value}`;
           const other = sign && seen.get(sign);
           if (other) {

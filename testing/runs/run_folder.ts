@@ -1,4 +1,5 @@
 /** A made-up but plausible run's folder in memory, for tests; no network made these numbers. */
+import { createHash } from "node:crypto";
 import type { FileReference, ImageSample, LayerStatistics, RunEvent } from "../../log/mod.ts";
 import { forDataset, paper, withIterations } from "../../recipes/mod.ts";
 
@@ -202,7 +203,8 @@ export async function fixtureFolder(options: FixtureOptions = {}): Promise<Folde
       iteration,
       testError: wrong / TEST.images,
       trainingSeconds: 812.5,
-      weightsSha256: seed.toString(16).padStart(64, "6"),
+      weightsSha256: createHash("sha256").update(`${recipe.architecture.name} ${seed}`)
+        .digest("hex"),
     });
   } else if (ending === "failure") {
     const diverged = options.diverged ? { diverged: true as const } : {};

@@ -92,7 +92,7 @@ export function Drawing(
             </text>
           </g>
         ))}
-        {x.ticks(width < 400 ? 3 : 5).map((value) => (
+        {x.ticks(width < 400 ? 3 : 5).filter(Number.isInteger).map((value) => (
           <text key={value} x={x(value)} y={bottom + 17} text-anchor="middle">{number(value)}</text>
         ))}
         <text x={8} y={14}>{plot.y}</text>
@@ -195,7 +195,10 @@ function verticalScale(
   return scaleLog([Math.max(low, 1e-12), Math.max(high, 1e-11)], [0, 1]).clamp(true);
 }
 
-/** Few and round: of a logarithmic axis 1, 2 and 5 in each decade, or the decades alone. */
+/**
+ * Few and round: of a logarithmic axis 1, 2 and 5 in each decade, or the decades alone; where it
+ * is too short to have two of them, those of a linear one.
+ */
 function verticalTicks(y: ScaleContinuousNumeric<number, number>, logarithmic = false): number[] {
   if (!logarithmic) return y.ticks(5);
   const [low, high] = y.domain();
@@ -205,6 +208,7 @@ function verticalTicks(y: ScaleContinuousNumeric<number, number>, logarithmic = 
   );
   const within = (value: number) => value >= low * 0.999 && value <= high * 1.001;
   const fine = decades.flatMap((decade) => [decade, 2 * decade, 5 * decade]).filter(within);
+  if (fine.length < 2) return scaleLinear([low, high]).ticks(4);
   const round = fine.length > 7 ? decades.filter(within) : fine;
   return round.map((value) => Number(value.toPrecision(1)));
 }

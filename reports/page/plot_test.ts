@@ -37,6 +37,21 @@ Deno.test("a line lies where its values are", () => {
   assertEquals([y0, y1], [28 + 228 / 2, 256]);
 });
 
+Deno.test("no axis has the same number twice, and a short logarithmic one has some", () => {
+  const short: Plot = {
+    ...{ id: "p", x: "iteration", y: "loss", logarithmic: true },
+    series: [{ name: "a", color: "--one", points: [[1, 2.6], [2, 2.5], [3, 2.52]] }],
+  };
+  const svg = drawPlot(short, 540, 300);
+  const texts = (anchor: string) =>
+    [...svg.matchAll(new RegExp(`text-anchor="${anchor}">([\\d.]+)<`, "g"))].map(([, text]) =>
+      text
+    );
+  assertEquals(texts("middle"), ["0", "1", "2", "3"]);
+  const losses = texts("end");
+  assert(losses.length >= 2 && new Set(losses).size === losses.length, losses.join(" "));
+});
+
 Deno.test("a band reaches from its lower to its upper values, behind the lines", () => {
   const band = [[0, 5, 10], [100, 0, 20]] as const;
   const svg = drawPlot({ ...PLOT, series: [{ ...PLOT.series[0], band }] }, 400, 300);

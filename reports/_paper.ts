@@ -33,10 +33,39 @@ export function differencesFromPaper({ start, outcome, finalTest }: Run): string
   if (start.startWeights) reasons.push("it started from given weights");
   for (const { field, paper, here } of departuresOf(start.recipe)) {
     if (!isOpen(start.recipe, field)) {
-      reasons.push(`${field} ${recipeValue(here)} instead of ${recipeValue(paper)}`);
+      reasons.push(inWords(field, recipeValue(here), recipeValue(paper)));
     }
   }
   return reasons;
+}
+
+/** A field with what stands in it here and in the paper: in words where readers meet it often. */
+function inWords(field: string, here: string, paper: string): string {
+  switch (field) {
+    case "data.set":
+      return `trained and tested on ${here} instead of ${paper}`;
+    case "data.split.training":
+      return `${here} training images instead of ${paper}`;
+    case "data.split.validation":
+      return `${here} validation images instead of ${paper}`;
+    case "schedule.iterations":
+      return `${here} iterations instead of ${paper}`;
+    case "schedule.boundaries":
+      return `the rate falls after ${list(here)} iterations instead of ${list(paper)}`;
+    case "batchSize":
+      return `batches of ${here} images instead of ${paper}`;
+    default:
+      return `${field} ${here} instead of ${paper}`;
+  }
+}
+
+/** "[300; 450]" as "300 and 450". */
+function list(values: string): string {
+  return values.replace(/^\[(.*)\]$/, "$1").replaceAll("; ", ", ").replace(
+    /, (?=[^ ]*$)/,
+    " and ",
+  ) ||
+    "no";
 }
 
 /** Whether the paper has a figure for a network of that name, in Table 6 or Figure 6. */

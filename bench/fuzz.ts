@@ -6,7 +6,7 @@
  * `deno task fuzz --mutations 10000 --seed 1`
  */
 import process from "node:process";
-import { COMMON, type FlagValues, integer, main, type Outcome } from "../cli/mod.ts";
+import { COMMON, type FlagValues, integer, main, type Outcome, text } from "../cli/mod.ts";
 import { DataError, loadCifar } from "../data/mod.ts";
 import { RandomStream } from "../random/mod.ts";
 import {
@@ -92,14 +92,16 @@ export interface Tally {
  * @param mutations How many of each format.
  * @param seed Of the damage: equal seeds make equal files.
  * @param onBegin Called before each file, to find one that never ends.
+ * @param only The formats, by name; all when undefined.
  * @returns What became of them, by format.
  */
 export async function fuzz(
   mutations: number,
   seed: number,
   onBegin: (format: string, index: number) => void = () => {},
+  only?: readonly string[],
 ): Promise<Tally[]> {
-  const formats = await makeFormats();
+  const formats = (await makeFormats()).filter(({ name }) => only?.includes(name) ?? true);
   const tallies: Tally[] = [];
   for (const format of formats) {
     tallies.push(
@@ -185,7 +187,7 @@ async function makeFormats(): Promise<Format[]> {
   const run = await shortRun();
   const stopped = await shortRun(30);
   const json = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  const textOf = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   const weights = {
     read: async (bytes: Uint8Array) => {
       const beside = (name: string) =>
@@ -297,13 +299,13 @@ async function makeFormats(): Promise<Format[]> {
     {
       name: "plan",
       examples: [json(PLAN)],
-      read: (bytes) => Promise.resolve().then(() => parsePlan(text(bytes))),
+      read: (bytes) => Promise.resolve().then(() => parsePlan(textOf(bytes))),
       ...{ refusal: PlanError, endsKnown: true, hostile: altered },
     },
     {
       name: "recipe",
       examples: [json(paper("resnet20"))],
-      read: (bytes) => Promise.resolve().then(() => recipeOf(text(bytes))),
+      read: (bytes) => Promise.resolve().then(() => recipeOf(textOf(bytes))),
       ...{ refusal: RecipeError, endsKnown: true, hostile: altered },
     },
   ];
@@ -318,7 +320,7 @@ async function withFile<T>(
   const file = { readable: new Blob([bytes as Uint8Array<ArrayBuffer>]).stream() };
   Object.assign(Deno, {
     open: () => Promise.resolve(file),
-    stat: () => Promise.resolve({ isDirectory: false, size: bytes.length }),
+    stat: () => Promise.resolve({ isFile: true, isDirectory: false, size: bytes.length }),
   });
   try {
     return await read("fuzzed.tar.gz");
@@ -378,6 +380,7 @@ const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(0)} Mi
 const FLAGS = {
   mutations: integer("files of each format; 10,000 by default", 1),
   seed: integer("of the damage; 1 by default", 0, 0xffffffff),
+  only: text("A,B,...", "these formats alone, as the table names them"),
   ...COMMON,
 } as const;
 
@@ -390,9 +393,10 @@ const command = {
 } as const;
 
 async function run(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
-  const { mutations = 10_000, seed = 1 } = flags;
+  const { mutations = 10_000, seed = 1, only } = flags;
   using watch = new Watch();
-  const tallies = await fuzz(mutations, seed, (format, index) => watch.begin(format, index));
+  const begin = (format: string, index: number) => watch.begin(format, index);
+  const tallies = await fuzz(mutations, seed, begin, only?.split(","));
   const faults = tallies.flatMap(({ faults }) => faults);
   const rows = tallies.map((tally) => [
     tally.format,

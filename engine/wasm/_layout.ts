@@ -292,15 +292,16 @@ type ScratchFor = (use: string, image: ImageShape, images: number) => number;
 
 /** Weights beyond these bytes don't stay in cache from one image to the next. */
 const CACHED_WEIGHTS = 2 ** 18;
-/** Pixels that a group should have at least, to pay for passing over such weights. */
-const GROUP_PIXELS = 64;
+/** Pixels that a group should have, to pay for passing over such weights, and images at most. */
+const GROUP_PIXELS = 256;
+const GROUP_IMAGES = 64;
 /** Pixels of an image, beyond which a row fills the register tile by itself. */
 const GROUPED_PIXELS = 16;
 
 function imagesOfGroup({ height, width }: ImageShape, weightBytes: number): number {
   const pixels = height * width;
   if (weightBytes <= CACHED_WEIGHTS || pixels > GROUPED_PIXELS) return 1;
-  return Math.ceil(GROUP_PIXELS / pixels);
+  return Math.min(GROUP_IMAGES, Math.ceil(GROUP_PIXELS / pixels));
 }
 
 /** The taps of a group's convolution that are not packed, as runs of the weights [tap][C][K]. */

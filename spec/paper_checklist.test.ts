@@ -94,6 +94,25 @@ Deno.test("a batch, a rate or weights that can't be made break no rule", () => {
   }
 });
 
+Deno.test("schedules and splits of any size break no rule", () => {
+  const { recipe } = good;
+  const ofLength = (iterations: number) =>
+    ({ ...recipe, schedule: { ...recipe.schedule, iterations } }) as typeof recipe;
+  const none = { training: new Uint32Array(), validation: new Uint32Array() };
+  const few = { training: Uint32Array.of(1, 2, 3), validation: new Uint32Array() };
+  const subjects = [
+    { ...good, recipe: ofLength(1e9), split: few },
+    { ...good, recipe: ofLength(0) },
+    { ...good, split: none },
+    { ...good, split: few },
+  ];
+  for (const subject of subjects) {
+    for (const { id, outcome, evidence } of judge(STATIC_RULES, subject)) {
+      assert(outcome !== "defect", `${id}: ${evidence}`);
+    }
+  }
+});
+
 Deno.test("places that are drawn anew find the same as those of the tests' seed", () => {
   const batches = STATIC_RULES.filter(({ id }) =>
     ["batches-from-training-images", "shuffled", "augmentation", "batch-size"].includes(id)

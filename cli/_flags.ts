@@ -209,8 +209,13 @@ function prepared(args: readonly string[], valued: readonly string[]): string[] 
 
 function unknownFlag<F extends FlagTable>(command: Command<F>, flag: string): string {
   const legal = Object.keys(command.flags).map((name) => `--${name}`);
+  const initials = (name: string) =>
+    `--${name.slice(2).split("-").map(([first]) => first).join("")}`;
   const nearest = closest(flag, legal);
-  const hint = distance(flag, nearest) <= 3 ? `; did you mean ${nearest}?` : ".";
+  // What is further off than half of a short word is another word.
+  const near = distance(flag, nearest) <= Math.min(3, (flag.length - 2) / 2) ? nearest : undefined;
+  const meant = legal.find((name) => name.includes("-", 2) && initials(name) === flag) ?? near;
+  const hint = meant === undefined ? "." : `; did you mean ${meant}?`;
   return `${command.usage} has no flag ${flag}${hint} Its flags are ${legal.join(", ")}`;
 }
 

@@ -72,7 +72,7 @@ export function architecture(
   }
   if (!match || match[3]) {
     throw new ArchitectureError(
-      `unknown architecture "${name}"; the legal forms are ${ARCHITECTURE_FORMS}`,
+      `unknown architecture "${name}"${meantBy(name)}; the legal forms are ${ARCHITECTURE_FORMS}`,
     );
   }
   if (depth < 8 || (depth - 2) % 6 !== 0) {
@@ -89,6 +89,15 @@ export function architecture(
     );
   }
   return cifarNet(full, (depth - 2) / 6);
+}
+
+/** Other capitals, marks between, letters that look like digits: what people mostly mistype. */
+function meantBy(name: string): string {
+  const [, kind, depth] = /^(resnet|plain)([\dol]+)$/.exec(
+    name.toLowerCase().replace(/[-_ ]/g, ""),
+  ) ?? [];
+  if (kind === undefined) return "";
+  return ` (did you mean ${kind}${depth.replaceAll("o", "0").replaceAll("l", "1")}?)`;
 }
 
 /**

@@ -111,6 +111,13 @@ Deno.test("a depth that is not 6n+2 is refused with its neighbours", () => {
   assertThrows(() => architecture("plain18"), ArchitectureError, "the nearest are 14 and 20");
 });
 
+Deno.test("what was probably meant is named", () => {
+  for (const name of ["ResNet-20", "resnet2O", "resnet_20", "RESNET20"]) {
+    const refused = () => architecture(name);
+    assertThrows(refused, ArchitectureError, `"${name}" (did you mean resnet20?)`);
+  }
+});
+
 Deno.test("other names are refused with the legal forms", () => {
   for (const name of ["", "resnet", "ResNet20", "vgg16", "resnet20-cifar", "resnet20 "]) {
     assertThrows(() => architecture(name), ArchitectureError, "the legal forms are");

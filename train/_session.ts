@@ -81,6 +81,8 @@ export async function logStart(
   }
   if (iteration === 0) {
     const { cropPadding } = recipe.data;
+    // The start before any file: what has files and an empty log can't be told from somebody's.
+    run.sync();
     const sample = augmentedSample(dataset.train, prepared.batches.plan(1), cropPadding);
     await record(run, "split", "split.json", prepared.splitFile);
     await record(run, "augmented-sample", "augmented-sample.json", JSON.stringify(sample));

@@ -1,4 +1,5 @@
 /** The folder that a recorder writes: the log, and files that are there whole or not at all. */
+import { Buffer } from "node:buffer";
 import { createHash, randomBytes } from "node:crypto";
 import {
   closeSync,
@@ -242,7 +243,7 @@ function finite(_key: string, value: unknown): unknown {
 
 /** Little-endian words in base64. */
 export function base64(words: Int32Array | BigUint64Array): string {
-  return new Uint8Array(words.buffer, words.byteOffset, words.byteLength).toBase64();
+  return Buffer.from(words.buffer, words.byteOffset, words.byteLength).toString("base64");
 }
 
 /**

@@ -736,7 +736,7 @@ class Recorder {
     >;
     const kind = classOf(optimizer);
     const names = gradients.flatMap(({ name }) => this.#names.get(name) ?? []);
-    const groups = Map.groupBy(names, (name) => this.#decayOf(name));
+    const groups = groupBy(names, (name) => this.#decayOf(name));
     const sgd = /^(SGD|Momentum)$/.test(kind)
       ? { momentum, dampening: 0, nesterov: useNesterov }
       : rest;
@@ -893,7 +893,7 @@ class Recorder {
         ...{ name: one.originalName, shape: one.shape, dtype: "float32" },
       })),
       modules: Object.fromEntries(
-        [...Map.groupBy(layers, (one) => one.getClassName())].map((
+        [...groupBy(layers, (one) => one.getClassName())].map((
           [name, of],
         ) => [name, of.length]),
       ),
@@ -1058,6 +1058,17 @@ function rangeOf(values: Float32Array): number[] {
     total += value;
   }
   return [least, most, total / values.length];
+}
+
+/** As `Map.groupBy`, which Node 20 does not have. */
+function groupBy<Item, Key>(items: readonly Item[], keyOf: (item: Item) => Key): Map<Key, Item[]> {
+  const groups = new Map<Key, Item[]>();
+  for (const item of items) {
+    const key = keyOf(item), group = groups.get(key);
+    if (group === undefined) groups.set(key, [item]);
+    else group.push(item);
+  }
+  return groups;
 }
 
 function sum(values: readonly number[]): number {

@@ -153,6 +153,11 @@ const FOLLOWING: Readonly<Record<string, readonly string[]>> = {
 const EXPLAINS: Readonly<Record<string, string>> = {
   // A seed that is set again in each epoch repeats the order, and with it the crops.
   "order-over-epochs": "views-over-epochs",
+  // What makes a loss grow without end is to be changed, not the rate.
+  ...Object.fromEntries(
+    ["gradients-cleared", "training-mode", "loss", "batch-norm", "scale", "initialisation"]
+      .map((rule) => [rule, "finite"]),
+  ),
 };
 
 /** Where in somebody's code a rule's cause stands: what was called there. */
@@ -224,8 +229,8 @@ export function recordingChanges(
 ): readonly RecordingChange[] {
   const ids = new Set(failed.map(({ id }) => id));
   const rank = (id: string): number => {
-    if (id in EXPLAINS && ids.has(EXPLAINS[id])) return rank(EXPLAINS[id]) - 0.5;
     const at = CHANGES.findIndex(([rule]) => rule === id);
+    if (id in EXPLAINS && ids.has(EXPLAINS[id])) return rank(EXPLAINS[id]) - 0.5 + at / 1_000;
     return at < 0 ? CHANGES.length : at;
   };
   return failed.filter(({ id }) => !(FOLLOWING[id] ?? []).some((other) => ids.has(other)))

@@ -14,6 +14,13 @@ Deno.test("a seed that is set again explains the crops that come again, and come
   ]);
 });
 
+Deno.test("what makes a loss grow without end comes before the loss that did", () => {
+  assertEquals(order("finite", "training-mode", "mean", "scale"), [
+    ...["training-mode", "scale", "finite", "mean"],
+  ]);
+  assertEquals(order("mean", "finite"), ["finite", "mean"]);
+});
+
 Deno.test("an enlarging crop is named, not the views that it decides", () => {
   assertEquals(order("crop"), ["crop"]);
   assertEquals(order("crop", "view-of-each-image"), ["view-of-each-image"]);

@@ -230,6 +230,16 @@ function verdictOf(
     : `The paper's is ${percent(expected.error)}; how far from it this training ends ${
       first.cost === "not measured" ? "was not measured" : `is known of a like case: ${first.cost}`
     }.`;
+  if (linesOf(recording.lines, "step").length === 0 && changes.length === 0) {
+    const [warning] = linesOf(recording.lines, "warning");
+    return [
+      network,
+      `Nothing can be said of the training: no step of it was recorded${
+        warning === undefined ? "" : ` (the recorder said: ${warning.message})`
+      }.`,
+      "Begin the recording before the first step, and let it see at least a few.",
+    ];
+  }
   return [
     `${network} ${error}`,
     first === undefined

@@ -1,4 +1,5 @@
 /** How a run shows where it stands: one line on a terminal, plain lines elsewhere. */
+import type { Engine } from "../engine/mod.ts";
 import { duration, number as count, percent, printable } from "../text/mod.ts";
 import type { Started, TrainProgress } from "../train/mod.ts";
 
@@ -24,6 +25,11 @@ export function standardError(): ProgressOutput {
 /** Steps after the first that are measured before a duration is stated. */
 const MEASURED_STEPS = 5;
 const REFRESH_MILLISECONDS = 200;
+
+/** What computes, in a few words; why that one where it is said. */
+export function engineLine({ name, device }: Pick<Engine, "name" | "device">, why: string): string {
+  return `engine ${name}: ${device.summary}${why === "" ? "" : `; ${why}`}`;
+}
 
 /** Prints a run's progress. */
 export class ProgressPrinter {
@@ -75,9 +81,7 @@ export class ProgressPrinter {
       } to test on`,
     );
     if (dataset.notice) this.line(dataset.notice);
-    this.line(
-      `engine ${engine.name}: ${engine.device.summary}${reason === "" ? "" : `; ${reason}`}`,
-    );
+    this.line(engineLine(engine, reason));
     this.line(
       iteration === 0
         ? `${count(iterations)} iterations`

@@ -31,7 +31,7 @@ import { doubtsOn } from "./_doubts.ts";
 import { preparationFor } from "./_preprocess.ts";
 import { searchOn } from "./_search.ts";
 import { number as count, percent } from "../text/mod.ts";
-import { ProgressPrinter } from "./_progress.ts";
+import { engineLine, ProgressPrinter } from "./_progress.ts";
 import { DATA_FLAGS, ENGINE_FLAGS, PADDING_FLAG } from "./_training_flags.ts";
 import {
   classesOf,
@@ -121,7 +121,7 @@ async function evaluate(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
     ...(flags.convolution === undefined ? {} : { convolution: flags.convolution }),
   });
   try {
-    printer.line(`engine ${engine.name} (${engine.device.summary}), ${reason}`);
+    printer.line(engineLine(engine, flags.verbose ? reason : ""));
     const tested = arrangedImages(dataset.test, measured.way ?? {});
     const normalisation = inputTransform
       ? afterTransform(measured.normalisation, inputTransform)

@@ -55,6 +55,7 @@ const FLAGS = {
   iterations: RUN_FLAGS.iterations,
   margin: positive("points that a mean error may lie from Table 6's; 0.5 by default"),
   engine: ENGINE_FLAGS.engine,
+  verbose: ENGINE_FLAGS.verbose,
   threads: ENGINE_FLAGS.threads,
   out: text("FOLDER", "the job's folder; runs/reproduction by default"),
   plan: text("FILE", "go by this plan, as another job's folder holds it"),
@@ -112,7 +113,7 @@ async function reproduce(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
     command: [...taskNamed(command.usage).split(" "), ...ARGUMENTS],
     signal: signals.signal,
     onQueue: (runs) => progress.queue(runs),
-    onStart: (run, start, reason) => progress.started(run, start, reason),
+    onStart: (run, start, reason) => progress.started(run, start, flags.verbose ? reason : ""),
     onProgress: (run, step) => progress.progress(run, step),
     onWarning: (message) => progress.line(`warning: ${message}`),
   });

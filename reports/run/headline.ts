@@ -74,8 +74,16 @@ function facts({ run, result }: Subject): [string, Line][] {
         : undefined,
     ],
     ["Files", filesLine(run.files.some(({ kind }) => kind === "weights"))],
+    ["Next", nextCommand(result, run.start.command)],
   ];
   return all.filter((fact): fact is [string, Line] => fact[1] !== undefined);
+}
+
+/** What to type now: goes on with the run, or has it judged. FOLDER is where this page lies. */
+function nextCommand({ completeness }: RunResult, command: readonly string[]): Line {
+  return completeness === "finished"
+    ? [{ code: "deno task audit FOLDER" }, " judges this run; FOLDER is where this page lies"]
+    : [{ code: command.join(" ") }, " goes on with it"];
 }
 
 function filesLine(weights: boolean): Line {

@@ -189,6 +189,8 @@ Deno.test("a run that broke off early still has a report", async () => {
   const text = textOf((await reportOf({ ending: "none", samples: false })).html);
   assertStringIncludes(text, "No result");
   assertStringIncludes(text, "The log breaks off after iteration 1,800");
+  assertMatch(text, /Next train .* goes on with it/);
+  assertStringIncludes(textOf((await reportOf({})).html), "Next deno task audit FOLDER");
 });
 
 const files = await Promise.all(

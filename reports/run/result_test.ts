@@ -115,7 +115,7 @@ Deno.test("choices that the paper leaves open are no differences; others near th
   assertEquals(await differencesAfter('"nesterov":false', '"nesterov":true'), []);
   assertEquals(await differencesAfter('"batchNormImages":128', '"batchNormImages":64'), []);
   assertEquals(await differencesAfter('"batchNormImages":128', '"batchNormImages":32'), [
-    "batchNormImages 32 instead of 128",
+    "batch norm over 32 images instead of 128",
   ]);
   const split = '"training":45000,"validation":5000';
   assertEquals(await differencesAfter(split, '"training":50000,"validation":0'), []);

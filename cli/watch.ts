@@ -36,10 +36,8 @@ async function watch(flags: FlagValues<typeof FLAGS>, ...named: string[]): Promi
   }
   const hostname = flags.host ?? "127.0.0.1";
   const hosts: string[] = [];
-  const server = Deno.serve(
-    { hostname, port: flags.port ?? 8008, onListen() {} },
-    watchHandler(folders, hosts),
-  );
+  const handler = watchHandler(folders, hosts);
+  const server = Deno.serve({ hostname, port: flags.port ?? 8008, onListen() {} }, handler);
   const { port } = server.addr;
   hosts.push(`${hostname}:${port}`, `localhost:${port}`, `127.0.0.1:${port}`);
   const url = `http://${hostname}:${port}/`;
@@ -47,6 +45,8 @@ async function watch(flags: FlagValues<typeof FLAGS>, ...named: string[]): Promi
     ? JSON.stringify({ url, folders })
     : `${folders.join(", ")}: ${url} (Ctrl-C ends it)`;
   console.log(line);
+  // Logs are read while the browser starts: what was read once is not read again.
+  await handler(new Request(`${url}runs`));
   await server.finished;
   return { text: "", json: {} };
 }

@@ -45,8 +45,9 @@ async function watch(flags: FlagValues<typeof FLAGS>, ...named: string[]): Promi
     ? JSON.stringify({ url, folders })
     : `${folders.join(", ")}: ${url} (Ctrl-C ends it)`;
   console.log(line);
-  // Logs are read while the browser starts: what was read once is not read again.
-  await handler(new Request(`${url}runs`));
+  // Logs are read while the browser starts: what was read once is not read again. What can't be
+  // read is said on the page.
+  await handler(new Request(`http://127.0.0.1:${port}/runs`)).catch(() => undefined);
   await server.finished;
   return { text: "", json: {} };
 }

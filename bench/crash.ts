@@ -73,14 +73,14 @@ export async function crash(options: CrashOptions): Promise<Row[]> {
     onLine(`${command}: ${kinds.length} operations on files, ${all.length} faults`);
     const random = new RandomStream(1, "probe", 0);
     const drawn = () => all[random.below(all.length)];
-    const todo = [
+    const planned = [
       ...spread(all.filter(only), sample).map((one) => ({
         kind: one.fault as string,
         faults: [one],
       })),
       ...Array.from({ length: pairs }, () => ({ kind: PAIR, faults: [drawn(), drawn()] })),
     ];
-    const tried = await tryAll(command, todo, outcome!, finished, options);
+    const tried = await tryAll(command, planned, outcome!, finished, options);
     for (const fault of [...FAULTS, PAIR]) {
       const own = tried.filter(({ kind }) => kind === fault);
       const problems = own.flatMap(({ faults, problem }) =>
@@ -115,7 +115,7 @@ async function undisturbed(command: string, folder: string, finished: string): P
 /** Tries cases by several processes at once. */
 async function tryAll(
   command: string,
-  todo: readonly { readonly kind: string; readonly faults: readonly Case[] }[],
+  planned: readonly { readonly kind: string; readonly faults: readonly Case[] }[],
   expected: string,
   finished: string,
   { work, jobs, onLine = () => {} }: CrashOptions,
@@ -123,9 +123,9 @@ async function tryAll(
   const tried: Tried[] = [];
   let next = 0;
   const worker = async (id: number) => {
-    while (next < todo.length) {
-      const size = Math.min(CASES_A_PROCESS, Math.ceil(todo.length / jobs));
-      const part = todo.slice(next, next += size);
+    while (next < planned.length) {
+      const size = Math.min(CASES_A_PROCESS, Math.ceil(planned.length / jobs));
+      const part = planned.slice(next, next += size);
       for (let done = 0; done < part.length;) {
         const left = part.slice(done);
         const starts = left.map(({ faults }) => faults);
@@ -143,7 +143,7 @@ async function tryAll(
         }
       }
       const wrong = tried.filter(({ problem }) => problem !== undefined);
-      onLine(`${command}: ${tried.length} of ${todo.length}, ${wrong.length} wrong`);
+      onLine(`${command}: ${tried.length} of ${planned.length}, ${wrong.length} wrong`);
       for (const { faults, problem } of wrong.slice(-3)) onLine(`  ${inWords(faults)}: ${problem}`);
     }
   };

@@ -214,7 +214,8 @@ function unknownFlag<F extends FlagTable>(command: Command<F>, flag: string): st
   const nearest = closest(flag, legal);
   // What is further off than half of a short word is another word.
   const near = distance(flag, nearest) <= Math.min(3, (flag.length - 2) / 2) ? nearest : undefined;
-  const meant = legal.find((name) => name.includes("-", 2) && initials(name) === flag) ?? near;
+  const meant = legal.find((name) => name.includes("-", 2) && initials(name) === flag) ??
+    legal.find((name) => name.split("-").includes(flag.slice(2))) ?? near;
   const hint = meant === undefined ? "." : `; did you mean ${meant}?`;
   return `${command.usage} has no flag ${flag}${hint} Its flags are ${legal.join(", ")}`;
 }

@@ -1,5 +1,5 @@
 /** What every command does around its work: help, results, errors, exit status. */
-import { printable, printableJson } from "../text/mod.ts";
+import { fitted, printable, printableJson } from "../text/mod.ts";
 import { ARGUMENTS, enterFolder } from "./_arguments.ts";
 import {
   type Command,
@@ -9,6 +9,7 @@ import {
   parseFlags,
   UsageError,
 } from "./_flags.ts";
+import { columnsOf } from "./_progress.ts";
 
 /** Something that the user can mend, in words that say how. */
 export class CommandError extends Error {
@@ -65,11 +66,17 @@ export async function main<F extends FlagTable & { json: unknown; help: unknown 
     }
     enterFolder();
     const { text, json, status = 0 } = await work(flags, ...positionals);
-    console.log(flags.json === true ? printableJson(json) : printable(text));
+    console.log(
+      flags.json === true ? printableJson(json) : fitted(printable(text), columnsOf(Deno.stdout)),
+    );
     Deno.exit(status);
   } catch (error) {
     const { message, status } = explain(error);
-    console.error(printable(message));
+    const columns = columnsOf(Deno.stderr);
+    // A line of progress may stand there, as long as its work went well.
+    console.error(
+      `${columns === undefined ? "" : "\r\x1b[K"}${fitted(printable(message), columns)}`,
+    );
     Deno.exit(status === 1 ? failure : status);
   }
 }

@@ -1,6 +1,6 @@
 /** How a run shows where it stands: one line on a terminal, plain lines elsewhere. */
 import type { Engine } from "../engine/mod.ts";
-import { duration, number as count, percent, printable } from "../text/mod.ts";
+import { duration, fitted, number as count, percent, printable } from "../text/mod.ts";
 import type { Started, TrainProgress } from "../train/mod.ts";
 
 /** Where progress goes: standard error, or a test's list. */
@@ -10,11 +10,16 @@ export interface ProgressOutput {
   write(text: string): void;
 }
 
+/** How wide the terminal is that a stream goes to; undefined where it goes elsewhere. */
+export function columnsOf(stream: { isTerminal(): boolean }): number | undefined {
+  return stream.isTerminal() ? Deno.consoleSize().columns : undefined;
+}
+
 /** Standard error. */
 export function standardError(): ProgressOutput {
   return {
     get columns() {
-      return Deno.stderr.isTerminal() ? Deno.consoleSize().columns : undefined;
+      return columnsOf(Deno.stderr);
     },
     write: (text) => {
       Deno.stderr.writeSync(new TextEncoder().encode(text));
@@ -69,7 +74,7 @@ export class ProgressPrinter {
   /** A line of its own. */
   line(text: string): void {
     this.clear();
-    this.#output.write(`${printable(text)}\n`);
+    this.#output.write(`${fitted(printable(text), this.#output.columns)}\n`);
   }
 
   /** What a run begins with; the engine's reason is said where it is not empty. */

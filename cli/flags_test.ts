@@ -49,6 +49,7 @@ Deno.test("parseFlags: -h is --help", () => {
 Deno.test("parseFlags: refusals name the flag, the rule and the value", () => {
   const table: [string[], string][] = [
     [["--seeed", "1"], "has no flag --seeed; did you mean --seed? Its flags are --arch, --seed"],
+    [["--rate", "1"], "has no flag --rate; did you mean --learning-rate? Its flags are"],
     [["--lr", "1"], "has no flag --lr; did you mean --learning-rate? Its flags are"],
     [["--are", "1"], "has no flag --are. Its flags are"],
     [["--unrelated=1"], "has no flag --unrelated. Its flags are"],

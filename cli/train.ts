@@ -3,21 +3,29 @@
  *
  * `deno task train --arch resnet20`
  */
-import { bestInWords, type Recipe, scheduleInWords } from "../recipes/mod.ts";
-import { printable } from "../text/mod.ts";
+import {
+  bestInWords,
+  departuresInWords,
+  isOpen,
+  type Recipe,
+  scheduleInWords,
+} from "../recipes/mod.ts";
 import { main } from "./_main.ts";
+import { ProgressPrinter } from "./_progress.ts";
 import { runTraining } from "./_run.ts";
 import { recipeOf, TRAIN_FLAGS } from "./_training_flags.ts";
 import { readModel, startingWeights } from "./_weights.ts";
 
 /** What a recipe says of itself before it is followed: its schedule, and where it leaves the paper. */
 function statedBy(recipe: Recipe): string[] {
-  const { name, departures } = recipe;
+  const departures = recipe.departures.filter(({ field }) => !isOpen(recipe, field));
+  const byReason = Map.groupBy(departuresInWords(recipe, departures), ({ reason }) => reason);
   return [
-    `recipe ${name}: ${scheduleInWords(recipe)} ${bestInWords(recipe) ?? ""}`.trimEnd(),
-    ...departures.map(({ field, paper, here, reason }) =>
-      `  ${field}: ${here} instead of ${paper}; ${reason}`
-    ),
+    `recipe ${recipe.name}: ${scheduleInWords(recipe)} ${bestInWords(recipe) ?? ""}`.trimEnd(),
+    ...[...byReason].flatMap(([reason, found]) => [
+      `not the paper's, ${reason}:`,
+      ...found.map(({ text }) => `  ${text}`),
+    ]),
   ];
 }
 
@@ -32,7 +40,8 @@ export const start = (): Promise<never> =>
   main(command, async (flags) => {
     const recipe = recipeOf(flags);
     if (flags.json !== true) {
-      for (const line of statedBy(recipe)) console.error(printable(line));
+      const printer = new ProgressPrinter();
+      for (const line of statedBy(recipe)) printer.line(line);
     }
     if (flags.weights === undefined) return await runTraining(command.usage, recipe, flags);
     const model = await readModel(flags.weights);

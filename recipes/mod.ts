@@ -6,6 +6,7 @@
  */
 export { type Choice, choicesOf, isOpen } from "./choices.ts";
 export * from "./completed.ts";
+export * from "./departures_in_words.ts";
 export * from "./epochs.ts";
 export { differingFields, type FieldDifference } from "./_fields.ts";
 export * from "./named.ts";

@@ -41,7 +41,7 @@ export function checkOptions(options: TrainOptions): void {
 /** What is left of the run, and what to change. */
 const adviceOf = (saved: boolean): string =>
   `${
-    saved ? "the last checkpoint before it is kept" : "no checkpoint was written before it"
+    saved ? "The last checkpoint before it is kept" : "No checkpoint was written before it"
   }; the learning rate may be too high`;
 
 /** @throws {TrainingError} If a step's loss is infinite or not a number. */

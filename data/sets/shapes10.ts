@@ -10,6 +10,7 @@
 import type { ByteImages } from "../../engine/mod.ts";
 import { sha256 } from "../../files/mod.ts";
 import { RandomStream } from "../../random/mod.ts";
+import { number } from "../../text/mod.ts";
 import type { DatasetDefinition, LoadedImages } from "../definition.ts";
 import { DataError } from "../errors.ts";
 
@@ -67,8 +68,9 @@ function made(seed: number): LoadedImages {
       "test pixels": sha256(test.pixels),
       "test labels": sha256(test.labels),
     },
-    notice: `shapes10 is built-in procedural data, not CIFAR-10: ${train.count} training and ` +
-      `${test.count} test images of ten shapes, drawn by this program from seed ${seed}. ` +
+    notice:
+      `shapes10 is built-in procedural data, not CIFAR-10: ${number(train.count)} training and ` +
+      `${number(test.count)} test images of ten shapes, drawn by this program from seed ${seed}. ` +
       `Results on it say nothing about the paper's figures.`,
     errorFloor: ERROR_FLOOR,
     ...(seed === 0 ? { linearModelError: LINEAR_MODEL_ERROR } : {}),

@@ -1,6 +1,5 @@
 /** By what a run was trained: departures, open points, and every field. */
-import { bestInWords, choicesOf, scheduleInWords } from "../../recipes/mod.ts";
-import { recipeValue } from "../_format.ts";
+import { bestInWords, choicesOf, recipeValue, scheduleInWords } from "../../recipes/mod.ts";
 import { type Block, heading, sentences, table } from "../page/blocks.ts";
 import type { Subject } from "./subject.ts";
 

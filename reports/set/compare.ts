@@ -1,6 +1,7 @@
 /** Runs side by side, whatever they differ in: results, what differs, one overlay. */
 import { number, percent } from "../../text/mod.ts";
-import { networkName, recipeValue, setName } from "../_format.ts";
+import { recipeValue } from "../../recipes/mod.ts";
+import { networkName, setName } from "../_format.ts";
 import { figure6Axis } from "../figure_6.ts";
 import { addressOf, type Block, heading, NONE, numbers, sentences, table } from "../page/blocks.ts";
 import type { Series } from "../page/plot.tsx";

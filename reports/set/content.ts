@@ -4,7 +4,8 @@ import { PAPER_DATASET } from "../../paper/mod.ts";
 import { checklistInWords, type Judgement } from "../../spec/mod.ts";
 import { figure6Axis } from "../figure_6.ts";
 import { duration, moment, number, percent } from "../../text/mod.ts";
-import { networkName, recipeValue, setName } from "../_format.ts";
+import { recipeValue } from "../../recipes/mod.ts";
+import { networkName, setName } from "../_format.ts";
 import {
   addressOf,
   type Block,

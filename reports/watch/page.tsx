@@ -4,7 +4,8 @@
 import type { VNode } from "preact";
 import { render } from "preact-render-to-string";
 import { duration, number, percent } from "../../text/mod.ts";
-import { networkName, recipeValue } from "../_format.ts";
+import { recipeValue } from "../../recipes/mod.ts";
+import { networkName } from "../_format.ts";
 import { figure6Axis } from "../figure_6.ts";
 import { addressOf, type Block, table } from "../page/blocks.ts";
 import { Parts } from "../page/html.tsx";

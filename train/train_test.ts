@@ -430,7 +430,7 @@ Deno.test("a loss that is not finite ends the run, and the checkpoint before it 
   inFolder(async (folder) => {
     const engine = altered((step) => step.iteration === 47 ? { ...step, loss: NaN } : step);
     const error = await assertRejects(() => train(tinyRun(folder, { engine })), TrainingError);
-    assert(error.message.includes("at iteration 47 it is NaN. he last checkpoint"), error.message);
+    assert(error.message.includes("at iteration 47 it is NaN. The last checkpoint"), error.message);
     const last = eventsIn(folder).at(-1);
     assert(last?.type === "failure");
     assertEquals(last.reason, error.message);

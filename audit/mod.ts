@@ -13,7 +13,9 @@ export type { Border, Fit } from "./_first_norm.ts";
 export { blueFirst } from "./_runs.ts";
 export { isFarFromPaper } from "./expected.ts";
 export * from "./identify.ts";
+export { type Model, readModel } from "./model.ts";
 export * from "./preprocessings.ts";
+export { searchOn, type SearchOptions, type Told } from "./search.ts";
 export {
   type RankedTrial,
   type Sweep,

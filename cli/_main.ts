@@ -22,6 +22,7 @@ export class CommandError extends Error {
  */
 const EXPECTED: readonly string[] = [
   "ArchitectureError",
+  "AuditError",
   "CommandError",
   "DataError",
   "EngineError",

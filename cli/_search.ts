@@ -1,44 +1,14 @@
-/** A search for the network and the preprocessing that weights were trained with. */
-import { type AuditSubject, type Sweep, sweep, type SweepOptions, triable } from "../audit/mod.ts";
-import type { Dataset } from "../data/mod.ts";
-import { chooseEngine, engineFactories, selfTest } from "../engine/mod.ts";
+/** A search that tells on the terminal what it does. */
+import type { Told } from "../audit/mod.ts";
 import { ProgressPrinter } from "./_progress.ts";
 
-/** What a search is asked for beside its subject. */
-export interface SearchFlags {
-  /** The engine's name. */
-  readonly engine?: string;
-  /** Its threads. */
-  readonly threads?: number;
-}
-
-/**
- * Tries what a file may be on images, with one line of progress.
- *
- * @param data Whose test part is classified.
- * @param subject What is looked at.
- * @param flags What computes.
- * @param options Whether the best is tested on all images.
- * @returns What was found; undefined where nothing of it can be run on such images.
- */
-export async function searchOn(
-  data: Dataset,
-  subject: AuditSubject,
-  { engine = "auto", threads }: SearchFlags,
-  { finish = true }: Pick<SweepOptions, "finish"> = {},
-): Promise<Sweep | undefined> {
-  const candidates = triable(subject, data.test);
-  if (candidates.length === 0) return undefined;
-  const { factory } = await chooseEngine(engine, engineFactories);
-  await selfTest(factory);
+/** Runs work that tells what it does: lines to standard error, the last of them overwritten. */
+export async function telling<T>(work: (told: Told) => Promise<T>): Promise<T> {
   const printer = new ProgressPrinter();
-  printer.line(`trying networks and preprocessings on ${factory.name}`);
   try {
-    return await sweep({
-      ...{ candidates, data, factory, finish },
-      variants: () => triable({ ...subject, candidates: subject.variants?.() ?? [] }, data.test),
-      onProgress: (line) => printer.passing(line),
-      ...(threads === undefined ? {} : { threads }),
+    return await work({
+      line: (text) => printer.line(text),
+      passing: (text) => printer.passing(text),
     });
   } finally {
     printer.clear();

@@ -1,6 +1,5 @@
 /** Files of weights from the command line: what every command that is given one makes of it. */
-import { createHash } from "node:crypto";
-import { type AuditCandidate, type AuditSubject, fileSubject } from "../audit/mod.ts";
+import type { AuditCandidate, Model } from "../audit/mod.ts";
 import {
   type Architecture,
   architecture,
@@ -10,39 +9,9 @@ import {
   type Weights,
   type ZeroChannels,
 } from "../resnet/mod.ts";
-import { decodeModel, type ModelFile, openSource } from "../weights/mod.ts";
-import { identityOf, type RunIdentity, weightsOf } from "../train/mod.ts";
 import { CommandError } from "./_main.ts";
 
-/** A file of weights, and which network it belongs to. */
-export interface Model {
-  /** What was read. */
-  readonly file: ModelFile;
-  /** The network, or all that the file admits. */
-  readonly subject: AuditSubject;
-  /** What the file says of its own training, if it is of a run of ours. */
-  readonly identity?: RunIdentity;
-  /** SHA-256 of the file's bytes, in hexadecimal. */
-  readonly sha256: string;
-}
-
-/**
- * Reads a file of weights or of a network and tells which network it is of.
- *
- * @throws {WeightFileError} If there is no such file, or it is of no format that is read.
- */
-export async function readModel(path: string): Promise<Model> {
-  const source = await openSource(path);
-  const decoded = await decodeModel(source);
-  const file = { ...decoded, tensors: weightsOf(decoded.tensors) };
-  const identity = identityOf(file.metadata);
-  return {
-    file,
-    subject: fileSubject(path, file, identity),
-    ...(identity ? { identity } : {}),
-    sha256: createHash("sha256").update(source.bytes).digest("hex"),
-  };
-}
+export { type Model, readModel } from "../audit/mod.ts";
 
 /** A candidate that can be run. */
 export type Runnable = AuditCandidate & Required<Pick<AuditCandidate, "network">>;

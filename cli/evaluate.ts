@@ -10,6 +10,7 @@ import {
   blueFirst,
   PREPROCESSINGS,
   type RankedTrial,
+  searchOn,
 } from "../audit/mod.ts";
 import { PAPER_DATASET } from "../paper/mod.ts";
 import { type Dataset, loadDataset, normalisedBatch } from "../data/mod.ts";
@@ -29,7 +30,7 @@ import { choice, COMMON, type FlagValues, text, UsageError } from "./_flags.ts";
 import { CommandError, main, type Outcome } from "./_main.ts";
 import { doubtsOn } from "./_doubts.ts";
 import { preparationFor } from "./_preprocess.ts";
-import { searchOn } from "./_search.ts";
+import { telling } from "./_search.ts";
 import { number as count, percent } from "../text/mod.ts";
 import { engineLine, ProgressPrinter } from "./_progress.ts";
 import { DATA_FLAGS, ENGINE_FLAGS, PADDING_FLAG } from "./_training_flags.ts";
@@ -176,7 +177,11 @@ async function foundBy(
     ...rest,
     candidates: [{ name: network.graph.name, graph: network.graph, assumptions: [], network }],
   };
-  const [best] = (await searchOn(dataset, asked, flags, { finish: false }))?.leaders ?? [];
+  const { engine, threads } = flags;
+  const found = await telling((told) =>
+    searchOn(dataset, asked, { engine, threads, told, finish: false })
+  );
+  const [best] = found?.leaders ?? [];
   if (best) return best;
   throw new CommandError(
     `--preprocess auto: none of the networks and preprocessings that are known does better than guessing with ${subject.target}. deno task audit says what can be told of it`,

@@ -1,6 +1,6 @@
 /** Reads the files of a `.tar.gz` archive into memory; nothing is unpacked to disk. */
 import { createTarDecoder } from "modern-tar";
-import { attempt, requireReadable } from "../files/mod.ts";
+import { attempt, disk, requireReadable } from "../files/mod.ts";
 import { DataError } from "./errors.ts";
 
 /** One file of an archive. */
@@ -27,9 +27,9 @@ export async function* archiveEntries(
   path: string,
   maxSize: number,
 ): AsyncGenerator<ArchiveEntry> {
-  requireReadable(path, await attempt("read", path, () => Deno.stat(path)));
-  const file = await attempt("read", path, () => Deno.open(path));
-  const entries = file.readable
+  requireReadable(path, await attempt("read", path, () => disk.stat(path)));
+  const file = await attempt("read", path, () => disk.stream(path));
+  const entries = file
     .pipeThrough(new DecompressionStream("gzip"))
     .pipeThrough(bounded(path))
     .pipeThrough(createTarDecoder({ strict: true }))

@@ -11,7 +11,7 @@
  */
 import type { ByteImages } from "../engine/mod.ts";
 import { archiveEntries } from "./_archive.ts";
-import { attempt, cacheFolder, download, FileError, sha256 } from "../files/mod.ts";
+import { attempt, cacheFolder, disk, download, FileError, sha256 } from "../files/mod.ts";
 import type { DatasetDefinition, LoadedImages, LoadOptions } from "./definition.ts";
 import { DataError } from "./errors.ts";
 
@@ -98,7 +98,7 @@ export async function loadCifar(
 ): Promise<LoadedImages> {
   const { path } = options;
   if (path === undefined) return await loadCached(format, options);
-  const info = await attempt("read", path, () => Deno.stat(path));
+  const info = await attempt("read", path, () => disk.stat(path));
   return await (info.isDirectory ? loadFolder(format, path) : loadArchive(format, path));
 }
 
@@ -131,10 +131,10 @@ function waysOn({ title, folder, archive }: CifarFormat): string {
 
 async function exists(path: string): Promise<boolean> {
   try {
-    await attempt("read", path, () => Deno.stat(path));
+    await attempt("read", path, () => disk.stat(path));
     return true;
   } catch (error) {
-    if (error instanceof FileError && error.cause instanceof Deno.errors.NotFound) return false;
+    if (error instanceof FileError && disk.isMissing(error.cause)) return false;
     throw error;
   }
 }
@@ -156,9 +156,9 @@ async function loadFolder(format: CifarFormat, path: string): Promise<LoadedImag
   const reader = new Reader(format);
   for (const file of files) {
     const source = `${folder}/${file.name}`;
-    const { size } = await attempt("read", source, () => Deno.stat(source));
+    const { size } = await attempt("read", source, () => disk.stat(source));
     reader.checkSize(file, size, source);
-    reader.take(file, await attempt("read", source, () => Deno.readFile(source)), source);
+    reader.take(file, await attempt("read", source, () => disk.read(source)), source);
   }
   return reader.finish(folder);
 }

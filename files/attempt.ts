@@ -1,4 +1,5 @@
 /** File errors in words that say what to do. */
+import { disk } from "./disk.ts";
 import { FileError } from "./errors.ts";
 
 /** Runs a file operation; what can be expected to fail becomes a {@linkcode FileError}. */
@@ -10,13 +11,13 @@ export async function attempt<T>(
   try {
     return await operation();
   } catch (error) {
-    if (error instanceof Deno.errors.NotCapable) {
+    if (disk.isRefused(error)) {
       throw new FileError(
         `no permission to ${action} ${path}: run with --allow-${action}=${path}`,
         { cause: error },
       );
     }
-    if (error instanceof Deno.errors.NotFound) {
+    if (disk.isMissing(error)) {
       throw new FileError(`can't ${action} ${path}: it does not exist; check the path`, {
         cause: error,
       });

@@ -2,7 +2,7 @@ import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { download, type DownloadOptions } from "./download.ts";
 import { cacheFolder } from "./cache.ts";
 import { FileError } from "./errors.ts";
-import { sha256 } from "./hash.ts";
+import { sha256 } from "./sha256.ts";
 import { testWithPermissions, withFolder } from "../testing/files/mod.ts";
 
 const FILES = ["read", "write"] as const;

@@ -5,10 +5,11 @@
  * @module
  */
 export { attempt } from "./attempt.ts";
-export { cacheFolder, type Environment } from "./cache.ts";
-export { download, type DownloadOptions, type DownloadProgress } from "./download.ts";
+export { type Disk, disk, type FileInfo } from "./disk.ts";
 export * from "./errors.ts";
 export { foldersIn } from "./folders.ts";
-export { Sha256, sha256, sha256OfWords } from "./hash.ts";
-export { readWhole, readWholeText, readWholeTextSync, requireReadable } from "./read_whole.ts";
-export { openOwn, removeIfThere, removeUnfinished, syncFolder, writeWhole } from "./write_whole.ts";
+export { Sha256 } from "./hash.ts";
+export { crc32, inflate } from "./inflate.ts";
+export { readWhole, readWholeText, requireReadable } from "./read_whole.ts";
+export { sha256, sha256OfWords } from "./sha256.ts";
+export * from "./writing.ts";

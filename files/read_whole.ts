@@ -1,7 +1,10 @@
 /** The one way to read a whole file that somebody else may have put there. */
+import { disk, type FileInfo } from "./disk.ts";
 import { FileError } from "./errors.ts";
 
 const MOST_BYTES = 1024 ** 3;
+/** A text may have so many unless said otherwise. */
+export const MOST_TEXT_BYTES: number = MOST_BYTES / 4;
 
 /**
  * Reads a file that is one: a pipe would never end or begin, a device such as
@@ -11,25 +14,19 @@ const MOST_BYTES = 1024 ** 3;
  * @param mostBytes It may have; 1 GiB when undefined.
  * @returns Its content.
  * @throws {FileError} If it is a pipe, a socket or a device, or has more bytes.
- * @throws {Deno.errors.NotFound} If there is none; the system's other errors as they are.
+ * @throws {Error} If there is none, as {@linkcode disk} has it; the system's other errors as they are.
  */
 export async function readWhole(
   path: string,
   mostBytes: number = MOST_BYTES,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  requireReadable(path, await Deno.stat(path), mostBytes);
-  return await Deno.readFile(path);
+  requireReadable(path, await disk.stat(path), mostBytes);
+  return await disk.read(path);
 }
 
 /** {@link readWhole} for text in UTF-8, of at most 256 MiB unless said otherwise. */
-export async function readWholeText(path: string, mostBytes = MOST_BYTES / 4): Promise<string> {
+export async function readWholeText(path: string, mostBytes = MOST_TEXT_BYTES): Promise<string> {
   return new TextDecoder().decode(await readWhole(path, mostBytes));
-}
-
-/** {@link readWholeText}, before anything else is done. */
-export function readWholeTextSync(path: string, mostBytes: number = MOST_BYTES / 4): string {
-  requireReadable(path, Deno.statSync(path), mostBytes);
-  return Deno.readTextFileSync(path);
 }
 
 /**
@@ -42,7 +39,7 @@ export function readWholeTextSync(path: string, mostBytes: number = MOST_BYTES /
  */
 export function requireReadable(
   path: string,
-  { isFile, isDirectory, size }: Pick<Deno.FileInfo, "isFile" | "isDirectory" | "size">,
+  { isFile, isDirectory, size }: FileInfo,
   mostBytes: number = Infinity,
 ): void {
   if (!isFile && !isDirectory) {

@@ -1,76 +1,20 @@
 /** A run's folder: its lock, its append-only event log and its files. */
-import { createHash, type Hash } from "node:crypto";
 import { basename, dirname, join, resolve } from "node:path";
 import {
   openOwn,
   readWhole,
   removeIfThere,
   removeUnfinished,
+  Sha256,
   sha256,
   syncFolder,
   writeWhole,
 } from "../files/mod.ts";
-import { publishable } from "./_publishable.ts";
 import type { FileReference, RunEvent } from "./events.ts";
 import { EVENTS_FILE, parseRunLog, RunLogError } from "./parse_log.ts";
-
-/** A run that can't be started, gone on with or written: what was tried, the rule, what to do. */
-export class RunError extends Error {
-  /** The class's name, for messages. */
-  override name = "RunError";
-}
-
-/** A run's folder that another process holds. */
-export class RunInUseError extends RunError {
-  /** The class's name, for messages. */
-  override name = "RunInUseError";
-}
+import { lineOf, RunError, RunInUseError, type RunStore, type UntimedEvent } from "./store.ts";
 
 const LOCK_FILE = "run.lock";
-
-/** An event as it is handed to {@link RunFolder.append}, which adds the time and the seal. */
-export type UntimedEvent = RunEvent extends infer E
-  ? E extends RunEvent ? Omit<E, "time" | "logSha256"> : never
-  : never;
-
-/**
- * A line of the log: the event with its time, and, where it is one that a run
- * ends with or goes on from, with the hash of the log before it.
- *
- * @param event The event.
- * @param log Of every byte before the line; it is not changed.
- * @param own Absolute path of the run's folder, which no line shows.
- */
-export function lineOf(event: UntimedEvent, log: Hash, own?: string): string {
-  const { type, ...rest } = publishable(event, own);
-  const seals = type === "checkpoint" || type === "end" || type === "failure";
-  const seal = seals ? { logSha256: log.copy().digest("hex") } : {};
-  return JSON.stringify({ type, time: new Date().toISOString(), ...rest, ...seal }) + "\n";
-}
-
-/** What the loop needs of a run's folder, wherever it is: on the disk, or in memory for tests. */
-export interface RunStore extends AsyncDisposable {
-  /** Of the folder, for messages. */
-  readonly path: string;
-  /** The run's name: that of its folder. */
-  readonly name: string;
-  /** The events of earlier processes, as they stood when the folder was opened. */
-  readonly earlier: readonly RunEvent[];
-  /** Bytes of a torn last line that were cut off when the folder was opened. */
-  readonly tornBytes: number;
-  /** Adds one line to the log, with the time and the seal. */
-  append(event: UntimedEvent): void;
-  /** Returns when every line so far is kept. */
-  sync(): void;
-  /** Writes a file, whole or not at all; returns what the log says of it. */
-  write(name: string, content: Uint8Array | string): Promise<FileReference>;
-  /** The names of all files. */
-  names(): Promise<readonly string[]>;
-  /** The content of a file. */
-  read(name: string): Promise<Uint8Array>;
-  /** Removes a file; one that is not there is no error. */
-  remove(name: string): Promise<void>;
-}
 
 /**
  * The folder of one run, held exclusively: a second run into it is refused.
@@ -90,7 +34,7 @@ export class RunFolder implements RunStore {
   readonly tornBytes: number;
   readonly #lock: Deno.FsFile;
   readonly #log: Deno.FsFile;
-  readonly #hash: Hash;
+  readonly #hash: Sha256;
   /** Bytes of the log's whole lines; what is behind them is a part of a line. */
   #length: number;
   #torn = false;
@@ -357,7 +301,7 @@ async function readLog(
   {
     readonly events: readonly RunEvent[];
     readonly tornBytes: number;
-    readonly hash: Hash;
+    readonly hash: Sha256;
     readonly length: number;
   }
 > {
@@ -370,7 +314,8 @@ async function readLog(
   const length = wholeBytes(bytes);
   if (length < bytes.length) await file.truncate(length);
   const whole = bytes.subarray(0, length);
-  const hash = createHash("sha256").update(whole);
+  const hash = new Sha256();
+  hash.update(whole);
   const read = { tornBytes: bytes.length - length, hash, length };
   if (length === 0) return { events: [], ...read };
   try {

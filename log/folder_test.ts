@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { fixtureFolder, textOf } from "../testing/runs/mod.ts";
-import { RunError, RunFolder } from "./folder.ts";
+import { RunFolder } from "./folder.ts";
+import { RunError } from "./store.ts";
 
 async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "log-test-" });

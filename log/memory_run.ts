@@ -1,7 +1,6 @@
 /** A run's folder that needs no disk and no permission: for tests of runs. */
-import { createHash } from "node:crypto";
-import { sha256 } from "../files/mod.ts";
-import { lineOf, type RunStore, type UntimedEvent } from "./folder.ts";
+import { disk, Sha256, sha256 } from "../files/mod.ts";
+import { lineOf, type RunStore, type UntimedEvent } from "./store.ts";
 import { EVENTS_FILE } from "./parse_log.ts";
 import type { FileReference, RunEvent } from "./events.ts";
 
@@ -39,7 +38,8 @@ export class MemoryRun {
   /** Opens the folder, as `TrainOptions.open` wants it. */
   readonly open = (path: string): Promise<RunStore> => {
     const { events, files } = this;
-    const log = createHash("sha256").update(textOf(events));
+    const log = new Sha256();
+    log.update(textOf(events));
     return Promise.resolve({
       path,
       name: path.slice(path.lastIndexOf("/") + 1),
@@ -75,7 +75,7 @@ export class MemoryRun {
       return new TextEncoder().encode(textOf(this.events));
     }
     const bytes = this.files.get(name);
-    if (!bytes) throw new Deno.errors.NotFound(`there is no file "${path}"`);
+    if (!bytes) throw disk.missing(path);
     return bytes;
   };
 }

@@ -5,7 +5,7 @@
  * @module
  */
 export * from "./events.ts";
-export { RunError, RunFolder, RunInUseError, type RunStore, type UntimedEvent } from "./folder.ts";
+export { RunFolder } from "./folder.ts";
 export {
   finalTestOf,
   lastStepOf,
@@ -34,3 +34,4 @@ export {
   type Run,
   runOf,
 } from "./read_run.ts";
+export { RunError, RunInUseError, type RunStore, type UntimedEvent } from "./store.ts";

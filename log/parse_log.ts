@@ -1,9 +1,9 @@
 /** The event log's text, parsed strictly. */
-import { createHash } from "node:crypto";
 import type { z } from "zod";
 import { publishable } from "./_publishable.ts";
 import { runEvent } from "./_schema.ts";
 import type { RunEvent, StartEvent } from "./events.ts";
+import { Sha256 } from "../files/mod.ts";
 import { explain } from "../recipes/schema/mod.ts";
 
 /** The event log's name in a run's folder. */
@@ -123,10 +123,10 @@ function checkOrder(events: readonly RunEvent[]): void {
 
 /** The lines before a checkpoint, a failure or the end must be those that it was written after. */
 function checkSeals(events: readonly RunEvent[], lines: readonly string[]): void {
-  const log = createHash("sha256");
+  const log = new Sha256();
   events.forEach((event, index) => {
     if ("logSha256" in event) {
-      const found = log.copy().digest("hex");
+      const found = log.hex();
       if (event.logSha256 !== found) {
         throw new RunLogError(
           `events.jsonl, line ${

@@ -2,7 +2,7 @@
  * The one reading of a run's folder: each file once, hashed once. What a report shows (strictly,
  * `read_run.ts`) and what the rules judge (`logged_run.ts`) both follow from it.
  */
-import { FileError, readWhole, sha256 } from "../files/mod.ts";
+import { disk, FileError, readWhole, sha256 } from "../files/mod.ts";
 import { effectiveEvents, type FileReference } from "./events.ts";
 import { EVENTS_FILE, parseRunLog, type RunLog, RunLogError } from "./parse_log.ts";
 
@@ -52,7 +52,7 @@ export async function readFolder(
     try {
       return await readFile(`${folder}/${path}`);
     } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return undefined;
+      if (disk.isMissing(error)) return undefined;
       if (error instanceof FileError || error instanceof Error && "code" in error) {
         throw new RunLogError(`Reading the run in ${folder}: ${path}: ${error.message}`);
       }

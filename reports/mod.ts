@@ -21,9 +21,9 @@ export {
   runResult,
   type TestError,
 } from "./run/result.ts";
+export { runsIn } from "./set/find_runs.ts";
 export {
   renderSetReport,
-  runsIn,
   type SetReport,
   type SetReportPaths,
   writeSetReport,

@@ -1,5 +1,5 @@
 /** The checklist's version, by which two verdicts can be compared. */
-import { createHash } from "node:crypto";
+import { sha256 } from "../files/mod.ts";
 import { ALL_RULES } from "./statements.ts";
 
 /** Which rules a verdict is by. */
@@ -27,7 +27,7 @@ export function checklistSha256(): string {
       accepts.map(({ name }) => name),
     ])
   );
-  return createHash("sha256").update(lines.toSorted().join("\n")).digest("hex");
+  return sha256(lines.toSorted().join("\n"));
 }
 
 /**

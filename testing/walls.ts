@@ -18,7 +18,7 @@ export interface Fault {
 export const ROOMS: readonly (readonly string[])[] = [
   ["deploy"],
   ["bench"],
-  ["cli"],
+  ["cli", "web"],
   ["reproduce"],
   ["reports"],
   ["audit"],
@@ -49,6 +49,20 @@ const READ_BY_OTHERS = ["recorders"];
 /** Rooms that bear the name of nothing below them: they import no room at all. */
 const ALONE = ["text", "random", "compat", "recorders"];
 
+/**
+ * What also runs in a browser: there is no Deno there and nothing of Node's. A file that needs
+ * either has another beside it that stands for it in a browser, `x.browser.ts` for `x.ts`.
+ */
+const IN_BROWSERS =
+  /^(paper|resnet|weights|data|log|recipes|train|spec|verdicts|audit|text|random|files|engine|reports\/(page|audit)|web\/(audit|train|page))\//;
+
+/** Of those rooms what a browser's code never reaches, or reaches only by the file beside it. */
+const NEVER_IN_BROWSERS =
+  /^(engine\/(tensorflow|tfjs|bench)\/|files\/(cache|download|read_now|write_whole)\.ts$|recipes\/schema\/generate\.ts$|spec\/(readme\.ts|generated\/))/;
+
+/** A use of Deno, or of a module of Node's. */
+const RUNTIME = /\bDeno\.\w|["']node:/;
+
 const IMPORT =
   /^(?:import|export)\b[^;"']*?["'](\.{1,2}\/[^"']+)["']|\bimport\(\s*["'](\.{1,2}\/[^"']+)["']/gm;
 
@@ -58,6 +72,8 @@ const IMPORT =
  * - A room imports only rooms below it, and only through a door, a `mod.ts`.
  * - No file whose name begins with `_` is imported from another room.
  * - No files import each other in a circle.
+ * - Rooms that also run in a browser use neither Deno nor Node, but in a file that has one beside
+ *   it for the browser.
  * - Tests follow the same rules, but may use the rooms under `testing/`, and
  *   those of `recorders/` any room: a recording is right if those read it.
  *
@@ -85,6 +101,15 @@ export function faultsIn(files: ReadonlyMap<string, string>): Fault[] {
       const problem = problemOf(path, target);
       if (problem) faults.push({ where: `${path}:${line}`, problem });
       targets.push(target);
+    }
+    const used = RUNTIME.exec(code);
+    if (used && runsInBrowsers(path) && !files.has(path.replace(/\.ts$/, ".browser.ts"))) {
+      faults.push({
+        where: `${path}:${code.slice(0, used.index).split("\n").length}`,
+        problem: `${path} also runs in a browser, which has no ${used[0].replace(/^["']/, "")}; ` +
+          "use what files/ has for both, or write the file that stands for this one there, " +
+          "x.browser.ts for x.ts",
+      });
     }
     graph.set(path, targets);
   }
@@ -115,6 +140,10 @@ function problemOf(path: string, target: string): string | undefined {
   if (levelOf(to) > levelOf(from)) return undefined;
   return `${from}/ stands below ${to}/ or beside it, and imports only what stands below; ` +
     "move what both need down, or the importing code up";
+}
+
+function runsInBrowsers(path: string): boolean {
+  return IN_BROWSERS.test(path) && !NEVER_IN_BROWSERS.test(path) && !isTest(path);
 }
 
 /** The room that a path lies in; undefined for files beside the rooms, such as `mod.ts`. */

@@ -96,3 +96,29 @@ Deno.test("what others call by its path stays there: entry points, conformance, 
   }
   assertEquals("train" in tasks && "test" in tasks, true);
 });
+
+Deno.test("a room that also runs in a browser uses neither Deno nor Node, but with a file for it", () => {
+  const reading = "export const read = () => Deno.readFile(path);\n";
+  assertMatch(faultOf("spec/rule.ts", reading)!, /^spec\/rule\.ts:2: .* has no Deno\.r.*browser/);
+  assertMatch(
+    faultOf("weights/_zip.ts", 'import { crc32 } from "node:zlib";')!,
+    /has no node:; use what files\/ has/,
+  );
+  const beside = new Map([["files/disk.ts", reading], ["files/disk.browser.ts", "export {};\n"]]);
+  assertEquals(faultsIn(beside), []);
+  assertEquals(faultOf("spec/rule_test.ts", reading), undefined);
+  assertEquals(faultOf("cli/audit.ts", reading), undefined);
+});
+
+Deno.test("what stands for a file in a browser has the names of that file", async () => {
+  for (const path of (await sources()).keys()) {
+    if (!path.endsWith(".browser.ts") || path === "engine/_system.browser.ts") continue;
+    const [there, here] = await Promise.all([
+      import(new URL(path, ROOT).href),
+      import(new URL(path.replace(".browser.ts", ".ts"), ROOT).href),
+    ]);
+    const only = ["tensorflowEngine", "tensorflowGpuEngine", "tfjsEngine"];
+    const missing = Object.keys(here).filter((name) => !(name in there) && !only.includes(name));
+    assertEquals(missing, [], path);
+  }
+});

@@ -1,5 +1,4 @@
 /** Checkpoints: the whole state of a run in one safetensors file. */
-import { createHash } from "node:crypto";
 import { slotsOf, type TrainingState } from "../engine/mod.ts";
 import { decodeSafetensors, encodeSafetensors } from "../weights/mod.ts";
 import {
@@ -10,7 +9,7 @@ import {
   WeightFileError,
   type Weights,
 } from "../resnet/mod.ts";
-import { sha256 } from "../files/mod.ts";
+import { Sha256, sha256 } from "../files/mod.ts";
 import type { WatchingState } from "./_watching.ts";
 import type { WindowState } from "./_window.ts";
 import type { EndEvent, FileReference, RunStore } from "../log/mod.ts";
@@ -201,14 +200,14 @@ export function weightsOf(tensors: Weights): Weights {
 
 /** SHA-256 of the metadata and of every array with its name, in order. */
 function digestOf(tensors: Weights, metadata: Readonly<Record<string, string>>): string {
-  const hash = createHash("sha256");
+  const hash = new Sha256();
   for (const key of Object.keys(metadata).sort()) hash.update(`${key}\0${metadata[key]}\0`);
   for (const name of [...tensors.keys()].sort()) {
     const { data } = tensors.get(name)!;
     hash.update(`${name}\0`);
     hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   }
-  return hash.digest("hex");
+  return hash.hex();
 }
 
 /**

@@ -4,9 +4,9 @@
  * training: the report shows it and its hash, the verdicts and the statistical
  * rules of `spec/` hold the runs against it.
  */
-import { createHash } from "node:crypto";
 import { z } from "zod";
 import type { DatasetName } from "../data/mod.ts";
+import { sha256 } from "../files/mod.ts";
 import { forDataset, type Recipe, RECIPES, withIterations } from "../recipes/mod.ts";
 import { datasetName, explain } from "../recipes/schema/mod.ts";
 import { isArchitecture } from "../resnet/mod.ts";
@@ -204,7 +204,7 @@ export function parsePlan(text: string): ReproductionPlan {
  * ```
  */
 export function planHash(plan: ReproductionPlan): string {
-  return createHash("sha256").update(canonicalJson(plan)).digest("hex");
+  return sha256(canonicalJson(plan));
 }
 
 /** JSON without spaces, with the fields of every object in the order of their names. */

@@ -8,7 +8,7 @@
  * read: links to other files, arrays in several files, and chunks that are
  * indexed as only `libver="latest"` does.
  */
-import { inflateSync } from "node:zlib";
+import { inflate } from "../files/mod.ts";
 import { ELEMENT_TYPES, type ElementType, MOST_AXES } from "./_elements.ts";
 import { quote } from "../text/mod.ts";
 import { sizeOf, WeightFileError } from "../resnet/mod.ts";
@@ -611,7 +611,7 @@ class FileReader {
 
 function inflated(bytes: Uint8Array, most: number): Uint8Array {
   try {
-    return inflateSync(bytes, { maxOutputLength: Math.max(1, most) });
+    return inflate(bytes, most, true);
   } catch (error) {
     throw malformed(`a chunk can't be inflated: ${(error as Error).message}`, error);
   }

@@ -6,7 +6,7 @@
  * Source: PKWARE's APPNOTE.TXT, sections 4.3.7, 4.3.12 and 4.3.16. Zip64's
  * larger fields are not read: such members exceed every limit here.
  */
-import { crc32, inflateRawSync } from "node:zlib";
+import { crc32, inflate } from "../files/mod.ts";
 import { quote } from "../text/mod.ts";
 import { WeightFileError } from "../resnet/mod.ts";
 
@@ -131,10 +131,8 @@ export class ZipArchive {
       );
     }
     this.#inflatable -= size;
-    // zlib takes no limit of 0.
-    const maxOutputLength = Math.max(size, 1);
     try {
-      return inflateRawSync(content, { maxOutputLength });
+      return inflate(content, size);
     } catch (error) {
       throw malformed(`${quote(name)} can't be inflated: ${(error as Error).message}`, error);
     }

@@ -1,7 +1,7 @@
 /** Files of weights from disk: a file, or a folder that holds one. */
 import type { FileSource, Format, ModelFile } from "./format.ts";
 import { decodeModel, FORMATS } from "./formats.ts";
-import { readWhole } from "../files/mod.ts";
+import { disk, readWhole } from "../files/mod.ts";
 import { quote } from "../text/mod.ts";
 import { WeightFileError } from "../resnet/mod.ts";
 
@@ -18,7 +18,7 @@ export interface FileAccess {
   readonly read: (path: string) => Promise<Uint8Array>;
 }
 
-const DISK: FileAccess = { stat: (path) => Deno.stat(path), read: readWhole };
+const DISK: FileAccess = { stat: disk.stat, read: readWhole };
 
 /**
  * Opens a file of weights or of a network, or the one that leads a folder.
@@ -77,7 +77,7 @@ async function statOf(path: string, access: FileAccess) {
   try {
     return await access.stat(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotCapable || !(error instanceof Error)) throw error;
+    if (disk.isRefused(error) || !(error instanceof Error)) throw error;
     throw new WeightFileError(
       `the weight file "${path}" could not be read: ${error.message}. Give the path of a file of weights, or of a network`,
       { cause: error },
@@ -96,7 +96,7 @@ async function leadOf(
     try {
       if (!(await access.stat(`${folder}/${lead}`)).isDirectory) return lead;
     } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      if (!disk.isMissing(error)) throw error;
     }
   }
   throw new WeightFileError(

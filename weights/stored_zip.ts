@@ -1,5 +1,5 @@
 /** Zip archives whose members are stored as they are. */
-import { crc32 } from "node:zlib";
+import { crc32 } from "../files/mod.ts";
 
 /**
  * A zip archive without compression.

@@ -13,6 +13,7 @@ import {
   type TrainingState,
 } from "../engine.ts";
 import type { PlanTensor } from "../plan.ts";
+import { SYSTEM } from "../_system.ts";
 import {
   hasRelaxedSimd,
   MAXIMUM_PAGES,
@@ -46,7 +47,7 @@ function thisMachine(): Machine {
   return {
     relaxedSimd: hasRelaxedSimd(),
     joinedVectors: joinedVectors(),
-    cores: navigator.hardwareConcurrency,
+    cores: SYSTEM.threads,
     startThreads: Threads.start,
   };
 }
@@ -137,9 +138,7 @@ export class WasmEngine extends Lifecycle {
         relaxedSimd,
         vectorBits,
         convolution: options.convolution ?? "winograd",
-        architecture: Deno.build.arch,
-        system: Deno.build.os,
-        v8: Deno.version.v8,
+        ...SYSTEM.forCpu,
         ...(lost.length > 0 && { lost: lost.join("; ") }),
       },
     };

@@ -17,7 +17,12 @@ export const wasmEngine: EngineFactory = {
   description: "WebAssembly SIMD on every core of the CPU; nothing to install",
   // deno-lint-ignore require-await -- the contract's other engines have to wait
   async unavailable(): Promise<string | undefined> {
-    if (typeof SharedArrayBuffer === "undefined") return "this runtime has no shared memory";
+    try {
+      // A page without isolation has the memory and not its class.
+      new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+    } catch {
+      return "this runtime has no shared memory";
+    }
   },
   async create(options) {
     const { WasmEngine } = await import("./_engine.ts");

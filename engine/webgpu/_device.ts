@@ -5,6 +5,7 @@
  * invalid object makes every later use of it a silent no-op: without
  * `watchDevice` and `outOfMemory` a failure would look like a bad result.
  */
+import { SYSTEM } from "../_system.ts";
 import { type DeviceDescription, EngineError } from "../engine.ts";
 
 /** An open device and what is known of it. */
@@ -48,7 +49,7 @@ function knownAdapter(): Promise<GPUAdapter | null> {
 
 /** Why there is no WebGPU here, and what to do about it; undefined where there is. */
 export async function adapterObstacle(): Promise<string | undefined> {
-  return obstacleOf(navigator.gpu, await knownAdapter(), Deno.build.os);
+  return obstacleOf(navigator.gpu, await knownAdapter(), SYSTEM.os);
 }
 
 /** That the adapter computes on the CPU; undefined for a GPU, or where there is none. */
@@ -65,7 +66,7 @@ export async function softwareAdapter(): Promise<string | undefined> {
 export async function openGpu(): Promise<Gpu> {
   // An adapter gives one device, by the standard.
   const adapter = await findAdapter(navigator.gpu);
-  const obstacle = obstacleOf(navigator.gpu, adapter, Deno.build.os);
+  const obstacle = obstacleOf(navigator.gpu, adapter, SYSTEM.os);
   if (!adapter || obstacle !== undefined) throw new EngineError(`opening a GPU: ${obstacle}`);
   const { info } = adapter;
   const hasTimestamps = adapter.features.has("timestamp-query");
@@ -106,10 +107,10 @@ export async function findAdapter(
 export function obstacleOf(
   gpu: unknown,
   adapter: Pick<GPUAdapter, "info" | "limits"> | null,
-  os: typeof Deno.build.os,
+  os: string,
 ): string | undefined {
   if (!gpu) {
-    return `this runtime (Deno ${Deno.version.deno}) has no navigator.gpu: Deno 2.9 and later have it`;
+    return `this runtime (${SYSTEM.runtime}) has no navigator.gpu: ${SYSTEM.hasGpuFrom}`;
   }
   if (!adapter) {
     const remedy = os === "linux"
@@ -141,8 +142,7 @@ export function describe(
       ...{ vendor, architecture, device, description },
       isSoftware: isSoftware(info),
       ...limits,
-      deno: Deno.version.deno,
-      system: Deno.build.target,
+      ...SYSTEM.forGpu,
     },
   };
 }

@@ -1,5 +1,5 @@
 /** Reads a recording's folder: whole or cut off, honest or hostile, in bounded time and memory. */
-import { sha256 } from "../../files/mod.ts";
+import { disk, sha256 } from "../../files/mod.ts";
 import { explain } from "../../recipes/schema/mod.ts";
 import { asFloats, type StoredArray, storedArrays } from "../../weights/mod.ts";
 import { type Tensor, WeightFileError } from "../../resnet/mod.ts";
@@ -112,7 +112,7 @@ export async function readRecording(
   try {
     log = await readFile(`${folder}/${RECORDING_FILE}`, MOST_LOG_BYTES);
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (!disk.isMissing(error)) throw error;
     throw new RecordingError(
       `there is no ${RECORDING_FILE} in ${folder}: give the folder that the recorder was told to write (--out)`,
       { cause: error },
@@ -132,7 +132,7 @@ export async function readRecording(
       }
       return recordedArrays(bytes);
     } catch (error) {
-      const problem = error instanceof Deno.errors.NotFound
+      const problem = disk.isMissing(error)
         ? "it is missing"
         : error instanceof RecordingError || error instanceof WeightFileError
         ? error.message
@@ -266,10 +266,10 @@ function tooLong(found: number, most: number): RecordingError {
 
 /** A whole file that is not longer than is said, and is a file. */
 async function readBounded(path: string, mostBytes: number): Promise<Uint8Array> {
-  const { size, isFile } = await Deno.stat(path);
+  const { size, isFile } = await disk.stat(path);
   if (!isFile) throw new RecordingError(`${path} is no file`);
   if (size > mostBytes) {
     throw new RecordingError(`${path}: at most ${mostBytes} bytes are read, found ${size}`);
   }
-  return await Deno.readFile(path);
+  return await disk.read(path);
 }

@@ -1,11 +1,12 @@
 /** The report of a set of runs: a page, the same as Markdown, and the same as data. */
 import { relative, resolve } from "node:path";
-import { EVENTS_FILE, readFolder, RunLogError, runOf, subjectOfReading } from "../../log/mod.ts";
-import { attempt, foldersIn, readWhole, readWholeText, writeWhole } from "../../files/mod.ts";
+import { readFolder, RunLogError, runOf, subjectOfReading } from "../../log/mod.ts";
+import { attempt, readWhole, writeWhole } from "../../files/mod.ts";
 import { renderHtml } from "../page/html.tsx";
 import { renderMarkdown } from "../page/markdown.ts";
 import { setContent } from "./content.ts";
-import { parsePlan, PlanError, planHash, type ReproductionPlan } from "../../verdicts/mod.ts";
+import { findRuns, isThere } from "./find_runs.ts";
+import { PlanError, planHash } from "../../verdicts/mod.ts";
 import {
   type BrokenRun,
   type RunOfSet,
@@ -118,43 +119,6 @@ async function readSet(folders: readonly string[], out: string): Promise<SetCont
   return { plan, runs, broken };
 }
 
-/**
- * The folders of the runs in a folder, where it is one of runs and no run itself.
- *
- * @param folder Path of the folder.
- * @returns Their paths in order, also of those that have not begun; undefined where it is no job's
- *   folder, which has a `plan.json`, and none of its folders has an event log.
- *
- * @example
- * ```ts
- * import { runsIn } from "./report.ts";
- * import { assertEquals } from "@std/assert";
- *
- * assertEquals(await runsIn("no/run/is/here"), undefined);
- * ```
- */
-export async function runsIn(folder: string): Promise<readonly string[] | undefined> {
-  const { plan, paths } = await findRuns(folder);
-  return plan !== undefined || paths[0] !== folder ? paths.toSorted() : undefined;
-}
-
-/**
- * The plan and the runs of a folder. A job has its runs in `runs/`; a folder in which one folder
- * has an event log is one of runs, the others are broken ones; all else is taken for a run.
- */
-async function findRuns(
-  folder: string,
-): Promise<{ readonly plan?: ReproductionPlan; readonly paths: readonly string[] }> {
-  if (await isThere(`${folder}/${EVENTS_FILE}`)) return { paths: [folder] };
-  if (await isThere(`${folder}/plan.json`)) {
-    const plan = parsePlan(await readWholeText(`${folder}/plan.json`));
-    return { plan, paths: await foldersIn(`${folder}/runs`) };
-  }
-  const paths = await foldersIn(folder);
-  const logs = await Promise.all(paths.map((path) => isThere(`${path}/${EVENTS_FILE}`)));
-  return { paths: logs.includes(true) ? paths : [folder] };
-}
-
 async function readRunOfSet(path: string, folder: string): Promise<RunOfSet | BrokenRun> {
   // By its name in the report, so that no message holds a path of this machine.
   const read = (file: string) => readWhole(`${path}${file.slice(folder.length)}`);
@@ -170,16 +134,5 @@ async function readRunOfSet(path: string, folder: string): Promise<RunOfSet | Br
   } catch (error) {
     if (!(error instanceof RunLogError)) throw error;
     return { folder, problem: error.message.replaceAll(path, folder) };
-  }
-}
-
-async function isThere(path: string): Promise<boolean> {
-  try {
-    return (await Deno.stat(path)).isFile;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    // The path leads through a file.
-    if (error instanceof Deno.errors.NotADirectory) return false;
-    throw error;
   }
 }

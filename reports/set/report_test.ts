@@ -13,7 +13,8 @@ import { logSubjectOf, readRun } from "../../log/mod.ts";
 import { LOG_RULES, STATIC_RULES, table6Reference } from "../../spec/mod.ts";
 import { fixtureFolder, type FixtureOptions, readerOf, textOf } from "../../testing/runs/mod.ts";
 import { PlanError, planHash, type ReproductionPlan } from "../../verdicts/mod.ts";
-import { renderSetReport, runsIn, writeSetReport } from "./report.ts";
+import { runsIn } from "./find_runs.ts";
+import { renderSetReport, writeSetReport } from "./report.ts";
 import { judgedRun, type RunOfSet, type SetContent, type SetNet } from "./result.ts";
 
 /** Free text of every run; data files are named by it, too. */

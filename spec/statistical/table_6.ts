@@ -1,5 +1,5 @@
 /** The target itself: the reference runs' errors against Table 6. */
-import { foldersIn, readWholeText } from "../../files/mod.ts";
+import { disk, foldersIn, readWholeText } from "../../files/mod.ts";
 import { type LogSubject, logSubjectOf, type StartEvent } from "../../log/mod.ts";
 import { ITERATIONS, TABLE_6 } from "../../paper/mod.ts";
 import { RECIPES, vary } from "../../recipes/mod.ts";
@@ -260,7 +260,7 @@ async function readIfThere(path: string): Promise<string | undefined> {
   try {
     return await readWholeText(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
+    if (disk.isMissing(error)) return undefined;
     throw error;
   }
 }

@@ -1,0 +1,6 @@
+/**
+ * How every page of this module looks.
+ *
+ * @module
+ */
+export { style } from "./style.ts";

@@ -71,7 +71,7 @@ const command = {
   usage: "deno task predict",
   summary:
     "Says which class a network takes images for: the five likeliest, with their probabilities.\n" +
-    "PNG and JPEG files are read. Of each the largest square in its middle is taken and made as\n" +
+    "JPEG, PNG and WebP files are read. Of each the largest square in its middle is taken and made as\n" +
     "small as the network's input by a weighted mean (Pillow's BILINEAR). A preprocessing that is\n" +
     "measured on training images needs the data set that the network was trained on.",
   positional: "IMAGE...",

@@ -64,7 +64,7 @@ Deno.test("predict says what the network gives, as text, as JSON and as a page",
 
     const wrong = await run(...constant, `${folder}/net.safetensors`);
     assertEquals(wrong.code, 1);
-    assertStringIncludes(wrong.stderr, "PNG and JPEG can");
+    assertStringIncludes(wrong.stderr, "JPEG, PNG and WebP can");
     assertEquals((await run(...constant)).code, 2);
   } finally {
     await Deno.remove(folder, { recursive: true });

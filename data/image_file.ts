@@ -3,7 +3,9 @@
  * as small as the network's input.
  */
 import { quote } from "../text/mod.ts";
+import { jpegHeader, webpSize } from "./_image_header.ts";
 import { DataError } from "./errors.ts";
+import { resample } from "./resample.ts";
 
 /** One image of three channels. */
 export interface RgbImage {
@@ -18,13 +20,36 @@ export interface RgbImage {
 /** More than any camera's; each takes 4 bytes while it is decoded. */
 const MOST_PIXELS = 100_000_000;
 
+/** What of a file's image is decided by whoever reads it. */
+export interface ReadingRules {
+  /**
+   * What is done with opacity: `on-white` lays the image on white, as people see it; `dropped`
+   * takes the colours as they are stored, as Pillow's `convert("RGB")` and so torchvision does.
+   */
+  readonly transparency: "on-white" | "dropped";
+  /**
+   * Whether a JPEG is turned as its camera noted (EXIF orientation): `upright`, or left as it is
+   * `stored`, as torchvision leaves it. What PNG and WebP files note is not looked at.
+   */
+  readonly orientation: "upright" | "stored";
+}
+
+/** As torchvision's `ImageFolder` reads files: what its weights were trained and tested on. */
+export const AS_TORCHVISION: ReadingRules = { transparency: "dropped", orientation: "stored" };
+
+const AS_SEEN: ReadingRules = { transparency: "on-white", orientation: "stored" };
+
 /**
- * Decodes a PNG or a JPEG file. Grey images get three equal channels; what is
- * transparent lies on white; 16 bits become 8. Neither colour profiles nor the
- * orientation that a camera notes are looked at.
+ * Decodes a JPEG, PNG or WebP file to three channels of a byte each. Grey images get three equal
+ * channels; four inks (CMYK) become three colours by Pillow's formula, without a profile; 16 bits
+ * become 8; of an animation the first picture counts. Colour profiles are not looked at.
+ *
+ * JPEGs come out as libjpeg-turbo's: the same bytes as Pillow's, but for CMYK (a few steps of
+ * brightness). A file that ends early is refused, as Pillow refuses it.
  *
  * @param bytes The whole file.
  * @param name For messages.
+ * @param rules What is done with opacity and orientation; on white, as stored, when undefined.
  * @returns The image in its own size.
  * @throws {DataError} If it is of another format, damaged, or has more than 100 megapixels.
  *
@@ -38,21 +63,16 @@ const MOST_PIXELS = 100_000_000;
  * assertEquals((await decodeImage(file, "pixel.png")).pixels, Uint8Array.of(1, 2, 3));
  * ```
  */
-export async function decodeImage(bytes: Uint8Array, name: string): Promise<RgbImage> {
-  const decode = FORMATS.find(({ signature }) => signature.every((byte, i) => bytes[i] === byte))
-    ?.decode;
-  if (!decode) {
-    const format = OTHER_FORMATS.find(({ at, letters }) =>
-      new TextDecoder("latin1").decode(bytes.subarray(at, at + letters.length)) === letters
-    );
-    const found = format === undefined
-      ? `it begins with the bytes ${bytes.subarray(0, 4).toHex()}. Save it as PNG`
-      : `it is ${format.name}. Make a PNG of it: magick FILE image.png, or in Python ` +
-        `Image.open("FILE").save("image.png") with Pillow`;
-    throw new DataError(`${quote(name)} can't be read: PNG and JPEG can, and ${found}`);
-  }
+export async function decodeImage(
+  bytes: Uint8Array,
+  name: string,
+  rules: ReadingRules = AS_SEEN,
+): Promise<RgbImage> {
+  const format = formatOf(bytes);
+  if (!format) throw new DataError(`${quote(name)} can't be read: ${foreign(bytes)}`);
+  const { decode } = format;
   try {
-    return await decode(bytes);
+    return await decode(bytes, rules);
   } catch (error) {
     throw new DataError(
       `the image ${quote(name)} can't be decoded: ${(error as Error).message}. Save it as PNG anew`,
@@ -61,13 +81,87 @@ export async function decodeImage(bytes: Uint8Array, name: string): Promise<RgbI
   }
 }
 
-const FORMATS: readonly {
+/**
+ * What speaks against a file before it is decoded: that it is no image of a format that is read,
+ * or ends early. Damage within shows when it is decoded alone.
+ *
+ * @param bytes The whole file.
+ * @returns In words, as the end of "it can't be read:"; undefined where nothing does.
+ *
+ * @example
+ * ```ts
+ * import { faultOf } from "./image_file.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(faultOf(new Uint8Array()), "it is empty");
+ * ```
+ */
+export function faultOf(bytes: Uint8Array): string | undefined {
+  const format = formatOf(bytes);
+  if (!format) return bytes.length === 0 ? "it is empty" : foreign(bytes);
+  try {
+    return format.isWhole(bytes) ? undefined : `it ends early, after ${bytes.length} bytes`;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+interface Format {
+  readonly at: number;
   readonly signature: readonly number[];
-  readonly decode: (bytes: Uint8Array) => Promise<RgbImage>;
-}[] = [
-  { signature: [0x89, 0x50, 0x4e, 0x47], decode: decodePng },
-  { signature: [0xff, 0xd8, 0xff], decode: decodeJpeg },
+  readonly isWhole: (bytes: Uint8Array) => boolean;
+  readonly decode: (bytes: Uint8Array, rules: ReadingRules) => Promise<RgbImage>;
+}
+
+const FORMATS: readonly Format[] = [
+  {
+    ...{ at: 0, signature: [0x89, 0x50, 0x4e, 0x47] },
+    isWhole: hasEnd,
+    decode: decodePng,
+  },
+  {
+    ...{ at: 0, signature: [0xff, 0xd8, 0xff] },
+    isWhole: (bytes) => jpegHeader(bytes).isWhole,
+    decode: decodeJpeg,
+  },
+  {
+    ...{ at: 8, signature: [0x57, 0x45, 0x42, 0x50] },
+    isWhole: (bytes) =>
+      bytes.length >= new DataView(bytes.buffer, bytes.byteOffset).getUint32(4, true) + 8,
+    decode: decodeWebp,
+  },
 ];
+
+function formatOf(bytes: Uint8Array): Format | undefined {
+  return FORMATS.find(({ at, signature }) => signature.every((byte, i) => bytes[at + i] === byte));
+}
+
+function lettersAt(bytes: Uint8Array, at: number, count: number): string {
+  return new TextDecoder("latin1").decode(bytes.subarray(Math.max(0, at), at + count));
+}
+
+/** Whether the last part of a PNG file is there, with something behind it. */
+function hasEnd(bytes: Uint8Array): boolean {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = 8; at + 12 <= bytes.length; at += 12 + view.getUint32(at)) {
+    if (lettersAt(bytes, at + 4, 4) === "IEND") return true;
+  }
+  return false;
+}
+
+/** What a file is that has no format which is read. */
+function foreign(bytes: Uint8Array): string {
+  const format = OTHER_FORMATS.find(({ at, letters }) =>
+    lettersAt(bytes, at, letters.length) === letters
+  );
+  const found = bytes.length === 0
+    ? "it is empty. Get it again"
+    : format === undefined
+    ? `it begins with the bytes ${bytes.subarray(0, 4).toHex()}. Save it as PNG`
+    : `it is ${format.name}. Make a PNG of it: magick FILE image.png, or in Python ` +
+      `Image.open("FILE").save("image.png") with Pillow`;
+  return `JPEG, PNG and WebP can, and ${found}`;
+}
 
 /** What people have besides, by letters at a fixed place. */
 const OTHER_FORMATS: readonly {
@@ -75,7 +169,6 @@ const OTHER_FORMATS: readonly {
   readonly at: number;
   readonly letters: string;
 }[] = [
-  { name: "WebP", at: 8, letters: "WEBP" },
   { name: "AVIF", at: 8, letters: "avif" },
   { name: "HEIC", at: 4, letters: "ftyp" },
   { name: "GIF", at: 0, letters: "GIF8" },
@@ -86,10 +179,10 @@ const OTHER_FORMATS: readonly {
 
 // The decoders are loaded where they are met: most commands read no images.
 
-async function decodePng(bytes: Uint8Array): Promise<RgbImage> {
+async function decodePng(bytes: Uint8Array, rules: ReadingRules): Promise<RgbImage> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   // Its first part has the size, at a fixed place.
-  expectSize(view.getUint32(16), view.getUint32(20));
+  expectSize({ width: view.getUint32(16), height: view.getUint32(20) });
   const { convertIndexedToRgb, decode } = await import("fast-png");
   const image = decode(bytes, { checkCrc: true });
   const { width, height } = image;
@@ -97,15 +190,86 @@ async function decodePng(bytes: Uint8Array): Promise<RgbImage> {
     ? { data: convertIndexedToRgb(image), channels: image.palette[0].length, depth: 8 }
     : image;
   const most = 2 ** Math.min(depth, 16) - 1;
-  return flattened(width, height, channels, (i) => data[i] * 255 / most);
+  return flattened(width, height, channels, (i) => data[i] * 255 / most, rules);
 }
 
-async function decodeJpeg(bytes: Uint8Array): Promise<RgbImage> {
+async function decodeJpeg(bytes: Uint8Array, rules: ReadingRules): Promise<RgbImage> {
+  const header = jpegHeader(bytes);
+  expectSize(header);
+  if (!header.isWhole) throw new Error(`it ends early, after ${bytes.length} bytes`);
+  if (header.components === 4) return await decodeInks(bytes, rules);
+  return opaque(await inTurn(() => decodeColours(bytes, rules)));
+}
+
+// The decoder has one memory and says what is wrong to one ear: one file at a time.
+
+let last: Promise<unknown> = Promise.resolve();
+
+function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  const next = last.then(work, work);
+  last = next;
+  return next;
+}
+
+/** What the decoder has to say of the file that it reads. */
+const said: string[] = [];
+let isReady = false;
+
+async function decodeColours(bytes: Uint8Array, { orientation }: ReadingRules): Promise<ImageData> {
+  const { default: decode, init } = await import("@jsquash/jpeg/decode.js");
+  // Anew after a file that made it give up, which leaves its memory as it was then.
+  if (!isReady) {
+    await init({ printErr: (line: string) => said.push(line) } as Parameters<typeof init>[0]);
+  }
+  isReady = false;
+  said.length = 0;
+  try {
+    const image = await decode(exactly(bytes), { preserveOrientation: orientation === "upright" });
+    isReady = true;
+    return image;
+  } catch (error) {
+    throw new Error(said.at(-1) ?? (error as Error).message, { cause: error });
+  }
+}
+
+/** Four inks, which libjpeg's build leaves as they are. */
+async function decodeInks(bytes: Uint8Array, rules: ReadingRules): Promise<RgbImage> {
+  if (rules.orientation === "upright") {
+    throw new Error("a JPEG of four inks is read as it is stored, not upright");
+  }
   const { decode } = await import("jpeg-js");
-  const { width, height, data } = decode(bytes, {
+  return opaque(decode(bytes, {
     ...{ useTArray: true, maxResolutionInMP: MOST_PIXELS / 1e6, maxMemoryUsageInMB: 2048 },
-  });
-  return flattened(width, height, 4, (i) => data[i]);
+  }));
+}
+
+async function decodeWebp(bytes: Uint8Array, rules: ReadingRules): Promise<RgbImage> {
+  expectSize(webpSize(bytes));
+  const { default: decode } = await import("@jsquash/webp/decode.js");
+  const { width, height, data } = await decode(exactly(bytes));
+  return flattened(width, height, 4, (i) => data[i], rules);
+}
+
+/** The decoders take a buffer whole. */
+function exactly({ buffer, byteOffset, byteLength }: Uint8Array): ArrayBuffer {
+  return buffer.slice(byteOffset, byteOffset + byteLength) as ArrayBuffer;
+}
+
+/** Four channels without the last. */
+function opaque(
+  { width, height, data }: {
+    readonly width: number;
+    readonly height: number;
+    readonly data: ArrayLike<number>;
+  },
+): RgbImage {
+  const pixels = new Uint8Array(height * width * 3);
+  for (let from = 0, to = 0; to < pixels.length; from += 4, to += 3) {
+    pixels[to] = data[from];
+    pixels[to + 1] = data[from + 1];
+    pixels[to + 2] = data[from + 2];
+  }
+  return { height, width, pixels };
 }
 
 /** Three channels of one, two (grey), three or four; the last of two and four is opacity. */
@@ -114,12 +278,14 @@ function flattened(
   height: number,
   channels: number,
   at: (index: number) => number,
+  { transparency }: ReadingRules,
 ): RgbImage {
   const pixels = new Uint8Array(height * width * 3);
   const grey = channels < 3;
   for (let pixel = 0; pixel < height * width; pixel++) {
     const start = pixel * channels;
-    const opacity = channels % 2 === 0 ? at(start + channels - 1) / 255 : 1;
+    const isSeenThrough = channels % 2 === 0 && transparency === "on-white";
+    const opacity = isSeenThrough ? at(start + channels - 1) / 255 : 1;
     for (let channel = 0; channel < 3; channel++) {
       const value = at(start + (grey ? 0 : channel));
       pixels[pixel * 3 + channel] = Math.round(255 + (value - 255) * opacity);
@@ -128,7 +294,9 @@ function flattened(
   return { height, width, pixels };
 }
 
-function expectSize(width: number, height: number): void {
+function expectSize(
+  { width, height }: { readonly width: number; readonly height: number },
+): void {
   if (width * height <= MOST_PIXELS) return;
   throw new Error(`it has ${width} x ${height} pixels, and at most ${MOST_PIXELS} are read`);
 }
@@ -136,9 +304,7 @@ function expectSize(width: number, height: number): void {
 /**
  * The largest rectangle of a shape in an image's middle, in another size.
  *
- * Each pixel is a mean with weights that fall in a straight line with the
- * distance, to nothing at one pixel of the smaller of the two sizes: what
- * Pillow calls `BILINEAR`. An image that has the size already stays as it is.
+ * As {@linkcode resample} does it. An image that has the size already stays as it is.
  *
  * @param image Of any size.
  * @param height H of the result, in pixels.
@@ -156,55 +322,7 @@ function expectSize(width: number, height: number): void {
  */
 export function fitImage(image: RgbImage, height: number, width: number): RgbImage {
   const scale = Math.min(image.height / height, image.width / width);
-  const rows = taps(image.height, height, scale);
-  const columns = taps(image.width, width, scale);
-  const narrow = new Float32Array(image.height * width * 3);
-  for (let y = 0; y < image.height; y++) {
-    columns.forEach(({ first, weights }, x) => {
-      for (let channel = 0; channel < 3; channel++) {
-        let sum = 0;
-        for (let i = 0; i < weights.length; i++) {
-          sum += weights[i] * image.pixels[(y * image.width + first + i) * 3 + channel];
-        }
-        narrow[(y * width + x) * 3 + channel] = sum;
-      }
-    });
-  }
-  const pixels = new Uint8Array(height * width * 3);
-  rows.forEach(({ first, weights }, y) => {
-    for (let i = 0; i < width * 3; i++) {
-      let sum = 0;
-      for (let j = 0; j < weights.length; j++) {
-        sum += weights[j] * narrow[(first + j) * width * 3 + i];
-      }
-      pixels[y * width * 3 + i] = Math.round(sum);
-    }
-  });
-  return { height, width, pixels };
-}
-
-/** For each new pixel along an axis, which old ones it is made of and by what weights. */
-function taps(
-  extent: number,
-  size: number,
-  scale: number,
-): readonly { readonly first: number; readonly weights: readonly number[] }[] {
-  const start = (extent - size * scale) / 2;
-  const reach = Math.max(1, scale);
-  return Array.from({ length: size }, (_, i) => {
-    const centre = start + (i + 0.5) * scale;
-    // What lies outside of the part that is taken has no say.
-    const first = Math.max(Math.ceil(start - 0.5), Math.floor(centre - reach + 0.5), 0);
-    const end = Math.min(
-      Math.floor(start + size * scale + 0.5),
-      Math.floor(centre + reach + 0.5),
-      extent,
-    );
-    const weights = Array.from(
-      { length: Math.max(end - first, 1) },
-      (_, j) => Math.max(0, 1 - Math.abs((first + j + 0.5 - centre) / reach)),
-    );
-    const sum = weights.reduce((a, b) => a + b, 0);
-    return { first, weights: weights.map((weight) => sum > 0 ? weight / sum : 1) };
-  });
+  const box = { height: height * scale, width: width * scale };
+  const [top, left] = [(image.height - box.height) / 2, (image.width - box.width) / 2];
+  return resample(image, height, width, { ...box, top, left });
 }

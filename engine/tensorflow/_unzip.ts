@@ -1,32 +1,46 @@
 /** Unpacks chosen members of a zip archive, a wheel for one, to files: each streamed, none held in memory. */
-import { Reader, ZipReader } from "@zip.js/zip.js";
 import { EngineError } from "../engine.ts";
+import { loadPackage } from "../tfjs/packages/mod.ts";
+
+/** What is used of zip.js, which is fetched by those who unpack a wheel and by nobody else. */
+interface ZipLibrary {
+  readonly Reader: new (file: Deno.FsFile) => {
+    size: number;
+    init?(): Promise<void>;
+    readUint8Array(index: number, length: number): Promise<Uint8Array>;
+  };
+  readonly ZipReader: new (
+    reader: unknown,
+    options: { readonly useWebWorkers: boolean; readonly checkSignature: boolean },
+  ) => {
+    getEntriesGenerator(): AsyncIterable<{
+      readonly directory: boolean;
+      readonly filename: string;
+      getData(output: WritableStream<Uint8Array>): Promise<unknown>;
+    }>;
+    close(): Promise<void>;
+  };
+}
 
 /** Reads an open file at any place. */
-class FileReader extends Reader<Deno.FsFile> {
-  readonly #file: Deno.FsFile;
-
-  constructor(file: Deno.FsFile) {
-    super(file);
-    this.#file = file;
-  }
-
-  override async init(): Promise<void> {
-    await super.init?.();
-    this.size = (await this.#file.stat()).size;
-  }
-
-  override async readUint8Array(index: number, length: number): Promise<Uint8Array> {
-    await this.#file.seek(index, Deno.SeekMode.Start);
-    const bytes = new Uint8Array(Math.min(length, this.size - index));
-    for (let at = 0; at < bytes.length;) {
-      const count = await this.#file.read(bytes.subarray(at));
-      if (count === null) throw new Error(`it ends at byte ${index + at}`);
-      at += count;
+const readerOf = ({ Reader }: ZipLibrary, file: Deno.FsFile) =>
+  new class extends Reader {
+    override async init(): Promise<void> {
+      await super.init?.();
+      this.size = (await file.stat()).size;
     }
-    return bytes;
-  }
-}
+
+    override async readUint8Array(index: number, length: number): Promise<Uint8Array> {
+      await file.seek(index, Deno.SeekMode.Start);
+      const bytes = new Uint8Array(Math.min(length, this.size - index));
+      for (let at = 0; at < bytes.length;) {
+        const count = await file.read(bytes.subarray(at));
+        if (count === null) throw new Error(`it ends at byte ${index + at}`);
+        at += count;
+      }
+      return bytes;
+    }
+  }(file);
 
 /**
  * Unpacks the members whose path is wanted, below a folder. Their CRC-32 is checked.
@@ -39,8 +53,12 @@ export async function unzip(
   folder: string,
   wanted: (path: string) => boolean,
 ): Promise<number> {
+  const library = await loadPackage<ZipLibrary>("@zip.js/zip.js");
   using file = await Deno.open(archive);
-  const zip = new ZipReader(new FileReader(file), { useWebWorkers: false, checkSignature: true });
+  const zip = new library.ZipReader(readerOf(library, file), {
+    useWebWorkers: false,
+    checkSignature: true,
+  });
   let count = 0;
   try {
     for await (const entry of zip.getEntriesGenerator()) {

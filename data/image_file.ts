@@ -1,21 +1,8 @@
-/**
- * Images from files, as a network takes them: decoded, cut to a square, and made
- * as small as the network's input.
- */
+/** Images from files: which formats are read, by what rules, and what is refused. */
 import { quote } from "../text/mod.ts";
 import { jpegHeader, webpSize } from "./_image_header.ts";
 import { DataError } from "./errors.ts";
-import { resample } from "./resample.ts";
-
-/** One image of three channels. */
-export interface RgbImage {
-  /** H, in pixels. */
-  readonly height: number;
-  /** W, in pixels. */
-  readonly width: number;
-  /** [H, W, 3], 0..255. */
-  readonly pixels: Uint8Array;
-}
+import type { RgbImage } from "./rgb_image.ts";
 
 /** More than any camera's; each takes 4 bytes while it is decoded. */
 const MOST_PIXELS = 100_000_000;
@@ -299,30 +286,4 @@ function expectSize(
 ): void {
   if (width * height <= MOST_PIXELS) return;
   throw new Error(`it has ${width} x ${height} pixels, and at most ${MOST_PIXELS} are read`);
-}
-
-/**
- * The largest rectangle of a shape in an image's middle, in another size.
- *
- * As {@linkcode resample} does it. An image that has the size already stays as it is.
- *
- * @param image Of any size.
- * @param height H of the result, in pixels.
- * @param width W of the result, in pixels.
- * @returns The image, [H, W, 3].
- *
- * @example
- * ```ts
- * import { fitImage } from "./image_file.ts";
- * import { assertEquals } from "@std/assert";
- *
- * const image = { height: 1, width: 3, pixels: Uint8Array.of(1, 1, 1, 2, 2, 2, 3, 3, 3) };
- * assertEquals(fitImage(image, 1, 1).pixels, Uint8Array.of(2, 2, 2));
- * ```
- */
-export function fitImage(image: RgbImage, height: number, width: number): RgbImage {
-  const scale = Math.min(image.height / height, image.width / width);
-  const box = { height: height * scale, width: width * scale };
-  const [top, left] = [(image.height - box.height) / 2, (image.width - box.width) / 2];
-  return resample(image, height, width, { ...box, top, left });
 }

@@ -1,7 +1,9 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { encode } from "fast-png";
 import { DataError } from "./errors.ts";
-import { AS_TORCHVISION, decodeImage, fitImage, type RgbImage } from "./image_file.ts";
+import { AS_TORCHVISION, decodeImage } from "./image_file.ts";
+import { fitImage } from "./resample.ts";
+import type { RgbImage } from "./rgb_image.ts";
 
 /** Three ramps of 50 x 70. */
 function ramps(): RgbImage {

@@ -15,4 +15,5 @@ export { type DownloadProgress, FileError } from "../files/mod.ts";
 export * from "./normalisation.ts";
 export * from "./photographs.ts";
 export * from "./resample.ts";
+export * from "./rgb_image.ts";
 export * from "./split.ts";

@@ -21,13 +21,8 @@ import {
 } from "../files/mod.ts";
 import { quote } from "../text/mod.ts";
 import { DataError } from "./errors.ts";
-import {
-  AS_TORCHVISION,
-  decodeImage,
-  faultOf,
-  type ReadingRules,
-  type RgbImage,
-} from "./image_file.ts";
+import { AS_TORCHVISION, decodeImage, faultOf, type ReadingRules } from "./image_file.ts";
+import type { RgbImage } from "./rgb_image.ts";
 
 /** torchvision's `IMG_EXTENSIONS`. */
 const EXTENSIONS = /\.(jpe?g|png|ppm|bmp|pgm|tiff?|webp)$/i;

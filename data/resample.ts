@@ -7,7 +7,7 @@
  *
  * Source: Pillow, `src/libImaging/Resample.c`.
  */
-import type { RgbImage } from "./image_file.ts";
+import type { RgbImage } from "./rgb_image.ts";
 
 /** A rectangle of an image, in pixels that need not be whole. */
 export interface Box {
@@ -61,6 +61,32 @@ export function resample(
     ? narrow.slice()
     : alongColumns(narrow, width * 3, rows, first);
   return { height, width, pixels };
+}
+
+/**
+ * The largest rectangle of a shape in an image's middle, in another size.
+ *
+ * As {@linkcode resample} does it. An image that has the size already stays as it is.
+ *
+ * @param image Of any size.
+ * @param height H of the result, in pixels.
+ * @param width W of the result, in pixels.
+ * @returns The image, [H, W, 3].
+ *
+ * @example
+ * ```ts
+ * import { fitImage } from "./resample.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const image = { height: 1, width: 3, pixels: Uint8Array.of(1, 1, 1, 2, 2, 2, 3, 3, 3) };
+ * assertEquals(fitImage(image, 1, 1).pixels, Uint8Array.of(2, 2, 2));
+ * ```
+ */
+export function fitImage(image: RgbImage, height: number, width: number): RgbImage {
+  const scale = Math.min(image.height / height, image.width / width);
+  const box = { height: height * scale, width: width * scale };
+  const [top, left] = [(image.height - box.height) / 2, (image.width - box.width) / 2];
+  return resample(image, height, width, { ...box, top, left });
 }
 
 /** For each new pixel along an axis: which old ones it is made of and by what weights. */

@@ -10,14 +10,8 @@ import {
   MEASURED_PREPROCESSINGS,
   PREPROCESSINGS,
 } from "../audit/mod.ts";
-import {
-  type Dataset,
-  datasetNamed,
-  decodeImage,
-  fitImage,
-  loadDataset,
-  type RgbImage,
-} from "../data/mod.ts";
+import { type Dataset, datasetNamed, loadDataset } from "../data/mod.ts";
+import { decodeImage, fitImage, type RgbImage } from "../data/photographs/mod.ts";
 import {
   type ByteImages,
   freshState,

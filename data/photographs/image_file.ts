@@ -1,7 +1,7 @@
 /** Images from files: which formats are read, by what rules, and what is refused. */
-import { quote } from "../text/mod.ts";
+import { quote } from "../../text/mod.ts";
 import { jpegHeader, webpSize } from "./_image_header.ts";
-import { DataError } from "./errors.ts";
+import { DataError } from "../errors.ts";
 import type { RgbImage } from "./rgb_image.ts";
 
 /** More than any camera's; each takes 4 bytes while it is decoded. */

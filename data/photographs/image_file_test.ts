@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { encode } from "fast-png";
-import { DataError } from "./errors.ts";
+import { DataError } from "../errors.ts";
 import { AS_TORCHVISION, decodeImage } from "./image_file.ts";
 import { fitImage } from "./resample.ts";
 import type { RgbImage } from "./rgb_image.ts";

@@ -18,9 +18,9 @@ import {
   Sha256,
   sha256,
   writeWhole,
-} from "../files/mod.ts";
-import { quote } from "../text/mod.ts";
-import { DataError } from "./errors.ts";
+} from "../../files/mod.ts";
+import { quote } from "../../text/mod.ts";
+import { DataError } from "../errors.ts";
 import { AS_TORCHVISION, decodeImage, faultOf, type ReadingRules } from "./image_file.ts";
 import type { RgbImage } from "./rgb_image.ts";
 
@@ -92,7 +92,7 @@ export interface IndexOptions {
  *
  * @example
  * ```ts ignore
- * import { indexPhotographs } from "./photographs.ts";
+ * import { indexPhotographs } from "./folder.ts";
  *
  * const { classNames, photographs } = await indexPhotographs("photos/train");
  * console.log(classNames, photographs.length); // ["ants", "bees"] 123

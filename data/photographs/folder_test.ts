@@ -1,13 +1,13 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { encode } from "fast-png";
-import { DataError } from "./errors.ts";
+import { DataError } from "../errors.ts";
 import {
   type IndexOptions,
   indexPhotographs,
   type PhotographIndex,
   readPhotograph,
   validationFolder,
-} from "./photographs.ts";
+} from "./folder.ts";
 
 const png = (value: number, size = 2) =>
   encode({

@@ -1,0 +1,11 @@
+/**
+ * Photographs: image files decoded, resized, and found in a folder for each class. A door of its
+ * own, since the decoders and the system's folders are of no use in a browser.
+ *
+ * @module
+ */
+export { DataError } from "../errors.ts";
+export * from "./folder.ts";
+export * from "./image_file.ts";
+export * from "./resample.ts";
+export * from "./rgb_image.ts";

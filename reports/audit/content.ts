@@ -302,9 +302,10 @@ function changes({ changes }: AuditReport): Block[] {
       kind: "list",
       ordered: true,
       items: changes.map(({ rule, change, cost }) => [
-        `${change} `,
+        `${change} Rule `,
         { code: rule },
-        { muted: `; what it costs: ${cost}` },
+        ".",
+        { muted: ` What it costs: ${cost}.` },
       ]),
     },
   ];

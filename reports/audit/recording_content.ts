@@ -76,7 +76,7 @@ function changes({ changes }: RecordingReport): Block[] {
       kind: "list",
       ordered: true,
       items: changes.map(({ rule, change, evidence, where, cost }): Line => [
-        `${change} `,
+        `${change} Rule `,
         { code: rule },
         `. Seen: ${evidence}.`,
         ...(where === undefined ? [] : [" It begins at ", { code: where }, "."]),

@@ -132,6 +132,8 @@ function roleOf(
   name: string,
   { shape }: Tensor,
 ): { readonly path: string; readonly role: Role; readonly ending: string } | undefined {
+  // A file may hold an array without elements; a layer has none.
+  if (shape.includes(0)) return undefined;
   // Keras ends names with the number of the output.
   const bare = name.replace(/:\d+$/, "");
   for (const [separated, joined, role] of ENDINGS) {

@@ -16,6 +16,8 @@ const HOSTILE = [
   ...["os.system", "posix.system", "builtins.eval", "builtins.exec", "subprocess.Popen"],
   ...["torch.load", "torch.hub.load", "runpy._run_code", "constructor.constructor"],
 ];
+/** The operation PROTO, with which a pickle begins. */
+const PICKLE = 0x80;
 /** Heads and tails hold what tells where everything else is. */
 const EDGE = 2048;
 
@@ -100,9 +102,10 @@ function withLength(file: Uint8Array, random: RandomStream): Uint8Array {
 
 /** Another name where a pickle's GLOBAL (`c`, module, line feed, name, line feed) asks for one. */
 function withGlobal(file: Uint8Array, random: RandomStream): Damage | undefined {
+  // An archive's checksums would refuse it before the pickle; what else begins otherwise is none.
+  if (file[0] !== PICKLE) return undefined;
   // Latin-1 keeps one character a byte.
   const text = Array.from(file, (byte) => String.fromCharCode(byte)).join("");
-  if (text.startsWith("PK")) return undefined; // its checksums would refuse it before the pickle
   const found = [...text.matchAll(/c(?:torch|collections)[\w.]*\n\w+\n/g)];
   if (found.length === 0) return undefined;
   const { index, 0: old } = found[random.below(found.length)];

@@ -56,7 +56,8 @@ interface Written {
  *
  * What is not synced and lost: bytes behind a file's last sync, and names that
  * were made, renamed or removed since their folder's last. A file that is synced
- * keeps its name, as on the usual file systems; folders are not taken away.
+ * keeps its name, as on the usual file systems; folders are not taken away. No
+ * disk is waited for: that something was synced is noted here alone.
  */
 export class FaultyDisk {
   /** The operations since {@link begin}. */
@@ -69,7 +70,7 @@ export class FaultyDisk {
 
   constructor() {
     const { open, rename, remove, mkdir } = Deno;
-    const { writeSync, syncSync, truncateSync, close } = Deno.FsFile.prototype;
+    const { writeSync, truncateSync, close } = Deno.FsFile.prototype;
     const folderOf = (path: string) => resolve(dirname(path));
     const read = (path: string): Uint8Array<ArrayBuffer> | undefined => {
       try {
@@ -135,7 +136,6 @@ export class FaultyDisk {
     };
     const sync = (file: Deno.FsFile) => {
       this.#before("sync");
-      syncSync.call(file);
       const written = this.#written.get(file)!;
       const { isDirectory, size } = file.statSync();
       if (isDirectory) {

@@ -6,7 +6,15 @@
  * `deno task fuzz --mutations 10000 --seed 1`
  */
 import process from "node:process";
-import { COMMON, type FlagValues, integer, main, type Outcome, text } from "../cli/mod.ts";
+import {
+  COMMON,
+  type FlagValues,
+  integer,
+  main,
+  type Outcome,
+  text,
+  UsageError,
+} from "../cli/mod.ts";
 import { DataError, loadCifar } from "../data/mod.ts";
 import { RandomStream } from "../random/mod.ts";
 import {
@@ -93,6 +101,7 @@ export interface Tally {
  * @param seed Of the damage: equal seeds make equal files.
  * @param onBegin Called before each file, to find one that never ends.
  * @param only The formats, by name; all when undefined.
+ * @param first The place in the seed's row of files at which to begin.
  * @returns What became of them, by format.
  */
 export async function fuzz(
@@ -100,8 +109,10 @@ export async function fuzz(
   seed: number,
   onBegin: (format: string, index: number) => void = () => {},
   only?: readonly string[],
+  first = 0,
 ): Promise<Tally[]> {
   const formats = (await makeFormats()).filter(({ name }) => only?.includes(name) ?? true);
+  if (formats.length < (only?.length ?? 1)) throw new UsageError(`no such format in ${only}`);
   const tallies: Tally[] = [];
   for (const format of formats) {
     tallies.push(
@@ -109,6 +120,7 @@ export async function fuzz(
         format,
         mutations,
         seed,
+        first,
         (index) => onBegin(format.name, index),
       ),
     );
@@ -120,13 +132,14 @@ async function fuzzFormat(
   { name, examples, read, refusal, endsKnown, hostile }: Format,
   files: number,
   seed: number,
+  first: number,
   onBegin: (index: number) => void,
 ): Promise<Tally> {
   // The first reading compiles code; the undamaged files must be read, or all would be vain.
   for (const example of examples) await read(example);
   const count = { read: 0, refused: 0, slowestMilliseconds: 0, mostBytes: 0 };
   const faults: string[] = [];
-  for (let index = 0; index < files; index++) {
+  for (let index = first; index < first + files; index++) {
     onBegin(index);
     const random = new RandomStream(seed, "probe", index);
     const example = examples[index % examples.length];
@@ -202,14 +215,14 @@ async function makeFormats(): Promise<Format[]> {
   };
   return [
     {
-      name: "PyTorch, legacy",
+      name: "PyTorch (legacy)",
       examples: files("pytorchLegacyNested"),
       // The old file is a row of pickles; their operations are those of the archive's.
       hostile: (_, random) => hostilePickle(random),
       ...weights,
     },
     {
-      name: "PyTorch, zip",
+      name: "PyTorch (zip)",
       examples: files(
         "pytorchZip",
         "pytorchZipProtocol4",

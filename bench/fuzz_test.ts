@@ -18,6 +18,19 @@ Deno.test("damaged files are read or refused, soon and in little memory", async 
   }
 });
 
+/** Files that once were neither read nor refused: by format, seed and place. */
+const FOUND = [
+  ["HDF5", 1, 2950], // a row of filters that goes past the file's end
+  ["HDF5", 1, 9047], // a kernel without columns
+] as const;
+
+Deno.test("files that a long run found", async () => {
+  for (const [format, seed, place] of FOUND) {
+    const [{ files, faults }] = await fuzz(1, seed, undefined, [format], place);
+    assertEquals([files, faults], [1, []]);
+  }
+});
+
 Deno.test("equal seeds damage alike, and every kind of damage is done", () => {
   const file = Uint8Array.fromBase64(FILES.pytorchLegacyNested);
   const drawn = (seed: number) =>

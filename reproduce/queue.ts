@@ -68,6 +68,8 @@ export interface QueueResult {
 /** Lines of the log in the shortest of trainings; long ones have one every 100 steps. */
 const FEWEST_LINES = 30;
 const LOG_EVERY = 100;
+/** Milliseconds by which clocks that are set may differ. */
+const MOST_EARLY = 60_000;
 
 /**
  * Does the runs of a plan that are not over, in its order; or one of them.
@@ -86,7 +88,8 @@ const LOG_EVERY = 100;
  * @param options The plan, the folder, and what computes.
  * @returns Where every run stands now.
  * @throws {ReproductionError} If a run is not what the plan and its log say, see
- *   `checkRun`, the images are not those of the plan, or there is no such index.
+ *   `checkRun`, the images are not those of the plan, there is no such index, or
+ *   the clock stands before the time of the plan.
  * @throws {EngineError | RunError} If the engine or the disk gives out.
  */
 export async function runQueue(options: QueueOptions): Promise<QueueResult> {
@@ -150,6 +153,7 @@ async function doRun(
     // Under the lock: another process may have ended the run meanwhile.
     const { state } = await checkRun(folder, plan);
     if (isOver(state)) return state;
+    if (store.earlier.length === 0) await waitForPlan(plan);
     note("running");
     const logEvery = Math.max(1, Math.min(LOG_EVERY, Math.floor(plan.iterations / FEWEST_LINES)));
     const { factory, reason } = await options.engine();
@@ -170,6 +174,24 @@ async function doRun(
   } finally {
     await store.close();
   }
+}
+
+/**
+ * A run must begin after its plan was written. Two machines' clocks may differ by seconds; one that
+ * was set back must be set right now, rather than the claim be found void after days of training.
+ *
+ * @throws {ReproductionError} If the plan is of more than a minute from now.
+ */
+async function waitForPlan({ written }: ReproductionPlan): Promise<void> {
+  const early = Date.parse(written) - Date.now();
+  if (early > MOST_EARLY) {
+    throw new ReproductionError(
+      `beginning a run: its plan was written at ${written}, and the clock stands at ${
+        new Date().toISOString()
+      }; set the clock, or write another plan with another --out`,
+    );
+  }
+  if (early > 0) await new Promise((resolve) => setTimeout(resolve, early + 1));
 }
 
 /** @throws {ReproductionError} If the images are not those of the plan. */

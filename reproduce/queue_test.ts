@@ -219,6 +219,29 @@ Deno.test("runQueue: an index that the plan does not have is refused", () =>
     );
   }));
 
+Deno.test("runQueue: a clock that was set back begins no run, and seconds are waited for", () =>
+  inFolder(async (folder) => {
+    const plan = await planIn(folder, { ...SMALL, seeds: [0] });
+    const { now } = Date;
+    try {
+      Date.now = () => now() - 3_600_000;
+      const error = await assertRejects(
+        () => runQueue(jobOptions(folder, plan)),
+        ReproductionError,
+      );
+      assertStringIncludes(error.message, "set the clock");
+    } finally {
+      Date.now = now;
+    }
+    assertEquals([...Deno.readDirSync(`${folder}/runs`)], []);
+    const soon = { ...plan, written: new Date(now() + 300).toISOString() };
+    await Deno.writeTextFile(`${folder}/plan.json`, JSON.stringify(soon));
+    const { runs } = await runQueue(jobOptions(folder, soon));
+    assertEquals(states(runs), ["finished"]);
+    const [start] = eventsIn(`${folder}/runs/resnet8-seed0`);
+    assert(Date.parse(start.time) >= Date.parse(soon.written));
+  }));
+
 Deno.test("runQueue: other images than the planned ones are refused before the first line", () =>
   inFolder(async (folder) => {
     const plan = await planIn(folder, SMALL);

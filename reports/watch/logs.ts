@@ -109,9 +109,7 @@ export class Logs {
       const known = this.#known.get(id);
       const changed = info.mtime?.getTime() ?? 0;
       const over = known && known.watched.state !== "running";
-      if (known && known.watched.size === info.size && (over || Date.now() - changed < SILENCE)) {
-        continue;
-      }
+      if (known && known.watched.size === info.size && (over || !isSilent(changed))) continue;
       const head = known?.head ?? await firstEvent(`${folder}/${name}`);
       const tail = await lastEvents(`${folder}/${name}`, info.size);
       this.#known.set(id, {
@@ -278,6 +276,9 @@ function eventOf(line: string): Event[] {
   }
 }
 
+/** Whether nobody writes: a change that is to come was made before the clock was set back. */
+const isSilent = (changed: number): boolean => Math.abs(Date.now() - changed) >= SILENCE;
+
 function watchedOf(
   { id, kind, head, tail, changed, size, files }: {
     readonly id: string;
@@ -301,9 +302,9 @@ function watchedOf(
   const type = String(last?.type);
   const state: State = Object.hasOwn(ended, type)
     ? ended[type as keyof typeof ended]
-    : Date.now() - changed < SILENCE
-    ? "running"
-    : "broken off";
+    : isSilent(changed)
+    ? "broken off"
+    : "running";
   const images = number(recipe?.batchSize);
   const pace = number(step?.imagesPerSecond);
   const secondsLeft = state === "running" && images && pace && iterations > iteration

@@ -74,6 +74,36 @@ testWatching("a log that grows is read on from where it ended", async (folder, g
   assertStringIncludes(await compare(), "50 at 20");
 });
 
+testWatching(
+  "a clock that is set back or ahead keeps no run from being seen",
+  async (folder, get) => {
+    const list = async () => await (await get("/runs")).text();
+    const { now } = Date;
+    try {
+      for (const hours of [-9000, 9000]) {
+        assertMatch(await list(), /under-way<\/th><td>running</);
+        Date.now = () => now() + 3_600_000 * hours;
+        await new Promise((resolve) => setTimeout(resolve, 600));
+        // Nobody has written since the clock was set, and nobody may for a year.
+        assertMatch(await list(), /under-way<\/th><td>broken off</);
+        const at = new Date(Date.now());
+        await Deno.utime(`${folder}/under-way/events.jsonl`, at, at);
+        await Deno.writeTextFile(`${folder}/under-way/events.jsonl`, "ep", { append: true });
+        await Deno.utime(`${folder}/under-way/events.jsonl`, at, at);
+        await new Promise((resolve) => setTimeout(resolve, 600));
+        assertMatch(await list(), /under-way<\/th><td>running</);
+        Date.now = now;
+        const then = new Date(now());
+        await Deno.utime(`${folder}/under-way/events.jsonl`, then, then);
+        await Deno.writeTextFile(`${folder}/under-way/events.jsonl`, "x", { append: true });
+        await new Promise((resolve) => setTimeout(resolve, 600));
+      }
+    } finally {
+      Date.now = now;
+    }
+  },
+);
+
 testWatching("runs on one axis, with what differs between their recipes", async (_, get) => {
   const html = await (await get("/compare?run=job/runs/over&run=under-way")).text();
   assertStringIncludes(html, "2 runs on one axis");

@@ -11,7 +11,7 @@ import {
   writeWhole,
 } from "../files/mod.ts";
 import type { FileReference, RunEvent } from "./events.ts";
-import { EVENTS_FILE, parseRunLog, RunLogError } from "./parse_log.ts";
+import { EVENTS_FILE, parseRunLog, refuseLarge, RunLogError } from "./parse_log.ts";
 import { lineOf, RunError, RunInUseError, type RunStore, type UntimedEvent } from "./store.ts";
 
 const LOCK_FILE = "run.lock";
@@ -181,6 +181,7 @@ export class RunFolder implements RunStore {
   async write(name: string, content: Uint8Array | string): Promise<FileReference> {
     const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
     try {
+      await this.#requireOwn();
       await writeWhole(join(this.path, name), bytes);
     } catch (error) {
       throw new RunError(
@@ -191,6 +192,15 @@ export class RunFolder implements RunStore {
       );
     }
     return { path: name, sha256: sha256(bytes), bytes: bytes.length };
+  }
+
+  /** A folder that was taken away and made anew is another run's. */
+  async #requireOwn(): Promise<void> {
+    const { ino, dev } = await Deno.lstat(join(this.path, EVENTS_FILE));
+    const own = await this.#log.stat();
+    if (ino !== own.ino || dev !== own.dev) {
+      throw new Error(`${EVENTS_FILE} is another file than this run's`);
+    }
   }
 
   /** The names of all that the folder holds. */
@@ -305,20 +315,24 @@ async function readLog(
     readonly length: number;
   }
 > {
-  const bytes = new Uint8Array((await file.stat()).size);
-  for (let read = 0; read < bytes.length;) {
-    const count = await file.read(bytes.subarray(read));
-    if (count === null) break;
-    read += count;
-  }
-  const length = wholeBytes(bytes);
-  if (length < bytes.length) await file.truncate(length);
-  const whole = bytes.subarray(0, length);
-  const hash = new Sha256();
-  hash.update(whole);
-  const read = { tornBytes: bytes.length - length, hash, length };
-  if (length === 0) return { events: [], ...read };
   try {
+    const { size } = await file.stat();
+    // Before memory is taken for it: a file may be sparse.
+    refuseLarge(size);
+    const bytes = new Uint8Array(size);
+    for (let read = 0; read < bytes.length;) {
+      const count = await file.read(bytes.subarray(read));
+      if (count === null) break;
+      read += count;
+    }
+    refuseLarge(size, (from) => bytes.indexOf(0x0a, from));
+    const length = wholeBytes(bytes);
+    if (length < bytes.length) await file.truncate(length);
+    const whole = bytes.subarray(0, length);
+    const hash = new Sha256();
+    hash.update(whole);
+    const read = { tornBytes: bytes.length - length, hash, length };
+    if (length === 0) return { events: [], ...read };
     // Strictly, with the hashes of the lines before: what is gone on with is what was written.
     return { events: parseRunLog(new TextDecoder().decode(whole)).events, ...read };
   } catch (error) {

@@ -172,6 +172,30 @@ Deno.test("RunFolder: a folder that somebody takes away is an error with what to
     await run.close();
   }));
 
+Deno.test("RunFolder: nothing is written into a folder that was made anew by another run", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/run`;
+    await Deno.mkdir(path);
+    await Deno.writeTextFile(`${path}/events.jsonl`, START);
+    await using run = await RunFolder.open(path);
+    await run.write("split.json", "{}");
+    await Deno.remove(path, { recursive: true });
+    await using other = await RunFolder.open(path);
+    await assertRejects(() => run.write("split.json", "{}"), RunError, "another file than this");
+    assertEquals((await other.names()).toSorted(), ["events.jsonl", "run.lock"]);
+    await other.write("split.json", "{}");
+  }));
+
+Deno.test("RunFolder: a log larger than any run's is refused before memory is taken for it", () =>
+  inFolder(async (folder) => {
+    await Deno.writeTextFile(`${folder}/events.jsonl`, START);
+    await Deno.truncate(`${folder}/events.jsonl`, 2 ** 40);
+    await assertRejects(() => RunFolder.open(folder), RunError, "this one has more");
+    assertEquals((await Deno.stat(`${folder}/events.jsonl`)).size, 2 ** 40);
+    await Deno.writeTextFile(`${folder}/events.jsonl`, START + "\n".repeat(300_000));
+    await assertRejects(() => RunFolder.open(folder), RunError, "this one has more");
+  }));
+
 Deno.test("RunFolder: the first line must be a start", () =>
   inFolder(async (folder) => {
     await Deno.writeTextFile(`${folder}/events.jsonl`, WARNING);

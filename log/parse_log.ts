@@ -58,7 +58,7 @@ const MOST_LINES = 200_000;
  * ```
  */
 export function parseRunLog(text: string): RunLog {
-  refuseLarge(text);
+  refuseLarge(text.length, (from) => text.indexOf("\n", from));
   const lines = text.split("\n");
   const unfinished = lines.pop();
   const warnings = unfinished
@@ -86,17 +86,17 @@ export function parseRunLog(text: string): RunLog {
   return { start: shown[0] as StartEvent, events: shown, warnings };
 }
 
-/** Before a line is looked at: empty ones take memory too. */
-function refuseLarge(text: string): void {
+/**
+ * Refuses a log by its length and its lines, before one is looked at: empty ones take memory too.
+ *
+ * @param length Characters, or bytes.
+ * @param next Place of the next line's end from a place on, or -1; lines aren't counted without.
+ * @throws {RunLogError} If it has more than any run writes.
+ */
+export function refuseLarge(length: number, next: (from: number) => number = () => -1): void {
   let lines = 0;
-  for (
-    let at = text.indexOf("\n");
-    at >= 0 && lines <= MOST_LINES;
-    at = text.indexOf("\n", at + 1)
-  ) {
-    lines++;
-  }
-  if (text.length > MOST_CHARACTERS || lines > MOST_LINES) {
+  for (let at = next(0); at >= 0 && lines <= MOST_LINES; at = next(at + 1)) lines++;
+  if (length > MOST_CHARACTERS || lines > MOST_LINES) {
     throw new RunLogError(
       `events.jsonl: a log of at most ${MOST_LINES} lines and ${MOST_CHARACTERS} characters is read, this one has more; log fewer steps (--log-every)`,
     );

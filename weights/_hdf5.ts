@@ -60,8 +60,10 @@ export function readHdf5(bytes: Uint8Array): Hdf5Object {
   return new FileReader(bytes).root();
 }
 
-function malformed(reason: string): WeightFileError {
-  return new WeightFileError(`not a well-formed HDF5 file: ${reason}; get the file again`);
+function malformed(reason: string, cause?: unknown): WeightFileError {
+  return new WeightFileError(`not a well-formed HDF5 file: ${reason}; get the file again`, {
+    cause,
+  });
 }
 
 function unread(what: string): WeightFileError {

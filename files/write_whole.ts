@@ -18,7 +18,12 @@ const BESIDE = /\.[0-9a-f]{8}\.partial$/;
  * @throws {FileError} If it can't be written; what the path held is unharmed.
  */
 export async function writeWhole(path: string, content: Uint8Array | string): Promise<void> {
-  await attempt("write", path, () => writeBeside(path, content));
+  await attempt("write", path, () =>
+    writeBeside(path, content).catch((error) => {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      // A run that begins in the folder takes unfinished files for those of a killed process.
+      return writeBeside(path, content);
+    }));
 }
 
 async function writeBeside(path: string, content: Uint8Array | string): Promise<void> {

@@ -177,11 +177,12 @@ export class RunFolder implements RunStore {
    * @param content Bytes, or text that is written as UTF-8.
    * @returns What the log says of it.
    * @throws {RunError} If it can't be written; a file that had the name before is unharmed.
+   *   If the folder is no longer this run's.
    */
   async write(name: string, content: Uint8Array | string): Promise<FileReference> {
     const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+    await this.#requireOwn();
     try {
-      await this.#requireOwn();
       await writeWhole(join(this.path, name), bytes);
     } catch (error) {
       throw new RunError(
@@ -194,13 +195,17 @@ export class RunFolder implements RunStore {
     return { path: name, sha256: sha256(bytes), bytes: bytes.length };
   }
 
-  /** A folder that was taken away and made anew is another run's. */
+  /** @throws {RunError} If somebody has taken the folder away, or another run has made it anew. */
   async #requireOwn(): Promise<void> {
-    const { ino, dev } = await Deno.lstat(join(this.path, EVENTS_FILE));
     const own = await this.#log.stat();
-    if (ino !== own.ino || dev !== own.dev) {
-      throw new Error(`${EVENTS_FILE} is another file than this run's`);
-    }
+    const found = await Deno.lstat(join(this.path, EVENTS_FILE)).catch(() => undefined);
+    if (found?.ino === own.ino && found.dev === own.dev) return;
+    throw new RunError(
+      `the run's folder "${this.path}" must hold the ${EVENTS_FILE} of this run, found ${
+        found ? "another one" : "none"
+      }: it was moved, removed or made anew while the run went on. Where it was moved, go on with ` +
+        `its new name for --out; else run the same command to begin anew`,
+    );
   }
 
   /** The names of all that the folder holds. */

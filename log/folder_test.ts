@@ -168,7 +168,7 @@ Deno.test("RunFolder: a folder that somebody takes away is an error with what to
     await Deno.remove(`${folder}/run`, { recursive: true });
     await assertRejects(() => run.names(), RunError, "run the same command");
     await assertRejects(() => run.read("split.json"), RunError, "split.json");
-    await assertRejects(() => run.write("split.json", "{}"), RunError, "split.json");
+    await assertRejects(() => run.write("split.json", "{}"), RunError, "found none");
     await run.close();
   }));
 
@@ -181,7 +181,7 @@ Deno.test("RunFolder: nothing is written into a folder that was made anew by ano
     await run.write("split.json", "{}");
     await Deno.remove(path, { recursive: true });
     await using other = await RunFolder.open(path);
-    await assertRejects(() => run.write("split.json", "{}"), RunError, "another file than this");
+    await assertRejects(() => run.write("split.json", "{}"), RunError, "found another one");
     assertEquals((await other.names()).toSorted(), ["events.jsonl", "run.lock"]);
     await other.write("split.json", "{}");
   }));

@@ -49,6 +49,26 @@ testWithPermissions(
 
 testWithPermissions(
   FILES,
+  "a run that begins meanwhile and removes the unfinished file does not make the write fail",
+  () =>
+    withFolder(async (folder) => {
+      const { rename } = Deno;
+      let begun = 0;
+      try {
+        Deno.rename = async (from, to) => {
+          if (begun++ === 0) await removeUnfinished(folder);
+          await rename(from, to);
+        };
+        await writeWhole(`${folder}/report.html`, "page");
+      } finally {
+        Deno.rename = rename;
+      }
+      assertEquals([begun, await names(folder)], [2, ["report.html"]]);
+    }),
+);
+
+testWithPermissions(
+  FILES,
   "what killed writes leave is removed, and nothing else",
   () =>
     withFolder(async (folder) => {

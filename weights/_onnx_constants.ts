@@ -27,7 +27,10 @@ export function calculate(
   if (!Object.hasOwn(CALCULATIONS, node.operator)) return undefined;
   const calculation = CALCULATIONS[node.operator];
   try {
-    return calculation(inputs, node.attributes);
+    const { shape, data } = calculation(inputs, node.attributes);
+    // An axis that is not there to be squeezed, or a negative extent: what follows counts on shapes.
+    const isWhole = shape.every((extent) => Number.isInteger(extent) && extent >= 0);
+    return isWhole && sizeOf(shape) === data.length ? { shape, data } : undefined;
   } catch (error) {
     if (error instanceof FormError) return undefined;
     throw error;

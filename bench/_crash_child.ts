@@ -8,7 +8,6 @@
  */
 import { datasetNamed } from "../data/mod.ts";
 import type { ByteImages } from "../engine/mod.ts";
-import { sha256 } from "../files/mod.ts";
 import { RandomStream } from "../random/mod.ts";
 import { RECIPES, vary } from "../recipes/mod.ts";
 import { type Case, Ended, FaultyDisk, type Kind } from "./_faults.ts";
@@ -53,11 +52,10 @@ function useFewImages(): void {
  */
 function startSoon(): void {
   const { compile } = WebAssembly;
-  const compiled = new Map<string, Promise<WebAssembly.Module>>();
+  const compiled = new WeakMap<object, Promise<WebAssembly.Module>>();
   WebAssembly.compile = (bytes) => {
-    const name = sha256(bytes as Uint8Array);
-    const module = compiled.get(name) ?? compile(bytes);
-    compiled.set(name, module);
+    const module = compiled.get(bytes) ?? compile(bytes);
+    compiled.set(bytes, module);
     return module;
   };
   Object.defineProperty(navigator, "hardwareConcurrency", { value: 1 });

@@ -68,21 +68,39 @@ async function start(
   const layout = layOut(options, count);
   if (layout.end > LARGEST_NETWORK) throw tooLarge(options, count, layout.end);
   const pages = Math.ceil(layout.end / PAGE);
-  const module = new Module(pages, MAXIMUM_PAGES, machine.joinedVectors);
-  const math = {
-    exp: module.import("exp", ["f64"], "f64"),
-    log: module.import("log", ["f64"], "f64"),
+  const emit = () => {
+    const module = new Module(pages, MAXIMUM_PAGES, machine.joinedVectors);
+    const math = {
+      exp: module.import("exp", ["f64"], "f64"),
+      log: module.import("log", ["f64"], "f64"),
+    };
+    const multiplyAdd = machine.relaxedSimd ? relaxedMultiplyAdd : plainMultiplyAdd;
+    const timing = clock && { clock, lap: module.import("lap", ["i32"]) };
+    emitProgram(module, math, multiplyAdd, options, layout, timing);
+    return module.build();
   };
-  const multiplyAdd = machine.relaxedSimd ? relaxedMultiplyAdd : plainMultiplyAdd;
-  const timing = clock && { clock, lap: module.import("lap", ["i32"]) };
-  emitProgram(module, math, multiplyAdd, options, layout, timing);
+  const { relaxedSimd, joinedVectors } = machine;
+  const code = clock
+    ? emit()
+    : emittedOnce(JSON.stringify([options, count, relaxedSimd, joinedVectors]), emit);
   const memory = newMemory(pages, options, layout.end);
-  return {
-    layout,
-    memory,
-    threads: await machine.startThreads(module.build(), memory, count, clock?.lap),
-  };
+  return { layout, memory, threads: await machine.startThreads(code, memory, count, clock?.lap) };
 }
+
+/** A job's runs, and those of a search, have one network: its code is emitted for the first. */
+function emittedOnce(
+  key: string,
+  emit: () => Uint8Array<ArrayBuffer>,
+): Uint8Array<ArrayBuffer> {
+  const code = EMITTED.get(key) ?? emit();
+  EMITTED.delete(key);
+  EMITTED.set(key, code);
+  if (EMITTED.size > MOST_EMITTED) EMITTED.delete(EMITTED.keys().next().value!);
+  return code;
+}
+/** By what it depends on; the one that was used last stands last. */
+const EMITTED = new Map<string, Uint8Array<ArrayBuffer>>();
+const MOST_EMITTED = 4;
 
 /** One network's state in a WebAssembly memory that all threads share. */
 export class WasmEngine extends Lifecycle {

@@ -15,6 +15,8 @@ export const USER_TASKS = [
   "export",
   "runs",
   "watch",
+  "web",
+  "web:build",
   "report",
   "reproduce",
   "summary",

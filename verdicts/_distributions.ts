@@ -2,6 +2,7 @@
  * Distribution functions, by Cephes (S. L. Moshier), which SciPy's rest on too: compiled to
  * WebAssembly, half a megabyte, and ready when this module is.
  */
+import "./_buffer.ts";
 import cephes from "cephes";
 
 await cephes.compiled;

@@ -28,8 +28,9 @@ export interface Judged {
   readonly status: number;
 }
 
-/** What the worker says. */
+/** What the worker says; that it is ready first, since what is sent before is lost. */
 export type Told =
+  | { readonly type: "ready" }
   | { readonly type: "line" | "passing"; readonly text: string }
   | { readonly type: "judged"; readonly judged: Judged }
   | { readonly type: "refused"; readonly message: string };

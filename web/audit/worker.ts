@@ -10,3 +10,4 @@ interface Scope {
 
 const scope = globalThis as unknown as Scope;
 scope.onmessage = ({ data }) => judge(data, (told) => scope.postMessage(told));
+scope.postMessage({ type: "ready" });

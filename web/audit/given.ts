@@ -1,0 +1,97 @@
+/** What the files that somebody gave the page are: what is judged, and the images to try it on. */
+
+/** Files of one drop or choice. */
+export interface Given {
+  /** What is judged, each by its path. */
+  readonly targets: readonly string[];
+  /** CIFAR-10 in its binary version: a path of its folder or archive. */
+  readonly data?: string;
+  /** What it is, for people, where it is CIFAR-10 in a version that is not read. */
+  readonly unread?: string;
+}
+
+/** Names of files that lead what lies beside them: those are no networks of their own. */
+const LEADS = /(^|\/)(recording\.jsonl|events\.jsonl|plan\.json|model\.json|[^/]*\.index\.json)$/;
+/** Files that belong to another: shards, an ONNX file's own data, the rest of a Keras model. */
+const COMPANIONS = /(-\d{5}-of-\d{5}\.|\.(onnx\.)?data$|\.onnx_data$|group\d+-shard\d+of\d+)/;
+/** Files that may hold a network: in a folder others are passed over. */
+const MODELS =
+  /\.(pth?|th|ckpt|pkl|tar|bin|safetensors|onnx|keras|h5|hdf5|npz|npy|msgpack|weights)$/i;
+const CIFAR_ARCHIVE = /(^|\/)cifar-10-binary[^/]*\.(tar\.gz|tgz)$/i;
+const CIFAR_FILE = /(^|\/)(data_batch_[1-5]|test_batch)\.bin$/;
+/** What lies beside them. */
+const CIFAR_BESIDE = /^(batches\.meta\.txt|readme\.html)$/;
+const CIFAR_PYTHON = /(^|\/)(cifar-10-python[^/]*\.(tar\.gz|tgz)|data_batch_1|test_batch)$/i;
+/** Of one drop; each is a worker's run. */
+const MOST_TARGETS = 50;
+
+/**
+ * Tells what files are, by their paths.
+ *
+ * @param paths `name` of a file, `folder/name` of what lies in a folder.
+ * @returns What is judged and what it is tried on.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { sortGiven } from "./given.ts";
+ *
+ * assertEquals(sortGiven(["a.pth", "cifar-10-batches-bin/data_batch_1.bin"]), {
+ *   targets: ["a.pth"],
+ *   data: "cifar-10-batches-bin",
+ * });
+ * assertEquals(sortGiven(["model.json", "group1-shard1of1.bin"]).targets, ["model.json"]);
+ * ```
+ */
+export function sortGiven(paths: readonly string[]): Given {
+  // What systems leave in folders.
+  const shown = paths.filter((path) =>
+    !/(^|\/)(\.|__MACOSX\/|Thumbs\.db$|desktop\.ini$)/.test(path)
+  );
+  const data = shown.find((path) => CIFAR_ARCHIVE.test(path)) ??
+    folderOf(shown.find((path) => CIFAR_FILE.test(path)));
+  const unread = shown.find((path) => CIFAR_PYTHON.test(path));
+  const rest = shown.filter((path) =>
+    !CIFAR_ARCHIVE.test(path) && !CIFAR_PYTHON.test(path) &&
+    (data === undefined || CIFAR_ARCHIVE.test(data) || !isInside(path, data))
+  );
+  const targets = new Set<string>();
+  for (const path of rest) {
+    const [top, ...deeper] = path.split("/");
+    const beside = rest.filter((other) => other.split("/")[0] === top);
+    if (deeper.length === 0) {
+      if (isLed(path, rest.filter((other) => !other.includes("/")))) targets.add(path);
+    } else if (beside.some((other) => isWhole(other))) targets.add(top);
+    else if (MODELS.test(path) && isLed(path, beside)) targets.add(path);
+  }
+  return {
+    targets: [...targets].slice(0, MOST_TARGETS),
+    ...(data === undefined ? {} : { data }),
+    ...(unread !== undefined && data === undefined ? { unread } : {}),
+  };
+}
+
+/** Whether a file makes its whole folder what is judged: a recording, a run, a folder of runs. */
+function isWhole(path: string): boolean {
+  return /(^|\/)(recording|events)\.jsonl$/.test(path) ||
+    /^[^/]+\/[^/]*(model|index|plan)\.json$/.test(path);
+}
+
+/** Whether a file is judged by itself: it belongs to no other beside it. */
+function isLed(path: string, beside: readonly string[]): boolean {
+  const lead = beside.some((other) => other !== path && LEADS.test(other));
+  return !COMPANIONS.test(path) && !(lead && !LEADS.test(path) && /\.(bin|json)$/.test(path));
+}
+
+/** The folder of a file; `.` of one that lies in none. */
+function folderOf(path: string | undefined): string | undefined {
+  if (path === undefined) return undefined;
+  const end = path.lastIndexOf("/");
+  return end < 0 ? "." : path.slice(0, end);
+}
+
+function isInside(path: string, folder: string): boolean {
+  return folder === "."
+    ? CIFAR_FILE.test(path) || CIFAR_BESIDE.test(path)
+    : path.startsWith(`${folder}/`);
+}

@@ -1,0 +1,13 @@
+/**
+ * Pages that run in a browser, with the same code as the commands. Each is one file: it requests
+ * nothing once it is there, its content policy permits no connection, and it works from any server,
+ * from a folder, and without a network.
+ *
+ * `audit/` is the page that judges files; a worker runs the audit (`judge.ts`). What only Deno has
+ * is reached through files that have another beside them for the browser, `x.browser.ts` for `x.ts`;
+ * `deno task web:bundle` puts those in their place.
+ *
+ * @module
+ */
+export { auditWebPage, type Bundle, type WebPage } from "./pages.tsx";
+export { siteHandler, sitePages } from "./site.ts";

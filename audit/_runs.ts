@@ -4,6 +4,7 @@ import {
   type Engine,
   type EngineFactory,
   freshState,
+  type Labels,
   PLAIN_SGD,
 } from "../engine/mod.ts";
 import { type Graph, INPUT, truncate, type Weights } from "../resnet/mod.ts";
@@ -81,7 +82,7 @@ export interface Score {
 const MOST_LOSS = 10;
 
 /** What a run's logits come to; behind a ReLU, where there is one, logits below 0 are 0. */
-export function scoreOf({ logits, images: count }: Run, labels: Uint8Array, relu = false): Score {
+export function scoreOf({ logits, images: count }: Run, labels: Labels, relu = false): Score {
   const classes = logits.length / count;
   const wrong = new Uint8Array(count);
   let errors = 0, loss = 0, negative = 0;

@@ -3,7 +3,7 @@
  * were prepared, by trying: the weights err least where they are used as they
  * were trained.
  */
-import type { ByteImages, EngineFactory } from "../engine/mod.ts";
+import type { ByteImages, EngineFactory, Labels } from "../engine/mod.ts";
 import { depthOf } from "../spec/mod.ts";
 import { comparePaired } from "./compare.ts";
 import { isFarFromPaper } from "./expected.ts";
@@ -294,7 +294,7 @@ function firstOf(run: Run, images: number): Run {
   return { ...run, images, logits };
 }
 
-function trialOf(run: Run, candidate: Trialled, labels: Uint8Array): Trial {
+function trialOf(run: Run, candidate: Trialled, labels: Labels): Trial {
   const relu = candidate.graph.output !== run.network.graph.output;
   const { wrong, errors, negativeLogits } = scoreOf(run, labels, relu);
   const { images, preprocessing } = run;

@@ -15,6 +15,7 @@ import { decodeImage, fitImage, type RgbImage } from "../data/photographs/mod.ts
 import {
   type ByteImages,
   freshState,
+  newLabels,
   type Normalisation,
   PLAIN_SGD,
   wasmEngine,
@@ -169,7 +170,7 @@ function joined(inputs: readonly RgbImage[], classes: number): ByteImages {
   const size = height * width * 3;
   const pixels = new Uint8Array(inputs.length * size);
   inputs.forEach((image, i) => pixels.set(image.pixels, i * size));
-  const labels = new Uint8Array(inputs.length);
+  const labels = newLabels(inputs.length, classes);
   return { count: inputs.length, height, width, channels: 3, pixels, labels, classes };
 }
 

@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { measureNormalisation } from "./normalisation.ts";
+import type { Labels } from "../engine/mod.ts";
 import { type CifarFormat, loadCifar } from "./cifar.ts";
 import { datasetNamed } from "./dataset.ts";
 import { FileError } from "../files/mod.ts";
@@ -237,7 +238,7 @@ testOnCifar10("CIFAR-10 has the published files, counts and classes", async (fol
   const { train, test, hashes } = await load({ path: folder });
   assertEquals(hashes, published);
   assertEquals([counted.trainingImages, counted.testImages], [train.count, test.count]);
-  const counts = (labels: Uint8Array) =>
+  const counts = (labels: Labels) =>
     classNames.map((_, label) => labels.filter((found) => found === label).length);
   assertEquals(counts(train.labels), Array(10).fill(5000));
   assertEquals(counts(test.labels), Array(10).fill(1000));

@@ -19,6 +19,7 @@ import {
   type Probe,
   type TrainingState,
 } from "./engine.ts";
+import type { Labels } from "./labels.ts";
 import { optimiserFaults, ruleOf } from "./optimiser.ts";
 
 /** How many names an error lists before it only counts. */
@@ -99,6 +100,32 @@ export function checkData(graph: Graph, data: EngineData): void {
   require(
     bad < 0,
     () => `loading the normalisation: std must be above 0, found ${std[bad]} for channel ${bad}`,
+  );
+}
+
+/** Checks images, and shifts of their channels, that are to stand in the place of loaded ones. */
+export function checkFed(
+  loaded: ByteImages,
+  images: ByteImages,
+  shifts: Float32Array | undefined,
+): void {
+  const what = "feeding images";
+  const [found, expected] = [images, loaded].map((set) => [...shapeOfImages(set), set.classes]);
+  require(
+    found.slice(1).join() === expected.slice(1).join() && found[0] >= 1 && found[0] <= expected[0],
+    () =>
+      `${what}: the set was loaded with [N, H, W, C] and classes ${expected.join(", ")}, found ${
+        found.join(", ")
+      }; load a set as large as the largest part`,
+  );
+  requireLength(`${what}: pixels`, images.pixels, shapeOfImages(images));
+  requireLength(`${what}: labels`, images.labels, [images.count]);
+  checkLabels(what, images.labels, images.classes);
+  if (shifts === undefined) return;
+  requireLength(`${what}: shifts`, shifts, [images.count, images.channels]);
+  require(
+    images.channels <= MOST_IMAGE_MEANS,
+    () => `${what}: shifts are of at most ${MOST_IMAGE_MEANS} channels, found ${images.channels}`,
   );
 }
 
@@ -246,7 +273,7 @@ export function checkProbe(options: EngineOptions, probe: Probe): void {
   }
 }
 
-function checkLabels(what: string, labels: Uint8Array, classes: number): void {
+function checkLabels(what: string, labels: Labels, classes: number): void {
   const bad = labels.findIndex((label) => label >= classes);
   require(
     bad < 0,

@@ -5,6 +5,7 @@
  */
 import {
   checkData,
+  checkFed,
   checkIndices,
   checkPlan,
   checkProbe,
@@ -26,6 +27,7 @@ import {
   type StepMetrics,
   type TrainingState,
 } from "./engine.ts";
+import { labelsAt } from "./labels.ts";
 import { ruleOf, type UpdateRule } from "./optimiser.ts";
 
 /** The sets of images that an engine holds. */
@@ -47,7 +49,9 @@ export abstract class Lifecycle implements Engine {
   #iteration = 0;
   #loading = false;
   /** Without their pixels. */
-  #sets: Readonly<Record<SetName, ByteImages>> | undefined;
+  #sets: Record<SetName, ByteImages> | undefined;
+  /** As they were loaded. */
+  #loaded: Readonly<Record<SetName, ByteImages>> | undefined;
   /** Steps whose metrics nobody has asked for. */
   #untold: (Omit<StepMetrics, keyof Measured> & { readonly parts: readonly number[] })[] = [];
   #unusable: string | undefined;
@@ -122,6 +126,25 @@ export abstract class Lifecycle implements Engine {
     }
     this.#requireUsable(what);
     this.#sets = sets;
+    this.#loaded = { ...sets };
+  }
+
+  /** {@linkcode Engine.feed}, for engines that can: checks, replaces, and counts anew. */
+  protected replace(
+    set: SetName,
+    images: ByteImages,
+    shifts: Float32Array | undefined,
+    write: () => void,
+  ): void {
+    const what = "feeding images";
+    const sets = this.#requireData(what) as Record<SetName, ByteImages>;
+    checkFed(this.#loaded![set], images, shifts);
+    try {
+      write();
+    } catch (error) {
+      throw this.#failure(what, error);
+    }
+    sets[set] = withoutPixels(images);
   }
 
   async importState(state: TrainingState): Promise<void> {
@@ -176,7 +199,7 @@ export abstract class Lifecycle implements Engine {
     const chosen = indices?.slice() ?? Uint32Array.from({ length: count }, (_, index) => index);
     checkIndices(`${what} the ${set} images`, images, chosen);
     const logits = await this.#compute(what, () => this.logits(set, chosen));
-    return score(logits, Uint8Array.from(chosen, (index) => labels[index]), classes);
+    return score(logits, labelsAt(labels, chosen), classes);
   }
 
   async probe(probe: Probe): Promise<ProbeResult> {

@@ -10,6 +10,7 @@ import {
   type Weights,
 } from "../resnet/mod.ts";
 import type { ByteImages, Evaluation, Normalisation } from "./engine.ts";
+import { type Labels, newLabels } from "./labels.ts";
 
 /** Channels in memory: whole vectors of four. */
 export function roundUp(channels: number): number {
@@ -28,7 +29,7 @@ export function storedSize({ shape, role }: ParameterSpec): number {
  */
 export function imageMeans(
   { count, height, width, channels, pixels }: ByteImages,
-  { scale, perImage }: Normalisation,
+  { scale, perImage }: Pick<Normalisation, "scale" | "perImage">,
 ): Float32Array | undefined {
   if (!perImage) return undefined;
   const means = new Float32Array(count * channels);
@@ -106,9 +107,9 @@ export function copyPixels(
 }
 
 /** Loss in double precision, predictions and errors from logits. */
-export function score(logits: Float32Array, labels: Uint8Array, classes: number): Evaluation {
+export function score(logits: Float32Array, labels: Labels, classes: number): Evaluation {
   const images = labels.length;
-  const predictions = new Uint8Array(images);
+  const predictions = newLabels(images, classes);
   let loss = 0, errors = 0;
   for (let i = 0; i < images; i++) {
     const row = logits.subarray(i * classes, (i + 1) * classes);

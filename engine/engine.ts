@@ -17,6 +17,7 @@
  *   same bits.
  */
 import type { Graph, Weights } from "../resnet/mod.ts";
+import type { Labels } from "./labels.ts";
 import type { Optimiser } from "./optimiser.ts";
 
 /** Images as they are stored: bytes, [N, H, W, C], with one label each. */
@@ -32,7 +33,7 @@ export interface ByteImages {
   /** [N, H, W, C], 0..255. */
   readonly pixels: Uint8Array;
   /** [N], the class of each image. */
-  readonly labels: Uint8Array;
+  readonly labels: Labels;
   /** Labels are 0 to `classes` - 1. */
   readonly classes: number;
 }
@@ -158,7 +159,7 @@ export interface Evaluation {
   /** [N, classes], in the order of the indices asked for. */
   readonly logits: Float32Array;
   /** [N], the class with the largest logit (the first of equals). */
-  readonly predictions: Uint8Array;
+  readonly predictions: Labels;
 }
 
 /** One forward and, if `upstream` or `labels` is there, backward pass on given values. */
@@ -172,7 +173,7 @@ export interface Probe {
   /** [N, ...output shape]: dL/d(output). */
   readonly upstream?: Float32Array;
   /** [N]: softmax cross entropy, mean over the batch, instead of `upstream`. */
-  readonly labels?: Uint8Array;
+  readonly labels?: Labels;
 }
 
 /** What a probe found. No probe changes the engine's state. */
@@ -206,6 +207,18 @@ export interface Engine {
 
   /** Takes the data set. Needed before `step` and `evaluate`, once. */
   load(data: EngineData): Promise<void>;
+  /**
+   * Puts images in the place of those of a set, for sets that are larger than memory: steps and
+   * evaluations from here on see these, those before saw the others. Not there where an engine
+   * keeps what it was loaded with.
+   *
+   * @param set The set, which was loaded with at least as many images of the same shape and classes.
+   * @param images Indices count from their first.
+   * @param shifts [N, C], in scaled units, added to each channel of an image before the mean is
+   *   subtracted: x = (byte * scale + shift - mean) / std; none when undefined.
+   * @throws {EngineError} If they don't fit what was loaded; the set is as it was.
+   */
+  feed?(set: "train" | "test", images: ByteImages, shifts?: Float32Array): void;
   /** Replaces the whole state; names and shapes must be the graph's. */
   importState(state: TrainingState): Promise<void>;
   /** The whole state, after all queued steps. */

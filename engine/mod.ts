@@ -3,6 +3,7 @@
  * it has the contract and the engines' factories, and loads an engine's code when one is made.
  */
 export * from "./engine.ts";
+export * from "./labels.ts";
 export {
   type AdamSettings,
   type Decayed,

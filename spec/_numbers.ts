@@ -1,5 +1,5 @@
 /** What the numeric rules share: plans, references, and distances with names. */
-import type { BatchPlan, ByteImages } from "../engine/mod.ts";
+import { type BatchPlan, type ByteImages, type Labels, labelsAt } from "../engine/mod.ts";
 import type { Weights } from "../resnet/mod.ts";
 
 /** Unaugmented images: the crop at the image's own place. */
@@ -35,8 +35,8 @@ export function* partsOf(indices: Uint32Array, size: number): Generator<Uint32Ar
 }
 
 /** The labels of a batch. */
-export const labelsOf = (images: ByteImages, indices: Uint32Array): Uint8Array =>
-  Uint8Array.from(indices, (index) => images.labels[index]);
+export const labelsOf = (images: ByteImages, indices: Uint32Array): Labels =>
+  labelsAt(images.labels, indices);
 
 /** ||actual - expected|| / ||expected||; 0 where both are 0. */
 export function relativeDistance(
@@ -67,7 +67,7 @@ export function largestDistance(
 }
 
 /** Mean softmax cross entropy in double precision; logits [N, classes]. */
-export function crossEntropy(logits: Float32Array, labels: Uint8Array): number {
+export function crossEntropy(logits: Float32Array, labels: Labels): number {
   const classes = logits.length / labels.length;
   let sum = 0;
   labels.forEach((label, n) => {

@@ -18,6 +18,7 @@ import {
   type EngineFactory,
   type EngineOptions,
   type Evaluation,
+  newLabels,
   type Probe,
   type ProbeResult,
   slotsOf,
@@ -144,7 +145,7 @@ class NullEngine implements Engine {
     const asked = indices ?? Uint32Array.from({ length: images.count }, (_, i) => i);
     const { classes } = images;
     const logits = new Float32Array(asked.length * classes);
-    const predictions = new Uint8Array(asked.length);
+    const predictions = newLabels(asked.length, classes);
     let errors = 0;
     asked.forEach((index, i) => {
       const label = images.labels[index];

@@ -7,6 +7,8 @@ import {
   type EngineFactory,
   type EngineOptions,
   type Evaluation,
+  type Labels,
+  labelsAt,
   type Normalisation,
   type TrainingState,
 } from "../engine/mod.ts";
@@ -22,7 +24,7 @@ const SHOWN = 32;
 const RESPONSE_IMAGES = 64;
 
 /** `label,prediction`, one row an image. */
-export function predictionsCsv(labels: Uint8Array, predictions: Uint8Array): string {
+export function predictionsCsv(labels: Labels, predictions: Labels): string {
   const rows = Array.from(labels, (label, i) => `${label},${predictions[i]}`);
   return ["label,prediction", ...rows, ""].join("\n");
 }
@@ -182,7 +184,7 @@ function firstImages(images: ByteImages, indices: Uint32Array): ByteImages {
   indices.forEach((index, i) => {
     pixels.set(images.pixels.subarray(index * bytes, (index + 1) * bytes), i * bytes);
   });
-  const labels = Uint8Array.from(indices, (index) => images.labels[index]);
+  const labels = labelsAt(images.labels, indices);
   return { ...images, count: indices.length, pixels, labels };
 }
 

@@ -1,5 +1,5 @@
 /** The stored images, and the orders in which people bring their bytes before a network. */
-import type { ByteImages } from "../../engine/mod.ts";
+import { type ByteImages, type Labels, newLabels } from "../../engine/mod.ts";
 
 /** Both parts of a data set, under one numbering: the training part first. */
 export interface StoredImages {
@@ -8,7 +8,7 @@ export interface StoredImages {
   /** Images in both parts. */
   readonly count: number;
   /** Of each image. */
-  readonly labels: Uint8Array;
+  readonly labels: Labels;
   /** [H, W, C], the mean of the training part, 0 to 255. */
   readonly mean: Float64Array;
 }
@@ -52,7 +52,7 @@ function layout(place: (c: number, y: number, x: number) => number): Layout {
 
 /** Both parts of a data set with what matching needs of them. */
 export function storedImages(train: ByteImages, test: ByteImages): StoredImages {
-  const labels = new Uint8Array(train.count + test.count);
+  const labels = newLabels(train.count + test.count, train.classes);
   labels.set(train.labels);
   labels.set(test.labels, train.count);
   const mean = new Float64Array(SIZE);

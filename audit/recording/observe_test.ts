@@ -1,6 +1,7 @@
 /** Views made of built-in images, found again by their pixels alone. */
 import { assert, assertEquals } from "@std/assert";
 import { loadDataset } from "../../data/mod.ts";
+import type { Labels } from "../../engine/mod.ts";
 import type { BatchLine, RecordedEvaluation, Recording, RecordingStart } from "../../log/mod.ts";
 import { RandomStream } from "../../random/mod.ts";
 import { observe } from "./observe.ts";
@@ -160,7 +161,7 @@ Deno.test("errors of a test whose labels were not seen, where images come as the
     return (await observe({ ...recording, lines }, dataset)).subject.evaluations![0].batchErrors;
   };
   const labels = dataset.test.labels.subarray(0, 200);
-  const wrong = (some: Uint8Array) => some.filter((label) => label !== 0).length;
+  const wrong = (some: Labels) => some.filter((label) => label !== 0).length;
   assertEquals(await observed(whole), [
     ...[wrong(labels.subarray(0, VIEWS)), wrong(labels.subarray(VIEWS))],
   ]);

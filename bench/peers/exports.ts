@@ -12,7 +12,7 @@
 import { createHash } from "node:crypto";
 import { fileSubject } from "../../audit/mod.ts";
 import { loadDataset } from "../../data/mod.ts";
-import { type ByteImages, freshState, PLAIN_SGD, wasmEngine } from "../../engine/mod.ts";
+import { type ByteImages, freshState, type Labels, newLabels, PLAIN_SGD, wasmEngine } from "../../engine/mod.ts";
 import { loadPackage } from "../../engine/tfjs/packages/mod.ts";
 import { paper } from "../../recipes/mod.ts";
 import { fitWeights } from "../../resnet/mod.ts";
@@ -29,13 +29,13 @@ const NORMALISATION = {
 };
 
 /** The line that `exports.py` prints. */
-function line(name: string, labels: Uint8Array, predictions: ArrayLike<number>): string {
+function line(name: string, labels: Labels, predictions: ArrayLike<number>): string {
   const wrong = [...labels.keys()].filter((i) => predictions[i] !== labels[i]);
   const digest = createHash("sha256").update(wrong.join()).digest("hex").slice(0, 16);
   return `${name}: ${wrong.length} of ${labels.length} wrong, list ${digest}`;
 }
 
-async function readBack(path: string, test: ByteImages): Promise<Uint8Array> {
+async function readBack(path: string, test: ByteImages): Promise<Labels> {
   const file = await readModelFile(path);
   const { candidates } = fileSubject(path, file);
   const { network } = candidates.find(({ graph, network }) =>
@@ -72,7 +72,7 @@ async function tensorflowJs(path: string, test: ByteImages): Promise<Uint8Array>
     load: () => Promise.resolve({ modelTopology, weightSpecs: weights, weightData }),
   });
   const { scale, mean, std } = NORMALISATION;
-  const predictions = new Uint8Array(test.count);
+  const predictions = newLabels(test.count, test.classes);
   const size = test.height * test.width * test.channels;
   for (let at = 0; at < test.count; at += BATCH) {
     const images = test.pixels.subarray(at * size, (at + BATCH) * size);

@@ -64,9 +64,9 @@ function made(seed: number): LoadedImages {
     test,
     hashes: {
       "train pixels": sha256(train.pixels),
-      "train labels": sha256(train.labels),
+      "train labels": sha256(Uint8Array.from(train.labels)),
       "test pixels": sha256(test.pixels),
-      "test labels": sha256(test.labels),
+      "test labels": sha256(Uint8Array.from(test.labels)),
     },
     notice:
       `shapes10 is built-in procedural data, not CIFAR-10: ${number(train.count)} training and ` +

@@ -16,6 +16,7 @@ import type {
   ProbeResult,
   TrainingState,
 } from "../engine.ts";
+import { type Labels, labelsAt } from "../labels.ts";
 import { decayOf, type Optimiser } from "../optimiser.ts";
 import type { Backend } from "./_backend.ts";
 import { FUSED, type TrainingKernels } from "./_training_kernels.ts";
@@ -27,7 +28,7 @@ import { Variable } from "./_variable.ts";
 
 /** A step whose logits still are on the device. */
 interface QueuedStep {
-  readonly labels: Uint8Array;
+  readonly labels: Labels;
   /** [N, classes]. */
   readonly logits: Handle;
 }
@@ -221,9 +222,8 @@ export class TensorFlowEngine extends Lifecycle {
     return this.#parameters.filter(({ trainable }) => !trainable);
   }
 
-  #labelsOf(set: SetName, indices: Uint32Array): Uint8Array {
-    const { labels } = this.images(set);
-    return Uint8Array.from(indices, (index) => labels[index]);
+  #labelsOf(set: SetName, indices: Uint32Array): Labels {
+    return labelsAt(this.images(set).labels, indices);
   }
 
   #setRunning(name: string, value: Handle): void {

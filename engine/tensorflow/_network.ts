@@ -34,6 +34,7 @@ import {
   type ShortcutASpec,
 } from "../../resnet/mod.ts";
 import type { BatchNormSettings, Probe } from "../engine.ts";
+import type { Labels } from "../labels.ts";
 import type { Attribute, Handle, Operations } from "./_operations.ts";
 
 /** One pass of a batch through the network. */
@@ -154,7 +155,7 @@ export class Network {
    * SparseSoftmaxCrossEntropyWithLogits: its GPU kernel is not deterministic, and TensorFlow
    * refuses to run it where determinism is asked for. One operation is all that it would save.
    */
-  lossGradient(logits: Handle, labels: Uint8Array, images = labels.length): Handle {
+  lossGradient(logits: Handle, labels: Labels, images = labels.length): Handle {
     const tf = this.#tf;
     const [classes] = shapeOf(this.#graph, this.#graph.output);
     const targets = new Float32Array(labels.length * classes);

@@ -8,6 +8,7 @@ import type {
   ProbeResult,
   TrainingState,
 } from "../engine.ts";
+import { type Labels, labelsAt } from "../labels.ts";
 import { type Arithmetic, decayOf } from "../optimiser.ts";
 import { score } from "../_stored.ts";
 import { networkInput } from "./_augment.ts";
@@ -103,7 +104,7 @@ export class TfjsEngine extends Lifecycle {
     const sums = this.#trainable.map(({ shape }) => new Float32Array(sizeOf(shape)));
     for (const plan of parts) {
       const images = plan.indices.length;
-      const labels = Uint8Array.from(plan.indices, (index) => this.images("train").labels[index]);
+      const labels = labelsAt(this.images("train").labels, plan.indices);
       const probe: Probe = { input: this.batch(plan), images, mode: "training", labels };
       const pass = this.#run(probe, { backward: true });
       const [, ...gradients] = pass.gradients;
@@ -233,8 +234,8 @@ export class TfjsEngine extends Lifecycle {
 }
 
 /** Mean softmax cross entropy of logits [N, classes]. */
-function crossEntropy(tf: Library, logits: Tensor, labels: Uint8Array): Tensor {
-  const target = tf.oneHot(tf.tensor1d(labels, "int32"), logits.shape[1]);
+function crossEntropy(tf: Library, logits: Tensor, labels: Labels): Tensor {
+  const target = tf.oneHot(tf.tensor1d(Int32Array.from(labels), "int32"), logits.shape[1]);
   return logits.logSoftmax().mul(target).sum().div(-labels.length);
 }
 

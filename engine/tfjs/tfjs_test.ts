@@ -11,6 +11,7 @@ import {
   uniform,
   withEngine,
 } from "../../testing/engines/mod.ts";
+import type { Labels } from "../labels.ts";
 import { type Library, loadPackage } from "./packages/mod.ts";
 import { defined, type Doubles, type DoubleWeights } from "./_definition.ts";
 
@@ -88,9 +89,9 @@ Deno.test("tfjs-cpu agrees with each node's definition, and its gradients with d
   }
 });
 
-function crossEntropy(logits: Float64Array, labels: Uint8Array): number {
+function crossEntropy(logits: Float64Array, labels: Labels): number {
   const classes = logits.length / labels.length;
-  return labels.reduce((sum, label, n) => {
+  return Array.from(labels).reduce((sum, label, n) => {
     const row = logits.subarray(n * classes, (n + 1) * classes);
     return sum + Math.log(row.reduce((total, z) => total + Math.exp(z), 0)) - row[label];
   }, 0) / labels.length;

@@ -4,10 +4,12 @@ import { imagesOf, Lifecycle, type Measured, type SetName, unaugmented } from ".
 import { copyPixels, fromStored, imageMeans, roundUp, toStored } from "../_stored.ts";
 import {
   type BatchPlan,
+  type ByteImages,
   type DeviceDescription,
   type EngineData,
   EngineError,
   type EngineOptions,
+  type Normalisation,
   type Probe,
   type ProbeResult,
   type TrainingState,
@@ -111,7 +113,8 @@ export class WasmEngine extends Lifecycle {
   /** Addresses of the sets' pixels. */
   #pixels: Readonly<Record<SetName, number>> = { train: 0, test: 0 };
   /** Each image's own, where they are subtracted: [N, C]. */
-  #means: Readonly<Record<SetName, Float32Array | undefined>> | undefined;
+  #means: Record<SetName, Float32Array | undefined> | undefined;
+  #normalisation: Pick<Normalisation, "scale" | "perImage"> | undefined;
 
   private constructor(
     name: string,
@@ -194,6 +197,16 @@ export class WasmEngine extends Lifecycle {
       train: imageMeans(train, normalisation),
       test: imageMeans(test, normalisation),
     };
+    this.#normalisation = { scale: normalisation.scale, perImage: normalisation.perImage };
+  }
+
+  feed(set: SetName, images: ByteImages, shifts?: Float32Array): void {
+    // A step is over before `step` returns here, so that nobody reads what is replaced.
+    this.replace(set, images, shifts, () => {
+      this.#bytes(this.#pixels[set], images.pixels.length).set(images.pixels);
+      const own = imageMeans(images, this.#normalisation!);
+      this.#means![set] = shifts?.map((shift, i) => (own?.[i] ?? 0) - shift) ?? own;
+    });
   }
 
   protected write({ weights, slots }: Omit<TrainingState, "iteration">): void {

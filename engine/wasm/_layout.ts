@@ -141,6 +141,8 @@ export function layOut(options: EngineOptions, threads: number): Layout {
     masks: usesWinograd, // the transforms back mask what they write
   });
   const inference = planGraph(graph, { training: false, channelMultiple: 4, recompute: true });
+  const inferenceStride = (Math.ceil(4 * inference.storage / 64) + 1) * 64;
+  const mostImages = Math.max(1, Math.floor(MOST_GROUP_BYTES / (inferenceStride * threads)));
   let end = CONTROL_BYTES;
   const arrays: [start: number, bytes: number][] = [[0, end]];
   const reserve = (bytes: number): number => {
@@ -198,7 +200,11 @@ export function layOut(options: EngineOptions, threads: number): Layout {
     const isMade = gradient?.maker !== undefined;
     convolutions.set(
       op.node.name,
-      layOutConvolution(op, isMade, usesWinograd(op), parameters, reserve, scratchFor),
+      layOutConvolution(
+        op,
+        ...[isMade, usesWinograd(op), mostImages] as const,
+        ...[parameters, reserve, scratchFor] as const,
+      ),
     );
   }
   const scratchBytes = (bytes: number): number => {
@@ -235,7 +241,6 @@ export function layOut(options: EngineOptions, threads: number): Layout {
   const scratch = reserve(scratchSize * threads);
   const storageStride = (Math.ceil(4 * training.storage / 64) + 1) * 64;
   const storage = reserve(storageStride * batchSize);
-  const inferenceStride = (Math.ceil(4 * inference.storage / 64) + 1) * 64;
   const inferenceStorage = reserve(inferenceStride * inferenceImages * threads);
   return {
     training,
@@ -273,6 +278,8 @@ export function layOut(options: EngineOptions, threads: number): Layout {
   };
 }
 
+/** All that groups of images in evaluation may take: an image of 640 x 853 takes 67 MB there. */
+const MOST_GROUP_BYTES = 2 ** 30;
 /** Tiles that a matrix product should have at least, to pay for reading its weights. */
 const PRODUCT_TILES = 16;
 /** The same where the weights of all products don't stay in cache. */
@@ -317,6 +324,7 @@ function layOutConvolution(
   op: ConvolveOp,
   isGradientMade: boolean,
   useWinograd: boolean,
+  mostImages: number,
   parameters: ReadonlyMap<string, StoredParameter>,
   reserve: (bytes: number) => number,
   scratchFor: ScratchFor,
@@ -325,7 +333,9 @@ function layOutConvolution(
   const input = storedImage(op.input.shape);
   const output = storedImage(op.output.shape);
   const tapBytes = 4 * input.channels * output.channels;
-  const images = useWinograd ? 1 : imagesOfGroup(output, kernel * kernel * tapBytes);
+  const images = useWinograd
+    ? 1
+    : Math.min(mostImages, imagesOfGroup(output, kernel * kernel * tapBytes));
   /** A group leaves out what reads zeros alone. */
   const meets = (first: number, count: number, extent: number) =>
     images === 1 || (first < extent && first + count > 0);
@@ -383,7 +393,7 @@ function layOutConvolution(
   const tiles = tilesOf(output);
   const transformedBytes = PLACES * weightPlaneBytes(input.channels, output.channels);
   const productTiles = transformedBytes > CACHED_PRODUCTS ? LARGE_PRODUCT_TILES : PRODUCT_TILES;
-  const groupImages = Math.max(1, Math.ceil(productTiles / tiles));
+  const groupImages = Math.min(mostImages, Math.max(1, Math.ceil(productTiles / tiles)));
   const inputPadding = images > 1 ? 0 : padding;
   const outputsAlong = (tap: number, input: number, output: number) =>
     images === 1 ? output : outputsOfTap(tap, { stride, padding, input, output }).count;

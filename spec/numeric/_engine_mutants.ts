@@ -9,6 +9,7 @@ import {
   decayOf,
   type Engine,
   type Evaluation,
+  type Labels,
   type Normalisation,
   type StepMetrics,
   type TrainingState,
@@ -295,7 +296,7 @@ export function reporting(
 export function measuringLoss(
   { engine, data, cropPadding }: Good,
   mode: "training" | "inference",
-  loss: (logits: Float32Array, labels: Uint8Array) => number,
+  loss: (logits: Float32Array, labels: Labels) => number,
 ): Engine {
   return aroundSteps(engine, {
     measure: async (plan) => {
@@ -307,7 +308,7 @@ export function measuringLoss(
 }
 
 /** Cross entropy with a tenth of each label spread over all classes. */
-export function smoothedLoss(logits: Float32Array, labels: Uint8Array): number {
+export function smoothedLoss(logits: Float32Array, labels: Labels): number {
   const classes = logits.length / labels.length;
   const spread = Array.from(
     { length: classes },
@@ -465,7 +466,7 @@ export function rotateLabels({ labels }: ByteImages): void {
 }
 
 /** Predictions, errors and loss of logits. */
-function scored(logits: Float32Array, labels: Uint8Array): Evaluation {
+function scored(logits: Float32Array, labels: Labels): Evaluation {
   const images = labels.length;
   const classes = logits.length / images;
   const predictions = labels.map((_, n) => {

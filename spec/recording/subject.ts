@@ -2,6 +2,7 @@
  * What the rules on recordings look at: the lines that a recorder wrote of
  * somebody's training, and what the images that it kept turned out to be.
  */
+import type { Labels } from "../../engine/mod.ts";
 import type { RecordedEvaluation, RecordingLog } from "../../log/mod.ts";
 import type { Graph, Weights } from "../../resnet/mod.ts";
 import type { Finding } from "../rule.ts";
@@ -32,7 +33,7 @@ export interface RecordedSet {
   /** Images in the test part. */
   readonly test: number;
   /** Class of each image of both parts. */
-  readonly labels: Uint8Array;
+  readonly labels: Labels;
   /** In bytes, by channel. */
   readonly mean: readonly number[];
   /** In bytes, by channel. */

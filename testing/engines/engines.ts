@@ -21,6 +21,8 @@ import {
   engineFactories,
   type EngineFactory,
   type EngineOptions,
+  type Labels,
+  newLabels,
   PLAIN_SGD,
   type Probe,
   type TrainingState,
@@ -291,7 +293,7 @@ export function randomImages(graph: Graph, count: number, label: number): ByteIm
     channels,
     classes,
     pixels: Uint8Array.from(uniform(count * sizeOf(graph.inputShape), label), (u) => 128 + 128 * u),
-    labels: Uint8Array.from({ length: count }, (_, n) => (3 * n + 1) % classes),
+    labels: newLabels(count, classes).map((_, n) => (3 * n + 1) % classes) as Labels,
   };
 }
 

@@ -37,7 +37,7 @@ export interface Library {
   memory(): { readonly numTensors: number };
   tidy<T>(use: () => T): T;
   tensor(data: Float32Array, shape: readonly number[], type?: "float32"): Tensor;
-  tensor1d(data: Uint8Array, type: "int32"): Tensor;
+  tensor1d(data: Int32Array, type: "int32"): Tensor;
   scalar(value: number): Tensor;
   oneHot(indices: Tensor, depth: number): Tensor;
   conv2d(x: Tensor, kernel: Tensor, stride: number, padding: number | "same"): Tensor;

@@ -12,7 +12,14 @@
 import { createHash } from "node:crypto";
 import { fileSubject } from "../../audit/mod.ts";
 import { loadDataset } from "../../data/mod.ts";
-import { type ByteImages, freshState, type Labels, newLabels, PLAIN_SGD, wasmEngine } from "../../engine/mod.ts";
+import {
+  type ByteImages,
+  freshState,
+  type Labels,
+  newLabels,
+  PLAIN_SGD,
+  wasmEngine,
+} from "../../engine/mod.ts";
 import { loadPackage } from "../../engine/tfjs/packages/mod.ts";
 import { paper } from "../../recipes/mod.ts";
 import { fitWeights } from "../../resnet/mod.ts";

@@ -65,7 +65,7 @@ async function readBack(path: string, test: ByteImages): Promise<Labels> {
   }
 }
 
-async function tensorflowJs(path: string, test: ByteImages): Promise<Uint8Array> {
+async function tensorflowJs(path: string, test: ByteImages): Promise<Labels> {
   const tf = await loadPackage<any>("@tensorflow/tfjs");
   await import(`npm:@tensorflow/tfjs-backend-wasm@${tf.version.tfjs}`);
   if (!await tf.setBackend("wasm")) throw new Error("TensorFlow.js's WebAssembly did not start");

@@ -1,6 +1,11 @@
 /** Section 4.2 on which images come when, and of what a recorded training's errors are made. */
-import { linesOf, type RecordedEvaluation, type RecordingLog } from "../../log/mod.ts";
-import { TEST_IMAGES } from "../../paper/mod.ts";
+import {
+  linesOf,
+  type RecordedEvaluation,
+  type RecordingLine,
+  type RecordingLog,
+} from "../../log/mod.ts";
+import { TEST_IMAGES, TRAINING_IMAGES } from "../../paper/mod.ts";
 import { number, percent } from "../../text/mod.ts";
 import { defineRules, type Finding, type Rule } from "../rule.ts";
 import { finding } from "../subject.ts";
@@ -249,7 +254,7 @@ function compareErrors(
 /** 45,000 or 50,000 images. */
 const split = observing(
   ["log", "training", "evaluations", "dataset"],
-  ({ log, training, evaluations, dataset }) => {
+  ({ log, training, evaluations }) => {
     const sizes = training.flatMap(({ loader, whole, images }) => {
       const line = linesOf(log.lines, "loader").find(({ id }) => id === loader);
       return line?.size !== undefined ? [line.size] : whole ? [images.length] : [];
@@ -262,7 +267,7 @@ const split = observing(
     const found = `${number(size)} training images${
       validation === undefined ? "" : `, ${number(validation)} for validation`
     }`;
-    const right = size === dataset.training || size === 0.9 * dataset.training;
+    const right = size === TRAINING_IMAGES || size === 0.9 * TRAINING_IMAGES;
     return finding(right ? [] : [found], found);
   },
 );
@@ -356,6 +361,21 @@ export const DATA_RULES: readonly Rule<RecordingSubject>[] = defineRules([
     split,
     [
       badLines("47,500", "another split", "loader", ({ id }) => id === 1 ? { size: 47_500 } : {}),
+      {
+        name: "a tenth of the images",
+        why: "nine tenths of a smaller set are not 45,000 images",
+        kind: "recording",
+        spoil: (good) => ({
+          ...good,
+          dataset: { ...good.dataset, training: 5_000 },
+          log: {
+            ...good.log,
+            lines: good.log.lines.map((line): RecordingLine =>
+              line.type === "loader" && line.id === 1 ? { ...line, size: 4_500 } : line
+            ),
+          },
+        }),
+      },
       badLines(
         "40,000",
         "a file is forgotten",

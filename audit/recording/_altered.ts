@@ -51,7 +51,9 @@ export function alteredImages(
   layout: Layout,
 ): AlteredImages {
   const planes = new Planes(stored, layout);
-  const guesses = views.map((view) => bestGuess(view, planes));
+  // Views of one label have one list of images, which are gone through once.
+  const guesses = [...Map.groupBy(views, ({ candidates }) => candidates)]
+    .flatMap(([candidates, alike]) => bestGuesses(alike, candidates, planes));
   const found = guesses.filter((guess) => guess !== undefined && guess.score >= FOUND) as Guess[];
   const parts = found.filter(({ height, width }) => Math.min(height, width) < WHOLE);
   if (parts.length >= views.length / 4 && parts.length >= 2) {
@@ -104,50 +106,83 @@ class Planes {
   }
 }
 
-function bestGuess({ appearances, candidates }: Unexplained, planes: Planes): Guess | undefined {
-  const looks = appearances.flatMap((pixels, appearance) =>
-    [false, true].map((flip) => ({
-      ...{ appearance, flip },
-      squares: squaresOf(flip ? mirrored(pixels) : Float64Array.from(pixels)),
-    }))
-  );
+/** One way to see a view. */
+interface Look {
+  readonly appearance: number;
+  readonly flip: boolean;
+  readonly squares: Float64Array;
+  /** What the other channels than green can add to a score at most. */
+  readonly rest: number;
+}
+
+/** The best guess of each view; undefined where none has a shape to be known by. */
+function bestGuesses(
+  views: readonly Unexplained[],
+  candidates: readonly number[],
+  planes: Planes,
+): readonly (Guess | undefined)[] {
+  const looked = views.map(({ appearances }) => ({
+    looks: appearances.flatMap((pixels, appearance) =>
+      [false, true].map((flip): Look => {
+        const squares = squaresOf(flip ? mirrored(pixels) : Float64Array.from(pixels));
+        return { appearance, flip, squares, rest: restOf(squares) };
+      })
+    ),
+    best: [] as Guess[],
+  }));
   const parts = candidates.length === 1 ? closeParts() : COARSE_PARTS;
-  const best: Guess[] = [];
   const squares = new Float64Array(27);
   for (const image of candidates) {
     const { areas } = planes.of(image);
-    for (const part of parts) {
-      if (!squaresOfPart(areas, part, squares)) continue;
-      for (const look of looks) {
-        let score = 0;
-        for (let i = 0; i < 27; i++) score += look.squares[i] * squares[i];
-        if (best.length === REFINED && score <= best[REFINED - 1].score) continue;
-        best.push({ ...part, image, appearance: look.appearance, flip: look.flip, score });
-        best.sort((a, b) => b.score - a.score);
-        if (best.length > REFINED) best.pop();
+    for (const { part, edges } of parts) {
+      if (!squaresOfPart(areas, edges, squares)) continue;
+      const rest = restOf(squares);
+      for (const { looks, best } of looked) {
+        for (const look of looks) {
+          const least = best.length === REFINED ? best[REFINED - 1].score : -1;
+          let score = 0;
+          for (let i = 9; i < 18; i++) score += look.squares[i] * squares[i];
+          // Green alone decides for most: by Cauchy and Schwarz the others can't make up for it.
+          if (score + look.rest * rest <= least) continue;
+          for (let i = 0; i < 9; i++) score += look.squares[i] * squares[i];
+          for (let i = 18; i < 27; i++) score += look.squares[i] * squares[i];
+          if (score <= least) continue;
+          best.push({ ...part, image, appearance: look.appearance, flip: look.flip, score });
+          best.sort((a, b) => b.score - a.score);
+          if (best.length > REFINED) best.pop();
+        }
       }
     }
   }
-  const refined = best.map((guess) => {
-    const pixels = appearances[guess.appearance];
-    const view = normalised(guess.flip ? mirrored(pixels) : Float64Array.from(pixels));
-    return refine(guess, view, planes.of(guess.image).pixels);
+  return views.map(({ appearances }, i) => {
+    const refined = looked[i].best.map((guess) => {
+      const pixels = appearances[guess.appearance];
+      const view = normalised(guess.flip ? mirrored(pixels) : Float64Array.from(pixels));
+      return refine(guess, view, planes.of(guess.image).pixels);
+    });
+    return refined.toSorted((a, b) => b.score - a.score)[0];
   });
-  return refined.toSorted((a, b) => b.score - a.score)[0];
+}
+
+/** The length of what red and blue are of squares of length 1. */
+function restOf(squares: Float64Array): number {
+  let green = 0;
+  for (let i = 9; i < 18; i++) green += squares[i] ** 2;
+  return Math.sqrt(Math.max(0, 1 - green));
 }
 
 /** Square parts at some places, for many images. */
-const COARSE_PARTS: readonly Part[] = [32, 28, 24, 20, 16, 13, 10].flatMap((side) =>
+const COARSE_PARTS = [32, 28, 24, 20, 16, 13, 10].flatMap((side) =>
   places(side, side, Math.max(1, Math.round(side / 6)))
-);
+).map(withEdges);
 
 /** Parts of all usual proportions, for one image. */
-function closeParts(): readonly Part[] {
+function closeParts() {
   const sides = [32, 30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8];
   return sides.flatMap((height) =>
     sides.filter((width) => width / height > 0.7 && width / height < 1.43)
       .flatMap((width) => places(height, width, Math.min(height, width) > 16 ? 2 : 1))
-  );
+  ).map(withEdges);
 }
 
 function places(height: number, width: number, step: number): Part[] {
@@ -261,31 +296,62 @@ function squaresOf(pixels: Float64Array): Float64Array {
     }
   }
   const squares = new Float64Array(27);
-  squaresOfPart(areas, { y: 0, x: 0, height: SIDE, width: SIDE }, squares);
+  squaresOfPart(areas, edgesOf({ y: 0, x: 0, height: SIDE, width: SIDE }), squares);
   return squares;
 }
 
-/** @returns Whether the part has a shape to be known by. */
-function squaresOfPart(areas: Float64Array, part: Part, squares: Float64Array): boolean {
-  const wide = SIDE + 1;
-  // Edges between pixels: a share of the sum.
-  const area = (c: number, y: number, x: number): number => {
-    const r = Math.floor(y), s = Math.floor(x), v = y - r, u = x - s;
-    const a = c * wide * wide + r * wide + s;
-    const right = u > 0 ? 1 : 0, down = v > 0 ? wide : 0;
-    const upper = areas[a] + u * (areas[a + right] - areas[a]);
-    const lower = areas[a + down] + u * (areas[a + down + right] - areas[a + down]);
-    return upper + v * (lower - upper);
+/** Where the edges of a part's 3x3 squares lie among summed areas, four along each axis. */
+interface Edges {
+  /** Of rows, then of columns: the last whole pixel, the next one, and the share of that. */
+  readonly at: Uint8Array;
+  readonly next: Uint8Array;
+  readonly share: Float64Array;
+  /** Pixels of the part. */
+  readonly size: number;
+}
+
+function withEdges(part: Part): { readonly part: Part; readonly edges: Edges } {
+  return { part, edges: edgesOf(part) };
+}
+
+function edgesOf({ y, x, height, width }: Part): Edges {
+  const edges = [0, 1, 2, 3].map((i) => y + i * height / 3)
+    .concat([0, 1, 2, 3].map((i) => x + i * width / 3));
+  return {
+    at: Uint8Array.from(edges, Math.floor),
+    next: Uint8Array.from(edges, Math.ceil),
+    share: Float64Array.from(edges, (edge) => edge - Math.floor(edge)),
+    size: height * width,
   };
+}
+
+/** Summed areas at the corners of the squares, row by row. */
+const corners = new Float64Array(16);
+
+/** @returns Whether the part has a shape to be known by. */
+function squaresOfPart(
+  areas: Float64Array,
+  { at, next, share, size }: Edges,
+  squares: Float64Array,
+): boolean {
+  const wide = SIDE + 1;
   let square = 0;
   for (let c = 0; c < 3; c++) {
+    const plane = c * wide * wide;
+    for (let i = 0; i < 4; i++) {
+      const upper = plane + at[i] * wide, lower = plane + next[i] * wide, v = share[i];
+      for (let j = 4; j < 8; j++) {
+        const left = at[j], right = next[j], u = share[j];
+        const above = areas[upper + left] + u * (areas[upper + right] - areas[upper + left]);
+        const below = areas[lower + left] + u * (areas[lower + right] - areas[lower + left]);
+        corners[4 * i + j - 4] = above + v * (below - above);
+      }
+    }
     let sum = 0;
     for (let r = 0; r < 3; r++) {
-      const top = part.y + r * part.height / 3, bottom = part.y + (r + 1) * part.height / 3;
       for (let s = 0; s < 3; s++) {
-        const left = part.x + s * part.width / 3, right = part.x + (s + 1) * part.width / 3;
-        const value = (area(c, bottom, right) - area(c, top, right) - area(c, bottom, left) +
-          area(c, top, left)) / (part.height * part.width);
+        const a = 4 * r + s;
+        const value = (corners[a + 5] - corners[a + 1] - corners[a + 4] + corners[a]) / size;
         squares[c * 9 + r * 3 + s] = value;
         sum += value;
       }

@@ -3,12 +3,13 @@
  *
  * A view is a window of a stored image, mirrored or not, whose values were
  * shifted and scaled by channel. What does not change by that: the means of 3x3
- * squares of the window's green channel, less their mean, over their norm. Four
- * numbers of these, alike for an image and its mirror image, are compared
- * first: exactly, within what rounding and slightly different means leave.
- * Views stand in a grid of cells of these four numbers, and all windows of all
- * images go by: 60,000 images have 4.9 million windows, and a second is enough.
- * What falls into one cell is compared pixel by pixel.
+ * squares of the window's green channel, less their mean, over their norm. These
+ * are eight numbers, of which five are alike for an image and its mirror image
+ * and three change their sign. Four of the five are compared first: exactly,
+ * within what rounding and slightly different means leave. Views stand in a grid
+ * of cells of these four numbers, and all windows of all images go by: 60,000
+ * images have 4.9 million windows, and a second is enough. What falls into one
+ * cell is compared by the other four numbers, and then pixel by pixel.
  */
 import { bytesOf, type Layout, PLANE, SIDE, SIZE, type StoredImages } from "./_stored.ts";
 
@@ -19,7 +20,7 @@ const SQUARE = WINDOW / 3;
 export const POSITIONS = SIDE - WINDOW + 1;
 const MARGIN = (SIDE - WINDOW) / 2;
 
-/** Half the width of a cell: the four numbers may differ by so much. */
+/** Half the width of a cell: the four numbers may differ by so much, the others by twice that. */
 const TOLERANCE = 0.02;
 /** Where a mean is not known but by a few hundred views. */
 export const WIDE_TOLERANCE = 0.05;
@@ -80,11 +81,12 @@ export function search(
   space: SearchSpace,
   least: number,
 ): readonly Found[] {
+  if (sought.length === 0) return [];
   const grid = new Grid(sought);
   const best = new Array<Found | undefined>(sought.length);
   const green = new Float64Array(PLANE);
   const squares = new Float64Array(PLANE);
-  const numbers = new Float64Array(4);
+  const numbers = new Float64Array(NUMBERS);
   const windows = new Map<number, Float64Array>();
   const { stored, layout, lessMean } = space;
   const greenAt = layout.subarray(PLANE, 2 * PLANE);
@@ -99,13 +101,16 @@ export function search(
     for (let y = 0; y < POSITIONS; y++) {
       for (let x = 0; x < POSITIONS; x++) {
         if (!describe(squares, y, x, numbers)) continue;
-        for (let entry = grid.first(numbers); entry >= 0; entry = grid.next[entry]) {
+        let entry = grid.first(numbers);
+        if (entry >= 0) describeFurther(squares, y, x, numbers);
+        for (; entry >= 0; entry = grid.next[entry]) {
           const which = grid.view[entry];
-          if (!grid.isNear(which, numbers)) continue;
+          const isAs = grid.isNear(which, numbers, 1), isMirrored = grid.isNear(which, numbers, -1);
+          if (!isAs && !isMirrored) continue;
           const window = windowAt(windows, y, x, green);
-          const view = grid.windows[which];
-          const as = correlation(view, 1, window, 0, false);
-          const mirrored = correlation(view, 1, window, 0, true);
+          const view = grid.windowOf(which);
+          const as = isAs ? correlation(view, 1, window, 0, false) : -1;
+          const mirrored = isMirrored ? correlation(view, 1, window, 0, true) : -1;
           // Green stays where it is in all orders of the channels that are tried.
           if (Math.max(as, mirrored) < least) continue;
           const found = compare(view, windowOf(space, bytes, y, x), mirrored > as);
@@ -161,9 +166,12 @@ function sumSquares(plane: Float64Array, squares: Float64Array): void {
   }
 }
 
+/** Of each window: those of the grid, the one that is left of those alike, those with a sign. */
+const NUMBERS = 8, IN_GRID = 4, WITH_SIGN = 5;
+
 /**
- * The four numbers of the window at (y, x): rows against each other, and the
- * middle column against the outer ones, in units of the nine means' norm.
+ * The grid's four numbers of the window at (y, x): rows against each other, and
+ * the middle column against the outer ones, in units of the nine means' norm.
  *
  * @returns Whether the window has a shape to be known by.
  */
@@ -185,7 +193,22 @@ function describe(squares: Float64Array, y: number, x: number, numbers: Float64A
   numbers[1] = (top + bottom - 2 * middle) / (norm * Math.sqrt(18));
   numbers[2] = (above + within + below) / (norm * Math.sqrt(4.5));
   numbers[3] = (above - below) / (norm * Math.sqrt(3));
+  numbers[NUMBERS - 1] = norm;
   return true;
+}
+
+/** The other four numbers of a window that was described; the norm gives its place to the last. */
+function describeFurther(squares: Float64Array, y: number, x: number, numbers: Float64Array): void {
+  const a = y * SIDE + x, b = a + SQUARE * SIDE, c = b + SQUARE * SIDE;
+  const a0 = squares[a], a1 = squares[a + SQUARE], a2 = squares[a + 2 * SQUARE];
+  const b0 = squares[b], b1 = squares[b + SQUARE], b2 = squares[b + 2 * SQUARE];
+  const c0 = squares[c], c1 = squares[c + SQUARE], c2 = squares[c + 2 * SQUARE];
+  const norm = numbers[NUMBERS - 1];
+  const above = a1 - (a0 + a2) / 2, within = b1 - (b0 + b2) / 2, below = c1 - (c0 + c2) / 2;
+  numbers[IN_GRID] = (above + below - 2 * within) / (norm * 3);
+  numbers[WITH_SIGN] = (a2 - a0) / (norm * Math.SQRT2);
+  numbers[WITH_SIGN + 1] = (b2 - b0) / (norm * Math.SQRT2);
+  numbers[WITH_SIGN + 2] = (c2 - c0) / (norm * Math.SQRT2);
 }
 
 /** Views in cells of their four numbers; each stands in all cells within the tolerance. */
@@ -197,24 +220,25 @@ class Grid {
   readonly next: Int32Array;
   /** By entry: the position in `sought`. */
   readonly view: Int32Array;
-  /** By view: its window, centred and scaled. */
-  readonly windows: readonly Float64Array[];
-  readonly #numbers: readonly Float64Array[];
-  readonly #tolerances: readonly number[];
+  readonly #sought: readonly Sought[];
+  readonly #windows: (Float64Array | undefined)[] = [];
+  readonly #numbers: Float64Array;
+  readonly #tolerances: Float64Array;
 
   constructor(sought: readonly Sought[]) {
     const squares = new Float64Array(PLANE);
     const next: number[] = [], view: number[] = [];
-    const all: Float64Array[] = [];
-    this.#tolerances = sought.map(({ tolerance = TOLERANCE }) => tolerance);
+    this.#sought = sought;
+    this.#tolerances = Float64Array.from(sought, ({ tolerance = TOLERANCE }) => tolerance);
+    this.#numbers = new Float64Array(NUMBERS * sought.length);
     sought.forEach(({ pixels }, which) => {
       const green = new Float64Array(pixels.subarray(PLANE, 2 * PLANE));
       // Bytes, whatever the view's own range is, so that one bound on the norm serves.
       scaleToBytes(green);
       sumSquares(green, squares);
-      const numbers = new Float64Array(4);
-      all.push(numbers);
+      const numbers = this.#numbers.subarray(NUMBERS * which, NUMBERS * (which + 1));
       if (!describe(squares, MARGIN, MARGIN, numbers)) return;
+      describeFurther(squares, MARGIN, MARGIN, numbers);
       for (const cell of cellsNear(numbers, this.#tolerances[which])) {
         next.push(this.#heads.get(cell) ?? -1);
         view.push(which);
@@ -224,8 +248,6 @@ class Grid {
     });
     this.next = Int32Array.from(next);
     this.view = Int32Array.from(view);
-    this.#numbers = all;
-    this.windows = sought.map(({ pixels }) => centred(pixels, MARGIN, MARGIN));
   }
 
   first(numbers: Float64Array): number {
@@ -235,10 +257,19 @@ class Grid {
     return this.#held[cell >> 5] >> (cell & 31) & 1 ? this.#heads.get(cell)! : -1;
   }
 
-  isNear(which: number, numbers: Float64Array): boolean {
-    const own = this.#numbers[which], most = this.#tolerances[which];
-    return Math.abs(own[0] - numbers[0]) < most && Math.abs(own[1] - numbers[1]) < most &&
-      Math.abs(own[2] - numbers[2]) < most && Math.abs(own[3] - numbers[3]) < most;
+  /** Whether a view's numbers are those of a window, as it is (1) or mirrored (-1). */
+  isNear(which: number, numbers: Float64Array, sign: 1 | -1): boolean {
+    const own = this.#numbers, most = this.#tolerances[which];
+    for (let i = 0, at = NUMBERS * which; i < NUMBERS; i++, at++) {
+      const number = i < WITH_SIGN ? numbers[i] : sign * numbers[i];
+      if (!(Math.abs(own[at] - number) < (i < IN_GRID ? most : 2 * most))) return false;
+    }
+    return true;
+  }
+
+  /** Its window, centred and scaled; few views ever come to it. */
+  windowOf(which: number): Float64Array {
+    return this.#windows[which] ??= centred(this.#sought[which].pixels, MARGIN, MARGIN);
   }
 }
 
@@ -250,11 +281,13 @@ function cellOf(number: number): number {
 
 function cellsNear(numbers: Float64Array, tolerance: number): number[] {
   let cells = [0];
-  for (const number of numbers) {
-    const low = cellOf(Math.max(-1, number - tolerance)), high = cellOf(number + tolerance);
-    cells = cells.flatMap((cell) =>
-      Array.from({ length: high - low + 1 }, (_, i) => cell * CELLS + low + i)
-    );
+  for (let i = 0; i < IN_GRID; i++) {
+    const low = cellOf(Math.max(-1, numbers[i] - tolerance)), high = cellOf(numbers[i] + tolerance);
+    const within: number[] = [];
+    for (const cell of cells) {
+      for (let at = low; at <= high; at++) within.push(cell * CELLS + at);
+    }
+    cells = within;
   }
   return cells;
 }

@@ -15,7 +15,7 @@ import { alteredImages, type Unexplained } from "./_altered.ts";
 import { type Group, groupsOf } from "./_groups.ts";
 import { type PlacedView, preparationOf, restoring } from "./_preparation.ts";
 import { type ObservedSample, sampleOf } from "./_samples.ts";
-import { type Found, search, type Sought, WIDE_TOLERANCE } from "./_search.ts";
+import { type Found, search, type SearchSpace, type Sought, WIDE_TOLERANCE } from "./_search.ts";
 import {
   isTest,
   type LayoutName,
@@ -45,6 +45,8 @@ const ENOUGH_FOR_MEAN = 64;
 const COMMON = 0.5;
 /** Views of a group that are tried in other forms. */
 const SAMPLE = 96;
+/** Views of which, if half of them show stored images, a quarter of the images shows some. */
+const ENOUGH_FOR_PART = 64;
 /** Views that are looked at closely where nothing explains them. */
 const CLOSE = 8;
 const SAMPLES = 24;
@@ -247,19 +249,38 @@ class Matcher {
     return this.#byGroup.flat().flatMap((view) => this.#placed.get(view) ?? []);
   }
 
+  /**
+   * In every other form. Those that are looked for among the same pixels are looked for together:
+   * going through all images is what takes time.
+   */
   #tryOtherForms(poor: readonly number[], images: Int32Array | undefined): void {
-    const samples = new Map(poor.map((group) => [group, this.#byGroup[group].slice(0, SAMPLE)]));
-    for (const form of OTHER_FORMS) {
-      const left = [...samples].filter(([group]) => this.#forms[group] === RIGHT);
-      if (left.length === 0) return;
-      this.#search(left.flatMap(([, views]) => views), form, images);
-      for (const [group, views] of left) {
-        const found = views.filter((view) => this.#placed.has(view)).length;
-        if (found < views.length / 2) continue;
-        this.#forms[group] = form;
-        // The sample decides; the others are of the same form.
-        this.#search(this.#byGroup[group], form, images);
+    const views = poor.flatMap((group) => this.#byGroup[group].slice(0, SAMPLE));
+    const found = new Map(OTHER_FORMS.map((form) => [form, new Set<Kept>()]));
+    for (const [layout, forms] of Map.groupBy(OTHER_FORMS, storedLayout)) {
+      for (const [lessMean, looks] of Map.groupBy(LOOKS, (look) => look !== "stored")) {
+        const sought = forms.flatMap((form) =>
+          looks.flatMap((look) =>
+            views.flatMap((kept, view) =>
+              this.#appearances({ kept, view }, form, look).map((one) => ({ ...one, form }))
+            )
+          )
+        );
+        const space = { stored: this.#stored, layout, lessMean };
+        for (const one of searchWhereFound(sought, space, images)) {
+          const { form, kept } = sought[one.sought];
+          found.get(form)!.add(kept);
+        }
       }
+    }
+    for (const group of poor) {
+      const sample = this.#byGroup[group].slice(0, SAMPLE);
+      const right = OTHER_FORMS.find((form) =>
+        sample.filter((view) => found.get(form)!.has(view)).length >= sample.length / 2
+      );
+      if (right === undefined) continue;
+      this.#forms[group] = right;
+      // The sample decides; the others are of the same form.
+      this.#search(this.#byGroup[group], right, images);
     }
   }
 
@@ -283,8 +304,8 @@ class Matcher {
       const sought = open.flatMap((kept, view) => this.#appearances({ kept, view }, form, look));
       if (sought.length === 0) continue;
       const lessMean = look !== "stored";
-      const space = { stored: this.#stored, layout: storedLayout(form), lessMean, ...images };
-      this.#take(sought, search(sought, space, EXACT), form);
+      const space = { stored: this.#stored, layout: storedLayout(form), lessMean };
+      this.#take(sought, searchWhereFound(sought, space, these), form);
     }
     // Where some are found, they tell what was done to all.
     for (const group of groups) {
@@ -349,8 +370,42 @@ class Matcher {
 
   /** A view to which the training part's per-pixel mean is added, in bytes. */
   #withMean({ pixels }: Kept, layout: Uint16Array, scale: number): Float64Array {
-    return Float64Array.from(pixels, (value, at) => value / scale + this.#stored.mean[layout[at]]);
+    const { mean } = this.#stored;
+    const bytes = new Float64Array(SIZE);
+    for (let at = 0; at < SIZE; at++) bytes[at] = pixels[at] / scale + mean[layout[at]];
+    return bytes;
   }
+}
+
+/**
+ * Searches a part of the images first, and the others for those groups alone of which anything was
+ * found in it: of views that show stored images, all but a few groups have some in any part.
+ *
+ * @param sought Views of several groups.
+ * @param images Images to search, all of them; where undefined, all that are stored.
+ */
+function searchWhereFound(
+  sought: readonly Appearance[],
+  space: SearchSpace,
+  images: Int32Array | undefined,
+): readonly Found[] {
+  if (images !== undefined) return search(sought, { ...space, images }, EXACT);
+  const [part, others] = partsOf(space.stored.count);
+  const first = search(sought, { ...space, images: part }, EXACT);
+  const kept = Map.groupBy(new Set(sought.map((one) => one.kept)), ({ group }) => group);
+  const found = new Set(first.map((one) => sought[one.sought].kept.group));
+  const left = sought.flatMap(({ kept: { group } }, at) =>
+    found.has(group) || kept.get(group)!.length < ENOUGH_FOR_PART ? [at] : []
+  );
+  const rest = search(left.map((at) => sought[at]), { ...space, images: others }, EXACT);
+  return [...first, ...rest.map((one) => ({ ...one, sought: left[one.sought] }))];
+}
+
+/** A quarter of the images, drawn so that no order or stride of theirs matters, and the others. */
+function partsOf(count: number): readonly [Int32Array, Int32Array] {
+  const isFirst = (image: number) => Math.imul(image, 0x9e3779b1) >>> 30 === 0;
+  const all = Int32Array.from({ length: count }, (_, image) => image);
+  return [all.filter(isFirst), all.filter((image) => !isFirst(image))];
 }
 
 /** The images that have the numbers of the script's own data set, of either part. */
@@ -661,18 +716,21 @@ function recordedSet(
   { name, train, test }: Dataset,
   { labels }: StoredImages,
 ): RecordedSet {
-  const sums = [0, 0, 0], squares = [0, 0, 0];
-  for (let at = 0; at < train.pixels.length; at++) {
-    const value = train.pixels[at];
-    sums[at % 3] += value;
-    squares[at % 3] += value * value;
-  }
-  const count = train.pixels.length / 3;
-  const means = sums.map((sum) => sum / count);
+  const channels = [0, 1, 2].map((c) => {
+    let sum = 0, square = 0;
+    for (let at = c; at < train.pixels.length; at += 3) {
+      const value = train.pixels[at];
+      sum += value;
+      square += value * value;
+    }
+    const count = train.pixels.length / 3;
+    return { mean: sum / count, deviation: Math.sqrt(square / count - (sum / count) ** 2) };
+  });
   return {
     name,
-    ...{ training: train.count, test: test.count, labels, mean: means },
-    deviation: squares.map((square, c) => Math.sqrt(square / count - means[c] ** 2)),
+    ...{ training: train.count, test: test.count, labels },
+    mean: channels.map(({ mean }) => mean),
+    deviation: channels.map(({ deviation }) => deviation),
   };
 }
 

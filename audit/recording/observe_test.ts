@@ -124,6 +124,20 @@ for (const [name, images, form] of cases) {
   });
 }
 
+Deno.test("views are found among others that show no stored image, each of them", async () => {
+  const isKept = (view: number) => view % 8 === 0;
+  const mixed = scaled.slice();
+  for (let at = 0; at < mixed.length; at++) {
+    const view = Math.floor(at / SIZE);
+    // Of the others, the product with the next one.
+    if (!isKept(view)) mixed[at] *= scaled[(at + SIZE) % scaled.length];
+  }
+  const all = (await observe(recordingOf(scaled), dataset)).subject.training![0].views;
+  const some = (await observe(recordingOf(mixed), dataset)).subject.training![0].views;
+  assertEquals(some, all.filter(({ at }) => isKept(at)));
+  assert(some.length > 0.8 * VIEWS / 8, `${some.length} were found`);
+});
+
 Deno.test("pixels that were divided once more are found below a mean that was not", async () => {
   // The mean of a part of the images, behind the crop: off by more than what is left of the pixels.
   const count = dataset.train.count / 10, labels = dataset.train.labels.subarray(0, count);

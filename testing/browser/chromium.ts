@@ -4,25 +4,14 @@
  *
  * Source: the Chrome DevTools Protocol 1.3 (Target, Page, Runtime, Network, Emulation).
  */
-
-/** Milliseconds after which an answer or a condition is missing. */
-const PATIENCE = 20_000;
+import { type BrowserPage, isInstalled, listening, PATIENCE, untilHolds } from "./page.ts";
 
 /** The program's name; where it is not installed or may not be run, no page can be opened. */
 const PROGRAM = "chromium";
 
 /** Whether the browser is there; asked without a prompt. */
-export async function hasChromium(): Promise<boolean> {
-  if (Deno.permissions.querySync({ name: "run", command: PROGRAM }).state !== "granted") {
-    return false;
-  }
-  try {
-    return (await new Deno.Command(PROGRAM, { args: ["--version"], stderr: "null" }).output())
-      .success;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
+export function hasChromium(): Promise<boolean> {
+  return isInstalled(PROGRAM);
 }
 
 interface Message {
@@ -34,7 +23,7 @@ interface Message {
 }
 
 /** One open page. */
-export class Page {
+export class Page implements BrowserPage {
   /** Addresses of everything that the page requested, in order. */
   readonly requests: string[] = [];
   /** What it wrote to its console as errors, and errors that nothing caught. */
@@ -98,10 +87,13 @@ export class Page {
 
   /** Waits until an expression holds in the page. */
   async until(expression: string): Promise<void> {
-    const end = Date.now() + PATIENCE;
-    while (!await this.evaluate<boolean>(`Boolean(${expression})`)) {
-      if (Date.now() > end) throw new Error(`in the page this never holds: ${expression}`);
-      await new Promise((resolve) => setTimeout(resolve, 50));
+    await untilHolds(this, expression);
+  }
+
+  /** Presses a key. */
+  async press(key: "Tab" | "Enter"): Promise<void> {
+    for (const type of ["keyDown", "keyUp"]) {
+      await this.#send("Input.dispatchKeyEvent", { type, key, code: key });
     }
   }
 
@@ -165,7 +157,7 @@ export async function inChromium(work: (page: Page) => Promise<void>): Promise<v
     ],
     ...{ stdin: "null", stdout: "null", stderr: "piped" },
   }).spawn();
-  const { address, rest } = await listening(browser.stderr);
+  const { address, rest } = await listening(browser.stderr, PROGRAM, /DevTools listening on (\S+)/);
   try {
     const page = await Page.connect(address);
     try {
@@ -178,25 +170,5 @@ export async function inChromium(work: (page: Page) => Promise<void>): Promise<v
     await browser.status;
     await rest;
     await Deno.remove(profile, { recursive: true }).catch(() => {}); // A late write is no failure.
-  }
-}
-
-/** The address that the browser prints when it is ready; what it prints then is read and dropped. */
-async function listening(
-  stderr: ReadableStream<Uint8Array>,
-): Promise<{ readonly address: string; readonly rest: Promise<void> }> {
-  const reader = stderr.getReader();
-  const decoder = new TextDecoder();
-  let text = "";
-  while (true) {
-    const { value, done } = await reader.read();
-    if (done) throw new Error(`${PROGRAM} did not start: ${text.slice(-500)}`);
-    text += decoder.decode(value, { stream: true });
-    const address = /DevTools listening on (\S+)/.exec(text)?.[1];
-    if (address === undefined) continue;
-    const drained = async () => {
-      while (!(await reader.read()).done);
-    };
-    return { address, rest: drained() };
   }
 }

@@ -351,7 +351,7 @@ function Progress(
     return (
       <div class="notice">
         <p>
-          <strong>{entry.target} can’t be judged.</strong> {entry.line}
+          <strong>{entry.target} can’t be judged.</strong> <span class="why">{entry.line}</span>
         </p>
       </div>
     );

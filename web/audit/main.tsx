@@ -4,10 +4,10 @@
 /** The audit page's program. */
 import { hydrate } from "preact";
 import { App } from "./app.tsx";
-import { startAudit } from "./start.ts";
+import { Auditor } from "./start.ts";
 
-const program = document.getElementById("worker")!.textContent;
+const auditor = new Auditor(document.getElementById("worker")!.textContent);
 hydrate(
-  <App start={(asked, tell, seconds) => startAudit(program, asked, tell, seconds)} />,
+  <App start={(asked, tell, seconds) => auditor.audit(asked, tell, seconds)} />,
   document.getElementById("app")!,
 );

@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-/** A worker for each audit: it can be ended at any moment, and takes nothing of the page with it. */
+/** Audits in a worker, which can be ended at any moment and takes nothing of the page with it. */
 import type { Asked, Judged, Told } from "./messages.ts";
 
 /** An audit that is under way. */
@@ -10,47 +10,78 @@ export interface Work {
   readonly cancel: () => void;
 }
 
-/**
- * Starts an audit.
- *
- * @param program The worker's program: its text is in the page, so that nothing is requested.
- * @param asked What is judged.
- * @param tell Gets what is being done.
- * @param seconds After so many it is ended.
- */
-export function startAudit(
-  program: string,
-  asked: Asked,
-  tell: (text: string) => void,
-  seconds: number,
-): Work {
-  // From a blob, so that the page's policy is the worker's too.
-  const url = URL.createObjectURL(new Blob([program], { type: "text/javascript" }));
-  const worker = new Worker(url, { type: "module", name: `audit of ${asked.target}` });
-  let end: (result: Judged | string) => void;
-  const done = new Promise<Judged | string>((resolve) => end = resolve);
-  const timer = setTimeout(
-    () =>
-      end(`it was not done after ${seconds} seconds and was ended; deno task audit has no limit`),
-    seconds * 1000,
-  );
-  worker.onmessage = ({ data }: MessageEvent<Told>) => {
-    if (data.type === "ready") worker.postMessage(asked);
-    else if (data.type === "judged") end(data.judged);
-    else if (data.type === "refused") end(data.message);
-    else tell(data.text);
-  };
-  worker.onerror = (event) => {
-    event.preventDefault();
-    end(`the worker ended: ${event.message || "its memory did not suffice"}`);
-  };
-  worker.onmessageerror = () => end("the worker's answer can't be read");
-  return {
-    done: done.finally(() => {
-      clearTimeout(timer);
-      worker.terminate();
-      URL.revokeObjectURL(url);
-    }),
-    cancel: () => end("cancelled"),
-  };
+/** A worker and whether it can be asked. */
+interface Started {
+  readonly worker: Worker;
+  readonly ready: Promise<void>;
+}
+
+/** Runs audits one after the other, in the same worker as long as each comes to its own end. */
+export class Auditor {
+  readonly #program: string;
+  #started: Started | undefined;
+
+  /**
+   * @param program The worker's program: its text is in the page, so that nothing is requested.
+   */
+  constructor(program: string) {
+    this.#program = program;
+    // So that it is ready when the first file is given.
+    this.#started = this.#start();
+  }
+
+  #start(): Started {
+    // From a blob, so that the page's policy is the worker's too.
+    const url = URL.createObjectURL(new Blob([this.#program], { type: "text/javascript" }));
+    const worker = new Worker(url, { type: "module", name: "audit" });
+    const ready = new Promise<void>((resolve) =>
+      worker.onmessage = () => {
+        URL.revokeObjectURL(url);
+        resolve();
+      }
+    );
+    return { worker, ready };
+  }
+
+  /**
+   * Starts an audit; the one before has to be done.
+   *
+   * @param asked What is judged.
+   * @param tell Gets what is being done.
+   * @param seconds After so many it is ended.
+   */
+  audit(asked: Asked, tell: (text: string) => void, seconds: number): Work {
+    const { worker, ready } = this.#started ??= this.#start();
+    let end: (result: Judged | string, isItsOwn?: boolean) => void;
+    const done = new Promise<Judged | string>((resolve) =>
+      end = (result, isItsOwn = false) => {
+        clearTimeout(timer);
+        // One that was stopped may be anywhere; one that failed may have no memory left.
+        if (!isItsOwn) {
+          worker.terminate();
+          this.#started = undefined;
+        }
+        resolve(result);
+      }
+    );
+    const timer = setTimeout(
+      () =>
+        end(`it was not done after ${seconds} seconds and was ended; deno task audit has no limit`),
+      seconds * 1000,
+    );
+    worker.onerror = (event) => {
+      event.preventDefault();
+      end(`the worker ended: ${event.message || "its memory did not suffice"}`);
+    };
+    worker.onmessageerror = () => end("the worker's answer can't be read");
+    ready.then(() => {
+      worker.onmessage = ({ data }: MessageEvent<Told>) => {
+        if (data.type === "judged") end(data.judged, true);
+        else if (data.type === "refused") end(data.message, true);
+        else if (data.type !== "ready") tell(data.text);
+      };
+      worker.postMessage(asked);
+    });
+    return { done, cancel: () => end("cancelled") };
+  }
 }

@@ -1,4 +1,5 @@
 /** The audit's worker. */
+import "./without_eval.ts";
 import { judge } from "./judge.ts";
 import type { Asked, Told } from "./messages.ts";
 

@@ -64,8 +64,8 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       ...["--iterations", "1", ...ENGINE, "--out", folder],
     ],
     whole: ["plan.json", "report.html", "report.json"],
-    // Several processes may work on a job's folder: its unfinished files stay.
     same: [0, 1].map((seed) => `runs/resnet8-seed${seed}/weights.safetensors`),
+    owned: true,
   },
 };
 
@@ -99,9 +99,15 @@ export function outcomeOf({ whole, same, owned }: Scenario, folder: string): str
     }
   }
   // What reads a folder that others may be writing into can't tell their unfinished files from
-  // those of a killed process; a training has its folder to itself, and removes them.
-  for (const { name } of owned ? Deno.readDirSync(folder) : []) {
+  // those of a killed process; a training has its folder to itself, a job its last step.
+  for (const name of owned ? namesUnder(folder) : []) {
     if (name.endsWith(".partial")) throw new Error(`${name} is left over`);
   }
   return same.map((name) => sha256(Deno.readFileSync(`${folder}/${name}`))).join(" ");
+}
+
+function namesUnder(folder: string): string[] {
+  return [...Deno.readDirSync(folder)].flatMap(({ name, isDirectory }) =>
+    isDirectory ? namesUnder(`${folder}/${name}`) : [`${folder}/${name}`]
+  );
 }

@@ -20,6 +20,16 @@ import { decodeSafetensors } from "../weights/mod.ts";
 const ROOT = new URL("..", import.meta.url).pathname;
 const NETWORKS = ["resnet8", "resnet20"];
 const STEPS = 12;
+/** How a training ends, and the share of the kills that it gets: a test of 10,000 images is long. */
+const ENDS = [
+  { name: "to a checkpoint", share: 0.98, args: ["--stop-after", `${STEPS}`] },
+  {
+    name: "to the test and the report",
+    share: 0.02,
+    args: ["--iterations", `${STEPS}`, "--split", "49900/100"],
+  },
+] as const;
+type End = typeof ENDS[number];
 
 const FLAGS = {
   data: text("PATH", "folder with the binary version of CIFAR-10"),
@@ -39,17 +49,19 @@ const command = {
 /** One start of a training; killed after a while, or left to its end. */
 async function start(
   network: string,
+  end: End,
   data: string,
   folder: string,
   milliseconds?: number,
-): Promise<{ readonly killed: boolean; readonly milliseconds: number }> {
+): Promise<{ readonly killed: boolean; readonly milliseconds: number; readonly logged: boolean }> {
+  const before = await logBytes(folder);
   const began = performance.now();
   const process = new Deno.Command(Deno.execPath(), {
     args: [
       ...["run", "-q", "--no-check", "--no-prompt", "--cached-only", "-P=train", "cli/train.ts"],
-      ...["--arch", network, "--batch", "16", "--data", data, "--engine", "wasm", "--threads", "2"],
-      ...["--stop-after", `${STEPS}`, "--checkpoint-every", "2", "--log-every", "1"],
-      ...["--out", folder],
+      ...["--arch", network, "--batch", "4", "--data", data, "--engine", "wasm", "--threads", "2"],
+      ...["--checkpoint-every", "2", "--log-every", "1", "--out", folder],
+      ...end.args,
     ],
     ...{ cwd: ROOT, stdin: "null", stdout: "null", stderr: "piped" },
   }).spawn();
@@ -58,11 +70,26 @@ async function start(
   const { code, signal } = await process.status;
   clearTimeout(timer);
   if (code !== 0 && signal !== "SIGKILL") throw new Error(`${network}: ${await said}`);
-  return { killed: signal === "SIGKILL", milliseconds: performance.now() - began };
+  return {
+    ...{ killed: signal === "SIGKILL", milliseconds: performance.now() - began },
+    logged: await logBytes(folder) > before,
+  };
 }
 
-/** The hash of the last checkpoint's arrays; its notes have the time that the training took. */
-async function stateOf(folder: string): Promise<string> {
+async function logBytes(folder: string): Promise<number> {
+  return await Deno.stat(`${folder}/events.jsonl`).then(({ size }) => size, () => 0);
+}
+
+/**
+ * The hash of the last checkpoint's arrays; its notes have the time that the training took.
+ *
+ * @throws {Error} If a training that was to be reported has no whole report.
+ */
+async function stateOf(folder: string, end: End): Promise<string> {
+  if (end !== ENDS[0]) {
+    const report = await Deno.readTextFile(`${folder}/report.html`);
+    if (!report.trimEnd().endsWith("</html>")) throw new Error(`${folder}: the report breaks off`);
+  }
   const bytes = await Deno.readFile(`${folder}/checkpoint-${STEPS}.safetensors`);
   const arrays = [...decodeSafetensors(bytes).tensors].sort(([a], [b]) => a < b ? -1 : 1);
   const digest = new Sha256();
@@ -72,37 +99,59 @@ async function stateOf(folder: string): Promise<string> {
   return digest.hex();
 }
 
+/** What the kills of one network came to. */
+interface Row {
+  readonly network: string;
+  readonly end: string;
+  kills: number;
+  /** Kills of starts that had added to the log: the others were made before the first step. */
+  logged: number;
+  trainings: number;
+  same: number;
+}
+
+const inWords = ({ network, end, kills, logged, trainings, same }: Row): string =>
+  `${network}, ${end}: ${kills} kills, ${logged} of them behind the start's first line; ` +
+  `${same} of ${trainings} trainings came to the same weights`;
+
 async function kills(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
   const { data, kills = 500, seed = 1 } = flags;
   if (data === undefined) throw new UsageError(`${command.usage} needs --data PATH`);
   const random = new RandomStream(seed, "probe", 0);
   const work = await Deno.makeTempDir({ prefix: "kills-" });
-  const rows: { network: string; kills: number; trainings: number; same: number }[] = [];
-  for (const [i, network] of NETWORKS.entries()) {
-    const row = { network, kills: 0, trainings: 0, same: 0 };
-    rows.push(row);
-    const whole = await start(network, data, `${work}/${network}`);
-    const expected = await stateOf(`${work}/${network}`);
-    const most = Math.floor((kills + i) / NETWORKS.length);
-    while (row.kills < most) {
-      const folder = `${work}/${network}-${row.trainings}`;
-      let killed = true;
-      while (killed) {
-        const moment = row.kills < most ? random.uniform() * whole.milliseconds : undefined;
-        ({ killed } = await start(network, data, folder, moment));
+  const rows: Row[] = [];
+  const all = NETWORKS.flatMap((network) => ENDS.map((end) => ({ network, end })));
+  const undisturbed: { life: number; readonly state: string }[] = [];
+  for (const [i, { network, end }] of all.entries()) {
+    rows.push({ network, end: end.name, kills: 0, logged: 0, trainings: 0, same: 0 });
+    const folder = `${work}/${i}`;
+    const { milliseconds: life } = await start(network, end, data, folder);
+    undisturbed.push({ life, state: await stateOf(folder, end) });
+    await Deno.remove(folder, { recursive: true });
+  }
+  const isFull = (i: number) =>
+    rows[i].kills >= Math.round(kills * all[i].end.share / NETWORKS.length);
+  while (!all.every((_, i) => isFull(i))) {
+    for (const [i, { network, end }] of all.entries()) {
+      if (isFull(i)) continue;
+      const [row, before, folder] = [rows[i], undisturbed[i], `${work}/${i}`];
+      for (let killed = true; killed;) {
+        // Of the last start that was not killed: a machine's pace changes.
+        const moment = isFull(i) ? undefined : 1.1 * random.uniform() * before.life;
+        const found = await start(network, end, data, folder, moment);
+        killed = found.killed;
+        if (!killed) before.life = found.milliseconds;
         row.kills += Number(killed);
+        row.logged += Number(killed && found.logged);
       }
       row.trainings++;
-      row.same += Number(await stateOf(folder) === expected);
-      console.error(`${network}: ${row.kills} kills, ${row.same} of ${row.trainings} the same`);
+      row.same += Number(await stateOf(folder, end) === before.state);
+      console.error(inWords(row));
       await Deno.remove(folder, { recursive: true });
     }
   }
   await Deno.remove(work, { recursive: true });
-  const lines = rows.map((row) =>
-    `${row.network}: ${row.kills} kills of ${row.trainings} trainings, ` +
-    `${row.same} of ${row.trainings} came to the same weights`
-  );
+  const lines = rows.map(inWords);
   const isSame = rows.every(({ trainings, same }) => trainings === same);
   return { text: lines.join("\n"), json: rows, status: isSame ? 0 : 1 };
 }

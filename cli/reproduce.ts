@@ -6,7 +6,7 @@
  */
 import { ARGUMENTS, cacheOption, taskNamed } from "./_arguments.ts";
 import { type Dataset, type DatasetName, loadDataset } from "../data/mod.ts";
-import { readWholeText } from "../files/mod.ts";
+import { readWholeText, removeUnfinished } from "../files/mod.ts";
 import { chooseEngine, type EngineChoice, engineFactories, selfTest } from "../engine/mod.ts";
 import { claimInWords, parsePlan, recipesOf, type ReproductionPlan } from "../verdicts/mod.ts";
 import { writeRunReport, writeSetReport } from "../reports/mod.ts";
@@ -129,6 +129,8 @@ async function reproduce(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
     };
   }
   return await withJobLock(folder, async () => {
+    // Every run is over, and no other process of the job writes now: what is unfinished, a kill left.
+    for (const path of [folder, ...runs.map(({ folder }) => folder)]) await removeUnfinished(path);
     const conclusion = await conclude(folder, plan);
     for (const { state, folder } of runs) if (state === "finished") await writeRunReport(folder);
     const report = await writeSetReport([folder], folder);

@@ -8,6 +8,7 @@ import {
   COMMON,
   type FlagValues,
   integer,
+  list,
   main,
   type Outcome,
   text,
@@ -34,6 +35,7 @@ type End = typeof ENDS[number];
 const FLAGS = {
   data: text("PATH", "folder with the binary version of CIFAR-10"),
   kills: integer("how many; 500 by default", 1),
+  networks: list("A,B,...", `the networks that share them; ${NETWORKS} by default`),
   seed: integer("of the moments; 1 by default", 0, 0xffffffff),
   ...COMMON,
 } as const;
@@ -115,12 +117,12 @@ const inWords = ({ network, end, kills, logged, trainings, same }: Row): string 
   `${same} of ${trainings} trainings came to the same weights`;
 
 async function kills(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
-  const { data, kills = 500, seed = 1 } = flags;
+  const { data, kills = 500, seed = 1, networks = NETWORKS } = flags;
   if (data === undefined) throw new UsageError(`${command.usage} needs --data PATH`);
   const random = new RandomStream(seed, "probe", 0);
   const work = await Deno.makeTempDir({ prefix: "kills-" });
   const rows: Row[] = [];
-  const all = NETWORKS.flatMap((network) => ENDS.map((end) => ({ network, end })));
+  const all = networks.flatMap((network) => ENDS.map((end) => ({ network, end })));
   const undisturbed: { life: number; readonly state: string }[] = [];
   for (const [i, { network, end }] of all.entries()) {
     rows.push({ network, end: end.name, kills: 0, logged: 0, trainings: 0, same: 0 });
@@ -130,14 +132,14 @@ async function kills(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
     await Deno.remove(folder, { recursive: true });
   }
   const isFull = (i: number) =>
-    rows[i].kills >= Math.round(kills * all[i].end.share / NETWORKS.length);
+    rows[i].kills >= Math.round(kills * all[i].end.share / networks.length);
   while (!all.every((_, i) => isFull(i))) {
     for (const [i, { network, end }] of all.entries()) {
       if (isFull(i)) continue;
       const [row, before, folder] = [rows[i], undisturbed[i], `${work}/${i}`];
       for (let killed = true; killed;) {
         // Of the last start that was not killed: a machine's pace changes.
-        const moment = isFull(i) ? undefined : 1.1 * random.uniform() * before.life;
+        const moment = isFull(i) ? undefined : random.uniform() * before.life;
         const found = await start(network, end, data, folder, moment);
         killed = found.killed;
         if (!killed) before.life = found.milliseconds;

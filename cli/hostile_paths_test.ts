@@ -2,10 +2,10 @@
 // file of terabytes that holds nothing. Each command's reader refuses it, soon and by its name.
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { loadDataset } from "../data/mod.ts";
-import { FileError } from "../files/mod.ts";
+import { FileError, sha256, writeWhole } from "../files/mod.ts";
 import { readRecording, readRun, RunFolder } from "../log/mod.ts";
 import { writeRunReport, writeSetReport } from "../reports/mod.ts";
-import { PLAN_FILE, readPlan } from "../reproduce/mod.ts";
+import { PLAN_FILE, readPlan, settlePlan } from "../reproduce/mod.ts";
 import { withFolder } from "../testing/files/mod.ts";
 import { fixtureFolder } from "../testing/runs/mod.ts";
 import { readModelFile } from "../weights/mod.ts";
@@ -79,6 +79,58 @@ Deno.test({
       assertEquals(broken[0].problem.includes(folder), false, "no path of this machine");
     }),
 });
+
+/** Writes into a folder as a command does. */
+const WRITERS: Readonly<Record<string, (folder: string) => Promise<unknown>>> = {
+  "train: a new run": (folder) => RunFolder.open(`${folder}/new`),
+  "train: a run that goes on": (folder) => RunFolder.open(`${folder}/run`),
+  "reproduce: a plan": (folder) =>
+    settlePlan(
+      `${folder}/job`,
+      { dataset: "shapes10" },
+      () => Promise.resolve({ a: "0".repeat(64) }),
+    ),
+  report: (folder) => writeRunReport(`${folder}/run`),
+  "export, audit --html": (folder) => writeWhole(`${folder}/net.onnx`, "content"),
+};
+
+for (const [writer, write] of Object.entries(WRITERS)) {
+  Deno.test(`${writer}, where nothing may be written: refused in words`, () =>
+    withFolder(async (folder) => {
+      await writeRun(`${folder}/run`);
+      const before = await contentOf(folder);
+      const { mkdir, open } = Deno;
+      // Injected, since root may write where others may not.
+      const refuse = (path: string | URL) =>
+        Promise.reject(
+          Object.assign(new Error(`Read-only file system (os error 30): '${path}'`), {
+            code: "EROFS",
+          }),
+        );
+      let error;
+      try {
+        Deno.mkdir = (path) => Deno.stat(path).then(() => {}, () => refuse(path));
+        Deno.open = (path, options) =>
+          options?.write || options?.append ? refuse(path) : open(path, options);
+        error = await assertRejects(() => write(folder), Error);
+      } finally {
+        Object.assign(Deno, { mkdir, open });
+      }
+      assertStringIncludes(explain(error).message, "Read-only file system");
+      assertStringIncludes(explain(error).message, folder);
+      assertEquals(explain(error).message.includes("please report it"), false, error.message);
+      assertEquals(await contentOf(folder), before);
+    }));
+}
+
+async function contentOf(folder: string): Promise<string[]> {
+  const entries = await Array.fromAsync(Deno.readDir(folder));
+  const found = await Promise.all(entries.map(async ({ name, isDirectory }) => {
+    const path = `${folder}/${name}`;
+    return isDirectory ? await contentOf(path) : [`${path} ${sha256(await Deno.readFile(path))}`];
+  }));
+  return found.flat().sort();
+}
 
 Deno.test("what the system refuses unforeseen is no defect; what is thrown otherwise is one", () => {
   const error = Object.assign(new Error("Too many levels (os error 40): stat 'a'"), {

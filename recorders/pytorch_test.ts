@@ -81,8 +81,15 @@ for (
       inFolder(async (folder) => {
         const unseen = await alone(script, `${folder}/alone`);
         assertEquals(unseen.code, 0, unseen.errors);
+        // Nothing is written through a link that somebody has put there.
+        await Deno.mkdir(`${folder}/recorded/recording`, { recursive: true });
+        await Deno.writeTextFile(`${folder}/foreign`, "another's");
+        for (const name of ["weights-start.safetensors", "weights-start.safetensors.part"]) {
+          await Deno.symlink(`${folder}/foreign`, `${folder}/recorded/recording/${name}`);
+        }
         const seen = await recorded(script, `${folder}/recorded`);
         assertEquals(seen.code, 0, seen.errors);
+        assertEquals(await Deno.readTextFile(`${folder}/foreign`), "another's");
         assertEquals(seen.errors.includes("pytorch recorder"), false, seen.errors);
         assertEquals(seen.output, unseen.output);
         assertEquals(

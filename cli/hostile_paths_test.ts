@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { loadDataset } from "../data/mod.ts";
 import { FileError, sha256, writeWhole } from "../files/mod.ts";
-import { readRecording, readRun, RunFolder } from "../log/mod.ts";
+import { readRecording, readRun, RunError, RunFolder } from "../log/mod.ts";
 import { writeRunReport, writeSetReport } from "../reports/mod.ts";
 import { PLAN_FILE, readPlan, settlePlan } from "../reproduce/mod.ts";
 import { withFolder } from "../testing/files/mod.ts";
@@ -116,6 +116,7 @@ for (const [writer, write] of Object.entries(WRITERS)) {
       } finally {
         Object.assign(Deno, { mkdir, open });
       }
+      assert(error instanceof RunError || error instanceof FileError, `${error}`);
       assertStringIncludes(explain(error).message, "Read-only file system");
       assertStringIncludes(explain(error).message, folder);
       assertEquals(explain(error).message.includes("please report it"), false, error.message);

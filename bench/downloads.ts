@@ -17,6 +17,7 @@ const GOALS: readonly (readonly [command: string, ...args: (string | number)[]])
   ["audit", 60, "task", "audit", "--help"],
   ["report", 60, "task", "report", "--help"],
   ["watch", 60, "task", "watch", "--help"],
+  ["web", 60, "task", "web:build", "--help"],
 ];
 
 /** A proxy that connects to any host and counts what it passes on towards the client. */

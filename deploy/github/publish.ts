@@ -78,6 +78,7 @@ function index(places: readonly string[]): string {
 <title>resnet-cifar, night by night</title>
 <h1>Reproductions of Table 6</h1>
 <ul>${links.join("")}</ul>
+<p><a href="audit/">Which box is not truly ticked? Audit a network in your browser</a></p>
 </html>
 `;
 }

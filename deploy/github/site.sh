@@ -11,3 +11,5 @@ published=$(gh api "repos/$GITHUB_REPOSITORY/pages" --jq .html_url)
 deno run -q --allow-read --allow-write --allow-net="$(cut -d/ -f3 <<<"$published")" \
   deploy/github/publish.ts --reports "$reports" --places gpu,cpu --published "$published" \
   --site "$site" --changes "$changes"
+# The audit as a page; what is printed belongs to no output of the step.
+deno task -q web:build --out "$PWD/$site/audit" >&2

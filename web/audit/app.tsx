@@ -329,7 +329,12 @@ function ImagesLine(
   const size = images.files.reduce((sum, [, file]) => sum + file.size, 0);
   return (
     <div class="images-line row">
-      <span>CIFAR-10 is here ({sizeOf(size)}): weights are tried on it.</span>
+      <span>
+        CIFAR-10 is here ({sizeOf(size)}): weights are tried on it
+        {crossOriginIsolated
+          ? ""
+          : ", on one core: this server does not isolate the page, deno task web does"}.
+      </span>
       {images.kept
         ? <button type="button" onClick={onForget}>Remove it from this browser</button>
         : keeping === "can"

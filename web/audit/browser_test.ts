@@ -46,7 +46,10 @@ Deno.test({
       const program = await bundled(name);
       assertFalse(/\bDeno\.\w/.test(program), `${name} uses Deno`);
       assertFalse(/["']node:\w/.test(program), `${name} uses a module of Node's`);
-      assertFalse(/(?<![.\w])import\(["'`]|\bimportScripts\(/.test(program), `${name} loads something`);
+      assertFalse(
+        /(?<![.\w])import\(["'`]|\bimportScripts\(/.test(program),
+        `${name} loads something`,
+      );
     }
     const { html, policy } = (await sitePages()).get("index.html")!;
     assertMatch(policy, /^default-src 'none'; connect-src 'none'; script-src 'sha256-\S+ 'wasm-/);

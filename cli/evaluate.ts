@@ -33,6 +33,7 @@ import { preparationFor } from "./_preprocess.ts";
 import { telling } from "./_search.ts";
 import { number as count, percent } from "../text/mod.ts";
 import { engineLine, ProgressPrinter } from "./_progress.ts";
+import { evaluateViews, requireViewFlags, VIEW_FLAGS } from "./_views.ts";
 import { DATA_FLAGS, ENGINE_FLAGS, PADDING_FLAG } from "./_training_flags.ts";
 import {
   classesOf,
@@ -61,6 +62,7 @@ const FLAGS = {
   ),
   ...PADDING_FLAG,
   ...DATA_FLAGS,
+  ...VIEW_FLAGS,
   ...ENGINE_FLAGS,
   ...COMMON,
 } as const;
@@ -68,7 +70,9 @@ const FLAGS = {
 const command = {
   usage: "deno task evaluate",
   summary: "Measures the test error of a weight file. Files of our own runs say how they were\n" +
-    "trained; for others, state the preprocessing and the shortcut's padding.",
+    "trained; for others, state the preprocessing and the shortcut's padding.\n" +
+    "With --view: the top-1 and top-5 error on a folder of photographs, a folder for each class;\n" +
+    "of a folder with val in it, on that.",
   flags: FLAGS,
 } as const;
 
@@ -76,10 +80,14 @@ async function evaluate(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
   if (flags.weights === undefined) {
     throw new UsageError(`${command.usage} needs --weights FILE. See ${command.usage} --help`);
   }
+  requireViewFlags(flags);
   const model = await readModel(flags.weights);
   const { file, identity } = model;
   const stated = (identity?.recipe ?? paper("resnet20")).architecture.zeroChannels;
   const asked = flags["shortcut-padding"] ?? (stated === "none" ? "append" : stated);
+  if (flags.view !== undefined) {
+    return await evaluateViews(flags, model, networkFor(flags, model, asked));
+  }
   const printer = new ProgressPrinter();
   const set = flags.dataset ?? identity?.recipe.data.set ?? PAPER_DATASET;
   const dataset = await loadDataset(set, {
@@ -221,11 +229,21 @@ async function inTrainingMode(
   return { images: images.count, errors, loss: loss / images.count };
 }
 
+/** The network of a file that is tested on photographs: for images of 224 where nothing else is said. */
+function networkFor(
+  { arch }: FlagValues<typeof FLAGS>,
+  model: Model,
+  zeroChannels: "append" | "split",
+): Runnable["network"] {
+  if (arch === undefined) return networkOf(model, zeroChannels).network;
+  return namedNetwork(arch, model, { height: 224, width: 224, channels: 3 }, zeroChannels);
+}
+
 /** The network that the user says it is, with the options that the weights show. */
 function namedNetwork(
   name: string,
   model: Model,
-  { height, width, channels }: ByteImages,
+  { height, width, channels }: Pick<ByteImages, "height" | "width" | "channels">,
   zeroChannels: "append" | "split",
 ): Runnable["network"] {
   const [like] = model.subject.candidates;
@@ -243,7 +261,7 @@ function expectInput(graph: Graph, images: ByteImages, source: string): void {
     throw new CommandError(
       `${source} takes images of ${
         graph.inputShape.join("x")
-      }, and those of the data set are ${shape}. Choose another --dataset`,
+      }, and those of the data set are ${shape}. Choose another --dataset, or test on photographs: --view 1-crop --data FOLDER`,
     );
   }
 }

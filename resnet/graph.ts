@@ -202,6 +202,43 @@ export function buildGraph(name: string, inputShape: Shape, specs: readonly Node
   return { name, inputShape, nodes, output: nodes[nodes.length - 1].name };
 }
 
+/**
+ * The same network on images of another size: convolutions and pooling go further, and a global
+ * average ends them, so that the parameters are the same ("fully convolutional").
+ *
+ * @param graph The network.
+ * @param inputShape [H, W, C] of an image; C is the network's own.
+ * @throws {GraphError} If the network is not one for any size, or the image is too small for it.
+ *
+ * @example
+ * ```ts
+ * import { architecture } from "./architectures.ts";
+ * import { countParameters, resized, shapeOf } from "./graph.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const graph = architecture("resnet34", { inputShape: [224, 224, 3], classes: 1000 });
+ * const wide = resized(graph, [256, 341, 3]);
+ * assertEquals(shapeOf(wide, "layer4.2.relu2"), [8, 11, 512]);
+ * assertEquals(countParameters(wide), countParameters(graph));
+ * ```
+ */
+export function resized(graph: Graph, inputShape: Shape): Graph {
+  const other = buildGraph(graph.name, inputShape, graph.nodes);
+  const before = parametersOf(graph), after = parametersOf(other);
+  const changed = before.findIndex(({ shape }, i) => shape.join() !== after[i].shape.join());
+  if (changed >= 0) {
+    const { name, shape } = before[changed];
+    throw new GraphError(
+      `${graph.name}: "${name}" has [${shape.join(", ")}] on images [${
+        graph.inputShape.join(", ")
+      }], and would need [${after[changed].shape.join(", ")}] on [${
+        inputShape.join(", ")
+      }]: the network is for images of its own size alone`,
+    );
+  }
+  return other;
+}
+
 /** Names of a node's inputs, in order. */
 export function inputsOf(spec: NodeSpec): readonly string[] {
   switch (spec.kind) {

@@ -9,3 +9,5 @@ export * from "./folder.ts";
 export * from "./image_file.ts";
 export * from "./resample.ts";
 export * from "./rgb_image.ts";
+export * from "./scores.ts";
+export * from "./views.ts";

@@ -1,0 +1,219 @@
+/** `evaluate --view`: weights on a folder of photographs. */
+import { cacheOption } from "./_arguments.ts";
+import { IMAGENET } from "../data/mod.ts";
+import {
+  AS_TORCHVISION,
+  type BrokenFile,
+  indexPhotographs,
+  namesOf,
+  type PhotographIndex,
+  scorePhotographs,
+  validationFolder,
+  VIEWS,
+} from "../data/photographs/mod.ts";
+import { chooseEngine, engineFactories, selfTest } from "../engine/mod.ts";
+import { attempt, readWholeText } from "../files/mod.ts";
+import { paper } from "../recipes/mod.ts";
+import { fitWeights } from "../resnet/mod.ts";
+import { number, percent, quote } from "../text/mod.ts";
+import { choice, type FlagValues, text, UsageError } from "./_flags.ts";
+import { CommandError, type Outcome } from "./_main.ts";
+import { ProgressPrinter } from "./_progress.ts";
+import type { ENGINE_FLAGS } from "./_training_flags.ts";
+import { classesOf, type Model, type Runnable } from "./_weights.ts";
+
+/** Of a folder of photographs. */
+export const VIEW_FLAGS = {
+  view: choice(
+    VIEWS,
+    "test on a folder of photographs (--data), a folder for each class: what is shown of each",
+  ),
+  classes: text("FILE", "with --view: the classes' folders in the order of the network's outputs"),
+  broken: choice(["refuse", "skip"], "with --view: what is done with files that can't be read"),
+  links: choice(["refuse", "follow"], "with --view: what is done with links out of the folder"),
+  orientation: choice(
+    ["stored", "upright"],
+    "with --view: JPEGs as torchvision reads them (stored), or turned as their camera noted",
+  ),
+  index: text("FILE", "with --view: where the folder's index is kept; in the cache by default"),
+} as const;
+
+type Flags =
+  & FlagValues<typeof VIEW_FLAGS>
+  & FlagValues<typeof ENGINE_FLAGS>
+  & {
+    readonly data?: string;
+    readonly preprocess?: string;
+    readonly weights?: string;
+    readonly mode?: string;
+    readonly dataset?: string;
+  };
+
+/** How many classes count for the second figure: the paper's top-5 error. */
+const TOP = 5;
+/** How many pairs of classes, and how many skipped files, are told of. */
+const TOLD = 5;
+
+/** @throws {UsageError} If flags were given that `--view` has no use for, or needs. */
+export function requireViewFlags(flags: Flags): void {
+  if (flags.view === undefined) {
+    const alone = ["classes", "broken", "links", "orientation", "index"] as const;
+    const stray = alone.find((name) => flags[name] !== undefined);
+    if (stray) throw new UsageError(`--${stray} goes with --view ${VIEWS.join("|")}`);
+    return;
+  }
+  if (flags.data === undefined) {
+    throw new UsageError("--view needs --data FOLDER, with a folder of photographs for each class");
+  }
+  if (flags.dataset !== undefined || flags.mode === "train") {
+    throw new UsageError(
+      `--view tests on the photographs of --data, as a test does: leave out ${
+        flags.dataset === undefined ? "--mode train" : "--dataset"
+      }`,
+    );
+  }
+  if (flags.preprocess !== undefined && flags.preprocess !== "imagenet") {
+    throw new UsageError(
+      `--view prepares photographs by ImageNet's channel means and deviations (imagenet), as torchvision's weights were trained; found --preprocess ${flags.preprocess}`,
+    );
+  }
+}
+
+/** Tests weights on photographs. */
+export async function evaluateViews(
+  flags: Flags,
+  { sha256 }: Model,
+  { graph, weights, epsilon, inputTransform }: Runnable["network"],
+): Promise<Outcome> {
+  const printer = new ProgressPrinter();
+  const { view = "1-crop", broken = "refuse", links } = flags;
+  const folder = await validationFolder(flags.data!);
+  if (inputTransform) {
+    throw new CommandError(
+      `${flags.weights} prepares its images by itself, which --view does not do twice. Give the weights alone, in PyTorch's format or as safetensors`,
+    );
+  }
+  const index = await indexPhotographs(folder, {
+    ...{ broken, links },
+    ...(flags.index === undefined ? cacheOption() : { index: flags.index }),
+  });
+  const labels = await labelsOf(index, classesOf(graph), flags);
+  const { factory, reason } = await chooseEngine(flags.engine ?? "wasm", engineFactories);
+  await selfTest(factory);
+  const { mean, std } = IMAGENET;
+  const prepared = `ImageNet's channel means (${mean.join(", ")}) and deviations (${
+    std.join(", ")
+  })`;
+  printer.line(
+    `${graph.name}, ${view}, ${
+      number(index.photographs.length)
+    } photographs of ${folder}, ${prepared}`,
+  );
+  if (flags.verbose) printer.line(reason);
+  const wrong: { first: number; five: number } = { first: 0, five: 0 };
+  const pairs = new Map<string, number>();
+  const skipped: BrokenFile[] = [...index.broken];
+  let [images, waited, computed] = [0, 0, 0];
+  const { batchNorm } = paper("resnet20");
+  const scored = scorePhotographs(index, {
+    ...{ graph, weights: fitWeights(graph, weights, flags.weights!), channels: IMAGENET },
+    ...{ view, factory, broken, rules: { ...AS_TORCHVISION, ...orientationOf(flags) } },
+    batchNorm: { ...batchNorm, epsilon: epsilon ?? batchNorm.epsilon },
+    engine: {
+      ...(flags.threads === undefined ? {} : { threads: flags.threads }),
+      ...(flags.convolution === undefined ? {} : { convolution: flags.convolution }),
+    },
+  }, (read, ran) => {
+    waited += read;
+    computed += ran;
+  });
+  for await (const { place, scores, fault } of scored) {
+    const { path, label } = index.photographs[place];
+    if (fault !== undefined) {
+      skipped.push({ path, reason: fault });
+      continue;
+    }
+    images++;
+    const right = labels[label];
+    const better = scores.reduce((count, score) => count + Number(score > scores[right]), 0);
+    if (better >= TOP) wrong.five++;
+    if (better === 0) continue;
+    wrong.first++;
+    const taken = nameOf(labels, index, scores.indexOf(Math.max(...scores)));
+    const pair = `${index.classNames[label]} as ${taken}`;
+    pairs.set(pair, (pairs.get(pair) ?? 0) + 1);
+  }
+  if (images === 0) {
+    throw new CommandError(
+      `none of the ${number(skipped.length)} photographs of ${folder} can be read: ${
+        namesOf(skipped)
+      }`,
+    );
+  }
+  const [error, error5] = [wrong.first / images, wrong.five / images];
+  const confused = [...pairs].sort(([, a], [, b]) => b - a).slice(0, TOLD);
+  const seconds = (milliseconds: number) => `${(milliseconds / 1000).toFixed(1)} s`;
+  return {
+    text: [
+      `${percent(error)} (${number(wrong.first)} of ${number(images)} wrong), ${
+        percent(error5)
+      } not among the first five`,
+      ...(confused.length > 0
+        ? [`most often: ${confused.map(([pair, count]) => `${pair} (${count})`).join(", ")}`]
+        : []),
+      ...(skipped.length > 0
+        ? [`skipped, ${number(skipped.length)} files: ${namesOf(skipped)}`]
+        : []),
+      `reading ${seconds(waited)}, computing ${seconds(computed)}`,
+    ].join("\n"),
+    json: {
+      ...{ error, error5, errors: wrong.first, errors5: wrong.five, images, view },
+      ...{ folder, classes: index.classNames.length, photographs: index.sha256 },
+      ...{ passedOver: Object.fromEntries(index.passedOver), skipped },
+      confused: confused.map(([pair, count]) => ({ pair, count })),
+      ...{ architecture: graph.name, preprocess: prepared, engine: factory.name },
+      milliseconds: { reading: Math.round(waited), computing: Math.round(computed) },
+      weights: { path: flags.weights, sha256 },
+    },
+  };
+}
+
+function orientationOf({ orientation }: Flags) {
+  return orientation === undefined ? {} : { orientation };
+}
+
+/** The network's output for each of the folder's classes. */
+async function labelsOf(
+  { classNames, folder }: PhotographIndex,
+  outputs: number,
+  { classes: path, weights }: Flags,
+): Promise<readonly number[]> {
+  if (path === undefined) {
+    if (classNames.length === outputs) return classNames.map((_, label) => label);
+    throw new CommandError(
+      `${weights} tells ${outputs} classes apart, and ${folder} has folders of ${classNames.length}. ` +
+        `Say which is which: --classes FILE, a folder's name a line, in the order of the outputs`,
+    );
+  }
+  const lines = (await attempt("read", path, () => readWholeText(path))).split(/\r?\n/);
+  // What follows the name, as in "n01440764 tench", is for people.
+  const names = lines.map((line) => line.trim()).filter((line) => line !== "");
+  const places = new Map(names.map((name, place) => [name.split(/\s/)[0], place]));
+  names.forEach((name, place) => places.set(name, place));
+  if (names.length !== outputs) {
+    throw new CommandError(
+      `${path} names ${names.length} classes, and ${weights} tells ${outputs} apart`,
+    );
+  }
+  return classNames.map((name) => {
+    const place = places.get(name);
+    if (place === undefined) {
+      throw new CommandError(`${path} does not name ${quote(name)}, a folder of ${folder}`);
+    }
+    return place;
+  });
+}
+
+function nameOf(labels: readonly number[], { classNames }: PhotographIndex, output: number) {
+  return classNames[labels.indexOf(output)] ?? `output ${output}`;
+}

@@ -1,0 +1,118 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { encode } from "fast-png";
+import { freshState, PLAIN_SGD, wasmEngine } from "../../engine/mod.ts";
+import { buildGraph, type Graph, initialise, resized } from "../../resnet/mod.ts";
+import { RandomStream } from "../../random/mod.ts";
+import { nullEngineFactory } from "../../testing/mod.ts";
+import { DataError } from "../errors.ts";
+import { IMAGENET } from "../normalisation.ts";
+import { indexPhotographs, type PhotographIndex, readPhotograph } from "./folder.ts";
+import { meanScores, scorePhotographs, type Scoring } from "./scores.ts";
+import { VIEWS, viewsOf } from "./views.ts";
+
+const CLASSES = 300;
+const SIZES = { resized: 24, cropped: 16, scales: [16, 20, 33] };
+const BATCH_NORM = { epsilon: 1e-5, momentum: 0.1 };
+
+const graph: Graph = buildGraph("any size", [16, 16, 3], [
+  {
+    ...{ kind: "convolution", name: "conv1", input: "input", filters: 8 },
+    ...{ kernel: 3, stride: 2, padding: 1, bias: false },
+  },
+  { kind: "batch-norm", name: "bn1", input: "conv1" },
+  { kind: "relu", name: "relu1", input: "bn1" },
+  { kind: "global-average-pool", name: "pool", input: "relu1" },
+  { kind: "dense", name: "fc", input: "pool", units: CLASSES },
+]);
+
+const scoring = (departures: Partial<Scoring> = {}): Scoring => ({
+  ...{ graph, view: "1-crop", sizes: SIZES, channels: IMAGENET, factory: wasmEngine },
+  ...{ weights: initialise(graph, 3, "in"), batchNorm: BATCH_NORM },
+  ...departures,
+});
+
+/** Photographs of many sizes, more than one part has. */
+async function withPhotographs(
+  count: number,
+  work: (index: PhotographIndex, folder: string) => Promise<void>,
+): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "scores-" });
+  try {
+    await Deno.mkdir(`${folder}/set/a`, { recursive: true });
+    for (let i = 0; i < count; i++) {
+      const [height, width] = [20 + i % 3 * 7, 22 + i % 2 * 9];
+      const random = new RandomStream(i, "probe", 0);
+      const data = Uint8Array.from({ length: height * width * 3 }, () => random.below(256));
+      await Deno.writeFile(
+        `${folder}/set/a/${String(i).padStart(3, "0")}.png`,
+        encode({ width, height, channels: 3, data }),
+      );
+    }
+    const options = { index: `${folder}/index.jsonl` };
+    await work(await indexPhotographs(`${folder}/set`, options), folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+Deno.test("each view of each photograph is scored as by itself, and scores are averaged", async () => {
+  await withPhotographs(33, async (index) => {
+    for (const view of VIEWS) {
+      const found = await Array.fromAsync(scorePhotographs(index, scoring({ view })));
+      assertEquals(found.map(({ place }) => place), index.photographs.map((_, i) => i));
+      for (const place of [0, 32]) {
+        const views = viewsOf(await readPhotograph(index, place), view, SIZES);
+        const { logits, scores } = found[place];
+        assertEquals(logits.length, views.length);
+        for (const [i, { height, width, pixels }] of views.entries()) {
+          const alone = resized(graph, [height, width, 3]);
+          const engine = await wasmEngine.create({
+            ...{ graph: alone, batchSize: 1, optimiser: PLAIN_SGD, cropPadding: 0 },
+            batchNorm: BATCH_NORM,
+          });
+          await engine.importState(freshState(alone, PLAIN_SGD, scoring().weights));
+          const { mean, std } = IMAGENET;
+          const input = Float32Array.from(
+            pixels,
+            (byte, k) => (byte / 255 - mean[k % 3]) / std[k % 3],
+          );
+          const { output } = await engine.probe({ input, images: 1, mode: "inference" });
+          engine.dispose();
+          output.forEach((logit, k) => {
+            const off = Math.abs(logit - logits[i][k]);
+            assert(off < 1e-5, `${view} ${place}, view ${i}, class ${k}: ${off}`);
+          });
+        }
+        assertEquals(scores, meanScores(logits));
+        assert(Math.abs(scores.reduce((a, b) => a + b) - 1) < 1e-9);
+      }
+    }
+  });
+});
+
+Deno.test("a photograph that is damaged within is refused, or told of and passed over", async () => {
+  await withPhotographs(3, async (index, folder) => {
+    const path = `${folder}/set/${index.photographs[1].path}`;
+    const bytes = await Deno.readFile(path);
+    bytes[60] ^= 0xff;
+    await Deno.writeFile(path, bytes);
+    await assertRejects(
+      () => Array.fromAsync(scorePhotographs(index, scoring())),
+      DataError,
+      "001.png",
+    );
+    const found = await Array.fromAsync(scorePhotographs(index, scoring({ broken: "skip" })));
+    assertEquals(found.map(({ fault }) => fault !== undefined), [false, true, false]);
+    assertEquals(found.map(({ scores }) => scores.length), [CLASSES, 0, CLASSES]);
+  });
+});
+
+Deno.test("an engine that can't be fed says so", async () => {
+  await withPhotographs(1, async (index) => {
+    const error = await assertRejects(
+      () => Array.fromAsync(scorePhotographs(index, scoring({ factory: nullEngineFactory }))),
+      Error,
+    );
+    assert(error.message.includes("Use --engine wasm"), error.message);
+  });
+});

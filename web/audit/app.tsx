@@ -207,6 +207,7 @@ export function App({ start }: { readonly start?: Start }): VNode {
             setKeeping("no");
           }}
         />
+        <Assurance />
         <p class="said" role="alert">{said}</p>
         {entries.length > 1 && (
           <nav aria-label="What was given">
@@ -239,7 +240,6 @@ export function App({ start }: { readonly start?: Start }): VNode {
         {entry?.judged && entry.state === "judged" && (
           <Report key={entry.id} target={entry.target} judged={entry.judged} />
         )}
-        <Assurance />
       </main>
     </>
   );

@@ -211,6 +211,7 @@ Deno.test({
       inChromium(async (page) => {
         await page.look(1280, 900, "light");
         await opened(page, `${origin}/`);
+        // What moves while something is judged, or since.
         const shifts = `window.shifts = 0; new PerformanceObserver((list) => {
           for (const { value, hadRecentInput } of list.getEntries()) if (!hadRecentInput) shifts += value;
         }).observe({ type: "layout-shift", buffered: true })`;
@@ -234,6 +235,7 @@ Deno.test({
         assertEquals(await seriousFaults(page), []);
         await page.evaluate(`document.querySelector("form button").click()`);
         await outcome(page, "resnet34");
+        assertEquals(await page.evaluate("shifts"), 0);
         const backgrounds = new Set<string>();
         for (const width of [1280, 390]) {
           for (const scheme of ["light", "dark"] as const) {

@@ -1,5 +1,6 @@
 /** What the audit's page has beside the reports' style sheet. */
 export const auditStyle = `
+html { scrollbar-gutter: stable; }
 .lead { font-size: 1.125rem; }
 .row { display: flex; flex-wrap: wrap; align-items: center; gap: .5rem 1rem; max-width: none; }
 .field { margin: 1.5rem 0 1rem; padding: 1.5rem 1.25rem; border: 2px dashed var(--muted); border-radius: 8px; background: var(--tint); }

@@ -20,6 +20,7 @@ export { MemoryRun } from "./memory_run.ts";
 export * from "./recording/mod.ts";
 export {
   EVENTS_FILE,
+  MOST_LINES,
   parseRunLog,
   type RunLog,
   RunLogError,

@@ -35,7 +35,8 @@ export class RunLogError extends Error {
 
 /** The paper's 64,000 steps, each logged, take 13 MB. */
 const MOST_CHARACTERS = 64 * 2 ** 20;
-const MOST_LINES = 200_000;
+/** Lines of a log that is read; a run that would write more is not begun. */
+export const MOST_LINES = 200_000;
 
 /**
  * Parses an event log, every line of it, strictly.

@@ -1,6 +1,6 @@
 /** What must hold before a run starts and while it goes on. */
 import type { StepMetrics, TrainingState } from "../engine/mod.ts";
-import { RunError } from "../log/mod.ts";
+import { MOST_LINES, RunError } from "../log/mod.ts";
 import type { TrainOptions } from "./options.ts";
 import { checkRecipe, type Recipe, RecipeError } from "../recipes/mod.ts";
 import { explain, recipe as recipeSchema } from "../recipes/schema/mod.ts";
@@ -32,6 +32,18 @@ export function checkOptions(options: TrainOptions): void {
     if (value !== undefined && !(Number.isInteger(value) && value >= 1)) {
       throw new RunError(`${name} is a number of steps, a whole number from 1; found ${value}`);
     }
+  }
+  const { logEvery, evalEvery, checkpointEvery, recipe: { schedule: { iterations } } } = options;
+  // A validation and a checkpoint have two lines at most; resumes repeat some.
+  const lines = iterations / logEvery + 2 * iterations / evalEvery +
+    2 * iterations / checkpointEvery;
+  if (lines > 0.8 * MOST_LINES) {
+    throw new RunError(
+      `a log of at most ${MOST_LINES} lines is read again, this one would have ${
+        Math.ceil(lines)
+      } and those of its resumes; log, validate or save fewer steps ` +
+        `(--log-every, --eval-every, --checkpoint-every)`,
+    );
   }
   if (!(Number.isInteger(options.seed) && options.seed >= 0 && options.seed <= 0xffffffff)) {
     throw new RunError(`a seed is a whole number from 0 to 4294967295, found ${options.seed}`);

@@ -14,7 +14,7 @@ import { eventsIn, measured, plateauRun, tinyRun } from "../testing/runs/mod.ts"
 import { nullEngineFactory } from "../testing/mod.ts";
 import { RunError, RunFolder } from "../log/mod.ts";
 import type { FinishedResult, TrainOptions, TrainResult } from "./options.ts";
-import { paper, vary } from "../recipes/mod.ts";
+import { paper, vary, withIterations } from "../recipes/mod.ts";
 import { train } from "./train.ts";
 
 /** Runs `body` with a new folder's path, and removes the folder. */
@@ -61,6 +61,14 @@ Deno.test("the same seed gives the same weights and another seed others", () =>
     assertEquals(await hashOf(tinyRun(`${folder}/b`)), first);
     assertEquals(measured(`${folder}/a`), measured(`${folder}/b`));
     assertNotEquals(await hashOf(tinyRun(`${folder}/c`, { seed: 6 })), first);
+  }));
+
+Deno.test("a run whose log would be longer than is read is not begun", () =>
+  inFolder(async (folder) => {
+    const long = { recipe: withIterations(paper("resnet8"), 400_000), logEvery: 1 };
+    const error = await assertRejects(() => train(tinyRun(`${folder}/a`, long)), RunError);
+    assert(error.message.includes("--log-every"), error.message);
+    assertEquals([...Deno.readDirSync(folder)], []);
   }));
 
 Deno.test("a finished run's folder holds what the log names", () =>

@@ -5,9 +5,11 @@
  * @module
  */
 export { DataError } from "../errors.ts";
+export * from "./augment.ts";
 export * from "./folder.ts";
 export * from "./image_file.ts";
 export * from "./resample.ts";
 export * from "./rgb_image.ts";
 export * from "./scores.ts";
+export * from "./statistics.ts";
 export * from "./views.ts";

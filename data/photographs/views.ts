@@ -75,9 +75,17 @@ export interface ViewSizes {
  * Source: torchvision, `Resize(size)` of an image of Pillow's.
  */
 export function withShorterSide(image: RgbImage, size: number): RgbImage {
-  const { height, width } = image;
+  const { height, width } = resizedSides(image, size);
+  return resample(image, height, width);
+}
+
+/** The height and width that {@linkcode withShorterSide} gives an image. */
+export function resizedSides(
+  { height, width }: Pick<RgbImage, "height" | "width">,
+  size: number,
+): Pick<RgbImage, "height" | "width"> {
   const long = Math.trunc(size * Math.max(height, width) / Math.min(height, width));
-  return width <= height ? resample(image, long, size) : resample(image, size, long);
+  return width <= height ? { height: long, width: size } : { height: size, width: long };
 }
 
 /** The middle square of an image. Source: torchvision's `CenterCrop`, whose halves go to even. */

@@ -357,6 +357,8 @@ class Recorder {
         let number = 0;
         dataset.iterator = () => {
           this.#careful("epoch", () => {
+            // TensorFlow.js asks for an iterator before the first epoch asks for its own.
+            if (this.#epoch?.loader === loader && this.#epoch.batches === 0) return;
             this.#epochEnds();
             this.#epochBegins(loader, ++number);
           });

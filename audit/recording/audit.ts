@@ -188,7 +188,9 @@ function siteOf({ lines }: Recording): (calls: string) => string | undefined {
   const sites = linesOf(lines, "site");
   return (calls) => {
     const site = sites.find((one) => one.calls === calls);
-    return site && `${site.file}:${site.line}: ${site.code}`;
+    // A call that goes on in the next line.
+    return site &&
+      `${site.file}:${site.line}: ${site.code}${/[,([{]$/.test(site.code) ? " ..." : ""}`;
   };
 }
 
@@ -257,7 +259,12 @@ function verdictOf(
   ];
 }
 
-const brief = (text: string): string => text.length > 90 ? `${text.slice(0, 87)}...` : text;
+/** At most 90 characters, cut behind a word. */
+function brief(text: string): string {
+  if (text.length <= 90) return text;
+  const cut = text.slice(0, 87);
+  return `${cut.slice(0, Math.max(cut.lastIndexOf(" "), 60)).replace(/[\s,(:;]+$/, "")} ...`;
+}
 
 function whatIsTrained({ lines }: Recording, graph: Graph | undefined, departs: boolean): string {
   const [line] = linesOf(lines, "network");
@@ -314,8 +321,10 @@ function waysToShowMore(
       ) && steps < 400
       ? ["--steps 400 when recording: past the first epoch"]
       : []),
-    ...(["test-view", "test-set-unseen", "test-set-whole"].some((id) => ids.has(id))
+    ...(["test-view", "test-set-whole"].some((id) => ids.has(id))
       ? ["without --steps, or with few epochs: the script's own test is recorded"]
+      : ids.has("test-set-unseen")
+      ? ["without --steps, two epochs: whether each of them is tested on the test set"]
       : []),
   ];
 }

@@ -518,8 +518,15 @@ const labels = observing(["training", "dataset"], ({ training, evaluations = [],
   const found = `${number(right)} of ${number(trained.length)} training images have the label ` +
     "that is stored with them";
   if (right > 0.95 * trained.length) return finding([], found);
-  const order = exchange(trained);
+  const order = classesGiven(trained);
   if (order === undefined) return finding([found], "");
+  const classes = new Set(order.values()).size;
+  if (classes < order.size) {
+    return finding([
+      `${found}: their ${order.size} classes are trained as ${classes}, such as CIFAR-100's coarse ` +
+      "ones",
+    ], "");
+  }
   const agreeing = tested.filter(([stored, given]) => order.get(stored) === given).length;
   if (tested.length < ENOUGH) {
     return notObservable(`${found}; the classes have another order, whose test was not seen`);
@@ -543,7 +550,7 @@ function pairs(
 }
 
 /** The one class that each stored class is given as; undefined where there is none. */
-function exchange(
+function classesGiven(
   all: readonly (readonly [number, number])[],
 ): ReadonlyMap<number, number> | undefined {
   const order = new Map<number, number>();
@@ -553,7 +560,7 @@ function exchange(
     if (counts[0][1].length < 0.95 * of.length) return undefined;
     order.set(stored, counts[0][0]);
   }
-  return new Set(order.values()).size === order.size ? order : undefined;
+  return order;
 }
 
 const rule = (
@@ -784,6 +791,9 @@ export const IMAGE_RULES: readonly Rule<RecordingSubject>[] = defineRules([
     })),
     badImages("the next class", "training counts classes from 1", "training", ({ labels }) => ({
       labels: labels.map((label) => (label + 1) % 10),
+    })),
+    badImages("coarse classes", "classes are put together", "training", ({ labels }) => ({
+      labels: labels.map((label) => label >> 1),
     })),
   ]),
 ]);

@@ -16,6 +16,11 @@ interface Started {
   readonly ready: Promise<void>;
 }
 
+/** Around a program: it waits at its top, which a worker that is no module may only in a function. */
+const BEFORE = '"use strict"; (async () => {';
+/** What fails before it is ready has to be heard of. */
+const AFTER = "\n})().catch((error) => setTimeout(() => { throw error; }));";
+
 /** Runs audits one after the other, in the same worker as long as each comes to its own end. */
 export class Auditor {
   readonly #program: string;
@@ -32,8 +37,12 @@ export class Auditor {
 
   #start(): Started {
     // From a blob, so that the page's policy is the worker's too.
-    const url = URL.createObjectURL(new Blob([this.#program], { type: "text/javascript" }));
-    const worker = new Worker(url, { type: "module", name: "audit" });
+    const url = URL.createObjectURL(
+      new Blob([BEFORE, this.#program, AFTER], { type: "text/javascript" }),
+    );
+    // Chromium starts no module for a page that was opened from a folder.
+    const type = globalThis.location?.protocol === "file:" ? "classic" : "module";
+    const worker = new Worker(url, { type, name: "audit" });
     const ready = new Promise<void>((resolve) =>
       worker.onmessage = () => {
         URL.revokeObjectURL(url);

@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { sha256 } from "../../files/mod.ts";
 import type { RgbImage } from "./rgb_image.ts";
-import { crop, VIEWS, viewsOf } from "./views.ts";
+import { centreCrop, crop, VIEWS, viewsOf } from "./views.ts";
 
 function pattern(height: number, width: number): RgbImage {
   const pixels = Uint8Array.from({ length: height * width * 3 }, (_, i) => {
@@ -49,6 +49,14 @@ Deno.test("views have the bytes that torchvision cuts out of Pillow's images", (
     names.push(view);
   }
   assertEquals(new Set(names).size, VIEWS.length);
+});
+
+Deno.test("the middle goes to the even pixel where there are two, as in Python", () => {
+  // torchvision 0.29: CenterCrop(1) of images of 1 x 4, 1 x 6, 1 x 8 and 1 x 10 pixels.
+  for (const [width, column] of [[4, 2], [6, 2], [8, 4], [10, 4]]) {
+    const pixels = Uint8Array.from({ length: width * 3 }, (_, i) => Math.floor(i / 3));
+    assertEquals(centreCrop({ height: 1, width, pixels }, 1).pixels[0], column);
+  }
 });
 
 Deno.test("a crop that leaves the image is refused", () => {

@@ -21,6 +21,8 @@ import { decodeSafetensors } from "../weights/mod.ts";
 const ROOT = new URL("..", import.meta.url).pathname;
 const NETWORKS = ["resnet8", "resnet20"];
 const STEPS = 12;
+/** Milliseconds after which a start has hung. */
+const LONGEST = 600_000;
 /** How a training ends, and the share of the kills that it gets: a test of 10,000 images is long. */
 const ENDS = [
   { name: "to a checkpoint", share: 0.98, args: ["--stop-after", `${STEPS}`] },
@@ -48,16 +50,32 @@ const command = {
   flags: FLAGS,
 } as const;
 
+/** When a start is killed: milliseconds after its begin, or after its first line in the log. */
+interface Moment {
+  readonly after: "begin" | "first line";
+  readonly milliseconds: number;
+}
+
+/** How a start ended. */
+interface Started {
+  readonly killed: boolean;
+  /** Milliseconds until it ended. */
+  readonly life: number;
+  /** Milliseconds until its first line in the log; undefined where it came to none. */
+  readonly firstLine: number | undefined;
+}
+
 /** One start of a training; killed after a while, or left to its end. */
 async function start(
   network: string,
   end: End,
   data: string,
   folder: string,
-  milliseconds?: number,
-): Promise<{ readonly killed: boolean; readonly milliseconds: number; readonly logged: boolean }> {
+  moment?: Moment,
+): Promise<Started> {
   const before = await logBytes(folder);
   const began = performance.now();
+  const since = () => performance.now() - began;
   const process = new Deno.Command(Deno.execPath(), {
     args: [
       ...["run", "-q", "--no-check", "--no-prompt", "--cached-only", "-P=train", "cli/train.ts"],
@@ -67,15 +85,25 @@ async function start(
     ],
     ...{ cwd: ROOT, stdin: "null", stdout: "null", stderr: "piped" },
   }).spawn();
-  const timer = setTimeout(() => process.kill("SIGKILL"), milliseconds ?? 600_000);
+  let firstLine: number | undefined;
+  const timers: ReturnType<typeof setTimeout>[] = [];
+  const killIn = (milliseconds: number) =>
+    timers.push(setTimeout(() => process.kill("SIGKILL"), milliseconds));
+  killIn(moment?.after === "begin" ? moment.milliseconds : LONGEST);
+  const watch = setInterval(async () => {
+    if (firstLine !== undefined || await logBytes(folder) <= before) return;
+    firstLine ??= since();
+    if (moment?.after === "first line") killIn(moment.milliseconds);
+    clearInterval(watch);
+  }, 10);
   const said = new Response(process.stderr).text();
   const { code, signal } = await process.status;
-  clearTimeout(timer);
+  const life = since();
+  clearInterval(watch);
+  timers.forEach(clearTimeout);
   if (code !== 0 && signal !== "SIGKILL") throw new Error(`${network}: ${await said}`);
-  return {
-    ...{ killed: signal === "SIGKILL", milliseconds: performance.now() - began },
-    logged: await logBytes(folder) > before,
-  };
+  if (await logBytes(folder) > before) firstLine ??= life;
+  return { killed: signal === "SIGKILL", life, firstLine };
 }
 
 async function logBytes(folder: string): Promise<number> {
@@ -123,12 +151,12 @@ async function kills(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
   const work = await Deno.makeTempDir({ prefix: "kills-" });
   const rows: Row[] = [];
   const all = networks.flatMap((network) => ENDS.map((end) => ({ network, end })));
-  const undisturbed: { life: number; readonly state: string }[] = [];
+  const undisturbed: { last: Started; readonly state: string }[] = [];
   for (const [i, { network, end }] of all.entries()) {
     rows.push({ network, end: end.name, kills: 0, logged: 0, trainings: 0, same: 0 });
     const folder = `${work}/${i}`;
-    const { milliseconds: life } = await start(network, end, data, folder);
-    undisturbed.push({ life, state: await stateOf(folder, end) });
+    const last = await start(network, end, data, folder);
+    undisturbed.push({ last, state: await stateOf(folder, end) });
     await Deno.remove(folder, { recursive: true });
   }
   const isFull = (i: number) =>
@@ -138,13 +166,17 @@ async function kills(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
       if (isFull(i)) continue;
       const [row, before, folder] = [rows[i], undisturbed[i], `${work}/${i}`];
       for (let killed = true; killed;) {
-        // Of the last start that was not killed: a machine's pace changes.
-        const moment = isFull(i) ? undefined : random.uniform() * before.life;
-        const found = await start(network, end, data, folder, moment);
+        // Of the last start that was not killed: a machine's pace changes. Every other moment lies
+        // behind the first line, since most of a start passes before it.
+        const { life, firstLine = 0 } = before.last;
+        const after = row.kills % 2 === 0 ? "begin" : "first line";
+        const most = after === "begin" ? life : life - firstLine;
+        const moment = { after, milliseconds: random.uniform() * most } as const;
+        const found = await start(network, end, data, folder, isFull(i) ? undefined : moment);
         killed = found.killed;
-        if (!killed) before.life = found.milliseconds;
+        if (!killed && found.firstLine !== undefined) before.last = found;
         row.kills += Number(killed);
-        row.logged += Number(killed && found.logged);
+        row.logged += Number(killed && found.firstLine !== undefined);
       }
       row.trainings++;
       row.same += Number(await stateOf(folder, end) === before.state);

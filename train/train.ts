@@ -73,7 +73,12 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     ? undefined
     : firstState(prepared, options.seed, options.startWeights);
   const state = found.checkpoint?.state ?? first!.state;
-  if (options.stopAfter !== undefined && options.stopAfter <= state.iteration) {
+  if (options.stopAfter === state.iteration) {
+    // It had stopped there, and was killed before it said so, or the command is given again.
+    const reason = `--stop-after ${options.stopAfter}`;
+    return { outcome: "stopped", folder: options.out, iteration: state.iteration, reason };
+  }
+  if (options.stopAfter !== undefined && options.stopAfter < state.iteration) {
     throw new RunError(
       `the run in "${options.out}" was to stop after iteration ${options.stopAfter}; it stands at ${state.iteration} already. Give a later --stop-after, or none`,
     );

@@ -533,6 +533,18 @@ Deno.test("a folder in use is refused with the process that uses it", () =>
     assert(error.message.includes(`process ${Deno.pid}, since 20`), error.message);
   }));
 
+Deno.test("a run that stands where it was to stop is told again; one beyond is refused", () =>
+  inFolder(async (folder) => {
+    const whole = await hashOf(tinyRun(`${folder}/whole`));
+    const out = `${folder}/stopped`;
+    const first = await train(tinyRun(out, { stopAfter: 50 }));
+    const log = await Deno.readTextFile(`${out}/events.jsonl`);
+    assertEquals(await train(tinyRun(out, { stopAfter: 50 })), first);
+    assertEquals(await Deno.readTextFile(`${out}/events.jsonl`), log);
+    await assertRejects(() => train(tinyRun(out, { stopAfter: 40 })), RunError, "stands at 50");
+    assertEquals(await hashOf(tinyRun(out)), whole);
+  }));
+
 Deno.test("a finished run is told again, and nothing is done", () =>
   inFolder(async (folder) => {
     const result = finished(await train(tinyRun(folder)));

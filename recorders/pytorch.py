@@ -440,17 +440,6 @@ def first_hash(images):
     return int(hash_images(images[:1]))
 
 
-def total(hashes):
-    """The sum of hashes modulo 2^64, as 16 hexadecimal digits."""
-    return f"{sum(map(int, hashes)) % 2**64:016x}"
-
-
-def layout_of(images):
-    if images.is_contiguous() or not images.is_contiguous(memory_format=torch.channels_last):
-        return "contiguous"
-    return "channels_last"
-
-
 def describe(tensor):
     return {"shape": list(tensor.shape), "dtype": plain(tensor.dtype)}
 
@@ -486,8 +475,8 @@ WRAPPERS = {
 class Network:
     """What is known of one network: an innermost module or, without one, a function's tensors."""
 
-    def __init__(self, number, module, wrappers=(), called="module", tensors=()):
-        self.number, self.wrappers, self.called = number, list(wrappers), called
+    def __init__(self, number, module, wrappers=(), tensors=()):
+        self.number, self.wrappers = number, list(wrappers)
         self.module = weakref.ref(module) if module is not None else lambda: None
         self.class_name = class_name(module) if module is not None else "function"
         self.tensors = dict(tensors)  # of a function, by name
@@ -541,20 +530,17 @@ class Network:
         momentum = [getattr(one, "momentum", None) for _, one in norms]
         return {
             "id": self.number, "class": self.class_name,
-            "wrappers": self.wrappers, "called": self.called,
+            "wrappers": self.wrappers,
             "parameters": [
                 {"name": name, "trainable": one.requires_grad, **describe(one)}
                 for name, one in parameters
             ],
             "trainable": sum(one.numel() for _, one in parameters if one.requires_grad),
             "frozen": sum(one.numel() for _, one in parameters if not one.requires_grad),
-            "buffers": [{"name": name, **describe(one)} for name, one in self.buffers()],
-            "modules": Counter(type(one).__name__ for _, one in leaves),
             "norms": alike(
                 {
                     "class": type(one).__name__, "eps": getattr(one, "eps", None),
                     "momentum": "cumulative" if share is None else share,
-                    "affine": getattr(one, "weight", None) is not None,
                     "tracked": one.running_mean is not None, "name": name,
                 }
                 for (name, one), share in zip(norms, momentum)
@@ -820,9 +806,8 @@ class Epoch:
     def __init__(self, loader, number):
         self.loader, self.number, self.begun = loader, number, time.perf_counter()
         self.queue = deque()  # indices that the sampler gave, in the order of delivery
-        self.batches = self.images = self.hashed = 0
+        self.batches = self.images = 0
         self.distinct, self.order, self.known = set(), hashlib.sha256(), True
-        self.hashes, self.waited = [], 0.0
         self.ended = self.trained = self.exhausted = False
 
     @property
@@ -836,7 +821,7 @@ class Delivery:
 
     def __init__(self, epoch, number, indices, data, waited):
         self.epoch, self.number, self.indices, self.waited = epoch, number, indices, waited
-        self.taken = self.parts = 0  # images that went through the network, and in how many passes
+        self.taken = 0  # images that went through the network
         images = find_images([data])
         self.count = len(images) if images is not None else len(indices or ())
         self.images = weakref.ref(images) if images is not None else lambda: None
@@ -866,18 +851,16 @@ class Pass:
         self.mode, self.norms = network.mode()
         self.gradients = torch.is_grad_enabled()
         self.autocast = autocast_of(images.device.type)
-        self.input = {**describe(images), "layout": layout_of(images)}
-        self.time, self.began, self.waited = now(), time.perf_counter(), 0.0
-        self.epoch = self.batch = self.part = self.indices = None  # by the loader
-        self.delivered = self.delivered_labels = None
-        self.detailed, self.hashes, self.kept, self.same = False, None, None, None
+        self.input, self.began, self.waited = describe(images), time.perf_counter(), 0.0
+        self.epoch = self.batch = self.indices = self.delivered_labels = None  # by the loader
+        self.detailed, self.hashes, self.kept = False, None, None
         self.output = lambda: None  # the scores, as the script has them
-        self.scores = self.gradient = self.labels = self.targets = self.label_source = None
+        self.scores = self.labels = None
         self.needs_gradient = self.reached = self.in_network = False
         self.losses, self.loss_kind, self.error_count = [], None, None
         self.predicted = None
         self.graph = self.tracer = self.last = self.site = None
-        self.callers = self.caller = None
+        self.callers = None
 
     @property
     def where(self):
@@ -892,18 +875,13 @@ class Pass:
         return "training" if self.gradients else "evaluation"
 
     def settle_labels(self):
-        """The loss's labels, else those delivered; whether both agree; how many scores are wrong."""
-        agree, delivered = None, self.delivered_labels
-        if delivered is not None and self.labels is None:
-            self.labels, self.label_source = delivered.detach(), "loader"
-        elif delivered is not None:
-            pair = self.labels, delivered.detach()
-            agree = Lazy(lambda: bool(torch.equal(*(one.cpu().long() for one in pair))))
+        """The loss's labels, else those delivered; how many scores are wrong."""
+        if self.labels is None and self.delivered_labels is not None:
+            self.labels = self.delivered_labels.detach()
         if self.scores is not None and self.labels is not None:
             if len(self.labels) == len(self.scores):
                 found, labels = self.scores.argmax(1), self.labels.to(self.scores.device)
                 self.error_count = (found != labels).sum()  # not read yet
-        return agree
 
     def loss(self):
         """The sum of what the loss functions returned, not read yet."""
@@ -913,10 +891,9 @@ class Pass:
 class Evaluation:
     """Consecutive evaluation passes of one network in one epoch of a loader."""
 
-    def __init__(self, first, number, during):
+    def __init__(self, first, number):
         self.network, self.epoch, self.number = first.network, first.epoch, number
-        self.callers = first.callers
-        self.time, self.began, self.during, self.passes = first.time, first.began, during, []
+        self.callers, self.passes = first.callers, []
 
     def takes(self, one):
         """Without a loader, the places in the script that led to the pass tell evaluations apart."""
@@ -938,7 +915,7 @@ class Stepping:
         self.begun = self.closure = self.cleared = self.looked = False
         self.before = self.described = self.watched = self.site = None
         self.rates, self.sample, self.window = [], [], []
-        self.copies = self.weights = self.backward_norm = self.figures = None
+        self.copies = self.backward_norm = self.figures = None
 
     @property
     def checked(self):
@@ -1078,7 +1055,7 @@ class Recorder:
 
     def has_room(self, kind, size):
         """Whether the log may grow: its last tenth is for what comes seldom."""
-        often = ("batch", "step", "print", "scheduler-step", "save", "load", "transform", "phase")
+        often = ("batch", "step", "print", "scheduler-step", "save", "load", "transform")
         share = 0.27 if kind in often else 0.31 if kind in ("end", "failure", "stop") else 0.3
         fits = self.folder.log_bytes + size <= self.limit * share
         if not fits and not self.seen["full log"]:
@@ -1133,13 +1110,13 @@ class Recorder:
         installed = "/site-packages/" in path or "/dist-packages/" in path
         return not (library or installed or path == os.path.abspath(__file__).replace("\\", "/"))
 
-    def site(self, calls, most=None, frame=None):
+    def site(self, calls, most=None):
         """The number of the innermost place in the script that led here; only the first `most`."""
         if most is not None:
             self.seen["site", calls] += 1
             if self.seen["site", calls] > most:
                 return None
-        frame = next(self.own_frames(), None) if frame is None else frame
+        frame = next(self.own_frames(), None)
         if frame is None:
             return None
         name, line = frame.f_code.co_filename, frame.f_lineno
@@ -1413,18 +1390,13 @@ class Recorder:
             tensor = torch.tensor(list(map(int, reachable)), dtype=torch.int64, device="cpu")
             reference = self.file(f"indices-{number}.safetensors", {"indices": tensor}, {})
         length = None if iterable else size_of(loader)
-        owned = [one for one in (loader, sampler) if getattr(one, "generator", None) is not None]
         self.emit(
             "loader", id=number, datasets=chain, size=chain[0]["size"], batches=length,
             batchSize=loader.batch_size or getattr(batches, "batch_size", None),
             dropLast=bool(loader.drop_last or getattr(batches, "drop_last", False)),
             shuffle=None if own_batches else shuffle,
-            replacement=getattr(sampler, "replacement", None),
-            sampler=class_name(sampler), batchSampler=class_name(batches),
-            workers=loader.num_workers, persistentWorkers=bool(loader.persistent_workers),
-            pinMemory=bool(loader.pin_memory), ownGenerator=bool(owned),
-            workerInit=loader.worker_init_fn is not None, collate=printed(loader.collate_fn),
-            iterable=iterable, composed=indexed == len(chain) - 1, indexed=indexed,
+            sampler=class_name(sampler), workers=loader.num_workers,
+            workerInit=loader.worker_init_fn is not None, composed=indexed == len(chain) - 1,
             indices=reference, site=self.site("loader"),
         )
         return Loader(number, compose, length)
@@ -1433,17 +1405,15 @@ class Recorder:
         own = getattr(dataset, "__dict__", {})
         shown = {
             name: printed(own[name])
-            for name in ("transform", "target_transform", "transforms")
+            for name in ("transform", "transforms")
             if own.get(name) is not None
         }
-        transform = own.get("transform")
         ignores = type(dataset).__module__.startswith("torch.utils.data") and bool(shown)
         return {
             "id": self.identify("dataset", dataset), "class": class_name(dataset),
             "size": size_of(dataset), "attributes": plain_attributes(dataset),
-            "transform": shown.get("transform"), "targetTransform": shown.get("target_transform"),
-            "transforms": shown.get("transforms"), "ignoresTransform": True if ignores else None,
-            "transformId": None if transform is None else self.identify("transform", transform),
+            "transform": shown.get("transform"), "transforms": shown.get("transforms"),
+            "ignoresTransform": True if ignores else None,
         }
 
     def index_drawn(self, index, iterator):
@@ -1466,7 +1436,6 @@ class Recorder:
         delivery = Delivery(epoch, epoch.batches, indices, data, waited)
         epoch.batches += 1
         epoch.images += delivery.count
-        epoch.waited += waited
         epoch.known = epoch.known and indices is not None
         if epoch.known:
             epoch.distinct.update(indices)
@@ -1484,14 +1453,12 @@ class Recorder:
         self.settle(epoch=epoch)
         if self.evaluation is not None and self.evaluation.epoch is epoch and self.evaluation.whole:
             self.close_evaluation()
-        known, hashes = epoch.known and epoch.batches, list(epoch.hashes)
-        complete = hashes and epoch.hashed == epoch.images
+        known = epoch.known and epoch.batches
         self.emit(
             "epoch", border="end", loader=epoch.loader.number, epoch=epoch.number,
             batches=epoch.batches, images=epoch.images,
             distinct=len(epoch.distinct) if known else None, exhausted=epoch.complete, cut=cut,
             order=epoch.order.hexdigest() if known else None,
-            hashes=Lazy(lambda: total(hashes)) if complete else None, waitSeconds=epoch.waited,
         )
         epoch.distinct = set()
         if epoch.loader.trained:
@@ -1559,7 +1526,6 @@ class Recorder:
             def forward(this, *arguments, **keywords):
                 if is_compiling() or thread.network is not None or self.in_backward or not self.live:
                     return original(this, *arguments, **keywords)
-                self.seen["forward"] += 1
                 return self.outermost(original, this, arguments, keywords)
 
             return forward
@@ -1579,8 +1545,7 @@ class Recorder:
                 inner = getattr(inner, WRAPPERS[type(inner).__name__])
             known = self.networks.get(inner)
             if known is None:
-                called = "forward" if self.seen["forward"] else "module"
-                known = Network(self.number("network"), inner, wrappers, called)
+                known = Network(self.number("network"), inner, wrappers)
             self.networks[module] = self.networks[inner] = known
         return known
 
@@ -1605,7 +1570,7 @@ class Recorder:
         self.find_delivery(current, images)
         self.plan(current, images)
         self.numbers["pass"] += 1
-        if self.numbers["pass"] < 20 or self.phase is None or self.phase[0] != current.phase:
+        if self.numbers["pass"] < 20 or self.phase != current.phase:
             current.site = self.site("network")
         self.match_transforms(images)
         return current
@@ -1630,19 +1595,15 @@ class Recorder:
         if found.taken + count > found.count:
             if found.images() is not images and found.first != first_hash(images):
                 return  # images that did not come from a loader
-            found.taken = found.parts = 0
+            found.taken = 0
         start, end = found.taken, found.taken + count
         current.epoch, current.batch = found.epoch, found.number
         current.waited, found.waited = found.waited, 0.0
-        if count < found.count:
-            current.part = found.parts
-        else:
-            current.delivered = found.images()
         if found.indices is not None and len(found.indices) == found.count:
             current.indices = found.indices[start:end]
         if found.labels is not None:
             current.delivered_labels = found.labels[start:end]
-        found.taken, found.parts = end, found.parts + 1
+        found.taken = end
 
     def plan(self, current, images):
         """Decides how closely a pass is looked at, and takes what would be gone after it."""
@@ -1653,8 +1614,6 @@ class Recorder:
                 frames.pop(0)  # a comprehension
             outer = frames[1:] or frames  # without the loop's own function
             current.callers = tuple((one.f_code.co_filename, one.f_lineno) for one in outer)
-            if not current.gradients and outer:
-                current.caller = self.site("evaluation", frame=outer[0])
         if not current.gradients and not (loader and loader.trained):
             key = current.network.number, loader and loader.number, current.callers
             number = self.evaluated[key] + 1
@@ -1675,9 +1634,6 @@ class Recorder:
             most, key = KEPT_IMAGES, ("training", None, min(self.evaluations, 2))
         if current.detailed:
             current.hashes = hash_images(images)
-            if epoch is not None:
-                epoch.hashed += current.count
-                epoch.hashes.append(current.hashes.sum())
         each = max(1, images[0].numel() * images.element_size())
         room = min(most, KEPT_BYTES // each) - self.kept_images[key]
         count = min(current.count, room)
@@ -1691,11 +1647,6 @@ class Recorder:
         self.kept_images[key] += count
         self.batch_bytes += count * each
         current.kept = images[:count].detach().clone(memory_format=torch.contiguous_format)
-        delivered, current.delivered = current.delivered, None
-        if delivered is not None:
-            same = delivered.shape == images.shape and delivered.dtype == images.dtype
-            same = same and bool(torch.equal(delivered[:count].cpu(), current.kept.cpu()))
-            current.same = "same" if same else "changed"
 
     @careful
     def tracer_for(self, current, module, arguments, keywords):
@@ -1776,13 +1727,8 @@ class Recorder:
             current.scores = current.scores.clone()
         current.needs_gradient = scores.requires_grad
 
-        def reached(gradient):  # runs in autograd's thread: takes what is needed, and no more
-            current.reached = True
-            if current.kept is not None and current.gradient is None:
-                current.gradient = gradient.detach().clone()
-
-        if scores.requires_grad:
-            scores.register_hook(reached)
+        if scores.requires_grad:  # it runs in autograd's thread
+            scores.register_hook(lambda _: setattr(current, "reached", True))
 
     def announce(self, current, scores):
         """Writes a network's line at its first pass, and the graph of a pass that was followed."""
@@ -1825,27 +1771,21 @@ class Recorder:
                 self.settle_evaluation(one)
         self.pending = left
 
-    def enter_phase(self, phase, one):
-        key = phase, one.mode, one.where.get("loader")
-        if self.phase != key:
-            self.phase = key
-            self.emit("phase", phase=phase, mode=one.mode, loader=key[2], site=one.site)
-
     def settle_training(self, one):
         self.close_evaluation()
         self.main, self.alive = one.network, one.network.module()
         if one.epoch is not None:
             one.epoch.loader.trained = True
             self.main_epoch = one.epoch
-        if self.phase is None or self.phase[0] != "training":
+        if self.phase != "training":
             self.last_step = one.began - one.waited  # evaluating is no part of a step
-        self.enter_phase("training", one)
+        self.phase = "training"
         if not one.network.trained:
             one.network.trained = True
             self.write_start(one.network)
-        agree = one.settle_labels()
+        one.settle_labels()
         self.passes.append(one)
-        self.write_pass("training", one, agree)
+        self.write_pass("training", one)
 
     def settle_evaluation(self, one):
         epoch, network = one.epoch, one.network
@@ -1857,13 +1797,13 @@ class Recorder:
             self.close_evaluation()
             key = network.number, one.where.get("loader"), one.callers
             self.evaluated[key] += 1
-            self.evaluation = Evaluation(one, self.evaluated[key], self.epoch_going_on(epoch))
-        self.enter_phase("evaluation", one)
+            self.evaluation = Evaluation(one, self.evaluated[key])
+        self.phase = "evaluation"
         if network.headless and one.loss_kind is None:
             one.scores = None
-        agree, scores = one.settle_labels(), one.scores
-        self.write_pass("evaluation", one, agree)
-        one.entropy = one.hash_total = None
+        one.settle_labels()
+        scores, one.entropy = one.scores, None
+        self.write_pass("evaluation", one)
         if one.labels is None and scores is not None and scores.dim() == 2:
             one.predicted = scores.argmax(1).int()
         if one.error_count is not None:
@@ -1872,24 +1812,19 @@ class Recorder:
                 scores = scores.float()
                 right = scores.gather(1, labels[:, None])[:, 0]
                 one.entropy = (torch.logsumexp(scores, 1) - right).sum()
-        if one.hashes is not None:
-            one.hash_total = one.hashes.sum()
         one.scores = one.kept = one.hashes = one.labels = None
         self.evaluation.passes.append(one)
         if epoch is not None and epoch.ended and self.evaluation.whole:
             self.close_evaluation()
 
-    def epoch_going_on(self, besides=None):
-        """The training epoch in whose midst something happens."""
-        for loader in list(self.loaders.values()):
-            epoch = loader.epoch
-            if not loader.trained or epoch is besides or epoch.ended or epoch.complete:
-                continue
-            if epoch.batches:
-                return {"loader": loader.number, "epoch": epoch.number, "batches": epoch.batches}
-        return None
+    def in_training_epoch(self):
+        """Whether something happens in the midst of a training epoch."""
+        return any(
+            one.trained and one.epoch.batches and not one.epoch.ended and not one.epoch.complete
+            for one in list(self.loaders.values())
+        )
 
-    def write_pass(self, phase, one, agree):
+    def write_pass(self, phase, one):
         """The line of a pass that was looked at closely, and the file of a batch that was kept."""
         if not one.detailed and one.kept is None:
             return
@@ -1898,35 +1833,25 @@ class Recorder:
         if one.kept is not None:
             count = len(one.kept)
             spread = Lazy(functools.partial(range_of, one.kept))
-            found = {
-                "images": one.kept, "logits": one.scores, "labels": labels, "targets": one.targets,
-                "logitGradients": one.gradient if phase == "training" else None,
-                "indices": torch.tensor(one.indices, device="cpu") if one.indices else None,
-                "hashes": one.hashes,
-            }
-            tensors = {key: item[:count] for key, item in found.items() if item is not None}
-            for key in tensors:
-                if key in ("logits", "logitGradients", "targets"):
-                    tensors[key] = tensors[key].float()
-                elif key != "images":
-                    tensors[key] = tensors[key].long()
+            tensors = {"images": one.kept}
+            if one.scores is not None:
+                tensors["logits"] = one.scores[:count].float()
+            if labels is not None:
+                tensors["labels"] = labels[:count].long()
             self.batch_files += 1
             notes = {
                 "phase": phase, "iteration": self.iteration, "network": one.network.number,
                 **one.where, "of": one.count if count < one.count else None,
-                "gradientScale": self.scale,
             }
             reference = self.file(f"batches-{self.batch_files:04}.safetensors", tensors, plain(notes))
-            one.kept = one.gradient = None
+            one.kept = None
         self.emit(
-            "batch", phase=phase, network=one.network.number, **one.where, part=one.part,
-            images=one.count, mode=one.mode, norms=one.norms, gradients=one.gradients,
-            autocast=one.autocast, **one.input, range=spread,
+            "batch", phase=phase, network=one.network.number, **one.where,
+            images=one.count, mode=one.mode, norms=one.norms, range=spread,
             indices=words(one.indices) if one.indices is not None else None,
             hashes=Lazy(functools.partial(words, one.hashes)) if one.hashes is not None else None,
             labels=Lazy(lambda: words(labels.int().tolist())) if labels is not None else None,
-            labelSource=one.label_source, labelsAgree=agree, loss=one.loss(),
-            errors=one.error_count, fromLoader=one.same, file=reference, site=one.site,
+            loss=one.loss(), errors=one.error_count, file=reference, site=one.site,
         )
 
     def close_evaluation(self):
@@ -1939,13 +1864,8 @@ class Recorder:
         def gather(values):
             return values if all(one is not None for one in values) else None
 
-        def summed(values, kind, divisor):
-            return None if values is None else Lazy(lambda: sum(map(kind, values)) / divisor)
-
         errors = gather([one.error_count for one in passes])
         entropies = gather([one.entropy for one in passes])
-        losses = gather([one.loss() for one in passes])
-        hashes = gather([one.hash_total for one in passes])
         predicted = gather([one.predicted for one in passes]) if images <= 100_000 else None
         indices = gather([one.indices for one in passes])
         modes = {one.mode for one in passes}
@@ -1957,18 +1877,12 @@ class Recorder:
             number=evaluation.number, images=images,
             distinct=len({i for part in indices for i in part}) if indices else None,
             errors=Lazy(lambda: sum(map(int, errors))) if errors else None,
-            error=summed(errors, int, images), loss=summed(entropies, float, images),
-            scriptLoss=summed(losses, float, len(passes)),
+            loss=Lazy(lambda: sum(map(float, entropies)) / images) if entropies else None,
             batchImages=[one.count for one in passes] if few else None,
-            batchErrors=errors if few else None, batchLosses=losses if few else None,
+            batchErrors=errors if few else None,
             predictions=predicted and Lazy(lambda: words(torch.cat(predicted).tolist())),
             mode="mixed" if len(modes) > 1 else modes.pop(), norms=passes[0].norms,
-            gradients=any(one.gradients for one in passes),
-            exhausted=epoch.complete if epoch is not None else None,
-            began=evaluation.time, seconds=time.perf_counter() - evaluation.began,
-            duringEpoch=evaluation.during,
-            hashes=Lazy(lambda: total(hashes)) if hashes else None,
-            site=passes[0].site, caller=passes[0].caller,
+            exhausted=epoch.complete if epoch is not None else None, site=passes[0].site,
         )
 
     # Networks that are no module: functions over tensors, or modules called one after the other
@@ -2002,7 +1916,7 @@ class Recorder:
             return
         if self.function is None or id(weight) not in self.function.names:
             tensors = self.named_tensors(weight)
-            self.function = Network(self.number("network"), None, (), "functional", tensors)
+            self.function = Network(self.number("network"), None, (), tensors)
         current = self.pass_begins(None, images)
         if current is not None:
             self.open_pass = current
@@ -2101,15 +2015,12 @@ class Recorder:
             "function": name, "reduction": given.get("reduction", "mean"),
             "weight": weight.detach() if torch.is_tensor(weight) else None,
             "labelSmoothing": given.get("label_smoothing") or None,
-            "ignoreIndex": given["ignore_index"] if given.get("ignore_index", -100) != -100 else None,
             "targets": "probabilities" if shares else "indices" if whole and alone else "other",
         }
         if shares:
             current.labels = target.argmax(1)
-            current.targets = target.clone() if current.kept is not None else None
         elif whole and alone:
             current.labels = target
-        current.label_source = "loss" if current.labels is not None else None
 
     @careful
     def before_backward(self, tensors=None, *_, outputs=None, **__):
@@ -2146,7 +2057,7 @@ class Recorder:
             nodes.append(node)
             if last.labels is None and type(node).__name__.startswith("NllLossBackward"):
                 with contextlib.suppress(Exception):
-                    last.labels, last.label_source = node._saved_target.detach(), "graph"
+                    last.labels = node._saved_target.detach()
             node = next((inner for inner, _ in node.next_functions if inner is not None), None)
         kind = dict(last.loss_kind or {})
         weight, values = kind.pop("weight", None), [one for each in passes for one in each.losses]
@@ -2166,7 +2077,6 @@ class Recorder:
             weight=weight.tolist() if weight is not None and weight.numel() <= 1_000 else None,
             calls=len(values), chain=chain[:end],
             softmaxBelow=sum(bool(re.match("(Log)?Softmax", name)) for name in chain) > 1,
-            inNetwork=last.in_network,
             scaled=Lazy(scaled) if values and value.dim() == 0 else None, site=self.site("backward"),
         )
 
@@ -2237,7 +2147,6 @@ class Recorder:
         state.rates, state.copies = rates_of(optimizer), None
         if state.checked:
             parameters = parameters_of(optimizer)
-            state.weights = [one.detach().clone() for one in parameters]
             state.copies = [
                 (group, index, one, sampled(one), memory_of(optimizer, one),
                  None if closure or one.grad is None else sampled(one.grad))
@@ -2318,7 +2227,7 @@ class Recorder:
         if state.copies is not None:
             with torch.no_grad():
                 record["checked"] = self.check_step(optimizer, state)
-            state.copies = state.weights = state.backward_norm = None
+            state.copies = state.backward_norm = None
         state.cleared, state.looked, state.before = False, False, None
         state.window.append(record)
         names = ("learningRate", "mode", "loader", "epoch", "cleared")
@@ -2345,10 +2254,10 @@ class Recorder:
             "waitSeconds": sum(one.waited for one in passes),
             "mode": last and last.mode, "norms": last and last.norms,
             "loader": where.get("loader"), "epoch": where.get("epoch"),
-            "clips": self.clips, "scale": self.scale, "optimizer": state.number,
+            "clips": self.clips, "optimizer": state.number,
             "learningRate": state.rates[0] if state.rates else 0,
             "rates": state.rates if len(set(state.rates)) > 1 else None,
-            "backwards": state.backwards, "gradientsBefore": state.before,
+            "backwards": state.backwards,
             "cleared": state.cleared or state.before in ("none", "zero"), "site": state.site,
         }
         self.last_step, self.clips = instant, []
@@ -2370,7 +2279,6 @@ class Recorder:
             waitSeconds=summed("waitSeconds"), clips=joined("clips") or None,
             loss=Lazy(lambda: sum(map(float, losses)) / len(losses)) if losses else None,
             error=Lazy(lambda: sum(map(int, errors)) / images) if scored else None,
-            imagesPerSecond=images / seconds if seconds else 0,
         )
         self.emit("step", **last)
 
@@ -2378,11 +2286,7 @@ class Recorder:
         """Norms, and the updates of a few parameters beside what their class's formula gives."""
         parameters = parameters_of(optimizer)
         figures = self.gradient_figures(optimizer, parameters) if state.closure else state.figures
-        updates = [after.detach() - before for after, before in zip(parameters, state.weights)]
-        figures.update(
-            backwardNorm=state.backward_norm, parameterNorm=norms_of(state.weights)[0],
-            updateNorm=norms_of(updates)[0], replay=[],
-        )
+        figures.update(backwardNorm=state.backward_norm, replay=[])
         scale = getattr(optimizer, "grad_scale", None)
         names = self.main.names if self.main is not None else {}
         for group, index, parameter, weight, memory, gradient in state.copies:
@@ -2397,13 +2301,10 @@ class Recorder:
             vectors = [update, gradient, momentum, weight]
             rate = state.rates[group] if group < len(state.rates) else 0
             expected = predict(optimizer, options, rate, weight, gradient, memory)
-            size = float(expected.norm()) if expected is not None else 0
-            rounding = float(weight.norm()) * torch.finfo(parameter.dtype).eps / 2
             figures["replay"].append({
                 "parameter": names.get(id(parameter), f"{group}.{index}"), "group": group,
                 "elements": update.numel(), "updateNorm": float(update.norm()),
                 "predicted": relative(update, expected) if expected is not None else None,
-                "rounding": rounding / size if size else None,
                 "gram": [float(a @ b) for i, a in enumerate(vectors) for b in vectors[i:]],
             })
         return figures
@@ -2471,7 +2372,7 @@ class Recorder:
         self.emit(
             "scheduler-step", scheduler=state["number"], call=state["calls"],
             argument=float(argument) if argument is not None else None, stepsSince=since,
-            place="batch" if within or self.epoch_going_on() else "epoch", before=before, after=after,
+            place="batch" if within or self.in_training_epoch() else "epoch", before=before, after=after,
             lastEpoch=getattr(scheduler, "last_epoch", None), skipped=state["skipped"] or None,
             site=self.site("scheduler") if state["calls"] <= 3 else None,
         )
@@ -2490,7 +2391,6 @@ class Recorder:
         given, gives = first_hash(images), first_hash(result)
         entry = {
             "class": class_name(module), "text": text,
-            "shape": list(images.shape), "outputShape": list(result.shape),
             "changed": not (same and bool(torch.equal(result, images))), "site": self.site("transform"),
         }
         for earlier in self.transforms:
@@ -2534,7 +2434,7 @@ class Recorder:
             return
         self.close_finished_evaluation()
         name = target if isinstance(target, (str, os.PathLike)) else getattr(target, "name", "")
-        keys = values = None
+        values = None
         if isinstance(content, dict):
             items = {str(key): item for key, item in list(content.items())[:30]}
             short = {key for key, item in items.items() if type(item) is str and len(item) <= 80}
@@ -2544,9 +2444,8 @@ class Recorder:
                 if type(item) in (bool, int, float) or torch.is_tensor(item) and not item.dim()
                 or key in short and "/" not in item
             } or None
-            keys = list(items)
         self.emit(
-            kind, name=os.path.basename(str(name)), keys=keys, values=values,
+            kind, name=os.path.basename(str(name)), values=values,
             afterEvaluation=self.evaluations or None, site=self.site(kind),
         )
 

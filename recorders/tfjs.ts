@@ -573,14 +573,13 @@ class Recorder {
       file = this.#folder.file(name, arrays, { phase, iteration: `${this.#iteration}` });
     }
     this.#emit("batch", {
-      ...{ phase, network: 1, images: count, ...this.#modes(), gradients: pass.training },
+      ...{ phase, network: 1, images: count, ...this.#modes() },
       ...(epoch === undefined
         ? {}
         : { loader: epoch.loader, epoch: epoch.number, batch: epoch.batches }),
-      ...{ shape: channelsFirst(shape), dtype: "float32", layout: "channels_last" },
       range: rangeOf(images),
       hashes: base64(hashImages(images, count)),
-      ...(pass.labels === undefined ? {} : { labels: base64(pass.labels), labelSource: "loss" }),
+      ...(pass.labels === undefined ? {} : { labels: base64(pass.labels) }),
       ...(pass.loss === undefined ? {} : { loss: pass.loss }),
       ...(pass.errors === undefined ? {} : { errors: pass.errors }),
       ...(file === undefined ? {} : { file }),
@@ -605,17 +604,11 @@ class Recorder {
     if (passes.length === 0) return;
     const images = sum(passes.map((one) => one.images));
     const known = passes.every(({ errors }) => errors !== undefined);
-    const errors = sum(passes.map((one) => one.errors ?? 0));
-    const losses = passes.map(({ loss }) => loss);
     this.#emit("evaluation", {
       ...{ network: 1, number: ++this.#counts.evaluation, images, ...this.#modes() },
-      ...(known ? { errors, error: errors / images } : {}),
-      ...(losses.includes(undefined)
-        ? {}
-        : { scriptLoss: sum(losses as number[]) / losses.length }),
+      ...(known ? { errors: sum(passes.map((one) => one.errors!)) } : {}),
       batchImages: passes.map((one) => one.images).slice(0, 512),
       ...(known ? { batchErrors: passes.map((one) => one.errors!).slice(0, 512) } : {}),
-      ...{ gradients: false, began: new Date().toISOString(), seconds: 0 },
     });
   }
 
@@ -646,7 +639,7 @@ class Recorder {
         ...{ steps: 1, optimizer: 1, images, passes: passes.length, learningRate, seconds },
         ...(losses.length > 0 ? { loss: sum(losses) / losses.length } : {}),
         ...(known ? { error: sum(passes.map((one) => one.errors!)) / images } : {}),
-        ...{ imagesPerSecond: seconds > 0 ? images / seconds : 0, waitSeconds: 0 },
+        waitSeconds: 0,
         ...this.#modes(),
         ...(this.#epoch && { loader: this.#epoch.loader, epoch: this.#epoch.number }),
         // Each call of the framework's `gradients` computes them anew.
@@ -815,12 +808,6 @@ class Recorder {
       attributes: {},
       ...(fields.size ? { size: fields.size } : {}),
     };
-    const rest = {
-      persistentWorkers: false,
-      pinMemory: false,
-      ownGenerator: false,
-      workerInit: false,
-    };
     this.#pending = () =>
       this.#emit("loader", {
         ...{
@@ -828,10 +815,9 @@ class Recorder {
           datasets: [dataset],
           dropLast: false,
           sampler: kind,
-          batchSampler: kind,
           workers: 0,
         },
-        ...{ ...rest, collate: "", iterable: true, composed: false, ...fields },
+        ...{ workerInit: false, composed: false, ...fields },
       });
     if (this.#started) this.#flush();
   }
@@ -864,7 +850,7 @@ class Recorder {
     const { loader, number, batches, images, size } = epoch;
     const cut = this.#options.steps !== undefined && this.#iteration >= this.#options.steps;
     this.#emit("epoch", {
-      ...{ border: "end", loader, epoch: number, batches, images, waitSeconds: 0 },
+      ...{ border: "end", loader, epoch: number, batches, images },
       exhausted: size === undefined ? !cut : images >= size,
       ...(cut ? { cut: true } : {}),
     });
@@ -882,7 +868,7 @@ class Recorder {
     const config = (one: LayerLike) => one.getConfig() as Record<string, number>;
     const { operations, inputs, outputs, output } = this.#traced(shape);
     this.#emit("network", {
-      ...{ id: 1, class: `tf.${this.#model.getClassName()}`, wrappers: [], called: "module" },
+      ...{ id: 1, class: `tf.${this.#model.getClassName()}`, wrappers: [] },
       parameters: parameters.map((one) => ({
         name: one.originalName,
         shape: layout(one).shape,
@@ -891,27 +877,19 @@ class Recorder {
       })),
       trainable: sum(parameters.filter((one) => one.trainable).map(size)),
       frozen: sum(parameters.filter((one) => !one.trainable).map(size)),
-      buffers: weights.filter(isBuffer).map((one) => ({
-        ...{ name: one.originalName, shape: one.shape, dtype: "float32" },
-      })),
-      modules: Object.fromEntries(
-        [...groupBy(layers, (one) => one.getClassName())].map((
-          [name, of],
-        ) => [name, of.length]),
-      ),
       norms: norms.map((one) => ({
         class: "tf.BatchNormalization",
         eps: config(one).epsilon,
         // The share of the newest batch, where TensorFlow states that of what was.
         momentum: 1 - config(one).momentum,
-        ...{ affine: true, tracked: true, names: [one.name] },
+        ...{ tracked: true, names: [one.name] },
       })),
       ...(drops.length === 0 ? {} : {
         dropouts: drops.map((one) => ({
           ...{ class: `tf.${one.getClassName()}`, p: config(one).rate, names: [one.name] },
         })),
       }),
-      input: { shape: channelsFirst(shape), dtype: "float32", layout: "channels_last" },
+      input: { shape: channelsFirst(shape), dtype: "float32" },
       output: { shape: [shape[0], ...output.slice(1)], dtype: "float32" },
     });
     this.#emit("graph", {

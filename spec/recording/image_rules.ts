@@ -102,7 +102,9 @@ const crop = observing(["training", "log"], ({ training, log }) => {
   const views = viewsOf(training);
   const changed = training.find(({ altered }) => altered?.kind === "changed")?.altered;
   const others = otherTransforms(log, training);
-  if (unexplained(training) && (changed !== undefined || others.length > 0)) {
+  // Where no image was looked at, a transform's name alone speaks against nobody.
+  const looked = training.some((group) => group.looked > 0);
+  if (unexplained(training) && (changed !== undefined || looked && others.length > 0)) {
     return finding([
       [
         `${matched(training)} as crops`,

@@ -11,8 +11,9 @@ import {
   writeWhole,
 } from "../files/mod.ts";
 import type { FileReference, RunEvent } from "./events.ts";
-import { EVENTS_FILE, parseRunLog, refuseLarge, RunLogError } from "./parse_log.ts";
+import { EVENTS_FILE } from "./parse_log.ts";
 import { lineOf, RunError, RunInUseError, type RunStore, type UntimedEvent } from "./store.ts";
+import { type WholeLog, wholeLog } from "./_whole_log.ts";
 
 const LOCK_FILE = "run.lock";
 
@@ -47,7 +48,7 @@ export class RunFolder implements RunStore {
     readonly path: string,
     lock: Deno.FsFile,
     log: Deno.FsFile,
-    read: Awaited<ReturnType<typeof readLog>>,
+    read: WholeLog,
     made: boolean,
   ) {
     this.#lock = lock;
@@ -309,74 +310,19 @@ async function takeLock(path: string): Promise<Deno.FsFile> {
 }
 
 /** What a log holds, after what a killed process or a full disk left at its end is cut off. */
-async function readLog(
-  file: Deno.FsFile,
-  path: string,
-): Promise<
-  {
-    readonly events: readonly RunEvent[];
-    readonly tornBytes: number;
-    readonly hash: Sha256;
-    readonly length: number;
-  }
-> {
-  try {
-    const { size } = await file.stat();
-    // Before memory is taken for it: a file may be sparse.
-    refuseLarge(size);
+async function readLog(file: Deno.FsFile, path: string): Promise<WholeLog> {
+  const { size } = await file.stat();
+  const whole = await wholeLog(join(path, EVENTS_FILE), size, async () => {
     const bytes = new Uint8Array(size);
     for (let read = 0; read < bytes.length;) {
       const count = await file.read(bytes.subarray(read));
       if (count === null) break;
       read += count;
     }
-    refuseLarge(size, (from) => bytes.indexOf(0x0a, from));
-    const length = wholeBytes(bytes);
-    if (length < bytes.length) await file.truncate(length);
-    const whole = bytes.subarray(0, length);
-    const hash = new Sha256();
-    hash.update(whole);
-    const read = { tornBytes: bytes.length - length, hash, length };
-    if (length === 0) return { events: [], ...read };
-    // Strictly, with the hashes of the lines before: what is gone on with is what was written.
-    return { events: parseRunLog(new TextDecoder().decode(whole)).events, ...read };
-  } catch (error) {
-    if (!(error instanceof RunLogError)) throw error;
-    throw new RunError(
-      `"${
-        join(path, EVENTS_FILE)
-      }": ${error.message}. Start anew with another --out, or restore it`,
-      { cause: error },
-    );
-  }
-}
-
-/**
- * Bytes before a damaged end: a last line without its end, lines at the end that
- * are no JSON, failures behind a run's end, or a log that has nothing but failures.
- */
-function wholeBytes(bytes: Uint8Array): number {
-  let length = bytes.lastIndexOf(0x0a) + 1;
-  const decoder = new TextDecoder();
-  const startOf = (end: number) => bytes.subarray(0, end - 1).lastIndexOf(0x0a) + 1;
-  const eventAt = (start: number, end: number): { type?: unknown } | null | undefined => {
-    try {
-      return JSON.parse(decoder.decode(bytes.subarray(start, end)));
-    } catch {
-      return undefined;
-    }
-  };
-  while (length > 0 && eventAt(startOf(length), length) === undefined) length = startOf(length);
-  // A failure behind the end is the disk's that did not keep it: the end stands.
-  for (;;) {
-    const start = startOf(length);
-    if (length === 0 || eventAt(start, length)?.type !== "failure") break;
-    if (start === 0 || eventAt(startOf(start), start)?.type !== "end") break;
-    length = start;
-  }
-  let begun = length;
-  while (begun > 0 && eventAt(startOf(begun), begun)?.type === "failure") begun = startOf(begun);
-  return begun === 0 ? 0 : length;
+    return bytes;
+  });
+  if (whole.tornBytes > 0) await file.truncate(whole.length);
+  return whole;
 }
 
 function messageOf(error: unknown): string {

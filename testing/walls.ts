@@ -55,7 +55,7 @@ const ALONE = ["text", "random", "compat", "recorders"];
  * either has another beside it that stands for it in a browser, `x.browser.ts` for `x.ts`.
  */
 const IN_BROWSERS =
-  /^(paper|resnet|weights|data|log|recipes|train|spec|verdicts|audit|text|random|files|engine|reports\/(page|audit)|web\/(audit|train))\//;
+  /^(paper|resnet|weights|data|log|recipes|train|spec|verdicts|audit|text|random|files|engine|reports\/(page|audit|run)|web\/(audit|train))\//;
 
 /** Of those rooms what a browser's code never reaches, or reaches only by the file beside it. */
 const NEVER_IN_BROWSERS =

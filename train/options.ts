@@ -1,6 +1,6 @@
 /** What a run is made of, what it tells while it runs, and how it ends. */
 import type { Dataset } from "../data/mod.ts";
-import type { ConvolutionAlgorithm, Engine, EngineFactory } from "../engine/mod.ts";
+import type { BatchPlan, ConvolutionAlgorithm, Engine, EngineFactory } from "../engine/mod.ts";
 import type { Graph, Weights } from "../resnet/mod.ts";
 import type { BestEvent, EndEvent, FileReference, RunStore } from "../log/mod.ts";
 import type { Recipe } from "../recipes/mod.ts";
@@ -51,8 +51,8 @@ export interface TrainOptions {
   readonly command: readonly string[];
   /** Called once before the first step. */
   readonly onStart?: (start: Started) => void;
-  /** Called after every queue of steps that finished, several times a second at most. */
-  readonly onProgress?: (progress: TrainProgress) => void;
+  /** Called after every queue of steps that finished, several times a second; waited for. */
+  readonly onProgress?: (progress: TrainProgress) => void | Promise<void>;
   /** Called with everything that a person should know at once. */
   readonly onWarning?: (message: string) => void;
 }
@@ -91,6 +91,8 @@ export interface TrainProgress {
   readonly images: number;
   /** Seconds that they took. */
   readonly seconds: number;
+  /** What the last of them was taken on: images of the training set, their crops and flips. */
+  readonly batch: BatchPlan;
   /** The validation error, where it was just measured. */
   readonly validationError?: number;
 }

@@ -1,5 +1,5 @@
 /** The training loop: one run from its first step, or its last checkpoint, to its result. */
-import { strictAverages } from "../engine/mod.ts";
+import { type BatchPlan, strictAverages } from "../engine/mod.ts";
 import { encodeSafetensors } from "../weights/mod.ts";
 import { layerStatistics, predictionsCsv, worstMistakes } from "./_artefacts.ts";
 import { checkOptions, inOrder, requireFiniteLoss, requireFiniteState } from "./_checks.ts";
@@ -133,10 +133,11 @@ async function loop(
     const until = Math.min(...due, look, schedule.iterations, stopAfter, queued);
     const steps = until - session.iteration;
     const began = performance.now();
-    while (session.iteration < until) {
+    let batch: BatchPlan;
+    do {
       const next = ++session.iteration;
-      engine.step(batches.plan(next), rateOf(next));
-    }
+      engine.step(batch = batches.plan(next), rateOf(next));
+    } while (session.iteration < until);
     const { iteration } = session;
     const metrics = await engine.metrics();
     const seconds = (performance.now() - began) / 1000;
@@ -191,9 +192,9 @@ async function loop(
     const images = metrics.reduce((sum, step) => sum + step.images, 0);
     const { iterations } = schedule;
     const { loss, error } = means;
-    options.onProgress?.({
+    await options.onProgress?.({
       ...{ iteration, iterations, learningRate: means.learningRate, loss, error, logged },
-      ...{ steps, images, seconds, validationError: validated?.error },
+      ...{ steps, images, seconds, batch, validationError: validated?.error },
     });
 
     // Signals are delivered between tasks, and awaiting a settled promise is no task.

@@ -4,3 +4,4 @@
  * @module
  */
 export { mount } from "../disk.browser.ts";
+export { keepsFiles, OwnFolder, type OwnLog } from "./own_folder.ts";

@@ -1,0 +1,39 @@
+/** What runs the page has kept, each as its log tells it. */
+import { EVENTS_FILE, parseRunLog, RunLogError } from "../../log/mod.ts";
+import { disk } from "../../files/mod.ts";
+import type { KeptRun } from "./messages.ts";
+import { RUNS, type Shelf } from "./shelf.ts";
+
+/**
+ * The runs, the newest first.
+ *
+ * @param shelf Where they are; a folder that holds no log that can be read is passed over.
+ */
+export async function keptRuns(shelf: Shelf): Promise<readonly KeptRun[]> {
+  const found: (KeptRun & { readonly time: string })[] = [];
+  for (const run of await shelf.names()) {
+    let text: string;
+    try {
+      text = new TextDecoder().decode(await shelf.read(`${RUNS}/${run}/${EVENTS_FILE}`));
+    } catch (error) {
+      if (disk.isMissing(error)) continue;
+      throw error;
+    }
+    try {
+      // A line that a closed page left unfinished says nothing.
+      const { start, events } = parseRunLog(text.slice(0, text.lastIndexOf("\n") + 1));
+      const { architecture, data, schedule } = start.recipe;
+      const saved = events.findLast(({ type }) => type === "checkpoint" || type === "end");
+      const end = events.at(-1);
+      found.push({
+        ...{ run, architecture: architecture.name, set: data.set, time: start.time },
+        iteration: saved?.type === "checkpoint" || saved?.type === "end" ? saved.iteration : 0,
+        iterations: schedule.iterations,
+        ...(end?.type === "end" ? { testError: end.testError } : {}),
+      });
+    } catch (error) {
+      if (!(error instanceof RunLogError)) throw error;
+    }
+  }
+  return found.sort((a, b) => a.time < b.time ? 1 : -1).map(({ time: _, ...run }) => run);
+}

@@ -1,0 +1,255 @@
+/** The worker's side: the command's own training loop, told to a page as it goes. */
+import configuration from "../../deno.json" with { type: "json" };
+import { augmentedPixels, type Dataset, loadDataset } from "../../data/mod.ts";
+import { type BatchPlan, chooseEngine, engineFactories, selfTest } from "../../engine/mod.ts";
+import { mount } from "../../files/browser/mod.ts";
+import { EVENTS_FILE, readFolder, type StartEvent, subjectOfReading } from "../../log/mod.ts";
+import { demo, forDataset, paper, type Recipe, vary, withIterations } from "../../recipes/mod.ts";
+import type { Weights } from "../../resnet/mod.ts";
+import { judge, LOG_RULES } from "../../spec/mod.ts";
+import { type Started, train } from "../../train/mod.ts";
+import { keptRuns } from "./kept_runs.ts";
+import type { Asked, Filters, SeenBatch, Told, TrainAsked, Wanted } from "./messages.ts";
+import { saved } from "./saved.ts";
+import { type OpenRun, RUNS, type Shelf } from "./shelf.ts";
+
+/** Images of a batch that are shown. */
+const SHOWN = 16;
+/** Milliseconds between two looks at the batch and the filters. */
+const LOOK_EVERY = 500;
+/** Paths of given files begin with it, so that they are none of ours. */
+const GIVEN = "given";
+/** Steps between checkpoints: what a page that is closed loses at most. */
+const CHECKPOINT_EVERY = 100;
+
+const ASKED = "asked for on the page";
+
+/**
+ * The recipe of what a page asks for, as the command's flags would have it.
+ *
+ * @param wanted The images, the network and the length.
+ */
+export function recipeFor({ set, architecture, iterations }: Wanted): Recipe {
+  const own = set === "shapes10"
+    ? vary(demo(), { architecture: { name: architecture } }, ASKED)
+    : forDataset(paper(architecture), set, ASKED);
+  return iterations === undefined ? own : withIterations(own, iterations, ASKED);
+}
+
+/** The command that comes to the same weights on the same machine. */
+function commandFor({ seed, threads, recipe, engine }: {
+  readonly seed: number;
+  readonly threads: number | undefined;
+  readonly recipe: Recipe;
+  readonly engine: string;
+}): readonly string[] {
+  return [
+    ...["(in a browser)", "deno", "task", "train", "--recipe", recipe.name],
+    ...["--arch", recipe.architecture.name, "--dataset", recipe.data.set],
+    ...["--iterations", String(recipe.schedule.iterations), "--seed", String(seed)],
+    ...["--engine", engine, ...(threads === undefined ? [] : ["--threads", String(threads)])],
+  ];
+}
+
+/** What one worker does: one training at a time, and whatever is asked of the runs meanwhile. */
+export class TrainingSession {
+  readonly #shelf: Shelf;
+  readonly #tell: (told: Told) => void;
+  #training: AbortController | undefined;
+
+  /**
+   * @param shelf Where the runs are.
+   * @param tell Gets everything that the page is to show.
+   */
+  constructor(shelf: Shelf, tell: (told: Told) => void) {
+    this.#shelf = shelf;
+    this.#tell = tell;
+  }
+
+  /** Does what is asked; what goes wrong is told, never thrown. */
+  async ask(asked: Asked): Promise<void> {
+    try {
+      if (asked.type === "train") await this.#train(asked);
+      else if (asked.type === "pause") this.#training?.abort("paused on the page");
+      else if (asked.type === "forget") await this.#shelf.remove(asked.run);
+      else if (asked.type === "save") this.#tell(await saved(this.#shelf, asked));
+      if (asked.type === "list" || asked.type === "forget") await this.#list();
+    } catch (error) {
+      this.#tell({ type: "refused", message: reasonOf(error) });
+    }
+  }
+
+  async #list(): Promise<void> {
+    this.#tell({ type: "runs", runs: await keptRuns(this.#shelf) });
+  }
+
+  async #train(asked: TrainAsked): Promise<void> {
+    if (this.#training) throw new Error("a training is going on already: pause it first");
+    const { signal } = this.#training = new AbortController();
+    try {
+      await this.#trainUntil(asked, signal);
+    } finally {
+      this.#training = undefined;
+    }
+  }
+
+  async #trainUntil(asked: TrainAsked, signal: AbortSignal): Promise<void> {
+    const { run, wanted, given, threads, stopAfter } = asked;
+    const path = `${RUNS}/${run}`;
+    this.#tell({ type: "line", text: "choosing what computes" });
+    const { factory, reason } = await chooseEngine(asked.engine, engineFactories);
+    await selfTest(factory);
+    if (given) mount(new Map(given.files.map(([path, file]) => [`${GIVEN}/${path}`, file])));
+    const begun = await begunRun(this.#shelf, path);
+    const recipe = begun?.recipe ?? recipeFor(wanted);
+    const seed = begun?.seed ?? wanted.seed;
+    const { set } = recipe.data;
+
+    let dataset: Dataset;
+    let open: OpenRun;
+    let started: Started;
+    let told = 0;
+    const tellEvents = () => {
+      const events = open.events.slice(told);
+      told = open.events.length;
+      if (events.length > 0) this.#tell({ type: "events", events });
+      return events;
+    };
+    let looked = -Infinity;
+    const { iterations } = recipe.schedule;
+    const every = (most: number, parts: number) =>
+      Math.max(1, Math.min(most, Math.floor(iterations / parts)));
+    const result = await train({
+      ...{ recipe, seed, engine: factory, engineReason: reason, out: path, signal },
+      ...(threads === undefined ? {} : { threads }),
+      ...(stopAfter === undefined ? {} : { stopAfter }),
+      ...{ logEvery: every(100, 60), evalEvery: every(500, 12) },
+      checkpointEvery: CHECKPOINT_EVERY,
+      versions: {
+        [configuration.name]: configuration.version,
+        browser: navigator.userAgent,
+      },
+      revision: null,
+      command: commandFor({ seed, threads, recipe, engine: factory.name }),
+      dataset: async () => {
+        this.#tell({
+          type: "line",
+          text: set === "shapes10" ? "drawing images" : "reading images",
+        });
+        dataset = await loadDataset(set, given ? { path: `${GIVEN}/${given.data}` } : {});
+        this.#tell({ type: "line", text: "making the network" });
+        return dataset;
+      },
+      open: async (path) => {
+        open = await this.#shelf.open(path);
+        tellEvents();
+        return open.store;
+      },
+      onStart: (start) => {
+        started = start;
+        tellEvents();
+        const [first] = open.events;
+        this.#tell({
+          ...{ type: "started", iteration: start.iteration, iterations: start.iterations },
+          ...{ engine: start.engine.name, reason, device: start.engine.device.summary },
+          parameters: first.type === "start" ? first.parameters : 0,
+        });
+      },
+      onProgress: async ({ iteration, loss, error, learningRate, images, seconds, batch }) => {
+        const imagesPerSecond = images / seconds;
+        this.#tell({
+          ...{ type: "progress", iteration, loss, error, learningRate, imagesPerSecond },
+        });
+        const news = tellEvents();
+        if (performance.now() - looked > LOOK_EVERY) {
+          const { weights } = await started.engine.exportState();
+          const filters = firstFilters(weights);
+          this.#tell({ type: "seen", batch: seen(dataset, recipe, batch, iteration), filters });
+          looked = performance.now();
+        }
+        if (news.some(({ type }) => type === "evaluation")) await this.#check(path, open);
+      },
+      onWarning: (text) => this.#tell({ type: "warning", text }),
+    });
+    tellEvents();
+    if (result.outcome === "stopped") {
+      this.#tell({ type: "stopped", iteration: result.iteration });
+    } else {
+      await this.#check(path, open!);
+      const { iteration, testError, testErrors, testImages, weights } = result;
+      const [start] = open!.events;
+      const { errorFloor, linearModelError } = (start as StartEvent).data;
+      this.#tell({
+        ...{ type: "finished", iteration, testError, testErrors, testImages },
+        ...(errorFloor === undefined ? {} : { errorFloor }),
+        ...(linearModelError === undefined ? {} : { linearModelError }),
+        weightsSha256: weights.sha256,
+      });
+    }
+    await this.#list();
+  }
+
+  /** What the rules say of the log so far: the same ones that judge it when it is over. */
+  async #check(path: string, { events }: OpenRun): Promise<void> {
+    const log = new TextEncoder().encode(
+      events.map((event) => JSON.stringify(event) + "\n").join(""),
+    );
+    const reading = await readFolder(
+      path,
+      (file) => file === `${path}/${EVENTS_FILE}` ? Promise.resolve(log) : this.#shelf.read(file),
+    );
+    const rules = judge(LOG_RULES, subjectOfReading(reading));
+    this.#tell({ type: "checklist", rules });
+  }
+}
+
+/** The start of a run that is there. */
+async function begunRun(shelf: Shelf, path: string): Promise<StartEvent | undefined> {
+  if (!(await shelf.names()).includes(path.slice(RUNS.length + 1))) return undefined;
+  const { store } = await shelf.open(path);
+  await using run = store;
+  const [start] = run.earlier;
+  return start?.type === "start" ? start : undefined;
+}
+
+/** The first images of a batch, cropped and flipped as the network sees them. */
+function seen(
+  { train, classNames }: Dataset,
+  { data: { cropPadding } }: Recipe,
+  plan: BatchPlan,
+  iteration: number,
+): SeenBatch {
+  const shown: BatchPlan = {
+    indices: plan.indices.subarray(0, SHOWN),
+    cropY: plan.cropY.subarray(0, SHOWN),
+    cropX: plan.cropX.subarray(0, SHOWN),
+    flip: plan.flip.subarray(0, SHOWN),
+  };
+  return {
+    ...{ iteration, height: train.height, width: train.width },
+    pixels: augmentedPixels(train, shown, cropPadding),
+    images: Array.from(shown.indices, (index, i) => ({
+      label: classNames[train.labels[index]],
+      down: shown.cropY[i] - cropPadding,
+      right: shown.cropX[i] - cropPadding,
+      flipped: shown.flip[i] === 1,
+    })),
+  };
+}
+
+/** The first convolution's. */
+function firstFilters(weights: Weights): Filters {
+  for (const { shape, data } of weights.values()) {
+    if (shape.length === 4) return { shape, data: data.slice() };
+  }
+  return { shape: [0, 0, 0, 0], data: new Float32Array() };
+}
+
+/** The language's own errors: what has one of these names is a defect of ours. */
+const DEFECTS = /^(Aggregate|Eval|Internal|Range|Reference|Syntax|Type|URI)?Error$/;
+
+function reasonOf(error: unknown): string {
+  if (error instanceof Error && !DEFECTS.test(error.name)) return error.message;
+  const stack = error instanceof Error ? `${error.message}\n${error.stack}` : String(error);
+  return `unexpected, please report it\n${stack}`;
+}

@@ -6,6 +6,8 @@ import { sha256 } from "../files/mod.ts";
 import { style } from "../reports/page/mod.ts";
 import { App } from "./audit/app.tsx";
 import { auditStyle } from "./audit/style.ts";
+import { App as TrainApp } from "./train/app.tsx";
+import { trainStyle } from "./train/style.ts";
 
 /** What `deno task web:bundle` makes of the programs: their texts by name. */
 export interface Bundle {
@@ -13,6 +15,10 @@ export interface Bundle {
   readonly audit: string;
   /** Its worker's. */
   readonly auditWorker: string;
+  /** The training page's own. */
+  readonly train: string;
+  /** Its worker's. */
+  readonly trainWorker: string;
 }
 
 /** One page. */
@@ -29,7 +35,9 @@ export interface WebPage {
  * @param bundle The programs.
  * @returns One file that works from any server, from none, and without a network.
  */
-export function auditWebPage({ audit, auditWorker }: Bundle): WebPage {
+export function auditWebPage(
+  { audit, auditWorker }: Pick<Bundle, "audit" | "auditWorker">,
+): WebPage {
   return page({
     title: "Which box is not truly ticked? An audit of ResNets in the browser",
     description:
@@ -39,6 +47,26 @@ export function auditWebPage({ audit, auditWorker }: Bundle): WebPage {
     body: render(<App />),
     program: audit,
     worker: auditWorker,
+  });
+}
+
+/**
+ * The page that trains.
+ *
+ * @param bundle The programs.
+ * @returns One file that works from any server, from none, and without a network.
+ */
+export function trainWebPage(
+  { train, trainWorker }: Pick<Bundle, "train" | "trainWorker">,
+): WebPage {
+  return page({
+    title: "Train a residual network in the browser",
+    description: "One button: a ResNet-8 is trained on this computer, with its curves, its " +
+      "filters and the paper's checklist as it goes. Nothing is uploaded.",
+    style: style + trainStyle,
+    body: render(<TrainApp />),
+    program: train,
+    worker: trainWorker,
   });
 }
 

@@ -1,5 +1,5 @@
 /** The static site: the files of every page, and what serves them on this machine. */
-import { auditWebPage, type WebPage } from "./pages.tsx";
+import { auditWebPage, trainWebPage, type WebPage } from "./pages.tsx";
 
 /** Where `deno task web:bundle` puts the programs. */
 const BUNDLE = new URL("bundle/", import.meta.url);
@@ -18,6 +18,10 @@ export async function sitePages(
     [
       "index.html",
       auditWebPage({ audit: await read("audit.js"), auditWorker: await read("audit_worker.js") }),
+    ],
+    [
+      "train.html",
+      trainWebPage({ train: await read("train.js"), trainWorker: await read("train_worker.js") }),
     ],
   ]);
 }

@@ -4,3 +4,4 @@
  * @module
  */
 export { style } from "./style.ts";
+export { Drawing, type Plot, type Point, type Series, spanMeans } from "./plot.tsx";

@@ -59,6 +59,11 @@ export class RunFolder implements RunStore {
     }
   }
 
+  /** The log's bytes so far: what is parsed may be written otherwise, and is sealed as it is. */
+  log(): Uint8Array {
+    return this.#log.read();
+  }
+
   get name(): string {
     return this.path.slice(this.path.lastIndexOf("/") + 1);
   }

@@ -116,6 +116,7 @@ export class TrainingSession {
       return events;
     };
     let looked = -Infinity;
+    let checked = false;
     const { iterations } = recipe.schedule;
     const every = (most: number, parts: number) =>
       Math.max(1, Math.min(most, Math.floor(iterations / parts)));
@@ -167,7 +168,10 @@ export class TrainingSession {
           this.#tell({ type: "seen", batch: seen(dataset, recipe, batch, iteration), filters });
           looked = performance.now();
         }
-        if (news.some(({ type }) => type === "evaluation")) await this.#check(path, open);
+        if (!checked || news.some(({ type }) => type === "evaluation")) {
+          await this.#check(path, open);
+          checked = true;
+        }
       },
       onWarning: (text) => this.#tell({ type: "warning", text }),
     });
@@ -190,13 +194,11 @@ export class TrainingSession {
   }
 
   /** What the rules say of the log so far: the same ones that judge it when it is over. */
-  async #check(path: string, { events }: OpenRun): Promise<void> {
-    const log = new TextEncoder().encode(
-      events.map((event) => JSON.stringify(event) + "\n").join(""),
-    );
+  async #check(path: string, { log }: OpenRun): Promise<void> {
     const reading = await readFolder(
       path,
-      (file) => file === `${path}/${EVENTS_FILE}` ? Promise.resolve(log) : this.#shelf.read(file),
+      async (file) =>
+        file === `${path}/${EVENTS_FILE}` ? await log() : await this.#shelf.read(file),
     );
     const rules = judge(LOG_RULES, subjectOfReading(reading));
     this.#tell({ type: "checklist", rules });

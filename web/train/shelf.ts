@@ -9,6 +9,8 @@ export interface OpenRun {
   readonly store: RunStore;
   /** Every line so far. */
   readonly events: readonly RunEvent[];
+  /** Their file, as it is. */
+  readonly log: () => Uint8Array | Promise<Uint8Array>;
 }
 
 /** All runs. */
@@ -39,8 +41,9 @@ function ownShelf(): Shelf {
     keeps: true,
     async open(path) {
       const store = await RunFolder.open(path);
-      // As the browser's stand-in has it.
-      return { store, events: (store as unknown as OpenRun).events };
+      // As the browser's stand-in has them.
+      const { events, log } = store as unknown as OpenRun;
+      return { store, events, log: log.bind(store) };
     },
     async read(path) {
       const end = path.lastIndexOf("/");
@@ -63,7 +66,11 @@ export function memoryShelf(): Shelf {
       const name = folderOf(path);
       const run = runs.get(name) ?? new MemoryRun();
       runs.set(name, run);
-      return { store: await run.open(path), events: run.events };
+      return {
+        store: await run.open(path),
+        events: run.events,
+        log: () => run.read(EVENTS_FILE),
+      };
     },
     // deno-lint-ignore require-await -- so that a missing run rejects
     async read(path) {

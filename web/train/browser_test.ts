@@ -1,0 +1,234 @@
+// The page that trains, in real browsers: it comes to the weights that the command comes to.
+import { assert, assertEquals, assertFalse, assertLess, assertMatch } from "@std/assert";
+import { loadDataset } from "../../data/mod.ts";
+import { wasmEngine } from "../../engine/mod.ts";
+import { MemoryRun } from "../../log/mod.ts";
+import {
+  type BrowserPage,
+  hasChromium,
+  hasFirefox,
+  inChromium,
+  inFirefox,
+  seriousFaults,
+} from "../../testing/browser/mod.ts";
+import { train } from "../../train/mod.ts";
+import { siteHandler, sitePages } from "../mod.ts";
+import { recipeFor } from "./session.ts";
+
+/** `deno test ... -- 300 FOLDER`: more steps, and pictures; each step's rounding is in all later. */
+const [STEPS = 12, PICTURES] = [Number(Deno.args[0] ?? 12), Deno.args[1]];
+const ROOT = new URL("../../", import.meta.url);
+
+const canBundle =
+  Deno.permissions.querySync({ name: "run", command: Deno.execPath() }).state === "granted";
+
+/** Bundles the page's programs, once for all tests. */
+let bundling: Promise<void> | undefined;
+function bundle(): Promise<void> {
+  return bundling ??= (async () => {
+    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+      ...{ args: ["task", "-q", "web:bundle"], cwd: ROOT, stdin: "null" },
+    }).output();
+    assert(success, new TextDecoder().decode(stderr));
+  })();
+}
+
+/** The hash of the weights that the command's loop comes to. */
+async function weightsHere(threads: number): Promise<string> {
+  const recipe = recipeFor({
+    set: "shapes10",
+    architecture: "resnet8",
+    iterations: STEPS,
+    seed: 0,
+  });
+  const result = await train({
+    ...{ recipe, seed: 0, dataset: () => loadDataset("shapes10"), engine: wasmEngine },
+    ...{ engineReason: "a test", threads, out: "runs/here", open: new MemoryRun().open },
+    ...{ logEvery: 100, evalEvery: 1000, checkpointEvery: 1000, versions: {}, revision: null },
+    command: [],
+  });
+  assert(result.outcome === "finished");
+  return result.weights.sha256;
+}
+
+/** Serves the site; without the headers of `deno task web` the page is not isolated. */
+async function serving(
+  isolated: boolean,
+  work: (url: string) => Promise<void>,
+): Promise<void> {
+  await bundle();
+  const hosts: string[] = [];
+  const handler = siteHandler(await sitePages(), hosts);
+  const plain = async (request: Request) =>
+    new Response(await handler(request).text(), { headers: { "Content-Type": "text/html" } });
+  const server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    isolated ? handler : plain,
+  );
+  const host = `127.0.0.1:${server.addr.port}`;
+  hosts.push(host);
+  try {
+    await work(`http://${host}/train.html`);
+  } finally {
+    await server.shutdown();
+  }
+}
+
+const TEXT = "document.body.innerText";
+const button = (name: string) =>
+  `[...document.querySelectorAll("button:enabled")].find((b) => b.textContent.startsWith("${name}"))`;
+
+/** What holds after a longer time than a page's patience. */
+async function atLast(page: BrowserPage, expression: string): Promise<void> {
+  for (let more = STEPS / 10; more > 0; more--) {
+    try {
+      return await page.until(expression);
+    } catch {
+      if (await page.evaluate(`${TEXT}.includes("It can’t go on")`)) break;
+    }
+  }
+  throw new Error(
+    `${expression} never holds: ${(await page.evaluate<string>(TEXT)).slice(0, 900)}`,
+  );
+}
+
+/** Fills the form in and begins. */
+async function begin(page: BrowserPage): Promise<void> {
+  await page.until(button("Train this"));
+  await page.evaluate(`(() => {
+    const form = document.querySelector("form");
+    form.closest("details").open = true;
+    form.elements.iterations.value = ${STEPS};
+    if (!form.elements.threads.disabled) form.elements.threads.value = 2;
+    ${button("Train this")}.click();
+  })()`);
+}
+
+/** The hash that the page shows when it is over. */
+async function weightsThere(page: BrowserPage): Promise<string> {
+  await atLast(page, `${TEXT}.includes("SHA-256")`);
+  return await page.evaluate<string>(`document.querySelector(".state code").textContent`);
+}
+
+async function picture(page: BrowserPage, name: string): Promise<void> {
+  if (PICTURES) await Deno.writeFile(`${PICTURES}/${name}.png`, await page.picture());
+}
+
+Deno.test({
+  name:
+    "the page that trains, in Chromium on two threads, paused, closed and gone on with, comes " +
+    "to the same weights as here; nothing moves meanwhile, and axe finds nothing serious " +
+    "(needs deno bundle, chromium)",
+  ignore: !canBundle || !await hasChromium(),
+  fn: () =>
+    serving(true, async (url) => {
+      const expected = await weightsHere(2);
+      await inChromium(async (page) => {
+        await page.look(1280, 900, "light");
+        await page.open(url);
+        await picture(page, "first-1280");
+        await begin(page);
+        await page.evaluate(`(() => {
+          window.moved = 0;
+          new PerformanceObserver((list) => {
+            for (const { value, hadRecentInput } of list.getEntries()) {
+              if (!hadRecentInput) moved += value;
+            }
+          }).observe({ type: "layout-shift" });
+          const timer = setInterval(() => {
+            const pause = ${button("Pause")};
+            if (!pause || !/step [1-9]/.test(${TEXT})) return;
+            clearInterval(timer);
+            pause.click();
+          }, 5);
+        })()`);
+        await atLast(page, `${TEXT}.includes("paused: what was learned is kept")`);
+        await picture(page, "paused-1280");
+
+        // As after a closed tab: nothing of the page is left but what it has kept.
+        await page.open(`${url}?again`);
+        await page.until(button("Go on from step"));
+        const from = await page.evaluate<string>(`${button("Go on from step")}.textContent`);
+        await page.evaluate(`${button("Go on from step")}.click()`);
+        const found = await weightsThere(page);
+        if (PICTURES) console.log(STEPS, "Chromium", from, found, expected);
+        assertEquals(found, expected);
+        assertMatch(await page.evaluate<string>(TEXT), /2 threads of the CPU/);
+        assertMatch(
+          await page.evaluate<string>(TEXT),
+          /\d+ of \d+ rules are kept so far, 0 broken/,
+        );
+
+        for (const width of [1280, 390]) {
+          for (const scheme of ["light", "dark"] as const) {
+            await page.look(width, 900, scheme);
+            assertEquals(await seriousFaults(page), [], `${width} ${scheme}`);
+            const wide = await page.evaluate<number>("document.documentElement.scrollWidth");
+            assert(wide <= width, `the page is ${wide} pixels wide in a window of ${width}`);
+            await picture(page, `finished-${width}-${scheme}`);
+          }
+        }
+        // What it saves.
+        await page.evaluate(`(() => {
+          window.files = [];
+          HTMLAnchorElement.prototype.click = function () {
+            fetchless(this.href, this.download);
+          };
+          const make = URL.createObjectURL;
+          URL.createObjectURL = (blob) => {
+            files.push(blob);
+            return make(blob);
+          };
+          window.fetchless = () => {};
+        })()`);
+        for (const [name, start] of [["Weights (ONNX)", "\\b"], ["Report", "<!DOCTYPE"]]) {
+          await page.evaluate(`files.length = 0, ${button(name)}.click()`);
+          await page.until("files.length === 1");
+          const text = await page.evaluate<string>(`files[0].slice(0, 9).text()`);
+          assert(text.startsWith(start), `${name} begins with ${JSON.stringify(text)}`);
+        }
+        const outside = page.requests.filter((to) =>
+          !to.startsWith(url) && !/^(blob|data|about):/.test(to)
+        );
+        assertEquals(outside, []);
+        assertEquals(page.errors, []);
+      });
+    }),
+});
+
+Deno.test({
+  name: "the page that trains, in Firefox without isolation, says that it has one thread, and " +
+    "comes to the same weights as here where it has relaxed SIMD (needs deno bundle, firefox-esr)",
+  ignore: !canBundle || !await hasFirefox(),
+  fn: () =>
+    serving(false, (url) =>
+      inFirefox(async (page) => {
+        await page.open(url);
+        await begin(page);
+        const found = await weightsThere(page);
+        await picture(page, "firefox");
+        const text = await page.evaluate<string>(TEXT);
+        assertMatch(text, /1 thread of the CPU/);
+        assertMatch(text, /without the headers that isolate it/);
+        const expected = await weightsHere(1);
+        if (PICTURES) console.log(STEPS, "Firefox", found, expected, /wasm: .*/.exec(text)?.[0]);
+        if (/no relaxed SIMD/.test(text)) assertFalse(found === expected);
+        else assertEquals(found, expected);
+        assertEquals(page.errors, []);
+      })),
+});
+
+Deno.test({
+  name: "the page that trains is one file of at most 1 MB, packed (needs deno bundle)",
+  ignore: !canBundle,
+  async fn() {
+    await bundle();
+    const { html, policy } = (await sitePages()).get("train.html")!;
+    assertMatch(policy, /^default-src 'none'; connect-src 'none'; /);
+    assertFalse(/\b(src|href)="(?!data:)/.test(html), "the page names another file");
+    const packed = new Blob([html]).stream().pipeThrough(new CompressionStream("gzip"));
+    const { length } = await new Response(packed).bytes();
+    if (PICTURES) console.log("bytes", html.length, "packed", length);
+    assertLess(length, 1e6);
+  },
+});

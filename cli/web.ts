@@ -16,8 +16,9 @@ const FLAGS = {
 const command = {
   usage: "deno task web",
   summary:
-    "Serves a page that judges files of networks and recordings of trainings in the browser: the\n" +
-    "same audit as deno task audit, in the same threads. Nothing is uploaded. Ctrl-C ends it.",
+    "Serves two pages that work in the browser alone: one judges files of networks and recordings\n" +
+    "of trainings, as deno task audit does; train.html trains networks, as deno task train does.\n" +
+    "Nothing is uploaded. Ctrl-C ends it.",
   flags: FLAGS,
 } as const;
 
@@ -31,7 +32,11 @@ async function web(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
   const { port } = server.addr;
   hosts.push(`localhost:${port}`, `${hostname}:${port}`);
   const url = `http://${hostname}:${port}/`;
-  console.log(flags.json ? JSON.stringify({ url }) : `${url} (Ctrl-C ends it)`);
+  console.log(
+    flags.json
+      ? JSON.stringify({ url })
+      : `${url} audits, ${url}train.html trains (Ctrl-C ends it)`,
+  );
   await server.finished;
   return { text: "", json: {} };
 }

@@ -5,7 +5,7 @@ import {
   readWhole,
   removeIfThere,
   removeUnfinished,
-  Sha256,
+  type Sha256,
   sha256,
   syncFolder,
   writeWhole,

@@ -21,6 +21,9 @@ const NETWORKS = [
 /** Starts the worker; the page's program has it, its text alone does not. */
 export type Start = (tell: (told: Told) => void) => Ask;
 
+/** Seconds between two batches for whoever wants little to move. */
+const CALM_SECONDS = 10;
+
 const DEMO: Wanted = { set: "shapes10", architecture: "resnet8", seed: 0 };
 
 export function App({ start }: { readonly start?: Start }): VNode {
@@ -32,9 +35,15 @@ export function App({ start }: { readonly start?: Start }): VNode {
 
   useEffect(() => {
     if (!start) return;
+    const calm = matchMedia("(prefers-reduced-motion: reduce)");
+    let seen = -Infinity;
     worker.current = start((told) => {
       if (told.type === "saved") saveFile(told);
-      else change(told);
+      else if (told.type !== "seen") change(told);
+      else if (!calm.matches || performance.now() - seen > CALM_SECONDS * 1000) {
+        seen = performance.now();
+        change(told);
+      }
       if (told.type === "ready") ask({ type: "list" });
     });
   }, []);
@@ -126,12 +135,9 @@ export function App({ start }: { readonly start?: Start }): VNode {
                   : "Train"}
               </button>
             )}
-          {!busy && unfinished && (
-            <button type="button" onClick={() => begin(DEMO)}>Begin anew</button>
-          )}
-          <Saves shown={shown} busy={busy} save={(run, form) => ask({ type: "save", run, form })} />
         </div>
         <State shown={shown} />
+        <Saves shown={shown} busy={busy} save={(run, form) => ask({ type: "save", run, form })} />
         <Other
           busy={busy || !ready}
           given={given}
@@ -151,8 +157,8 @@ export function App({ start }: { readonly start?: Start }): VNode {
         <Curves shown={shown} />
         <Batch batch={shown.batch} />
         <FirstLayer filters={shown.filters} />
-        <Checklist rules={shown.rules} />
         <Assurance shown={shown} />
+        <Checklist rules={shown.rules} />
       </main>
     </>
   );
@@ -208,7 +214,9 @@ function State({ shown }: { readonly shown: Shown }): VNode {
                 `; a linear model has ${percent(finished.linearModelError)}`}
             </>
           )
-          : line}
+          : line || (phase === "none"
+            ? "600 steps of 128 images; the test images are looked at once, at the end"
+            : "")}
       </p>
       <p class="muted">
         {started && `${started.engine}: ${started.device}`}
@@ -224,10 +232,10 @@ function State({ shown }: { readonly shown: Shown }): VNode {
 }
 
 const FORMS: readonly (readonly [Form, string])[] = [
-  ["safetensors", "Weights (safetensors)"],
-  ["onnx", "Weights (ONNX)"],
-  ["report", "Report (HTML)"],
-  ["log", "Log"],
+  ["safetensors", "weights (safetensors)"],
+  ["onnx", "weights (ONNX)"],
+  ["report", "report"],
+  ["log", "log"],
 ];
 
 /** What can be taken away of the run that is shown. */
@@ -235,21 +243,23 @@ function Saves({ shown, busy, save }: {
   readonly shown: Shown;
   readonly busy: boolean;
   readonly save: (run: string, form: Form) => void;
-}): VNode | null {
+}): VNode {
   const { run } = shown;
-  if (busy || run === undefined || !shown.runs.some((kept) => kept.run === run)) return null;
+  const can = !busy && run !== undefined && shown.runs.some((kept) => kept.run === run);
   return (
-    <>
+    <p class="row saves">
+      Save:
       {FORMS.map(([form, label]) => (
         <button
           key={form}
           type="button"
-          onClick={() => save(run, form)}
+          disabled={!can}
+          onClick={() => save(run!, form)}
         >
           {label}
         </button>
       ))}
-    </>
+    </p>
   );
 }
 
@@ -347,8 +357,7 @@ function Runs({ runs, busy, hasImages, goOn, forget }: {
   readonly hasImages: boolean;
   readonly goOn: (run: KeptRun) => void;
   readonly forget: (run: string) => void;
-}): VNode | null {
-  if (runs.length === 0) return null;
+}): VNode {
   return (
     <details>
       <summary>Runs in this browser ({number(runs.length)})</summary>
@@ -423,6 +432,15 @@ function Assurance({ shown }: { readonly shown: Shown }): VNode {
         {" "}
         Nothing is uploaded: the page’s content policy names no address that it may connect to
         (<code>connect-src 'none'</code>), and the worker’s is the same.
+      </p>
+      <p class="hash">
+        {shown.finished && (
+          <>
+            The weights have the SHA-256{" "}
+            <code>{shown.finished.weightsSha256}</code>: on WebAssembly with relaxed SIMD the
+            command comes to the same with as many threads on this machine.
+          </>
+        )}
       </p>
     </>
   );

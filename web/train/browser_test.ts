@@ -106,8 +106,8 @@ async function begin(page: BrowserPage): Promise<void> {
 
 /** The hash that the page shows when it is over. */
 async function weightsThere(page: BrowserPage): Promise<string> {
-  await atLast(page, `${TEXT}.includes("SHA-256")`);
-  return await page.evaluate<string>(`document.querySelector(".state code").textContent`);
+  await atLast(page, `document.querySelector(".hash code")`);
+  return await page.evaluate<string>(`document.querySelector(".hash code").textContent`);
 }
 
 async function picture(page: BrowserPage, name: string): Promise<void> {
@@ -143,6 +143,7 @@ Deno.test({
           }, 5);
         })()`);
         await atLast(page, `${TEXT}.includes("paused: what was learned is kept")`);
+        assertEquals(await page.evaluate<number>("moved"), 0, "something moved while it trained");
         await picture(page, "paused-1280");
 
         // As after a closed tab: nothing of the page is left but what it has kept.
@@ -181,7 +182,7 @@ Deno.test({
           };
           window.fetchless = () => {};
         })()`);
-        for (const [name, start] of [["Weights (ONNX)", "\\b"], ["Report", "<!DOCTYPE"]]) {
+        for (const [name, start] of [["weights (ONNX)", "\\b"], ["report", "<!DOCTYPE"]]) {
           await page.evaluate(`files.length = 0, ${button(name)}.click()`);
           await page.until("files.length === 1");
           const text = await page.evaluate<string>(`files[0].slice(0, 9).text()`);

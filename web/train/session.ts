@@ -16,7 +16,7 @@ import { type OpenRun, RUNS, type Shelf } from "./shelf.ts";
 /** Images of a batch that are shown. */
 const SHOWN = 16;
 /** Milliseconds between two looks at the batch and the filters. */
-const LOOK_EVERY = 500;
+const LOOK_EVERY = 1000;
 /** Paths of given files begin with it, so that they are none of ours. */
 const GIVEN = "given";
 /** Steps between checkpoints: what a page that is closed loses at most. */

@@ -1,7 +1,7 @@
 /** What the page that trains has beside the reports' style sheet. */
 export const trainStyle = `
 .hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
-.lead { font-size: 1.125rem; }
+.lead { font-size: 1.125rem; margin-bottom: 1.25rem; }
 .row { display: flex; flex-wrap: wrap; align-items: center; gap: .5rem 1rem; max-width: none; }
 button, select, input { font: inherit; color: var(--ink); background: var(--paper); border: 1px solid var(--muted); border-radius: 4px; padding: .4rem .9rem; min-height: 2.5rem; }
 input[type="number"] { width: 7.5rem; }
@@ -12,10 +12,11 @@ button:hover:enabled { border-color: var(--ink); }
 :is(button, select, input, a, summary):focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 .choices { display: flex; flex-wrap: wrap; gap: .75rem 1.5rem; margin: .75rem 0; }
 .choices label { display: grid; gap: .25rem; font-size: .875rem; color: var(--muted); }
-.state { margin: 1rem 0 0; min-height: 5.5rem; }
+.state { margin: 1rem 0 0; min-height: 8rem; }
 .state p { margin: .25rem 0; font-variant-numeric: tabular-nums; max-width: none; overflow-wrap: anywhere; }
 .state progress { display: block; width: 100%; height: .75rem; accent-color: var(--accent); }
-.outcome { min-height: 0; }
+.saves { font-size: .875rem; }
+.hash { min-height: 4.65em; }
 .place { aspect-ratio: 560 / 240; border-radius: 4px; }
 .place:empty { background: var(--tint); }
 .one-line { min-height: 1.55em; font-variant-numeric: tabular-nums; }
@@ -40,7 +41,8 @@ button:hover:enabled { border-color: var(--ink); }
 @media (max-width: 44rem) {
   .batch { grid-template-columns: repeat(4, minmax(0, 1fr)); }
   .filters { grid-template-columns: repeat(8, minmax(0, 1fr)); }
-  .state { min-height: 9rem; }
+  .state { min-height: 14rem; }
+  .hash { min-height: 9.5rem; }
 }
-@media screen and (max-width: 30rem) { .place { aspect-ratio: 350 / 240; } }
+@media screen and (max-width: 30rem) { .place { aspect-ratio: 350 / 240; } .one-line { min-height: 3.1em; } }
 `;

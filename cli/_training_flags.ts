@@ -1,7 +1,7 @@
 /** The flags of the commands that train, and the recipe that they ask for. */
 import { DATASET_NAMES, datasetNamed } from "../data/mod.ts";
 import { architecture } from "../resnet/mod.ts";
-import { forDataset, type Recipe, vary } from "../recipes/mod.ts";
+import { ASKED, forDataset, type Recipe, vary } from "../recipes/mod.ts";
 import { changedBy, RECIPE_FLAG, RECIPE_FLAGS, recipeFrom } from "./_recipe_flags.ts";
 import { choice, COMMON, type Flag, type FlagValues, integer, text, toggle } from "./_flags.ts";
 
@@ -105,8 +105,6 @@ export const TRAIN_FLAGS = {
   split: splitFlag,
   ...COMMON,
 } as const;
-
-const ASKED = "asked for on the command line";
 
 /**
  * The recipe that the flags ask for.

@@ -110,6 +110,9 @@ function paperOf(architectureName: string): Recipe {
   };
 }
 
+/** The reason of what somebody asks for, on the command line or on a page: to the same files. */
+export const ASKED = "asked for when it was begun";
+
 /**
  * A recipe that is made in minutes on any computer: ResNet-8, the smallest net
  * of the paper's form, on the built-in shapes.

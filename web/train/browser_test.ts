@@ -126,7 +126,6 @@ Deno.test({
       await inChromium(async (page) => {
         await page.look(1280, 900, "light");
         await page.open(url);
-        await picture(page, "first-1280");
         await begin(page);
         await page.evaluate(`(() => {
           window.moved = 0;

@@ -4,7 +4,15 @@ import { augmentedPixels, type Dataset, loadDataset } from "../../data/mod.ts";
 import { type BatchPlan, chooseEngine, engineFactories, selfTest } from "../../engine/mod.ts";
 import { mount } from "../../files/browser/mod.ts";
 import { EVENTS_FILE, readFolder, type StartEvent, subjectOfReading } from "../../log/mod.ts";
-import { demo, forDataset, paper, type Recipe, vary, withIterations } from "../../recipes/mod.ts";
+import {
+  ASKED,
+  demo,
+  forDataset,
+  paper,
+  type Recipe,
+  vary,
+  withIterations,
+} from "../../recipes/mod.ts";
 import type { Weights } from "../../resnet/mod.ts";
 import { judge, LOG_RULES } from "../../spec/mod.ts";
 import { type Started, train } from "../../train/mod.ts";
@@ -22,8 +30,6 @@ const GIVEN = "given";
 /** Steps between checkpoints: what a page that is closed loses at most. */
 const CHECKPOINT_EVERY = 100;
 
-const ASKED = "asked for on the page";
-
 /**
  * The recipe of what a page asks for, as the command's flags would have it.
  *
@@ -31,7 +37,7 @@ const ASKED = "asked for on the page";
  */
 export function recipeFor({ set, architecture, iterations }: Wanted): Recipe {
   const own = set === "shapes10"
-    ? vary(demo(), { architecture: { name: architecture } }, ASKED)
+    ? vary(demo(), { architecture: { name: architecture } })
     : forDataset(paper(architecture), set, ASKED);
   return iterations === undefined ? own : withIterations(own, iterations, ASKED);
 }

@@ -181,6 +181,19 @@ function State({ shown }: { readonly shown: Shown }): VNode {
   const left = progress && started && phase === "training"
     ? (iterations - iteration) * 128 / progress.imagesPerSecond
     : undefined;
+  // One text, so that nothing within it moves.
+  const steps = iterations === 0 ? "" : [
+    `step ${number(iteration)} of ${number(iterations)}`,
+    ...(progress && phase === "training"
+      ? [
+        `loss ${progress.loss.toFixed(3)}`,
+        `${percent(progress.error)} wrong in training`,
+        `rate ${progress.learningRate}`,
+        `${number(Math.round(progress.imagesPerSecond))} images/s`,
+      ]
+      : []),
+    ...(left !== undefined && Number.isFinite(left) ? [`about ${duration(left)} left`] : []),
+  ].join(" · ");
   return (
     <div class="state">
       <progress
@@ -189,14 +202,7 @@ function State({ shown }: { readonly shown: Shown }): VNode {
         aria-label="Steps taken"
       />
       <p>
-        {iterations > 0 && `step ${number(iteration)} of ${number(iterations)}`}
-        {progress && phase === "training" &&
-          ` · loss ${progress.loss.toFixed(3)} · ${
-            percent(progress.error)
-          } wrong in training · rate ${progress.learningRate} · ${
-            number(Math.round(progress.imagesPerSecond))
-          } images/s`}
-        {left !== undefined && Number.isFinite(left) && ` · about ${duration(left)} left`}
+        {steps}
       </p>
       <p role="status">
         {phase === "refused"
@@ -219,13 +225,8 @@ function State({ shown }: { readonly shown: Shown }): VNode {
             : "")}
       </p>
       <p class="muted">
-        {started && `${started.engine}: ${started.device}`}
-        {finished && (
-          <>
-            {" "}· weights SHA-256 <code>{finished.weightsSha256}</code>
-          </>
-        )}
-        {warnings.length > 0 && ` · ${warnings.at(-1)}`}
+        {[...(started ? [`${started.engine}: ${started.device}`] : []), ...warnings.slice(-1)]
+          .join(" · ")}
       </p>
     </div>
   );

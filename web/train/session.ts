@@ -185,7 +185,7 @@ export class TrainingSession {
     if (result.outcome === "stopped") {
       this.#tell({ type: "stopped", iteration: result.iteration });
     } else {
-      await this.#check(path, open!);
+      await this.#check(path);
       const { iteration, testError, testErrors, testImages, weights } = result;
       const [start] = open!.events;
       const { errorFloor, linearModelError } = (start as StartEvent).data;
@@ -199,13 +199,12 @@ export class TrainingSession {
     await this.#list();
   }
 
-  /** What the rules say of the log so far: the same ones that judge it when it is over. */
-  async #check(path: string, { log }: OpenRun): Promise<void> {
-    const reading = await readFolder(
-      path,
-      async (file) =>
-        file === `${path}/${EVENTS_FILE}` ? await log() : await this.#shelf.read(file),
-    );
+  /** What the rules say of the log so far, or, of a run that is no longer open, of all of it. */
+  async #check(path: string, open?: OpenRun): Promise<void> {
+    const log = `${path}/${EVENTS_FILE}`;
+    const read = async (file: string) =>
+      file === log && open ? await open.log() : await this.#shelf.read(file);
+    const reading = await readFolder(path, read);
     const rules = judge(LOG_RULES, subjectOfReading(reading));
     this.#tell({ type: "checklist", rules });
   }

@@ -13,7 +13,7 @@ button:hover:enabled { border-color: var(--ink); }
 .choices { display: flex; flex-wrap: wrap; gap: .75rem 1.5rem; margin: .75rem 0; }
 .choices label { display: grid; gap: .25rem; font-size: .875rem; color: var(--muted); }
 .state { margin: 1rem 0 0; min-height: 8rem; }
-.state p { margin: .25rem 0; font-variant-numeric: tabular-nums; max-width: none; overflow-wrap: anywhere; }
+.state p { margin: .25rem 0; min-height: 1.55em; font-variant-numeric: tabular-nums; max-width: none; overflow-wrap: anywhere; }
 .state progress { display: block; width: 100%; height: .75rem; accent-color: var(--accent); }
 .saves { font-size: .875rem; }
 .hash { min-height: 4.65em; }
@@ -41,7 +41,7 @@ button:hover:enabled { border-color: var(--ink); }
 @media (max-width: 44rem) {
   .batch { grid-template-columns: repeat(4, minmax(0, 1fr)); }
   .filters { grid-template-columns: repeat(8, minmax(0, 1fr)); }
-  .state { min-height: 14rem; }
+  .state p { min-height: 4.65em; }
   .hash { min-height: 9.5rem; }
 }
 @media screen and (max-width: 30rem) { .place { aspect-ratio: 350 / 240; } .one-line { min-height: 3.1em; } }

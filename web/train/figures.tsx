@@ -21,7 +21,7 @@ export function Curves({ shown }: { readonly shown: Shown }): VNode {
       <Figure
         title="Loss"
         plot={{
-          ...{ id: "loss", x: "step", y: "cross entropy, logarithmic", logarithmic: true },
+          ...{ id: "loss", x: "step", y: "cross entropy" },
           series: [lineOf("training", loss, "--training")],
         }}
       />

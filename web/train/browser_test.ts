@@ -187,7 +187,7 @@ Deno.test({
           };
           window.fetchless = () => {};
         })()`);
-        for (const [name, start] of [["weights (ONNX)", "\\b"], ["report", "<!DOCTYPE"]]) {
+        for (const [name, start] of [["weights (ONNX)", "\b"], ["report", "<!DOCTYPE"]]) {
           await page.evaluate(`files.length = 0, ${button(name)}.click()`);
           await page.until("files.length === 1");
           const text = await page.evaluate<string>(`files[0].slice(0, 9).text()`);

@@ -51,8 +51,11 @@ export interface TrainOptions {
   readonly command: readonly string[];
   /** Called once before the first step. */
   readonly onStart?: (start: Started) => void;
-  /** Called after every queue of steps that finished, several times a second; waited for. */
-  readonly onProgress?: (progress: TrainProgress) => void | Promise<void>;
+  /**
+   * Called after every queue of steps that finished, several times a second, with the batch of the
+   * last of them; a promise is waited for.
+   */
+  readonly onProgress?: (progress: TrainProgress, batch: BatchPlan) => unknown;
   /** Called with everything that a person should know at once. */
   readonly onWarning?: (message: string) => void;
 }
@@ -91,8 +94,6 @@ export interface TrainProgress {
   readonly images: number;
   /** Seconds that they took. */
   readonly seconds: number;
-  /** What the last of them was taken on: images of the training set, their crops and flips. */
-  readonly batch: BatchPlan;
   /** The validation error, where it was just measured. */
   readonly validationError?: number;
 }

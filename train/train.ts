@@ -194,8 +194,8 @@ async function loop(
     const { loss, error } = means;
     await options.onProgress?.({
       ...{ iteration, iterations, learningRate: means.learningRate, loss, error, logged },
-      ...{ steps, images, seconds, batch, validationError: validated?.error },
-    });
+      ...{ steps, images, seconds, validationError: validated?.error },
+    }, batch);
 
     // Signals are delivered between tasks, and awaiting a settled promise is no task.
     if (performance.now() - yielded > QUEUE_SECONDS * 1000 / 2) {

@@ -164,7 +164,7 @@ export class TrainingSession {
           parameters: first.type === "start" ? first.parameters : 0,
         });
       },
-      onProgress: async ({ iteration, loss, error, learningRate, images, seconds, batch }) => {
+      onProgress: async ({ iteration, loss, error, learningRate, images, seconds }, batch) => {
         const imagesPerSecond = images / seconds;
         this.#tell({
           ...{ type: "progress", iteration, loss, error, learningRate, imagesPerSecond },

@@ -120,7 +120,7 @@ def start(recorder, script, folder, fault, k):
         status, kinds = 1, []
         try:
             install(out, fault, k, kinds)
-            sys.argv = [recorder, "--out", out, "--", script, weights, "1", "32"]
+            sys.argv = [recorder, "--out", out, "--", script, weights, "1", "64"]
             sys.path.insert(0, os.path.dirname(recorder))
             sys.stdout = sys.stderr = open(os.devnull, "w")
             # As the command's own file: what it registers for the end is called by its own close.

@@ -1,7 +1,7 @@
 """A clean training in another style: a trainer class, mixed precision, two half batches a step, clipping,
 Adam with two groups, a plateau scheduler, channels_last, tests without `no_grad`, NumPy where it is there.
 
-accumulating.py WEIGHTS: writes its final weights to WEIGHTS (torch.save).
+accumulating.py WEIGHTS [EPOCHS IMAGES]: writes its final weights to WEIGHTS (torch.save).
 """
 import sys
 
@@ -16,7 +16,7 @@ except ImportError:
 
 
 class Trainer:
-    def __init__(self):
+    def __init__(self, count=256):
         torch.manual_seed(3)
         if numpy is not None:
             numpy.random.seed(3)
@@ -30,7 +30,7 @@ class Trainer:
         groups = [{"params": decayed, "weight_decay": 1e-2}, {"params": others, "weight_decay": 0}]
         self.optimizer = torch.optim.AdamW(groups, lr=2e-3)
         self.scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(self.optimizer, patience=0)
-        images, labels = torch.randn(256, 3, 16, 16), torch.randint(0, 10, (256,))
+        images, labels = torch.randn(count, 3, 16, 16), torch.randint(0, 10, (count,))
         self.training = DataLoader(TensorDataset(images, labels), 32, shuffle=True, drop_last=True)
         self.testing = DataLoader(TensorDataset(images[:96] + 0.1, labels[:96]), 64)
 
@@ -41,8 +41,8 @@ class Trainer:
         with torch.autocast("cpu", dtype=torch.bfloat16):
             return nn.functional.cross_entropy(self.net(images), labels, label_smoothing=0.1)
 
-    def run(self):
-        for _ in range(4):
+    def run(self, epochs=4):
+        for _ in range(epochs):
             self.net.train()
             for images, labels in self.training:
                 self.optimizer.zero_grad()
@@ -58,6 +58,6 @@ class Trainer:
 
 
 if __name__ == "__main__":
-    trainer = Trainer()
-    trainer.run()
+    trainer = Trainer(*map(int, sys.argv[3:]))
+    trainer.run(*map(int, sys.argv[2:3]))
     torch.save(trainer.net.state_dict(), sys.argv[1])

@@ -102,15 +102,16 @@ export class TrainingSession {
   }
 
   async #trainUntil(asked: TrainAsked, signal: AbortSignal): Promise<void> {
-    const { run, wanted, given, threads, stopAfter } = asked;
+    const { run, wanted, given, stopAfter } = asked;
     const path = `${RUNS}/${run}`;
     this.#tell({ type: "line", text: "choosing what computes" });
     const { factory, reason } = await chooseEngine(asked.engine, engineFactories);
     await selfTest(factory);
     if (given) mount(new Map(given.files.map(([path, file]) => [`${GIVEN}/${path}`, file])));
     const begun = await begunRun(this.#shelf, path);
-    const recipe = begun?.recipe ?? recipeFor(wanted);
-    const seed = begun?.seed ?? wanted.seed;
+    const recipe = begun?.start.recipe ?? recipeFor(wanted);
+    const seed = begun?.start.seed ?? wanted.seed;
+    const threads = asked.threads ?? begun?.threads;
     const { set } = recipe.data;
 
     let dataset: Dataset;
@@ -218,13 +219,22 @@ export class TrainingSession {
   }
 }
 
-/** The start of a run that is there. */
-async function begunRun(shelf: Shelf, path: string): Promise<StartEvent | undefined> {
+/**
+ * The start of a run that is there, and the threads that it had last: with as many it comes to the
+ * same weights. A page that is not isolated has one, whatever the run had.
+ */
+async function begunRun(
+  shelf: Shelf,
+  path: string,
+): Promise<{ readonly start: StartEvent; readonly threads?: number } | undefined> {
   if (!(await shelf.names()).includes(path.slice(RUNS.length + 1))) return undefined;
   const { store } = await shelf.open(path);
   await using run = store;
   const [start] = run.earlier;
-  return start?.type === "start" ? start : undefined;
+  if (start?.type !== "start") return undefined;
+  const { engine } = run.earlier.findLast((event) => event.type === "resume") ?? start;
+  const { threads } = engine.device.details;
+  return typeof threads === "number" && crossOriginIsolated ? { start, threads } : { start };
 }
 
 /** The first images of a batch, cropped and flipped as the network sees them. */

@@ -39,7 +39,7 @@ export function auditWebPage(
   { audit, auditWorker }: Pick<Bundle, "audit" | "auditWorker">,
 ): WebPage {
   return page({
-    title: "Which box is not truly ticked? An audit of ResNets in the browser",
+    title: "Why is your ResNet stuck? An audit in the browser",
     description:
       "Drop a checkpoint, an ONNX file or a recording of a training: which statements of Deep " +
       "Residual Learning it breaks, and what to change first. Nothing is uploaded.",

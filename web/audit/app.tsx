@@ -178,10 +178,11 @@ export function App({ start }: { readonly start?: Start }): VNode {
     <>
       <header>
         <p class="eyebrow">Deep residual learning, reproduced: the audit</p>
-        <h1>Which box is not truly ticked?</h1>
+        <h1>Why is your ResNet stuck?</h1>
         <p class="lead">
-          Drop the file of your network here: in seconds this page says which of the paper’s rules
-          it breaks and what to change first, all on this computer, and nothing is uploaded.
+          Drop the file of your network here: in seconds this page says what it does otherwise than
+          “Deep Residual Learning” (He et al., 2015), and what to change first. All of it happens on
+          this computer; nothing is uploaded.
         </p>
       </header>
       <main>

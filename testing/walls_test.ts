@@ -24,6 +24,22 @@ Deno.test("every import goes down the house and through a door, and none in a ci
   assertEquals(faultsIn(files).map(({ where, problem }) => `${where}: ${problem}`), []);
 });
 
+Deno.test("what lies beside the project is looked for there, and not within it", async () => {
+  const beside = /new URL\(\s*"((?:\.\.\/)+)shared\//g;
+  let found = 0;
+  for (const [path, text] of await sources()) {
+    for (const [, up] of text.matchAll(beside)) {
+      found++;
+      assertEquals(
+        up.length / 3,
+        path.split("/").length,
+        `${path}: a test that never finds its data`,
+      );
+    }
+  }
+  assertGreater(found, 5);
+});
+
 Deno.test("every folder with code is a room", async () => {
   const rooms = ROOMS.flat();
   for (const path of (await sources()).keys()) {

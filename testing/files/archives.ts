@@ -116,7 +116,7 @@ export function testWithPermissions(
 }
 
 /** The real CIFAR-10, beside the repository on some machines; it is never part of it. */
-const REAL_CIFAR10 = new URL("../../shared/cifar-10-batches-bin", import.meta.url);
+const REAL_CIFAR10 = new URL("../../../shared/cifar-10-batches-bin", import.meta.url);
 
 /** Registers a test on the real CIFAR-10; where it is missing it is reported by name as not run. */
 export function testOnCifar10(name: string, body: (folder: string) => Promise<void>): void {

@@ -4,6 +4,7 @@
 /** The page that trains: one button, and everything that happens after it. */
 import type { VNode } from "preact";
 import { useEffect, useReducer, useRef, useState } from "preact/hooks";
+import { PAPER_DATASET } from "../../paper/mod.ts";
 import { duration, number, percent } from "../../text/mod.ts";
 import { chosenFiles, droppedFiles, type NamedFile } from "../audit/files.ts";
 import { sortGiven } from "../audit/given.ts";
@@ -282,7 +283,7 @@ function Other({ busy, given, take, begin, threads }: {
     };
     const iterations = count("iterations");
     begin({
-      set: fields.get("set") === "cifar10" ? "cifar10" : "shapes10",
+      set: fields.get("set") === PAPER_DATASET ? PAPER_DATASET : DEMO.set,
       architecture: String(fields.get("architecture")),
       seed: count("seed") ?? 0,
       ...(iterations === undefined ? {} : { iterations }),
@@ -302,8 +303,8 @@ function Other({ busy, given, take, begin, threads }: {
           <label>
             Images
             <select name="set" disabled={busy} key={given ? "given" : "none"}>
-              <option value="shapes10">drawn shapes, built in</option>
-              <option value="cifar10" disabled={!given} selected={given !== undefined}>
+              <option value={DEMO.set}>drawn shapes, built in</option>
+              <option value={PAPER_DATASET} disabled={!given} selected={given !== undefined}>
                 {given ? "CIFAR-10" : "CIFAR-10 (not given yet)"}
               </option>
             </select>

@@ -118,6 +118,7 @@ const crop = observing(["training", "log"], ({ training, log }) => {
   if (unexplained(training)) return notObservable(matched(training));
   if (!augments(views)) return notObservable("no image is cropped");
   const problems: string[] = [];
+  let unequal = false;
   for (const [axis, name] of [["y", "down"], ["x", "across"]] as const) {
     const values = views.map((view) => view[axis]);
     const low = Math.min(...values), high = Math.max(...values);
@@ -130,8 +131,14 @@ const crop = observing(["training", "log"], ({ training, log }) => {
     const chiSquared = counts.reduce((sum, count) => sum + (count - mean) ** 2 / mean, 0);
     // The 1 - 1e-9 quantile of chi-squared with 8 degrees of freedom (SciPy 1.17.1).
     if (problems.length === 0 && chiSquared > 59.8 && !sameInBatch(training)) {
+      unequal = true;
       problems.push(`offsets ${name} are not equally likely: ${counts.join(", ")} times`);
     }
+  }
+  // Which views are found may depend on where they stand: a mean of few images hides some.
+  const count = training.reduce((sum, group) => sum + group.looked, 0);
+  if (unequal && views.length < 0.9 * count) {
+    return notObservable(`${matched(training)}: where the others stand is not known`);
   }
   return finding(
     problems,

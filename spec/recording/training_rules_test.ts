@@ -138,3 +138,33 @@ Deno.test("what a transform does beside crops is named where crops do not explai
   assertEquals(judged("crop", turned(rotation, 100_000)).outcome, "pass");
   assertEquals(judged("crop", turned("RandomCrop(size=(32, 32))", 5)).outcome, "not-observable");
 });
+
+Deno.test("crops of which a part was found are not held to be unequally likely by that part", () => {
+  // A mean of a few hundred images hides views by where they stand.
+  const found = (share: number): RecordingSubject => ({
+    ...good,
+    training: good.training.map((group) => {
+      const views = group.views.filter(({ y }, i) => y >= 0 || i % 3 === 0);
+      return { ...group, views, looked: Math.round(views.length / share) };
+    }),
+  });
+  assertEquals(judged("crop", found(1)).outcome, "fail");
+  const { outcome, evidence } = judged("crop", found(0.7));
+  assertEquals(outcome, "not-observable");
+  assertStringIncludes(evidence, "where the others stand is not known");
+});
+
+Deno.test("a transform's name alone accuses nobody where no image was looked at", () => {
+  const subject = withLines((line) =>
+    line.type === "loader"
+      ? [{
+        ...line,
+        datasets: line.datasets.map((set) => ({ ...set, transform: "Compose(\n    Lambda()\n)" })),
+      }]
+      : [line]
+  );
+  const training = good.training.map((group) => ({ ...group, views: [] }));
+  assertEquals(judged("crop", { ...subject, training }).outcome, "fail");
+  const unseen = training.map((group) => ({ ...group, looked: 0 }));
+  assertEquals(judged("crop", { ...subject, training: unseen }).outcome, "not-observable");
+});

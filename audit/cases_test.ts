@@ -4,6 +4,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { WeightFileError } from "../resnet/mod.ts";
 import { decodeModel, openSource } from "../weights/mod.ts";
 import {
+  isThere,
   named,
   onnxNet,
   onnxNetBeside,
@@ -384,17 +385,6 @@ for (const one of CASES) {
 const OTHERS = ["k02_keras.h5", "tfjs_layers_model"];
 
 const GIVEN = new URL("../../shared/cases/audit/", import.meta.url);
-
-function isThere(file: URL): boolean {
-  // Asked beforehand, so that a test without permissions does not stop to prompt.
-  if (Deno.permissions.querySync({ name: "read", path: file }).state !== "granted") return false;
-  try {
-    return Deno.statSync(file) !== undefined;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}
 
 for (const one of CASES) {
   for (const file of one.files) {

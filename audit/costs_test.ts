@@ -13,6 +13,7 @@ import {
 import { decodeModel, encodeSafetensors } from "../weights/mod.ts";
 import { audit } from "./audit.ts";
 import { fileSubject, runSubject } from "./targets.ts";
+import { isThere } from "../testing/files/mod.ts";
 
 /** One message by its field numbers, as onnx.proto has them. */
 function message(fields: readonly (readonly [number, number | string | Uint8Array])[]): Uint8Array {
@@ -205,16 +206,6 @@ for (
       await withinBounds(file, () => auditOf(bytes));
     },
   });
-}
-
-function isThere(file: URL): boolean {
-  // Asked beforehand, so that a test without permissions does not stop to prompt.
-  if (Deno.permissions.querySync({ name: "read", path: file }).state !== "granted") return false;
-  try {
-    return Deno.statSync(file).isFile;
-  } catch {
-    return false;
-  }
 }
 
 const REFERENCE = new URL(

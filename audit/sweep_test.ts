@@ -5,6 +5,7 @@ import { architecture, buildGraph, fitWeights } from "../resnet/mod.ts";
 import { readModelFile } from "../weights/mod.ts";
 import { identify } from "./identify.ts";
 import { sweep, type Trialled } from "./sweep.ts";
+import { isThere } from "../testing/files/mod.ts";
 
 /** Images of one colour each: red bright or dark is bit 0 of the label, blue bit 1. */
 function coloured(count: number): ByteImages {
@@ -122,17 +123,6 @@ Deno.test("a ReLU after the last layer leaves predictions as they are but where 
 const SHARED = new URL("../../shared/", import.meta.url);
 const WEIGHTS = new URL("pretrained/resnet20-12fca82f.th", SHARED);
 const DATA = new URL("cifar-10-batches-bin", SHARED);
-
-function isThere(file: URL): boolean {
-  // Asked beforehand, so that a test without permissions does not stop to prompt.
-  if (Deno.permissions.querySync({ name: "read", path: file }).state !== "granted") return false;
-  try {
-    return Deno.statSync(file) !== undefined;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}
 
 Deno.test({
   name:

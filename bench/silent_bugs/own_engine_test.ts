@@ -13,6 +13,7 @@ import { cleanCase, withVariant } from "./_case.ts";
 import type { Change } from "./_mistake.ts";
 import { record } from "./_record.ts";
 import { CLEAN } from "./clean.ts";
+import { isThere } from "../../testing/files/mod.ts";
 
 /** 1,024 images, and so many are kept: enough for every offset. */
 const STEPS = 8;
@@ -179,17 +180,6 @@ const CIFAR_10 = new URL("../../../shared/cifar-10-batches-bin", import.meta.url
 async function cifar10(): Promise<Training> {
   const data = decodeURIComponent(CIFAR_10.pathname);
   return { data, images: await loadDataset("cifar10", { path: data }), recipe: asTheScript() };
-}
-
-function isThere(file: URL): boolean {
-  // Asked beforehand, so that a test without permissions does not stop to prompt.
-  if (Deno.permissions.querySync({ name: "read", path: file }).state !== "granted") return false;
-  try {
-    return Deno.statSync(file) !== undefined;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }
 
 const images = isThere(CIFAR_10)

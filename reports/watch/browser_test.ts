@@ -1,6 +1,11 @@
 // The page of `deno task watch` in a real browser.
 import { assert, assertEquals, assertFalse, assertMatch } from "@std/assert";
-import { hasChromium, inChromium, seriousFaults } from "../../testing/browser/mod.ts";
+import {
+  assertEachLook,
+  hasChromium,
+  inChromium,
+  seriousFaults,
+} from "../../testing/browser/mod.ts";
 import { fixtureFolder, textOf } from "../../testing/runs/mod.ts";
 import { watchHandler } from "./mod.ts";
 
@@ -71,19 +76,7 @@ Deno.test({
         await page.until(`document.querySelector("#compared").textContent.includes("70 at 30")`);
         await page.until(`${drawn} > ${before}`);
 
-        const backgrounds = new Set<string>();
-        for (const width of [1280, 390]) {
-          for (const scheme of ["light", "dark"] as const) {
-            await page.look(width, 900, scheme);
-            assertEquals(await seriousFaults(page), [], `${width} ${scheme}`);
-            const wide = await page.evaluate<number>("document.documentElement.scrollWidth");
-            assert(wide <= width, `the page is ${wide} pixels wide in a window of ${width}`);
-            backgrounds.add(
-              await page.evaluate<string>("getComputedStyle(document.body).backgroundColor"),
-            );
-          }
-        }
-        assertEquals(backgrounds.size, 2, "light and dark look the same");
+        await assertEachLook(page);
 
         await page.evaluate(`(() => {
           const filter = document.querySelector("#filter");

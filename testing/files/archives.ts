@@ -2,6 +2,7 @@
 import { packTar, type TarHeader } from "modern-tar";
 import { sha256 } from "../../files/mod.ts";
 import type { CifarFormat } from "../../data/mod.ts";
+import { isThere } from "./is_there.ts";
 
 const RECORD = 3073;
 
@@ -122,17 +123,7 @@ const REAL_CIFAR10 = new URL("../../../shared/cifar-10-batches-bin", import.meta
 export function testOnCifar10(name: string, body: (folder: string) => Promise<void>): void {
   Deno.test({
     name: `${name} (needs ../shared/cifar-10-batches-bin)`,
-    ignore: !isReadable(REAL_CIFAR10),
+    ignore: !isThere(REAL_CIFAR10),
     fn: () => body(REAL_CIFAR10.pathname),
   });
-}
-
-function isReadable(url: URL): boolean {
-  if (Deno.permissions.querySync({ name: "read", path: url }).state !== "granted") return false;
-  try {
-    return Deno.statSync(url).isDirectory;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }

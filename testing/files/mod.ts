@@ -14,6 +14,7 @@ export {
   type ModelName,
   publishedArrays,
 } from "./foreign_models.ts";
+export * from "./is_there.ts";
 export * from "./weight_file_fixtures.ts";
 export * from "./namings.ts";
 export * from "./numbers.ts";

@@ -1,6 +1,7 @@
 // The audit's page in real browsers: thirty things give there what the command gives.
 import { assert, assertEquals, assertFalse, assertLess, assertMatch } from "@std/assert";
 import {
+  assertEachLook,
   type BrowserPage,
   hasChromium,
   hasFirefox,
@@ -10,26 +11,11 @@ import {
 } from "../../testing/browser/mod.ts";
 import { auditTarget, findTarget, reportJson } from "../../reports/audit/mod.ts";
 import { type Thing, things } from "./_browser_fixtures.ts";
+import { bundle, canBundle } from "../_bundle_fixture.ts";
 import { siteHandler, sitePages } from "../mod.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const bundled = (name: string) => Deno.readTextFile(new URL(`web/bundle/${name}`, ROOT));
-
-const canBundle =
-  Deno.permissions.querySync({ name: "run", command: Deno.execPath() }).state === "granted";
-
-/** Bundles the page's programs, once for all tests. */
-let bundling: Promise<void> | undefined;
-function bundle(): Promise<void> {
-  return bundling ??= (async () => {
-    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["task", "-q", "web:bundle"],
-      cwd: ROOT,
-      stdin: "null",
-    }).output();
-    assert(success, new TextDecoder().decode(stderr));
-  })();
-}
 
 async function gzipped(text: string): Promise<number> {
   const packed = new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"));
@@ -236,19 +222,7 @@ Deno.test({
         await page.evaluate(`document.querySelector("form button").click()`);
         await outcome(page, "resnet34");
         assertEquals(await page.evaluate("shifts"), 0);
-        const backgrounds = new Set<string>();
-        for (const width of [1280, 390]) {
-          for (const scheme of ["light", "dark"] as const) {
-            await page.look(width, 900, scheme);
-            assertEquals(await seriousFaults(page), [], `${width} ${scheme}`);
-            const wide = await page.evaluate<number>("document.documentElement.scrollWidth");
-            assert(wide <= width, `the page is ${wide} pixels wide in a window of ${width}`);
-            backgrounds.add(
-              await page.evaluate<string>("getComputedStyle(document.body).backgroundColor"),
-            );
-          }
-        }
-        assertEquals(backgrounds.size, 2, "light and dark look the same");
+        await assertEachLook(page);
         assertEquals(page.errors, []);
       })
     );

@@ -12,26 +12,12 @@ import {
   seriousFaults,
 } from "../../testing/browser/mod.ts";
 import { train } from "../../train/mod.ts";
+import { bundle, canBundle } from "../_bundle_fixture.ts";
 import { siteHandler, sitePages } from "../mod.ts";
 import { recipeFor } from "./session.ts";
 
 /** `deno test ... -- 300 FOLDER`: more steps, and pictures; each step's rounding is in all later. */
 const [STEPS = 12, PICTURES] = [Number(Deno.args[0] ?? 12), Deno.args[1]];
-const ROOT = new URL("../../", import.meta.url);
-
-const canBundle =
-  Deno.permissions.querySync({ name: "run", command: Deno.execPath() }).state === "granted";
-
-/** Bundles the page's programs, once for all tests. */
-let bundling: Promise<void> | undefined;
-function bundle(): Promise<void> {
-  return bundling ??= (async () => {
-    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-      ...{ args: ["task", "-q", "web:bundle"], cwd: ROOT, stdin: "null" },
-    }).output();
-    assert(success, new TextDecoder().decode(stderr));
-  })();
-}
 
 /** The hash of the weights that the command's loop comes to. */
 async function weightsHere(threads: number): Promise<string> {

@@ -15,7 +15,7 @@ import {
   encodeTensorflowJs,
   torchFile,
 } from "../weights/mod.ts";
-import { fitWeights, type Graph, type Weights } from "../resnet/mod.ts";
+import { fitWeights, type Graph, underTorchvisionsNames, type Weights } from "../resnet/mod.ts";
 import { choice, COMMON, type FlagValues, text, UsageError } from "./_flags.ts";
 import { main, type Outcome } from "./_main.ts";
 import { PADDING_FLAG } from "./_training_flags.ts";
@@ -36,8 +36,14 @@ const FORMS = {
   onnx: { ending: "onnx", encode: encodeOnnx },
   keras: { ending: "keras", encode: encodeKeras },
   tfjs: { ending: "tfjs", encode: encodeTensorflowJs },
-  pytorch: { ending: "pth", encode: (_, weights) => torchFile(weights) },
-  safetensors: { ending: "safetensors", encode: (_, weights) => encodeSafetensors(weights) },
+  pytorch: {
+    ending: "pth",
+    encode: (graph, weights) => torchFile(underTorchvisionsNames(graph, weights)),
+  },
+  safetensors: {
+    ending: "safetensors",
+    encode: (graph, weights) => encodeSafetensors(underTorchvisionsNames(graph, weights)),
+  },
 } as const satisfies Record<string, Form>;
 
 /** Curves of a run in place of a network. */
@@ -56,6 +62,7 @@ const command = {
   summary:
     "Writes a network in another program's form: for ONNX Runtime and browsers, Keras (.keras),\n" +
     "TensorFlow.js (a folder with model.json), PyTorch (a state dict) and whoever reads safetensors.\n" +
+    "The last two have torchvision's names where the network is one of its: its resnet34 loads them.\n" +
     "What the weights were trained on is not part of such a file: prepare images as the run's\n" +
     "model card, or its author, says. With --to tensorboard, writes the curves of runs as event files\n" +
     "of TensorBoard, into --out (tensorboard by default): a folder for each run.",

@@ -72,6 +72,74 @@ export function fitWeights(graph: Graph, weights: Weights, source: string): Weig
   return fitted;
 }
 
+/**
+ * A file's arrays with another last layer: what a training begins with that is to tell other
+ * classes apart than the weights do.
+ *
+ * @param graph The network that is trained; its last layer may have any number of units.
+ * @param weights Arrays as a file holds them, of the same network but for the last layer.
+ * @param initial The graph's arrays as a training from nothing has them, of which the last layer
+ *   is taken; `initialise` makes them.
+ * @param source Name of the file, for messages.
+ * @returns Every array of the graph, in graph order; the data is not copied.
+ * @throws {WeightFileError} If the arrays before the last layer are not the network's.
+ *
+ * @example
+ * ```ts
+ * import { architecture } from "./architectures.ts";
+ * import { initialise } from "./initialise.ts";
+ * import { withNewHead } from "./weights.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const thousand = initialise(architecture("resnet18", { classes: 1000 }), 1, "in");
+ * const two = architecture("resnet18", { classes: 2 });
+ * const start = withNewHead(two, thousand, initialise(two, 2, "in"), "resnet18.pth");
+ * assertEquals(start.get("conv1.weight"), thousand.get("conv1.weight"));
+ * assertEquals(start.get("fc.weight")?.shape, [2, 512]);
+ * ```
+ */
+export function withNewHead(
+  graph: Graph,
+  weights: Weights,
+  initial: Weights,
+  source: string,
+): Weights {
+  const head = graph.nodes.findLast(({ kind }) => kind === "dense")?.name;
+  const isOfHead = (name: string) => canonicalName(name).startsWith(canonicalName(`${head}.`));
+  const kept = [...weights].filter(([name]) => !isOfHead(name));
+  const drawn = [...initial].filter(([name]) => isOfHead(name));
+  return fitWeights(graph, new Map([...kept, ...drawn]), source);
+}
+
+/**
+ * Arrays under the names that torchvision's and timm's nets have, where the network is one of
+ * ImageNet's layouts: `downsample.` for `shortcut.`. The CIFAR nets that others publish have
+ * `shortcut.`, and keep it.
+ *
+ * @param graph The network.
+ * @param weights Every array of the graph.
+ * @returns The arrays, in the same order; torchvision's `load_state_dict` takes them as they are.
+ *
+ * @example
+ * ```ts
+ * import { architecture } from "./architectures.ts";
+ * import { initialise } from "./initialise.ts";
+ * import { underTorchvisionsNames } from "./weights.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const graph = architecture("resnet18", { classes: 1000 });
+ * const names = [...underTorchvisionsNames(graph, initialise(graph, 1, "in")).keys()];
+ * assertEquals(names.filter((name) => name.includes("shortcut")), []);
+ * assertEquals(names.includes("layer2.0.downsample.0.weight"), true);
+ * ```
+ */
+export function underTorchvisionsNames(graph: Graph, weights: Weights): Weights {
+  if (!graph.nodes.some(({ kind }) => kind === "max-pool")) return weights;
+  return new Map(
+    [...weights].map(([name, tensor]) => [name.replace(".shortcut.", ".downsample."), tensor]),
+  );
+}
+
 /** An array and the name that its file gives it. */
 interface Found {
   readonly name: string;

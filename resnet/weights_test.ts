@@ -1,7 +1,14 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { architecture } from "./architectures.ts";
 import { type Graph, parametersOf, sizeOf } from "./graph.ts";
-import { fitWeights, type Tensor, WeightFileError, type Weights } from "./weights.ts";
+import {
+  fitWeights,
+  type Tensor,
+  underTorchvisionsNames,
+  WeightFileError,
+  type Weights,
+  withNewHead,
+} from "./weights.ts";
 
 /** Arrays of a graph's names and shapes, each filled with its own number. */
 const arraysOf = (graph: Graph): Weights =>
@@ -115,4 +122,37 @@ Deno.test("values that are not finite are refused by name", () => {
 Deno.test("an empty file is missing everything", () => {
   const message = refusal(new Map());
   assert(message.includes('97 arrays missing: "conv1.weight", '), message);
+});
+
+Deno.test("withNewHead: torchvision's file but for its last layer, which is the training's own", () => {
+  const thousand = architecture("resnet18", { classes: 1000 });
+  const file = underTorchvisionsNames(thousand, arraysOf(thousand));
+  const two = architecture("resnet18", { classes: 2 });
+  const initial = renamed(arraysOf(two), (name) => name);
+  initial.set("fc.bias", { shape: [2], data: Float32Array.of(-1, -2) });
+  const start = withNewHead(two, file, initial, "resnet18.pth");
+  for (const [name, tensor] of start) {
+    const expected = name.startsWith("fc.")
+      ? initial.get(name)
+      : file.get(name.replace(".shortcut.", ".downsample."));
+    assertEquals(tensor.data, expected?.data, name);
+  }
+  assertEquals([...start.keys()], parametersOf(two).map(({ name }) => name));
+  const other = architecture("resnet34", { classes: 2 });
+  const refused = assertThrows(
+    () => withNewHead(other, file, arraysOf(other), "resnet18.pth"),
+    WeightFileError,
+  ).message;
+  assert(refused.includes("resnet18.pth does not fit resnet34"), refused);
+});
+
+Deno.test("torchvision's names: projections alone, in ImageNet's layouts alone", () => {
+  const cifar = architecture("resnet20", { shortcut: "B" });
+  assertEquals(underTorchvisionsNames(cifar, arraysOf(cifar)), arraysOf(cifar));
+  const graph34 = architecture("resnet34", { classes: 1000 });
+  const names = [...underTorchvisionsNames(graph34, arraysOf(graph34)).keys()];
+  // torchvision.models.resnet34().state_dict(): 218 keys, 36 of them num_batches_tracked.
+  assertEquals(names.length, 182);
+  assertEquals(names.filter((name) => name.includes("downsample")).length, 3 * 5);
+  assertEquals(names.slice(-2), ["fc.weight", "fc.bias"]);
 });

@@ -14,7 +14,9 @@ export { blueFirst } from "./_runs.ts";
 export { isFarFromPaper } from "./expected.ts";
 export * from "./identify.ts";
 export { type Model, readModel } from "./model.ts";
+export * from "./preparation.ts";
 export * from "./preprocessings.ts";
+export * from "./runnable.ts";
 export { searchOn, type SearchOptions, type Told } from "./search.ts";
 export {
   type RankedTrial,

@@ -29,6 +29,7 @@ const EXPECTED: readonly string[] = [
   "FileError",
   "GraphError",
   "PlanError",
+  "PredictionError",
   "RecipeError",
   "RecordingError",
   "ReproductionError",

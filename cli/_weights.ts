@@ -1,5 +1,5 @@
 /** Files of weights from the command line: what every command that is given one makes of it. */
-import type { AuditCandidate, Model } from "../audit/mod.ts";
+import { classesOf, type Model } from "../audit/mod.ts";
 import {
   type Architecture,
   architecture,
@@ -9,40 +9,15 @@ import {
   type Weights,
   type ZeroChannels,
 } from "../resnet/mod.ts";
-import { CommandError } from "./_main.ts";
 
-export { type Model, readModel } from "../audit/mod.ts";
-
-/** A candidate that can be run. */
-export type Runnable = AuditCandidate & Required<Pick<AuditCandidate, "network">>;
-
-/**
- * The network of a file, as far as names and shapes tell: of the candidates the
- * likeliest, with the given place of option A's zero channels.
- *
- * @throws {CommandError} If the file has none that can be run.
- */
-export function networkOf({ subject, file }: Model, zeroChannels: ZeroChannels): Runnable {
-  const runnable = subject.candidates.filter((candidate): candidate is Runnable =>
-    candidate.network !== undefined && candidate.departs === undefined
-  );
-  const fitting = runnable.filter(({ graph }) =>
-    (paddingOf(graph) ?? zeroChannels) === zeroChannels
-  );
-  const [found] = fitting.length > 0 && !file.network ? fitting : runnable;
-  if (found) return found;
-  const reasons = (subject.causes ?? []).map(({ evidence }) => evidence);
-  throw new CommandError(
-    `the arrays of ${subject.target} are of no network that can be run here${
-      reasons.length > 0 ? `: ${reasons.slice(0, 3).join("; ")}` : ""
-    }. deno task audit says more of it; or say which network it is with --arch`,
-  );
-}
-
-/** Where a graph puts the zero channels of option A; undefined where it has none. */
-export function paddingOf(graph: Graph): ZeroChannels | undefined {
-  return graph.nodes.find((node) => node.kind === "shortcut-a")?.zeroChannels;
-}
+export {
+  classesOf,
+  type Model,
+  networkOf,
+  paddingOf,
+  readModel,
+  type Runnable,
+} from "../audit/mod.ts";
 
 /**
  * A file's weights under the names of a network that it is said to be of.
@@ -77,12 +52,6 @@ export function startingWeights(
   const [like] = model.subject.candidates;
   const classes = like ? classesOf(like.graph) : 10;
   return weightsFor(architecture(name, { ...options, classes }), model);
-}
-
-/** The shape of a graph's last layer, [classes]. */
-export function classesOf({ nodes, output }: Graph): number {
-  const { shape } = nodes.find(({ name }) => name === output)!;
-  return shape[shape.length - 1];
 }
 
 /** Whether a graph has projections (option B), as its architecture's options say it. */

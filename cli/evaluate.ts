@@ -8,6 +8,7 @@ import {
   afterTransform,
   arrangedImages,
   blueFirst,
+  preparationFor,
   PREPROCESSINGS,
   type RankedTrial,
   searchOn,
@@ -29,7 +30,6 @@ import { paper } from "../recipes/mod.ts";
 import { choice, COMMON, type FlagValues, text, UsageError } from "./_flags.ts";
 import { CommandError, main, type Outcome } from "./_main.ts";
 import { doubtsOn } from "./_doubts.ts";
-import { preparationFor } from "./_preprocess.ts";
 import { telling } from "./_search.ts";
 import { number as count, percent } from "../text/mod.ts";
 import { engineLine, ProgressPrinter } from "./_progress.ts";

@@ -8,8 +8,7 @@ import {
   type Weights,
 } from "../resnet/mod.ts";
 import { encodeSafetensors } from "../weights/mod.ts";
-import { CommandError } from "./_main.ts";
-import { preparationFor } from "./_preprocess.ts";
+import { preparationFor } from "../audit/mod.ts";
 import { arrayModel, type ArrayModelName } from "../testing/files/mod.ts";
 import {
   classesOf,
@@ -62,7 +61,11 @@ Deno.test("networkOf: split zero channels are taken where they are asked for", a
 
 Deno.test("networkOf: arrays of no net are refused, with what was found", async () => {
   const model = await modelOf(new Map([["x", { shape: [2, 2], data: new Float32Array(4) }]]));
-  assertThrows(() => networkOf(model, "append"), CommandError, "no network that can be run here");
+  assertThrows(
+    () => networkOf(model, "append"),
+    WeightFileError,
+    "no network that can be run here",
+  );
 });
 
 Deno.test("startingWeights: a file under names of its own fits by its place", async () => {

@@ -41,6 +41,6 @@ export {
   setResult,
   type SetRun,
 } from "./set/result.ts";
-export { type Prediction, predictionPage, type ShownImage } from "./prediction.ts";
+export { type Prediction, predictionPage, type ShownImage } from "./predict/page.ts";
 export { tensorboardEvents } from "./tensorboard.ts";
 export type { RunChecklist } from "./run/judged.ts";

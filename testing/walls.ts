@@ -55,11 +55,11 @@ const ALONE = ["text", "random", "compat", "recorders"];
  * either has another beside it that stands for it in a browser, `x.browser.ts` for `x.ts`.
  */
 const IN_BROWSERS =
-  /^(paper|resnet|weights|data|log|recipes|train|spec|verdicts|audit|text|random|files|engine|reports\/(page|audit|run)|web\/(audit|train))\//;
+  /^(paper|resnet|weights|data|log|recipes|train|spec|verdicts|audit|text|random|files|engine|reports\/(page|audit|predict|run)|web\/(audit|page|predict|train))\//;
 
 /** Of those rooms what a browser's code never reaches, or reaches only by the file beside it. */
 const NEVER_IN_BROWSERS =
-  /^(data\/photographs\/|engine\/(tensorflow|tfjs|bench)\/|files\/(cache|download|read_now|write_whole)\.ts$|recipes\/schema\/generate\.ts$|spec\/(readme\.ts|generated\/))/;
+  /^(data\/photographs\/folder\.ts$|engine\/(tensorflow|tfjs|bench)\/|files\/(cache|download|read_now|write_whole)\.ts$|recipes\/schema\/generate\.ts$|spec\/(readme\.ts|generated\/))/;
 
 /** A use of Deno, or of a module of Node's. */
 const RUNTIME = /\bDeno\.\w|["']node:/;

@@ -1,24 +1,24 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource preact */
 /** The pages that run in a browser, each one file that requests nothing. */
+import type { VNode } from "preact";
 import { render } from "preact-render-to-string";
 import { sha256 } from "../files/mod.ts";
 import { style } from "../reports/page/mod.ts";
 import { App } from "./audit/app.tsx";
 import { auditStyle } from "./audit/style.ts";
+import { pageStyle } from "./page/style.ts";
+import { App as PredictApp } from "./predict/app.tsx";
+import { predictStyle } from "./predict/style.ts";
 import { App as TrainApp } from "./train/app.tsx";
 import { trainStyle } from "./train/style.ts";
 
-/** What `deno task web:bundle` makes of the programs: their texts by name. */
-export interface Bundle {
-  /** The audit page's own. */
-  readonly audit: string;
-  /** Its worker's. */
-  readonly auditWorker: string;
-  /** The training page's own. */
-  readonly train: string;
-  /** Its worker's. */
-  readonly trainWorker: string;
+/** What `deno task web:bundle` makes of a page's programs. */
+export interface Programs {
+  /** The page's own. */
+  readonly program: string;
+  /** Its worker's; the page makes workers of it. */
+  readonly worker: string;
 }
 
 /** One page. */
@@ -29,60 +29,60 @@ export interface WebPage {
   readonly policy: string;
 }
 
-/**
- * The audit's page.
- *
- * @param bundle The programs.
- * @returns One file that works from any server, from none, and without a network.
- */
-export function auditWebPage(
-  { audit, auditWorker }: Pick<Bundle, "audit" | "auditWorker">,
-): WebPage {
-  return page({
+/** What a page is made of, but for its programs. */
+interface Content {
+  readonly title: string;
+  readonly description: string;
+  readonly style: string;
+  /** What is seen before the program runs. */
+  readonly body: () => VNode;
+}
+
+/** The pages, each by the name of its programs and by that of its file. */
+export const PAGES = {
+  audit: {
+    file: "index.html",
     title: "Why is your ResNet stuck? An audit in the browser",
     description:
       "Drop a checkpoint, an ONNX file or a recording of a training: which statements of Deep " +
       "Residual Learning it breaks, and what to change first. Nothing is uploaded.",
-    style: style + auditStyle,
-    body: render(<App />),
-    program: audit,
-    worker: auditWorker,
-  });
-}
-
-/**
- * The page that trains.
- *
- * @param bundle The programs.
- * @returns One file that works from any server, from none, and without a network.
- */
-export function trainWebPage(
-  { train, trainWorker }: Pick<Bundle, "train" | "trainWorker">,
-): WebPage {
-  return page({
+    style: auditStyle,
+    body: () => <App />,
+  },
+  train: {
+    file: "train.html",
     title: "Train a residual network in the browser",
     description: "One button: a ResNet-8 is trained on this computer, with its curves, its " +
       "filters and the paper's checklist as it goes. Nothing is uploaded.",
-    style: style + trainStyle,
-    body: render(<TrainApp />),
-    program: train,
-    worker: trainWorker,
-  });
-}
+    style: trainStyle,
+    body: () => <TrainApp />,
+  },
+  predict: {
+    file: "predict.html",
+    title: "What does your network take a photograph for?",
+    description: "Drop a network and a photograph: the five classes that it holds likeliest. " +
+      "Nothing is uploaded.",
+    style: predictStyle,
+    body: () => <PredictApp />,
+  },
+} as const satisfies Readonly<Record<string, Content & { readonly file: string }>>;
 
-interface Parts {
-  readonly title: string;
-  readonly description: string;
-  readonly style: string;
-  /** HTML of what is seen before the program runs. */
-  readonly body: string;
-  readonly program: string;
-  /** The worker's program; the page makes workers of it. */
-  readonly worker: string;
+/**
+ * Makes a page.
+ *
+ * @param name Which.
+ * @param programs Its programs.
+ * @returns One file that works from any server, from none, and without a network.
+ */
+export function webPage(name: keyof typeof PAGES, programs: Programs): WebPage {
+  return assembled(PAGES[name], programs);
 }
 
 /** Puts a page together. The policy lets run what has these hashes, and lets nothing out. */
-function page({ title, description, style, body, program, worker }: Parts): WebPage {
+function assembled(
+  { title, description, style: own, body }: Content,
+  { program, worker }: Programs,
+): WebPage {
   const script = embeddable(program);
   const hash = Uint8Array.fromHex(sha256(script)).toBase64();
   const policy = [
@@ -106,10 +106,10 @@ function page({ title, description, style, body, program, worker }: Parts): WebP
 <meta name="description" content="${description}">
 <title>${title}</title>
 <link rel="icon" href="data:,">
-<style>${style}</style>
+<style>${style}${pageStyle}${own}</style>
 </head>
 <body>
-<div id="app">${body}</div>
+<div id="app">${render(body())}</div>
 <script type="text/plain" id="worker">${embeddable(worker)}</script>
 <script type="module">${script}</script>
 </body>
@@ -124,7 +124,9 @@ function page({ title, description, style, body, program, worker }: Parts): WebP
  * @throws {Error} If that is not possible without changing it.
  */
 function embeddable(program: string): string {
-  const text = program.replaceAll("</script", "<\\/script").replaceAll("<!--", "\\x3c!--");
+  const text = program.replaceAll("</script", "<\\/script").replaceAll("<!--", "\\x3c!--")
+    // A program within a page has no address, and where it is no module it may not ask for one.
+    .replaceAll("import.meta", "({})");
   if (/<script/i.test(text)) throw new Error("a program must not hold the beginning of a script");
   return text;
 }

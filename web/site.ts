@@ -1,5 +1,5 @@
 /** The static site: the files of every page, and what serves them on this machine. */
-import { auditWebPage, trainWebPage, type WebPage } from "./pages.tsx";
+import { PAGES, type WebPage, webPage } from "./pages.tsx";
 
 /** Where `deno task web:bundle` puts the programs. */
 const BUNDLE = new URL("bundle/", import.meta.url);
@@ -14,16 +14,14 @@ const BUNDLE = new URL("bundle/", import.meta.url);
 export async function sitePages(
   read: (name: string) => Promise<string> = readProgram,
 ): Promise<ReadonlyMap<string, WebPage>> {
-  return new Map([
-    [
-      "index.html",
-      auditWebPage({ audit: await read("audit.js"), auditWorker: await read("audit_worker.js") }),
-    ],
-    [
-      "train.html",
-      trainWebPage({ train: await read("train.js"), trainWorker: await read("train_worker.js") }),
-    ],
-  ]);
+  const pages = (Object.keys(PAGES) as (keyof typeof PAGES)[]).map(async (name) => {
+    const programs = {
+      program: await read(`${name}/main.js`),
+      worker: await read(`${name}/worker.js`),
+    };
+    return [PAGES[name].file, webPage(name, programs)] as const;
+  });
+  return new Map(await Promise.all(pages));
 }
 
 async function readProgram(name: string): Promise<string> {

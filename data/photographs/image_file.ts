@@ -1,5 +1,6 @@
 /** Images from files: which formats are read, by what rules, and what is refused. */
 import { quote } from "../../text/mod.ts";
+import { JPEG_DECODER, WEBP_DECODER } from "./_decoder_files.ts";
 import { jpegHeader, webpSize } from "./_image_header.ts";
 import { DataError } from "../errors.ts";
 import type { RgbImage } from "./rgb_image.ts";
@@ -206,7 +207,8 @@ async function decodeColours(bytes: Uint8Array, { orientation }: ReadingRules): 
   const { default: decode, init } = await import("@jsquash/jpeg/decode.js");
   // Anew after a file that made it give up, which leaves its memory as it was then.
   if (!isReady) {
-    await init({ printErr: (line: string) => said.push(line) } as Parameters<typeof init>[0]);
+    const printErr = (line: string) => said.push(line);
+    await init({ ...JPEG_DECODER, printErr } as Parameters<typeof init>[0]);
   }
   isReady = false;
   said.length = 0;
@@ -230,9 +232,12 @@ async function decodeInks(bytes: Uint8Array, rules: ReadingRules): Promise<RgbIm
   }));
 }
 
+let webpIsReady: Promise<void> | undefined;
+
 async function decodeWebp(bytes: Uint8Array, rules: ReadingRules): Promise<RgbImage> {
   expectSize(webpSize(bytes));
-  const { default: decode } = await import("@jsquash/webp/decode.js");
+  const { default: decode, init } = await import("@jsquash/webp/decode.js");
+  await (webpIsReady ??= init(WEBP_DECODER as Parameters<typeof init>[0]));
   const { width, height, data } = await decode(exactly(bytes));
   return flattened(width, height, 4, (i) => data[i], rules);
 }

@@ -1,6 +1,6 @@
 /**
  * Photographs: image files decoded, resized, and found in a folder for each class. A door of its
- * own, since the decoders and the system's folders are of no use in a browser.
+ * own, since most of what reads data has no use for the decoders.
  *
  * @module
  */

@@ -30,7 +30,7 @@ interface SyncHandle {
   readonly close: () => void;
 }
 interface Writable {
-  readonly write: (bytes: Uint8Array) => Promise<void>;
+  readonly write: (content: Uint8Array | Blob) => Promise<void>;
   readonly close: () => Promise<void>;
   readonly abort: () => Promise<void>;
 }
@@ -120,11 +120,11 @@ export class OwnFolder {
   }
 
   /** Writes a file: whole, or it stays as it was. */
-  async write(name: string, bytes: Uint8Array): Promise<void> {
+  async write(name: string, content: Uint8Array | Blob): Promise<void> {
     const writable = await (await this.#handle.getFileHandle(name, { create: true }))
       .createWritable();
     try {
-      await writable.write(bytes);
+      await writable.write(content);
     } catch (error) {
       await writable.abort().catch(() => {}); // The first error is the one that matters.
       throw error;

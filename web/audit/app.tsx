@@ -4,13 +4,15 @@
 /** The audit's page: files go in, verdicts come out, and nothing leaves the machine. */
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { bytes as sizeOf } from "./sizes.ts";
-import { chosenFiles, droppedFiles, type NamedFile } from "./files.ts";
-import { sortGiven } from "./given.ts";
-import { canKeep, forget, keep, keptFiles } from "./kept.ts";
-import type { Asked, Judged } from "./messages.ts";
-import { Report } from "./report.tsx";
-import type { Work } from "./start.ts";
+import { Chooser, useDrop } from "../page/drop.tsx";
+import type { NamedFile } from "../page/files.ts";
+import { sortGiven } from "../page/given.ts";
+import { ImagesLine, useImages } from "../page/images.tsx";
+import type { Work } from "../page/jobs.ts";
+import type { Judged } from "../page/messages.ts";
+import { Pages } from "../page/pages.tsx";
+import { Report } from "../page/report.tsx";
+import type { Asked } from "./messages.ts";
 
 /** Starts one audit; the page's program has it, its text alone does not. */
 export type Start = (asked: Asked, tell: (text: string) => void, seconds: number) => Work;
@@ -26,42 +28,33 @@ interface Entry {
   readonly id: number;
   readonly target: string;
   readonly files: readonly NamedFile[];
-  /** Whether images were there to try it on. */
-  readonly tried: boolean;
+  /** The architecture that it is said to be. */
+  readonly as?: string;
   readonly state: "waiting" | "working" | "judged" | "refused";
   /** What is being done, or why it was refused. */
   readonly line: string;
   readonly judged?: Judged;
 }
 
-/** CIFAR-10 as it was given. */
-interface Images {
-  readonly path: string;
-  readonly files: readonly NamedFile[];
-  readonly kept: boolean;
-}
-
-/** Paths of images stand apart from those of what is judged. */
-const IMAGES = "images";
-
 export function App({ start }: { readonly start?: Start }): VNode {
   const [entries, setEntries] = useState<readonly Entry[]>([]);
   const [shown, setShown] = useState<number>();
-  const [images, setImages] = useState<Images>();
-  const [keeping, setKeeping] = useState<"no" | "can" | "writing" | string>("no");
+  const ofPage = useImages(start !== undefined);
+  const { images } = ofPage;
   const [said, setSaid] = useState("");
-  const [over, setOver] = useState(false);
   // What the page showed before its program ran stays as it was until then.
   const [ready, setReady] = useState(false);
   const work = useRef<{ readonly id: number; readonly work: Work } | undefined>(undefined);
   const last = useRef(0);
+  const as = useRef<HTMLInputElement>(null);
 
   const change = (id: number, changed: Partial<Entry>) =>
     setEntries((all) => all.map((entry) => entry.id === id ? { ...entry, ...changed } : entry));
 
   const add = (targets: readonly string[], files: readonly NamedFile[]) => {
+    const said = as.current?.value.trim();
     const added = targets.map((target): Entry => ({
-      ...{ id: ++last.current, target, files, tried: false },
+      ...{ id: ++last.current, target, files, ...(said ? { as: said } : {}) },
       ...{ state: "waiting", line: "waiting" },
     }));
     setEntries((all) => [...added, ...all]);
@@ -69,11 +62,9 @@ export function App({ start }: { readonly start?: Start }): VNode {
   };
 
   const take = (files: readonly NamedFile[]) => {
-    const { targets, data, unread } = sortGiven(files.map(([path]) => path));
+    const { targets, photographs, data, unread } = sortGiven(files.map(([path]) => path));
     if (data !== undefined) {
-      const own = files.filter(([path]) => path === data || inFolder(path, data));
-      setImages({ path: `${IMAGES}/${data}`, files: own, kept: false });
-      canKeep().then((can) => setKeeping(can ? "can" : "no"));
+      ofPage.give(data, files);
       // What was judged before is judged again with them.
       if (targets.length === 0) {
         setEntries((all) =>
@@ -89,65 +80,32 @@ export function App({ start }: { readonly start?: Start }): VNode {
     setSaid(
       unread
         ? `${unread} is CIFAR-10 for Python, which is not read: take the binary version, cifar-10-binary.tar.gz`
-        : targets.length === 0 && data === undefined
-        ? "Nothing there can be judged: give the file of the weights, or the folder of a recording or a run"
-        : "",
+        : targets.length > 0 || data !== undefined
+        ? ""
+        : photographs.length > 0
+        ? `${
+          photographs[0]
+        } is an image: what a network takes it for says the page “Predict a photograph”`
+        : "Nothing there can be judged: give the file of the weights, or the folder of a recording or a run",
     );
   };
-  const drop = async (transfer: DataTransfer) => {
-    try {
-      take(await droppedFiles(transfer));
-    } catch (error) {
-      setSaid((error as Error).message);
-    }
-  };
+  const over = useDrop(take, setSaid);
 
-  // What was kept on an earlier visit.
-  useEffect(() => {
-    if (!start) return;
-    setReady(true);
-    keptFiles().then((files) => {
-      const { data } = sortGiven(files.map(([path]) => path));
-      if (data !== undefined) setImages({ path: `${IMAGES}/${data}`, files, kept: true });
-    });
-  }, []);
-
-  // A drop beside the field must not leave the page.
-  useEffect(() => {
-    const hover = (event: DragEvent) => {
-      event.preventDefault();
-      setOver(event.type === "dragover");
-    };
-    const land = (event: DragEvent) => {
-      event.preventDefault();
-      setOver(false);
-      if (event.dataTransfer) drop(event.dataTransfer);
-    };
-    addEventListener("dragover", hover);
-    addEventListener("dragleave", hover);
-    addEventListener("drop", land);
-    return () => {
-      removeEventListener("dragover", hover);
-      removeEventListener("dragleave", hover);
-      removeEventListener("drop", land);
-    };
-  });
+  useEffect(() => setReady(start !== undefined), []);
 
   // One at a time, in their order.
   const waiting = entries.findLast(({ state }) => state === "waiting");
   const working = entries.find(({ state }) => state === "working");
   useEffect(() => {
     if (!start || !waiting || working) return;
-    const { id, target, files } = waiting;
+    const { id, target, files, as } = waiting;
     change(id, { state: "working", line: "reading" });
-    const given = [
-      ...files,
-      ...(images?.files ?? []).map(
-        ([path, file]): NamedFile => [`${IMAGES}/${path}`, file],
-      ),
-    ];
     const begun = start(
-      { files: given, target, ...(images ? { data: images.path } : {}) },
+      {
+        ...{ files: [...files, ...images?.files ?? []], target },
+        ...(as === undefined ? {} : { as }),
+        ...(images ? { data: images.path } : {}),
+      },
       (line) => change(id, { line }),
       images ? LIMITS.images : LIMITS.alone,
     );
@@ -157,26 +115,16 @@ export function App({ start }: { readonly start?: Start }): VNode {
         id,
         typeof result === "string"
           ? { state: "refused", line: result }
-          : { state: "judged", line: "", judged: result, tried: images !== undefined },
+          : { state: "judged", line: "", judged: result },
       )
     );
   }, [waiting?.id, working?.id]);
 
   const entry = entries.find(({ id }) => id === shown);
-  const onKeep = async () => {
-    if (!images) return;
-    setKeeping("writing");
-    try {
-      await keep(images.files);
-      setImages({ ...images, kept: true });
-    } catch (error) {
-      setKeeping(`can't be kept: ${(error as Error).message}`);
-    }
-  };
-
   return (
     <>
       <header>
+        <Pages current="index.html" />
         <p class="eyebrow">Deep residual learning, reproduced: the audit</p>
         <h1>Why is your ResNet stuck?</h1>
         <p class="lead">
@@ -189,7 +137,7 @@ export function App({ start }: { readonly start?: Start }): VNode {
         <section aria-label="Files" class={over ? "field over" : "field"}>
           <p class="call">Drop files or a folder</p>
           <div class="row">
-            <Chooser label="Choose files" take={take} disabled={!ready} />
+            <Chooser label="Choose files" first take={take} disabled={!ready} />
             <Chooser label="Choose a folder" folder take={take} disabled={!ready} />
           </div>
           <p class="muted">
@@ -197,16 +145,34 @@ export function App({ start }: { readonly start?: Start }): VNode {
             NumPy; the folder of a recording or of a run.
           </p>
           <ByName judge={(name) => add([name], [])} disabled={!ready} />
+          <div class="row">
+            <label for="as">Said to be (may stay empty):</label>
+            <input
+              id="as"
+              ref={as}
+              type="text"
+              placeholder="resnet20"
+              autocomplete="off"
+              spellcheck={false}
+              disabled={!ready}
+            />
+          </div>
         </section>
         <ImagesLine
-          images={images}
-          keeping={keeping}
-          onKeep={onKeep}
-          onForget={() => {
-            forget();
-            setImages(undefined);
-            setKeeping("no");
-          }}
+          of={ofPage}
+          none={
+            <>
+              With CIFAR-10 at hand (<code>cifar-10-binary.tar.gz</code>{" "}
+              or its folder, dropped as well) weights are tried on it: test error, preprocessing,
+              and which of the networks that look alike it is.
+            </>
+          }
+          use={`weights are tried on it${
+            globalThis.crossOriginIsolated
+              ? ""
+              : ", on one core: this server does not isolate the page, deno task web does"
+          }`}
+          disabled={working !== undefined}
         />
         <Assurance />
         <p class="said" role="alert">{said}</p>
@@ -239,50 +205,14 @@ export function App({ start }: { readonly start?: Start }): VNode {
           )}
         </div>
         {entry?.judged && entry.state === "judged" && (
-          <Report key={entry.id} target={entry.target} judged={entry.judged} />
+          <Report
+            key={entry.id}
+            name={entry.target.slice(entry.target.lastIndexOf("/") + 1) || "audit"}
+            label={`Audit of ${entry.target}`}
+            judged={entry.judged}
+          />
         )}
       </main>
-    </>
-  );
-}
-
-function inFolder(path: string, folder: string): boolean {
-  return folder === "." ? !path.includes("/") : path.startsWith(`${folder}/`);
-}
-
-/** A button that opens the system's own dialogue. */
-function Chooser(
-  { label, folder, take, disabled }: {
-    readonly label: string;
-    readonly folder?: boolean;
-    readonly take: (files: readonly NamedFile[]) => void;
-    readonly disabled: boolean;
-  },
-): VNode {
-  const input = useRef<HTMLInputElement>(null);
-  return (
-    <>
-      <button
-        type="button"
-        class={folder ? "" : "first"}
-        disabled={disabled}
-        onClick={() => input.current?.click()}
-      >
-        {label}
-      </button>
-      <input
-        ref={input}
-        type="file"
-        multiple
-        hidden
-        aria-label={label}
-        {...(folder ? { webkitdirectory: true } : {})}
-        onChange={({ currentTarget }) => {
-          take(chosenFiles(currentTarget));
-          // So that the same file can be chosen again.
-          currentTarget.value = "";
-        }}
-      />
     </>
   );
 }
@@ -306,46 +236,6 @@ function ByName(
       </select>
       <button type="submit" disabled={disabled}>Judge it</button>
     </form>
-  );
-}
-
-/** Whether there are images to try weights on. */
-function ImagesLine(
-  { images, keeping, onKeep, onForget }: {
-    readonly images: Images | undefined;
-    readonly keeping: string;
-    readonly onKeep: () => void;
-    readonly onForget: () => void;
-  },
-): VNode {
-  if (!images) {
-    return (
-      <p class="images-line muted">
-        With CIFAR-10 at hand (<code>cifar-10-binary.tar.gz</code>{" "}
-        or its folder, dropped as well) weights are tried on it: test error, preprocessing, and
-        which of the networks that look alike it is.
-      </p>
-    );
-  }
-  const size = images.files.reduce((sum, [, file]) => sum + file.size, 0);
-  return (
-    <div class="images-line row">
-      <span>
-        CIFAR-10 is here ({sizeOf(size)}): weights are tried on it
-        {crossOriginIsolated
-          ? ""
-          : ", on one core: this server does not isolate the page, deno task web does"}.
-      </span>
-      {images.kept
-        ? <button type="button" onClick={onForget}>Remove it from this browser</button>
-        : keeping === "can"
-        ? <button type="button" onClick={onKeep}>Keep it in this browser</button>
-        : keeping !== "no" && (
-          <span class="muted">
-            {keeping === "writing" ? "being written to this browser’s own storage" : keeping}
-          </span>
-        )}
-    </div>
   );
 }
 

@@ -3,11 +3,12 @@
 /// <reference lib="dom" />
 /** The audit page's program. */
 import { hydrate } from "preact";
+import { Jobs } from "../page/jobs.ts";
 import { App } from "./app.tsx";
-import { Auditor } from "./start.ts";
+import type { Asked } from "./messages.ts";
 
-const auditor = new Auditor(document.getElementById("worker")!.textContent);
+const jobs = new Jobs<Asked>(document.getElementById("worker")!.textContent, "audit");
 hydrate(
-  <App start={(asked, tell, seconds) => auditor.audit(asked, tell, seconds)} />,
+  <App start={(asked, tell, seconds) => jobs.begin(asked, tell, seconds)} />,
   document.getElementById("app")!,
 );

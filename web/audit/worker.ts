@@ -1,14 +1,16 @@
-/** The audit's worker. */
-import "./without_eval.ts";
-import { judge } from "./judge.ts";
-import type { Asked, Told } from "./messages.ts";
+/** The audit's worker: the same code as the command's, on files that were given to the page. */
+import "../page/without_eval.ts";
+import { auditTarget, findTarget, reportJson } from "../../reports/audit/mod.ts";
+import { serve } from "../page/serve.ts";
+import type { Asked } from "./messages.ts";
 
-/** The part of a worker's own scope that is used. */
-interface Scope {
-  onmessage: (message: { readonly data: Asked }) => void;
-  readonly postMessage: (told: Told) => void;
-}
-
-const scope = globalThis as unknown as Scope;
-scope.onmessage = ({ data }) => judge(data, (told) => scope.postMessage(told));
-scope.postMessage({ type: "ready" });
+serve<Asked>(async ({ target, as, data }, tell) => {
+  const { json, text, page, markdown } = await auditTarget(await findTarget(target), {
+    ...{ as, data, told: { line: tell, passing: tell } },
+  });
+  return {
+    ...{ json: reportJson(json), text },
+    ...(page ? { page: page() } : {}),
+    ...(markdown ? { markdown: markdown() } : {}),
+  };
+});

@@ -6,11 +6,15 @@ import type { VNode } from "preact";
 import { useEffect, useReducer, useRef, useState } from "preact/hooks";
 import { PAPER_DATASET } from "../../paper/mod.ts";
 import { duration, number, percent } from "../../text/mod.ts";
-import { chosenFiles, droppedFiles, type NamedFile } from "../audit/files.ts";
-import { sortGiven } from "../audit/given.ts";
+import { Chooser, useDrop } from "../page/drop.tsx";
+import type { NamedFile } from "../page/files.ts";
+import { sortGiven } from "../page/given.ts";
+import { ImagesLine, useImages } from "../page/images.tsx";
+import { Pages } from "../page/pages.tsx";
+import { saveFile } from "../page/save.ts";
 import { Batch, Curves, FirstLayer } from "./figures.tsx";
-import type { Form, GivenFiles, JudgedRule, KeptRun, Told, Wanted } from "./messages.ts";
-import { type Ask, saveFile } from "./start.ts";
+import type { Form, JudgedRule, KeptRun, Told, Wanted } from "./messages.ts";
+import type { Ask } from "./start.ts";
 import { type Change, changed, NOTHING, type Shown } from "./state.ts";
 
 /** Networks that are offered; the command has more. */
@@ -29,7 +33,8 @@ const DEMO: Wanted = { set: "shapes10", architecture: "resnet8", seed: 0 };
 
 export function App({ start }: { readonly start?: Start }): VNode {
   const [shown, change] = useReducer<Shown, Change>(changed, NOTHING);
-  const [given, setGiven] = useState<GivenFiles>();
+  const ofPage = useImages(start !== undefined);
+  const given = ofPage.images;
   const [said, setSaid] = useState("");
   const worker = useRef<Ask>(undefined);
   const ask: Ask = (asked) => worker.current?.(asked);
@@ -39,7 +44,7 @@ export function App({ start }: { readonly start?: Start }): VNode {
     const calm = matchMedia("(prefers-reduced-motion: reduce)");
     let seen = -Infinity;
     worker.current = start((told) => {
-      if (told.type === "saved") saveFile(told);
+      if (told.type === "saved") saveFile(told.name, told.media, told.content);
       else if (told.type !== "seen") change(told);
       else if (!calm.matches || performance.now() - seen > CALM_SECONDS * 1000) {
         seen = performance.now();
@@ -56,29 +61,17 @@ export function App({ start }: { readonly start?: Start }): VNode {
         ? "That is not CIFAR-10 in its binary version: give cifar-10-binary.tar.gz or the folder that is in it"
         : "",
     );
-    if (data !== undefined) setGiven({ files, data });
+    if (data !== undefined) ofPage.give(data, files);
   };
-  useEffect(() => {
-    const hover = (event: DragEvent) => event.preventDefault();
-    const land = (event: DragEvent) => {
-      event.preventDefault();
-      if (event.dataTransfer) {
-        droppedFiles(event.dataTransfer).then(take, (error: Error) => setSaid(error.message));
-      }
-    };
-    addEventListener("dragover", hover);
-    addEventListener("drop", land);
-    return () => {
-      removeEventListener("dragover", hover);
-      removeEventListener("drop", land);
-    };
-  });
+  useDrop(take, setSaid);
 
   const train = (run: string, wanted: Wanted, threads?: number) => {
     change({ type: "asked", run });
     ask({
       ...{ type: "train", run, wanted, engine: "auto" },
-      ...(given && wanted.set !== "shapes10" ? { given } : {}),
+      ...(given && wanted.set !== "shapes10"
+        ? { given: { files: given.files, data: given.path } }
+        : {}),
       ...(threads === undefined ? {} : { threads }),
     });
   };
@@ -97,6 +90,7 @@ export function App({ start }: { readonly start?: Start }): VNode {
   return (
     <>
       <header>
+        <Pages current="train.html" />
         <p class="eyebrow">Deep residual learning, reproduced: a training</p>
         <h1>Train a residual network in this page</h1>
         <p class="lead">
@@ -111,7 +105,7 @@ export function App({ start }: { readonly start?: Start }): VNode {
               <button
                 key="main"
                 type="button"
-                class="main-button"
+                class="main-button first"
                 disabled={phase !== "training"}
                 onClick={() => {
                   change({ type: "pausing" });
@@ -125,7 +119,7 @@ export function App({ start }: { readonly start?: Start }): VNode {
               <button
                 key="main"
                 type="button"
-                class="main-button"
+                class="main-button first"
                 disabled={!ready}
                 onClick={() => unfinished ? goOn(unfinished) : begin(DEMO)}
               >
@@ -141,10 +135,16 @@ export function App({ start }: { readonly start?: Start }): VNode {
         <Saves shown={shown} busy={busy} save={(run, form) => ask({ type: "save", run, form })} />
         <Other
           busy={busy || !ready}
-          given={given}
+          hasImages={given !== undefined}
           take={take}
           begin={begin}
           threads={shown.isolated ? undefined : 1}
+        />
+        <ImagesLine
+          of={ofPage}
+          none=" "
+          use="it can be trained on"
+          disabled={busy}
         />
         <p role="alert" class="one-line">{said}</p>
         <Runs
@@ -266,9 +266,9 @@ function Saves({ shown, busy, save }: {
 }
 
 /** Another network, or other images. */
-function Other({ busy, given, take, begin, threads }: {
+function Other({ busy, hasImages, take, begin, threads }: {
   readonly busy: boolean;
-  readonly given: GivenFiles | undefined;
+  readonly hasImages: boolean;
   readonly take: (files: readonly NamedFile[]) => void;
   readonly begin: (wanted: Wanted, threads?: number) => void;
   readonly threads: number | undefined;
@@ -302,10 +302,10 @@ function Other({ busy, given, take, begin, threads }: {
         <div class="choices">
           <label>
             Images
-            <select name="set" disabled={busy} key={given ? "given" : "none"}>
+            <select name="set" disabled={busy} key={String(hasImages)}>
               <option value={DEMO.set}>drawn shapes, built in</option>
-              <option value={PAPER_DATASET} disabled={!given} selected={given !== undefined}>
-                {given ? "CIFAR-10" : "CIFAR-10 (not given yet)"}
+              <option value={PAPER_DATASET} disabled={!hasImages} selected={hasImages}>
+                {hasImages ? "CIFAR-10" : "CIFAR-10 (not given yet)"}
               </option>
             </select>
           </label>
@@ -337,15 +337,7 @@ function Other({ busy, given, take, begin, threads }: {
         </div>
         <p class="row">
           <button type="submit" disabled={busy}>Train this</button>
-          <label class="row">
-            CIFAR-10:{" "}
-            <input
-              type="file"
-              multiple
-              disabled={busy}
-              onChange={({ currentTarget }) => take(chosenFiles(currentTarget))}
-            />
-          </label>
+          <Chooser label="Choose CIFAR-10’s archive" take={take} disabled={busy} />
         </p>
       </form>
     </details>

@@ -1,5 +1,5 @@
 // The page that trains, in real browsers: it comes to the weights that the command comes to.
-import { assert, assertEquals, assertFalse, assertLess, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertFalse, assertMatch } from "@std/assert";
 import { loadDataset } from "../../data/mod.ts";
 import { wasmEngine } from "../../engine/mod.ts";
 import { MemoryRun } from "../../log/mod.ts";
@@ -12,8 +12,7 @@ import {
   seriousFaults,
 } from "../../testing/browser/mod.ts";
 import { train } from "../../train/mod.ts";
-import { bundle, canBundle } from "../_bundle_fixture.ts";
-import { siteHandler, sitePages } from "../mod.ts";
+import { assertOneFile, canBundle, opened, serving } from "../_site_fixtures.ts";
 import { recipeFor } from "./session.ts";
 
 /** `deno test ... -- 300 FOLDER`: more steps, and pictures; each step's rounding is in all later. */
@@ -35,29 +34,6 @@ async function weightsHere(threads: number): Promise<string> {
   });
   assert(result.outcome === "finished");
   return result.weights.sha256;
-}
-
-/** Serves the site; without the headers of `deno task web` the page is not isolated. */
-async function serving(
-  isolated: boolean,
-  work: (url: string) => Promise<void>,
-): Promise<void> {
-  await bundle();
-  const hosts: string[] = [];
-  const handler = siteHandler(await sitePages(), hosts);
-  const plain = async (request: Request) =>
-    new Response(await handler(request).text(), { headers: { "Content-Type": "text/html" } });
-  const server = Deno.serve(
-    { hostname: "127.0.0.1", port: 0, onListen() {} },
-    isolated ? handler : plain,
-  );
-  const host = `127.0.0.1:${server.addr.port}`;
-  hosts.push(host);
-  try {
-    await work(`http://${host}/train.html`);
-  } finally {
-    await server.shutdown();
-  }
 }
 
 const TEXT = "document.body.innerText";
@@ -107,7 +83,8 @@ Deno.test({
     "(needs deno bundle, chromium)",
   ignore: !canBundle || !await hasChromium(),
   fn: () =>
-    serving(true, async (url) => {
+    serving(true, async (origin) => {
+      const url = `${origin}/train.html`;
       const expected = await weightsHere(2);
       await inChromium(async (page) => {
         await page.look(1280, 900, "light");
@@ -193,9 +170,9 @@ Deno.test({
     "comes to the same weights as here where it has relaxed SIMD (needs deno bundle, firefox-esr)",
   ignore: !canBundle || !await hasFirefox(),
   fn: () =>
-    serving(false, (url) =>
+    serving(false, (origin) =>
       inFirefox(async (page) => {
-        await page.open(url);
+        await page.open(`${origin}/train.html`);
         await begin(page);
         const found = await weightsThere(page);
         await picture(page, "firefox");
@@ -213,14 +190,5 @@ Deno.test({
 Deno.test({
   name: "the page that trains is one file of at most 1 MB, packed (needs deno bundle)",
   ignore: !canBundle,
-  async fn() {
-    await bundle();
-    const { html, policy } = (await sitePages()).get("train.html")!;
-    assertMatch(policy, /^default-src 'none'; connect-src 'none'; /);
-    assertFalse(/\b(src|href)="(?!data:)/.test(html), "the page names another file");
-    const packed = new Blob([html]).stream().pipeThrough(new CompressionStream("gzip"));
-    const { length } = await new Response(packed).bytes();
-    if (PICTURES) console.log("bytes", html.length, "packed", length);
-    assertLess(length, 1e6);
-  },
+  fn: () => assertOneFile("train", 1e6),
 });

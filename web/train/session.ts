@@ -16,6 +16,7 @@ import {
 import type { Weights } from "../../resnet/mod.ts";
 import { judge, LOG_RULES } from "../../spec/mod.ts";
 import { type Started, train } from "../../train/mod.ts";
+import { reasonOf } from "../page/reason.ts";
 import { keptRuns } from "./kept_runs.ts";
 import type { Asked, Filters, SeenBatch, Told, TrainAsked, Wanted } from "./messages.ts";
 import { saved } from "./saved.ts";
@@ -268,13 +269,4 @@ function firstFilters(weights: Weights): Filters {
     if (shape.length === 4) return { shape, data: data.slice() };
   }
   return { shape: [0, 0, 0, 0], data: new Float32Array() };
-}
-
-/** The language's own errors: what has one of these names is a defect of ours. */
-const DEFECTS = /^(Aggregate|Eval|Internal|Range|Reference|Syntax|Type|URI)?Error$/;
-
-function reasonOf(error: unknown): string {
-  if (error instanceof Error && !DEFECTS.test(error.name)) return error.message;
-  const stack = error instanceof Error ? `${error.message}\n${error.stack}` : String(error);
-  return `unexpected, please report it\n${stack}`;
 }

@@ -1,20 +1,13 @@
-/** What the page that trains has beside the reports' style sheet. */
+/** What the page that trains has beside the style sheet of all pages. */
 export const trainStyle = `
-.hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
-.lead { font-size: 1.125rem; margin-bottom: 1.25rem; }
-.row { display: flex; flex-wrap: wrap; align-items: center; gap: .5rem 1rem; max-width: none; }
-button, select, input { font: inherit; color: var(--ink); background: var(--paper); border: 1px solid var(--muted); border-radius: 4px; padding: .4rem .9rem; min-height: 2.5rem; }
+.lead { margin-bottom: 1.25rem; }
 input[type="number"] { width: 7.5rem; }
-button { cursor: pointer; }
-button:disabled, select:disabled, input:disabled { cursor: default; opacity: .6; }
-.main-button { font-size: 1.125rem; font-weight: 600; min-height: 3rem; min-width: 12rem; color: var(--paper); background: var(--accent); border-color: var(--accent); }
-button:hover:enabled { border-color: var(--ink); }
-:is(button, select, input, a, summary):focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
-.choices { display: flex; flex-wrap: wrap; gap: .75rem 1.5rem; margin: .75rem 0; }
-.choices label { display: grid; gap: .25rem; font-size: .875rem; color: var(--muted); }
+.main-button { font-size: 1.125rem; font-weight: 600; min-height: 3rem; min-width: 12rem; }
 .state { margin: 1rem 0 0; min-height: 8rem; }
 .state p { margin: .25rem 0; min-height: 1.55em; font-variant-numeric: tabular-nums; max-width: none; overflow-wrap: anywhere; }
 .state progress { display: block; width: 100%; height: .75rem; accent-color: var(--accent); }
+.images-line { min-height: 5rem; }
+.images-line.muted { min-height: 0; margin: 0; }
 .saves { font-size: .875rem; }
 .hash { min-height: 4.65em; }
 .place { aspect-ratio: 560 / 240; border-radius: 4px; }

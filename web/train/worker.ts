@@ -1,5 +1,5 @@
 /** The worker of the page that trains. */
-import "../audit/without_eval.ts";
+import "../page/without_eval.ts";
 import type { Asked, Told } from "./messages.ts";
 import { TrainingSession } from "./session.ts";
 import { openShelf } from "./shelf.ts";

@@ -1,8 +1,8 @@
 /** What a network says of single images, as a page. */
-import { percent } from "../text/mod.ts";
-import type { Block } from "./page/blocks.ts";
-import { renderHtml } from "./page/html.tsx";
-import { pngUri } from "./run/_image.ts";
+import { percent } from "../../text/mod.ts";
+import type { Block } from "../page/blocks.ts";
+import { renderHtml } from "../page/html.tsx";
+import { pngUri } from "../run/_image.ts";
 
 /** An image of red, green and blue bytes, [H, W, 3]. */
 export interface ShownImage {

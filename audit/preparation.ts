@@ -1,5 +1,4 @@
 /** How images are prepared for weights: as their run prepared them, or as the user says. */
-import { measuredBy, type Preprocessing, preprocessings } from "../audit/mod.ts";
 import {
   type Dataset,
   datasetNamed,
@@ -9,6 +8,7 @@ import {
 } from "../data/mod.ts";
 import { paper } from "../recipes/mod.ts";
 import type { RunIdentity } from "../train/mod.ts";
+import { measuredBy, type Preprocessing, preprocessings } from "./preprocessings.ts";
 
 /** A preprocessing and what it was measured on. */
 export interface Preparation extends MeasuredNormalisation {
@@ -20,6 +20,10 @@ export interface Preparation extends MeasuredNormalisation {
  * The preprocessing to evaluate with. What is measured is measured on the
  * training images of the weights' own run, or, for weights of others, on the
  * 45,000 that the paper's split has with seed 0.
+ *
+ * @param dataset The images; of them the training ones are looked at.
+ * @param identity What the weights say of their own training.
+ * @param preprocess One of `PREPROCESSINGS`; the run's own, else the paper's, when undefined.
  */
 export function preparationFor(
   dataset: Dataset,

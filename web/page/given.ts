@@ -1,9 +1,11 @@
-/** What the files that somebody gave the page are: what is judged, and the images to try it on. */
+/** What the files that somebody gave a page are: networks and trainings, photographs, CIFAR-10. */
 
 /** Files of one drop or choice. */
 export interface Given {
   /** What is judged, each by its path. */
   readonly targets: readonly string[];
+  /** Photographs, each by its path. */
+  readonly photographs: readonly string[];
   /** CIFAR-10 in its binary version: a path of its folder or archive. */
   readonly data?: string;
   /** What it is, for people, where it is CIFAR-10 in a version that is not read. */
@@ -17,13 +19,14 @@ const COMPANIONS = /(-\d{5}-of-\d{5}\.|\.(onnx\.)?data$|\.onnx_data$|group\d+-sh
 /** Files that may hold a network: in a folder others are passed over. */
 const MODELS =
   /\.(pth?|th|ckpt|pkl|tar|bin|safetensors|onnx|keras|h5|hdf5|npz|npy|msgpack|weights)$/i;
+const PHOTOGRAPH = /\.(jpe?g|png|webp|avif|hei[cf]|gif|bmp|tiff?)$/i;
 const CIFAR_ARCHIVE = /(^|\/)cifar-10-binary[^/]*\.(tar\.gz|tgz)$/i;
 const CIFAR_FILE = /(^|\/)(data_batch_[1-5]|test_batch)\.bin$/;
 /** What lies beside them. */
 const CIFAR_BESIDE = /^(batches\.meta\.txt|readme\.html)$/;
 const CIFAR_PYTHON = /(^|\/)(cifar-10-python[^/]*\.(tar\.gz|tgz)|data_batch_1|test_batch)$/i;
 /** Of one drop; each is a worker's run. */
-const MOST_TARGETS = 50;
+const MOST = 50;
 
 /**
  * Tells what files are, by their paths.
@@ -38,6 +41,7 @@ const MOST_TARGETS = 50;
  *
  * assertEquals(sortGiven(["a.pth", "cifar-10-batches-bin/data_batch_1.bin"]), {
  *   targets: ["a.pth"],
+ *   photographs: [],
  *   data: "cifar-10-batches-bin",
  * });
  * assertEquals(sortGiven(["model.json", "group1-shard1of1.bin"]).targets, ["model.json"]);
@@ -51,10 +55,11 @@ export function sortGiven(paths: readonly string[]): Given {
   const data = shown.find((path) => CIFAR_ARCHIVE.test(path)) ??
     folderOf(shown.find((path) => CIFAR_FILE.test(path)));
   const unread = shown.find((path) => CIFAR_PYTHON.test(path));
-  const rest = shown.filter((path) =>
+  const own = shown.filter((path) =>
     !CIFAR_ARCHIVE.test(path) && !CIFAR_PYTHON.test(path) &&
-    (data === undefined || CIFAR_ARCHIVE.test(data) || !isInside(path, data))
+    (data === undefined || !isOfImages(path, data))
   );
+  const rest = own.filter((path) => !PHOTOGRAPH.test(path));
   const targets = new Set<string>();
   for (const path of rest) {
     const [top, ...deeper] = path.split("/");
@@ -65,7 +70,8 @@ export function sortGiven(paths: readonly string[]): Given {
     else if (MODELS.test(path) && isLed(path, beside)) targets.add(path);
   }
   return {
-    targets: [...targets].slice(0, MOST_TARGETS),
+    targets: [...targets].slice(0, MOST),
+    photographs: own.filter((path) => PHOTOGRAPH.test(path)).slice(0, MOST),
     ...(data === undefined ? {} : { data }),
     ...(unread !== undefined && data === undefined ? { unread } : {}),
   };
@@ -90,8 +96,14 @@ function folderOf(path: string | undefined): string | undefined {
   return end < 0 ? "." : path.slice(0, end);
 }
 
-function isInside(path: string, folder: string): boolean {
-  return folder === "."
+/**
+ * Whether a file is one of CIFAR-10's.
+ *
+ * @param path The file's.
+ * @param data The folder or archive that {@linkcode sortGiven} found.
+ */
+export function isOfImages(path: string, data: string): boolean {
+  return data === "."
     ? CIFAR_FILE.test(path) || CIFAR_BESIDE.test(path)
-    : path.startsWith(`${folder}/`);
+    : path === data || path.startsWith(`${data}/`);
 }

@@ -1,13 +1,20 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource preact */
 /// <reference lib="dom" />
-/** A verdict: the report's own page within this one, and its files to save. */
+/** What a command would have written: its own page within this one, and its files to save. */
 import type { VNode } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import type { Judged } from "./messages.ts";
+import { saveFile } from "./save.ts";
 
 export function Report(
-  { target, judged }: { readonly target: string; readonly judged: Judged },
+  { name, label, judged }: {
+    /** Of the files, without an ending. */
+    readonly name: string;
+    /** For whoever does not see it. */
+    readonly label: string;
+    readonly judged: Judged;
+  },
 ): VNode {
   const place = useRef<HTMLElement>(null);
   const { page, text, json, markdown } = judged;
@@ -26,7 +33,6 @@ export function Report(
     }
     article.focus({ preventScroll: false });
   }, []);
-  const name = target.slice(target.lastIndexOf("/") + 1) || "audit";
   return (
     <>
       <div class="row save">
@@ -37,7 +43,7 @@ export function Report(
           <Save name={`${name}.md`} type="text/markdown" content={markdown} />
         )}
       </div>
-      <article ref={place} tabIndex={-1} aria-label={`Audit of ${target}`}>
+      <article ref={place} tabIndex={-1} aria-label={label}>
         {page === undefined && <pre>{text}</pre>}
       </article>
     </>
@@ -52,13 +58,5 @@ function Save(
     readonly content: string;
   },
 ): VNode {
-  const save = () => {
-    const url = URL.createObjectURL(new Blob([content], { type }));
-    const link = document.createElement("a");
-    link.href = url;
-    link.download = name;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(url), 60_000);
-  };
-  return <button type="button" onClick={save}>{name}</button>;
+  return <button type="button" onClick={() => saveFile(name, type, content)}>{name}</button>;
 }

@@ -38,13 +38,23 @@ const CASES: readonly (readonly [
 
 for (const [what, paths, targets, data] of CASES) {
   Deno.test(`given to the page: ${what}`, () => {
-    assertEquals(sortGiven(paths), { targets, ...(data === undefined ? {} : { data }) });
+    assertEquals(sortGiven(paths), {
+      ...{ targets, photographs: [] },
+      ...(data === undefined ? {} : { data }),
+    });
   });
 }
 
 Deno.test("given to the page: CIFAR-10's version for Python is named and not judged", () => {
   assertEquals(sortGiven(["cifar-10-python.tar.gz", "a.th"]), {
-    targets: ["a.th"],
+    ...{ targets: ["a.th"], photographs: [] },
     unread: "cifar-10-python.tar.gz",
+  });
+});
+
+Deno.test("given to the page: photographs are no networks, wherever they lie", () => {
+  assertEquals(sortGiven(["a.th", "cat.JPG", "more/b.webp", "more/c.txt", "more/._d.png"]), {
+    targets: ["a.th"],
+    photographs: ["cat.JPG", "more/b.webp"],
   });
 });

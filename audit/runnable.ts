@@ -1,0 +1,43 @@
+/** The network of a file that can be run. */
+import { type Graph, WeightFileError, type ZeroChannels } from "../resnet/mod.ts";
+import type { Model } from "./model.ts";
+import type { AuditCandidate } from "./report.ts";
+
+/** A candidate that can be run. */
+export type Runnable = AuditCandidate & Required<Pick<AuditCandidate, "network">>;
+
+/**
+ * The network of a file, as far as names and shapes tell: of the candidates the
+ * likeliest, with the given place of option A's zero channels.
+ *
+ * @param model The file, as `readModel` gives it.
+ * @param zeroChannels Where they are taken to be where the file does not say it.
+ * @throws {WeightFileError} If the file has none that can be run.
+ */
+export function networkOf({ subject, file }: Model, zeroChannels: ZeroChannels): Runnable {
+  const runnable = subject.candidates.filter((candidate): candidate is Runnable =>
+    candidate.network !== undefined && candidate.departs === undefined
+  );
+  const fitting = runnable.filter(({ graph }) =>
+    (paddingOf(graph) ?? zeroChannels) === zeroChannels
+  );
+  const [found] = fitting.length > 0 && !file.network ? fitting : runnable;
+  if (found) return found;
+  const reasons = (subject.causes ?? []).map(({ evidence }) => evidence);
+  throw new WeightFileError(
+    `the arrays of ${subject.target} are of no network that can be run here${
+      reasons.length > 0 ? `: ${reasons.slice(0, 3).join("; ")}` : ""
+    }. deno task audit says more of it; evaluate and summary take its name by --arch`,
+  );
+}
+
+/** Where a graph puts the zero channels of option A; undefined where it has none. */
+export function paddingOf(graph: Graph): ZeroChannels | undefined {
+  return graph.nodes.find((node) => node.kind === "shortcut-a")?.zeroChannels;
+}
+
+/** How many classes a graph tells apart: the shape of its last layer. */
+export function classesOf({ nodes, output }: Graph): number {
+  const { shape } = nodes.find(({ name }) => name === output)!;
+  return shape[shape.length - 1];
+}

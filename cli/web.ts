@@ -16,8 +16,9 @@ const FLAGS = {
 const command = {
   usage: "deno task web",
   summary:
-    "Serves two pages that work in the browser alone: one judges files of networks and recordings\n" +
-    "of trainings, as deno task audit does; train.html trains networks, as deno task train does.\n" +
+    "Serves three pages that work in the browser alone: one judges files of networks and recordings\n" +
+    "of trainings, as deno task audit does; train.html trains networks, as deno task train does;\n" +
+    "predict.html says what a network takes photographs for, as deno task predict does.\n" +
     "Nothing is uploaded. Ctrl-C ends it.",
   flags: FLAGS,
 } as const;
@@ -35,7 +36,7 @@ async function web(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
   console.log(
     flags.json
       ? JSON.stringify({ url })
-      : `${url} audits, ${url}train.html trains (Ctrl-C ends it)`,
+      : `${url} audits; train.html beside it trains, predict.html predicts (Ctrl-C ends it)`,
   );
   await server.finished;
   return { text: "", json: {} };

@@ -27,4 +27,9 @@ for await (const path of standIns(ROOT)) imports[path.replace(/\.browser\.ts$/, 
 
 const out = new URL("bundle/", import.meta.url);
 await Deno.mkdir(out, { recursive: true });
+// Of the project's configuration a page needs to know whose it is and no more.
+const { name, version } = configuration;
+const project = new URL("project.json", out);
+await Deno.writeTextFile(project, JSON.stringify({ name, version }));
+imports[new URL("deno.json", ROOT).href] = project.href;
 await Deno.writeTextFile(new URL("imports.json", out), JSON.stringify({ imports }, null, 2));

@@ -126,7 +126,7 @@ Deno.test({
         await page.evaluate(`{ ${shifts} }`);
         // In the order of the page, from its top.
         const focused: string[] = [];
-        for (let i = 0; i < 5; i++) {
+        for (let i = 0; i < 9; i++) {
           await page.press("Tab");
           focused.push(
             await page.evaluate(`document.activeElement.id ||
@@ -134,10 +134,14 @@ Deno.test({
           );
         }
         assertEquals(focused, [
+          "Audit a network",
+          "Train one",
+          "Predict a photograph",
           "Choose files",
           "Choose a folder",
           "named",
           "Judge it",
+          "as",
           "How do I know that nothing is uploaded?",
         ]);
         assertEquals(await seriousFaults(page), []);

@@ -18,7 +18,7 @@ button.first { color: var(--paper); background: var(--accent); border-color: var
 button:hover:enabled { border-color: var(--ink); }
 :is(button, select, input, a, summary):focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 .choices { display: flex; flex-wrap: wrap; gap: .75rem 1.5rem; margin: .75rem 0; }
-.choices label { display: grid; gap: .25rem; font-size: .875rem; color: var(--muted); min-width: 0; }
+.choices label { display: grid; grid-template-columns: minmax(0, 1fr); gap: .25rem; max-width: 100%; font-size: .875rem; color: var(--muted); min-width: 0; }
 .images-line { min-height: 2.5rem; margin: .5rem 0; max-width: 44rem; }
 .said { min-height: 1.55rem; color: var(--alert); }
 .outcome { min-height: 1rem; }

@@ -12,7 +12,7 @@ import {
   seriousFaults,
 } from "../../testing/browser/mod.ts";
 import { train } from "../../train/mod.ts";
-import { assertOneFile, canBundle, opened, serving } from "../_site_fixtures.ts";
+import { assertOneFile, canBundle, serving } from "../_site_fixtures.ts";
 import { recipeFor } from "./session.ts";
 
 /** `deno test ... -- 300 FOLDER`: more steps, and pictures; each step's rounding is in all later. */

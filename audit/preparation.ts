@@ -11,7 +11,7 @@ import type { RunIdentity } from "../train/mod.ts";
 import { measuredBy, type Preprocessing, preprocessings } from "./preprocessings.ts";
 
 /** A preprocessing and what it was measured on. */
-export interface Preparation extends MeasuredNormalisation {
+export interface InputPreparation extends MeasuredNormalisation {
   /** What is done to the images before the normalisation, where it is one of the list. */
   readonly way?: Preprocessing;
 }
@@ -29,7 +29,7 @@ export function preparationFor(
   dataset: Dataset,
   identity: RunIdentity | undefined,
   preprocess: string | undefined,
-): Preparation {
+): InputPreparation {
   const recipe = identity?.recipe ?? paper("resnet20");
   const { split, ...settings } = recipe.data;
   const fits = split.training + split.validation <= dataset.train.count;

@@ -126,12 +126,9 @@ Deno.test("a room that also runs in a browser uses neither Deno nor Node, but wi
   assertEquals(faultOf("cli/audit.ts", reading), undefined);
 });
 
-/** What only a page, or its bundler, can load. */
-const BUNDLED = ["engine/_system.browser.ts", "data/photographs/_decoder_files.browser.ts"];
-
 Deno.test("what stands for a file in a browser has the names of that file", async () => {
   for (const path of (await sources()).keys()) {
-    if (!path.endsWith(".browser.ts") || BUNDLED.includes(path)) continue;
+    if (!path.endsWith(".browser.ts") || path === "engine/_system.browser.ts") continue;
     const [there, here] = await Promise.all([
       import(new URL(path, ROOT).href),
       import(new URL(path.replace(".browser.ts", ".ts"), ROOT).href),

@@ -1,5 +1,5 @@
 /** The network of a file that can be run. */
-import { type Graph, WeightFileError, type ZeroChannels } from "../resnet/mod.ts";
+import { buildGraph, type Graph, WeightFileError, type ZeroChannels } from "../resnet/mod.ts";
 import type { Model } from "./model.ts";
 import type { AuditCandidate } from "./report.ts";
 
@@ -29,6 +29,24 @@ export function networkOf({ subject, file }: Model, zeroChannels: ZeroChannels):
       reasons.length > 0 ? `: ${reasons.slice(0, 3).join("; ")}` : ""
     }. deno task audit says more of it; evaluate and summary take its name by --arch`,
   );
+}
+
+/**
+ * The same network at the size of its images: arrays don't tell it, and ImageNet's layouts were
+ * made for 224 x 224.
+ *
+ * @param model The file.
+ * @param network What `networkOf` found in it.
+ */
+export function atOwnSize(
+  { file, identity }: Model,
+  network: Runnable["network"],
+): Runnable["network"] {
+  const { graph } = network;
+  if (file.network || identity || !graph.nodes.some(({ kind }) => kind === "max-pool")) {
+    return network;
+  }
+  return { ...network, graph: buildGraph(graph.name, [224, 224, 3], graph.nodes) };
 }
 
 /** Where a graph puts the zero channels of option A; undefined where it has none. */

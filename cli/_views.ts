@@ -4,10 +4,12 @@ import { IMAGENET } from "../data/mod.ts";
 import {
   AS_TORCHVISION,
   type BrokenFile,
+  IMAGENET_CLASSES,
   indexPhotographs,
   namesOf,
   type PhotographIndex,
   scorePhotographs,
+  spokenClass,
   validationFolder,
   VIEWS,
 } from "../data/photographs/mod.ts";
@@ -140,7 +142,7 @@ export async function evaluateViews(
     if (better === 0) continue;
     wrong.first++;
     const taken = nameOf(labels, index, scores.indexOf(Math.max(...scores)));
-    const pair = `${index.classNames[label]} as ${taken}`;
+    const pair = `${spokenClass(index.classNames[label])} as ${taken}`;
     pairs.set(pair, (pairs.get(pair) ?? 0) + 1);
   }
   if (images === 0) {
@@ -190,6 +192,9 @@ async function labelsOf(
 ): Promise<readonly number[]> {
   if (path === undefined) {
     if (classNames.length === outputs) return classNames.map((_, label) => label);
+    const known = IMAGENET_CLASSES.map(({ wnid }) => wnid);
+    const places = classNames.map((name) => known.indexOf(name));
+    if (outputs === known.length && !places.includes(-1)) return places;
     throw new CommandError(
       `${weights} tells ${outputs} classes apart, and ${folder} has folders of ${classNames.length}. ` +
         `Say which is which: --classes FILE, a folder's name a line, in the order of the outputs`,
@@ -215,5 +220,15 @@ async function labelsOf(
 }
 
 function nameOf(labels: readonly number[], { classNames }: PhotographIndex, output: number) {
-  return classNames[labels.indexOf(output)] ?? `output ${output}`;
+  const folder = classNames[labels.indexOf(output)];
+  if (folder !== undefined) return spokenClass(folder);
+  // A part of ImageNet's classes lies in the folder, and the network knows them all.
+  return isOfImagenet(labels, classNames)
+    ? spokenClass(IMAGENET_CLASSES[output].wnid)
+    : `output ${output}`;
+}
+
+/** Whether the outputs are ImageNet's classes in their order. */
+function isOfImagenet(labels: readonly number[], classNames: readonly string[]): boolean {
+  return classNames.every((name, i) => IMAGENET_CLASSES[labels[i]]?.wnid === name);
 }

@@ -11,6 +11,7 @@ import {
 } from "../resnet/mod.ts";
 
 export {
+  atOwnSize,
   classesOf,
   type Model,
   networkOf,

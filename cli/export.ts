@@ -19,7 +19,7 @@ import { fitWeights, type Graph, underTorchvisionsNames, type Weights } from "..
 import { choice, COMMON, type FlagValues, text, UsageError } from "./_flags.ts";
 import { main, type Outcome } from "./_main.ts";
 import { PADDING_FLAG } from "./_training_flags.ts";
-import { networkOf, readModel } from "./_weights.ts";
+import { atOwnSize, networkOf, readModel } from "./_weights.ts";
 
 /** One form: the ending of its file, or of its folder, and what is written. */
 interface Form {
@@ -93,7 +93,7 @@ async function exportModel(
   // A net without option A has no zero channels; where it has, they are appended unless said.
   const zeroChannels = flags["shortcut-padding"] ??
     (recorded === undefined || recorded === "none" ? "append" : recorded);
-  const { graph, weights, epsilon } = networkOf(model, zeroChannels).network;
+  const { graph, weights, epsilon } = atOwnSize(model, networkOf(model, zeroChannels).network);
   const { ending, encode } = FORMS[to];
   const out = flags.out ?? `${path.replace(/\.\w+$/, "")}.${ending}`;
   if (out === path) {

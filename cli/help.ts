@@ -12,6 +12,7 @@ export const USER_TASKS = [
   "audit",
   "evaluate",
   "predict",
+  "imagenet",
   "export",
   "runs",
   "watch",

@@ -11,6 +11,7 @@ import { encodeSafetensors } from "../weights/mod.ts";
 import { preparationFor } from "../audit/mod.ts";
 import { arrayModel, type ArrayModelName } from "../testing/files/mod.ts";
 import {
+  atOwnSize,
   classesOf,
   type Model,
   networkOf,
@@ -146,4 +147,14 @@ Deno.test("what audit names, evaluate runs and train starts from, in every forma
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+});
+
+Deno.test("atOwnSize: ImageNet's layouts look at 224 x 224, where a file says nothing else", async () => {
+  const sizeOf = async (name: string, options: Partial<Architecture>) => {
+    const model = await modelOf(initialise(architecture(name, options), 1, "in"));
+    return atOwnSize(model, networkOf(model, "append").network).graph.inputShape;
+  };
+  assertEquals(await sizeOf("resnet18", { classes: 1000 }), [224, 224, 3]);
+  assertEquals(await sizeOf("resnet18-cifar", {}), [32, 32, 3]);
+  assertEquals(await sizeOf("resnet20", {}), [32, 32, 3]);
 });

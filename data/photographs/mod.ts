@@ -8,6 +8,8 @@ export { DataError } from "../errors.ts";
 export * from "./augment.ts";
 export * from "./folder.ts";
 export * from "./image_file.ts";
+export * from "./imagenet_archives.ts";
+export * from "./imagenet_classes.ts";
 export * from "./resample.ts";
 export * from "./rgb_image.ts";
 export * from "./scores.ts";

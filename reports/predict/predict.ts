@@ -5,6 +5,7 @@
 import {
   afterTransform,
   arrangedImages,
+  atOwnSize,
   classesOf,
   MEASURED_PREPROCESSINGS,
   type Model,
@@ -15,7 +16,13 @@ import {
   type Runnable,
 } from "../../audit/mod.ts";
 import { type Dataset, type DatasetName, datasetNamed, loadDataset } from "../../data/mod.ts";
-import { decodeImage, fitImage, type RgbImage } from "../../data/photographs/mod.ts";
+import {
+  decodeImage,
+  fitImage,
+  IMAGENET_CLASSES,
+  type RgbImage,
+  spokenClass,
+} from "../../data/photographs/mod.ts";
 import {
   type ByteImages,
   freshState,
@@ -91,7 +98,7 @@ export async function predict(
   const stated = model.identity?.recipe.architecture.zeroChannels;
   const zeroChannels = options.zeroChannels ??
     (stated === undefined || stated === "none" ? "append" : stated);
-  const { network } = networkOf(model, zeroChannels);
+  const network = atOwnSize(model, networkOf(model, zeroChannels).network);
   const { graph } = network;
   const [height, width, channels] = graph.inputShape;
   if (channels !== 3) {
@@ -113,6 +120,8 @@ export async function predict(
   );
   const names = classNames.length === classesOf(graph)
     ? classNames
+    : classesOf(graph) === IMAGENET_CLASSES.length
+    ? IMAGENET_CLASSES.map(({ wnid }) => spokenClass(wnid))
     : Array.from({ length: classesOf(graph) }, (_, i) => `class ${i}`);
   const logits = await run(network, weights, arranged, normalisation);
   const predictions = paths.map((image, i): Prediction => ({

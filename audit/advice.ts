@@ -1,5 +1,6 @@
 /** What to change where a net or its training leaves the paper, in order of effect. */
 import { type CauseId, causeKind, type Severity } from "./causes.ts";
+import { costOf } from "./costs.ts";
 
 /** What is known of something that speaks against the target. */
 export interface Remediable {
@@ -22,21 +23,6 @@ export interface Change {
 }
 
 const NOT_KNOWN = "not known for a full training";
-/** Of ResNet-110 on CIFAR-10, where the paper's own order of layers has 6.61%. */
-const HE_2016 =
-  "as printed in He et al. 2016, Identity Mappings, Table 2, and not measured here; ResNet-110 on CIFAR-10, the paper's order 6.61%";
-
-/** What each costs, where the literature has trained it to its end. */
-const COSTS: Readonly<Partial<Record<CauseId | string, string>>> = {
-  "batch-norm-after-addition": `8.17% (${HE_2016})`,
-  "relu-before-addition": `7.84% (${HE_2016})`,
-  "pre-activation": `6.37%, which is better (${HE_2016})`,
-  "projection":
-    "on ImageNet projections are 0.51 points better (Table 3, 34 layers: A 25.03%, B 24.52%); on CIFAR-10 not known",
-  "augmentation":
-    "13.63% without, 6.41% with it (ResNet-110 on CIFAR-10, as printed in Huang et al. 2017, DenseNet, Table 2, and not measured here)",
-};
-
 /**
  * Changes by rule, in the order of what is known of their effect: first what
  * makes tests or learning invalid, then what the literature has measured over
@@ -115,7 +101,7 @@ export function changesFor(findings: readonly Remediable[]): readonly Change[] {
     ({ id, rule }): Change[] => {
       if (findings.some((other) => other.rule === SAME[rule])) return [];
       const change = kindOf(id)?.change ?? CHANGES.get(rule);
-      return change ? [{ rule, change, cost: COSTS[id] ?? COSTS[rule] ?? NOT_KNOWN }] : [];
+      return change ? [{ rule, change, cost: costOf(id) ?? costOf(rule) ?? NOT_KNOWN }] : [];
     },
   );
   // Several causes of one rule may have one remedy.

@@ -14,6 +14,7 @@ import {
   main,
   type Outcome,
   text,
+  UsageError,
 } from "../cli/mod.ts";
 import {
   BatchSource,
@@ -42,10 +43,15 @@ import {
   Epochs,
   forDataset,
   learningRate,
-  paper,
+  type OptimiserName,
+  OPTIMISERS,
   type Recipe,
+  RECIPES,
+  vary,
   withIterations,
+  withOptimiser,
 } from "../recipes/mod.ts";
+import { table } from "./_table.ts";
 
 const QUESTIONS = ["stem", "projection", "mean", "relu"] as const;
 type Question = typeof QUESTIONS[number];
@@ -53,8 +59,16 @@ type Question = typeof QUESTIONS[number];
 const FLAGS = {
   question: choice(QUESTIONS, "one of the questions; all of them by default"),
   iterations: integer("steps of each training; 500 by default", 20),
-  batch: integer("images in a batch; 128 by default", 1),
-  net: text("NAME", "the net of projection, mean and relu; resnet20 by default"),
+  batch: integer("images in a batch; the recipe's by default, 128 in the paper", 1),
+  net: text("NAME", "the net of projection, mean and relu; the recipe's by default, else resnet20"),
+  recipe: choice(
+    Object.keys(RECIPES) as (keyof typeof RECIPES)[],
+    "how they are trained, shortened to the iterations; paper by default",
+  ),
+  optimiser: choice(
+    Object.keys(OPTIMISERS) as OptimiserName[],
+    "in the recipe's place, with its own rate",
+  ),
   data: text("PATH", "CIFAR-10's binary version; the built-in images by default"),
   seed: integer("of initialisation, split and batches; 0 by default", 0, 0xffffffff),
   engine: ENGINE_FLAGS.engine,
@@ -142,7 +156,6 @@ async function trained(
   { recipe, dataset, factory, seed, threads }: Setting,
 ): Promise<{ engine: Engine; trainingLoss: number }> {
   const { batchSize, batchNorm, optimiser, schedule, data } = recipe;
-  if (optimiser.kind !== "sgd") throw new TypeError("the paper's recipe trains by SGD");
   const { training } = splitImages(dataset.train.count, data.split, seed);
   const batches = new BatchSource({ ...data, seed, indices: training, batchSize });
   const engine = await factory.create({
@@ -161,7 +174,10 @@ async function trained(
     await engine.importState(freshState(graph, optimiser, weights));
     const epochs = new Epochs(recipe);
     for (let iteration = 1; iteration <= schedule.iterations; iteration++) {
-      engine.step(batches.plan(iteration), learningRate(schedule, iteration, true, epochs));
+      const rate = schedule.kind === "plateau"
+        ? schedule.rate // Too short for a fall, which is checked beforehand.
+        : learningRate(schedule, iteration, true, epochs);
+      engine.step(batches.plan(iteration), rate);
     }
     const last = (await engine.metrics()).slice(-LAST_STEPS);
     return { engine, trainingLoss: last.reduce((sum, { loss }) => sum + loss, 0) / last.length };
@@ -228,8 +244,8 @@ async function errorWithoutMean(
   }
 }
 
-function table(rows: readonly Row[]): string {
-  const cells = [
+function tableOf(rows: readonly Row[]): string {
+  return table([
     ["variant", "parameters", "iterations", "final training loss", "test error"],
     ...rows.map(({ variant, parameters, iterations, trainingLoss, testError }) => [
       variant,
@@ -238,23 +254,42 @@ function table(rows: readonly Row[]): string {
       trainingLoss.toFixed(3),
       `${(100 * testError).toFixed(2)}%`,
     ]),
-  ];
-  const widths = cells[0].map((_, i) => Math.max(...cells.map((row) => row[i].length)));
-  return cells.map((row) =>
-    row.map((cell, i) => i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])).join("  ")
-  ).join("\n");
+  ]);
+}
+
+/**
+ * The recipe that all of a comparison share.
+ *
+ * @throws {UsageError} If it is so long that a plateau's rate could fall: nothing is looked at here.
+ */
+function recipeOf(flags: FlagValues<typeof FLAGS>, iterations: number): Recipe {
+  let recipe = RECIPES[flags.recipe ?? "paper"](flags.net);
+  if (flags.optimiser) recipe = withOptimiser(recipe, flags.optimiser, "asked for");
+  if (flags.batch !== undefined) {
+    recipe = vary(recipe, { batchSize: flags.batch, batchNormImages: flags.batch }, "asked for");
+  }
+  const { schedule } = recipe;
+  if (schedule.kind === "plateau") {
+    const longest = new Epochs(recipe).end(schedule.patience);
+    if (iterations > longest) {
+      throw new UsageError(
+        `--iterations must be at most ${longest} with this recipe, whose rate could fall by then; found ${iterations}`,
+      );
+    }
+  }
+  return withIterations(recipe, iterations);
 }
 
 async function ablations(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
-  const { iterations = 500, batch = 128, net = "resnet20", seed = 0 } = flags;
-  architecture(net); // Refuses unknown names before anything is trained.
+  const { iterations = 500, seed = 0 } = flags;
+  const recipe = recipeOf(flags, iterations);
+  const { batchSize: batch } = recipe;
+  const net = recipe.architecture.name;
   const set = flags.data === undefined ? "shapes10" : PAPER_DATASET;
   const dataset = await loadDataset(set, flags.data === undefined ? {} : { path: flags.data });
-  const asked = paper(net, { batchSize: batch, batchNormImages: batch });
-  const recipe = withIterations(forDataset(asked, set), iterations);
   const { factory, reason } = await chooseEngine(flags.engine ?? "auto", engineFactories);
   const setting = {
-    ...{ recipe, dataset, factory, seed },
+    ...{ recipe: forDataset(recipe, set), dataset, factory, seed },
     ...(flags.threads === undefined ? {} : { threads: flags.threads }),
   };
   const results: Partial<Record<Question, Row[]>> = {};
@@ -262,16 +297,25 @@ async function ablations(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
     results[question] = await compare(question, net, setting);
   }
   const head = [
-    `${set}, batch ${batch}, ${iterations} iterations from seed ${seed}; engine ${factory.name}: ${reason}`,
+    `${set}, recipe ${recipe.name}, ${recipe.optimiser.kind}, batch ${batch}, ${iterations} iterations from seed ${seed}; engine ${factory.name}: ${reason}`,
     `guessing has a loss of ${Math.log(dataset.test.classes).toFixed(3)}`,
     ...(dataset.notice ? [dataset.notice] : []),
   ];
   return {
     text: [
       head.join("\n"),
-      ...Object.entries(results).map(([question, rows]) => `${question}\n${table(rows)}`),
+      ...Object.entries(results).map(([question, rows]) => `${question}\n${tableOf(rows)}`),
     ].join("\n\n"),
-    json: { set, batch, iterations, seed, engine: factory.name, notice: dataset.notice, results },
+    json: {
+      set,
+      recipe,
+      batch,
+      iterations,
+      seed,
+      engine: factory.name,
+      notice: dataset.notice,
+      results,
+    },
   };
 }
 

@@ -1,5 +1,6 @@
 /** What to change where a rule fails on a recording, in order of effect. */
 import type { Change } from "../advice.ts";
+import { costOf } from "../costs.ts";
 
 const NOT_MEASURED = "not measured";
 
@@ -7,7 +8,7 @@ const NOT_MEASURED = "not measured";
  * Changes by rule: first what keeps a network from learning at all or makes its
  * figures wrong, then what costs points, then what is only another habit.
  */
-const CHANGES: readonly (readonly [rule: string, change: string, cost?: string])[] = [
+const CHANGES: readonly (readonly [rule: string, change: string])[] = [
   [
     "finite",
     "Find where the loss stops being finite: lower the rate, or compute the loss in 32 bits.",
@@ -41,7 +42,6 @@ const CHANGES: readonly (readonly [rule: string, change: string, cost?: string])
   [
     "augmentation",
     "Bring the augmentation to the network: crop the padded image and mirror half of them, image by image, in what the loader really calls.",
-    "ResNet-110 errs on 13.63% without and 6.41% with it (Huang et al. 2016, arXiv 1603.09382, as arXiv 1608.06993 prints it in its Table 2)",
   ],
   ["view-of-each-image", "Crop and mirror each image by itself, not the batch's tensor."],
   [
@@ -236,9 +236,14 @@ export function recordingChanges(
   return failed.filter(({ id }) => !(FOLLOWING[id] ?? []).some((other) => ids.has(other)))
     .toSorted((a, b) => rank(a.id) - rank(b.id))
     .map(({ id, requirement, evidence }) => {
-      const [, change = requirement, cost = NOT_MEASURED] = CHANGES.find(([rule]) => rule === id) ??
-        [];
+      const [, change = requirement] = CHANGES.find(([rule]) => rule === id) ?? [];
       const where = (CALLS[id] ?? []).map(siteOf).find((site) => site !== undefined);
-      return { rule: id, change, cost, evidence, ...(where === undefined ? {} : { where }) };
+      return {
+        rule: id,
+        change,
+        cost: costOf(id) ?? NOT_MEASURED,
+        evidence,
+        ...(where === undefined ? {} : { where }),
+      };
     });
 }

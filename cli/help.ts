@@ -20,6 +20,7 @@ export const USER_TASKS = [
   "web:build",
   "report",
   "reproduce",
+  "costs",
   "summary",
   "backend:tensorflow",
 ] as const;

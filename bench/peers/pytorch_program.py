@@ -1,4 +1,4 @@
-"""A whole training of a CIFAR net of the paper in PyTorch on a CPU, as a good user would write it.
+"""A whole training of a CIFAR net in PyTorch on a CPU, as a good user would write it.
 
 Does what `deno task train` does: reads CIFAR-10's binary files, splits off
 5,000 validation images, subtracts the per-pixel mean of the others, trains by
@@ -10,8 +10,11 @@ than a DataLoader with its workers. Without --data, random images of the size of
 the built-in set: for the memory that the network alone takes.
 
 The log has the names of ours: FOLDER/events.jsonl, an object a line with `type`
-and `time`. ResNet-110's warm-up is left out; it does not change the work. The
-last line of standard output is a JSON object with the test error (null where the
+and `time`. ResNet-110's warm-up is left out; it does not change the work. With
+--recipe resnet18-cifar or resnet34-cifar it is that recipe as our trainer has it: batches of 256,
+the last of an epoch what is left, the channels' mean and deviation after the crop, which pads
+black pixels, and a rate of 0.1, whose plateau's patience no run of ten epochs outlasts. The last
+line of standard output is a JSON object with the test error (null where the
 run was stopped before its end) and the peak of the process's resident memory.
 
     python3 bench/peers/pytorch_program.py --architecture resnet20 --iterations 500 \\
@@ -43,18 +46,30 @@ def parse():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--architecture", default="resnet20", help="resnet20, resnet32, ...")
+    parser.add_argument("--architecture", help="resnet20, resnet32, ...; the recipe's by default")
+    parser.add_argument("--recipe", choices=["paper", "resnet18-cifar", "resnet34-cifar"],
+                        default="paper")
     parser.add_argument("--data", type=Path, help="folder of CIFAR-10's binary files")
     parser.add_argument("--out", type=Path, required=True, help="folder for the log; must be new")
     parser.add_argument("--iterations", type=int, default=64_000)
+    parser.add_argument("--epochs", type=int, help="the length, in place of --iterations")
     parser.add_argument("--stop-after", type=int, help="stop after this step, without evaluation")
-    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--batch", type=int, help="images in a batch; the recipe's by default")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--layout", choices=list(LAYOUTS), default="channels_last")
     parser.add_argument("--log-every", type=int, default=100)
     parser.add_argument("--eval-every", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    arguments.cifar_stem = arguments.recipe != "paper"
+    if arguments.architecture is None:
+        arguments.architecture = arguments.recipe if arguments.cifar_stem else "resnet20"
+    if arguments.batch is None:
+        arguments.batch = 256 if arguments.cifar_stem else 128
+    if arguments.cifar_stem and (arguments.epochs is None or arguments.epochs > 10):
+        parser.error("--recipe resnet18-cifar and resnet34-cifar need --epochs of 10 at most: "
+                     "the plateau is not followed here")
+    return arguments
 
 
 class Log:
@@ -110,9 +125,20 @@ class Program:
         order = torch.randperm(len(self.labels))
         self.training = order[:training].sort().values
         self.validation = order[training:].sort().values
-        # Sums of bytes are exact in 32 bits.
-        sums = self.pixels[self.training].numpy().sum(0, dtype=np.uint32)
-        self.mean = torch.from_numpy((sums / (255 * training)).astype(np.float32))  # [32, 32, 3]
+        self.cifar_stem = arguments.cifar_stem
+        if self.cifar_stem:
+            values = self.pixels[self.training].numpy().reshape(-1, 3) / 255
+            self.mean, self.std = (
+                torch.from_numpy(value.astype(np.float32)) for value in (values.mean(0), values.std(0))
+            )  # [3]
+        else:
+            # Sums of bytes are exact in 32 bits.
+            sums = self.pixels[self.training].numpy().sum(0, dtype=np.uint32)
+            self.mean = torch.from_numpy((sums / (255 * training)).astype(np.float32))  # [32, 32, 3]
+            self.std = None
+        if arguments.epochs is not None:
+            batches = -(-training // self.batch) if self.cifar_stem else training / self.batch
+            arguments.iterations = round(arguments.epochs * batches)
         self.indices = self.shuffled()
 
         model = network(arguments.architecture)
@@ -124,12 +150,15 @@ class Program:
         self.optimiser = torch.optim.SGD(
             self.model.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4
         )
-        milestones = [int(share * arguments.iterations + 0.5) for share in (0.5, 0.75)]
+        milestones = [] if arguments.cifar_stem else [int(share * arguments.iterations + 0.5) for share in (0.5, 0.75)]
         self.schedule = torch.optim.lr_scheduler.MultiStepLR(self.optimiser, milestones)
 
     def shuffled(self):
-        """Positions of training images, epoch after epoch, in batches that run on across epochs."""
+        """Positions of training images, epoch after epoch, in batches that run on across epochs,
+        or whose last is what an epoch leaves."""
         rest = torch.empty(0, dtype=torch.int64)
+        while self.cifar_stem:
+            yield from self.training[torch.randperm(len(self.training))].split(self.batch)
         while True:
             while len(rest) < self.batch:
                 rest = torch.cat([rest, self.training[torch.randperm(len(self.training))]])
@@ -137,8 +166,9 @@ class Program:
             rest = rest[self.batch :]
 
     def normalised(self, pixels):
-        """[N, 32, 32, 3], zero mean."""
-        return pixels.float().div_(255).sub_(self.mean)
+        """[N, H, W, 3], zero mean."""
+        images = pixels.float().div_(255).sub_(self.mean)
+        return images if self.std is None else images.div_(self.std)
 
     def network_input(self, images):
         """[N, 3, 32, 32]: a view where the layout is channels_last."""
@@ -147,7 +177,10 @@ class Program:
     def augmented(self, index):
         """Padded by zeros, cropped at random, mirrored half of the time."""
         padding = (0, 0, PADDING, PADDING, PADDING, PADDING)
-        padded = F.pad(self.normalised(self.pixels[index]), padding)  # [N, 40, 40, 3]
+        if self.cifar_stem:
+            padded = self.normalised(F.pad(self.pixels[index], padding))  # [N, 40, 40, 3]
+        else:
+            padded = F.pad(self.normalised(self.pixels[index]), padding)  # [N, 40, 40, 3]
         count = len(index)
         along = torch.arange(32)
         mirrored = torch.randint(2, (count, 1)).bool()
@@ -159,7 +192,7 @@ class Program:
         return self.network_input(padded[image, rows[:, :, None], columns[:, None, :]])
 
     def step(self):
-        """Loss and wrong images of one step, not read yet."""
+        """Sum of losses, wrong and all images of one step, not read yet."""
         index = next(self.indices)
         labels = self.labels[index]
         self.model.train()
@@ -169,7 +202,8 @@ class Program:
         loss.backward()
         self.optimiser.step()
         self.schedule.step()
-        return loss.detach(), (logits.detach().argmax(1) != labels).sum()
+        count = torch.tensor(len(labels))
+        return loss.detach() * count, (logits.detach().argmax(1) != labels).sum(), count
 
     @torch.inference_mode()
     def evaluate(self, pixels, labels):
@@ -208,9 +242,9 @@ def main():
         rate = program.schedule.get_last_lr()[0]
         window.append(program.step())
         if is_last or iteration % arguments.log_every == 0:
-            losses, wrong = (torch.stack(values).float().mean().item() for values in zip(*window))
+            losses, wrong, images = (torch.stack(values).sum().item() for values in zip(*window))
             log.append("step", iteration=iteration, steps=len(window), learningRate=rate,
-                       loss=losses, error=wrong / arguments.batch)
+                       loss=losses / images, error=wrong / images)
             window.clear()
         if is_last or iteration % arguments.eval_every == 0:
             held_out = program.validation

@@ -1,12 +1,22 @@
 /** A case of the bench: the files of one training script, with a mistake or without. */
 import { RandomStream } from "../../random/mod.ts";
 import type { CleanScript } from "./clean.ts";
-import { type Change, changed, type Mistake, type Net, type Style } from "./_mistake.ts";
+import {
+  type Change,
+  changed,
+  type Mistake,
+  type Net,
+  NETS,
+  type Style,
+  STYLES,
+} from "./_mistake.ts";
 
 /** What is run: `train.py` and what it imports. */
 export interface Case {
-  /** `no-shuffle/loop/resnet8`, or `clean/compiled/resnet14`. */
+  /** `no-shuffle/loop/resnet8`, or `clean/compiled/resnet14`; of a drawn case with its seed behind. */
   readonly id: string;
+  /** Of the script's own random numbers, and of what is put into it. */
+  readonly seed: number;
   /** What was put in; undefined: the script is right. */
   readonly mistake?: Mistake;
   /** By file name. */
@@ -102,6 +112,7 @@ export async function caseOf(
   if (variant === undefined) return undefined;
   return {
     id: `${mistake.id}/${style}/${net}`,
+    seed,
     mistake,
     files: withVariant(await rightFiles(style, net), variant),
     steps: mistake.steps,
@@ -118,11 +129,16 @@ export function withVariant(
   return new Map([...files, [file, changed(files.get(file)!, change, values)]]);
 }
 
-/** A right script. */
-export async function cleanCase(clean: CleanScript, net: Net): Promise<Case> {
+/**
+ * A right script.
+ *
+ * @param seed Of its random numbers.
+ */
+export async function cleanCase(clean: CleanScript, net: Net, seed = 0): Promise<Case> {
   const files = await rightFiles(clean.script, net);
   return {
     id: `clean/${clean.id}/${net}`,
+    seed,
     files: clean.change === undefined
       ? files
       : withVariant(files, { file: "train.py", change: clean.change, values: {} }),
@@ -136,10 +152,11 @@ export async function cleanCase(clean: CleanScript, net: Net): Promise<Case> {
  * The script that stands for the one that this bench began with: many mistakes
  * together, of which the first to change is that no augmentation reaches the net.
  */
-export async function systemCCase(): Promise<Case> {
+export async function systemCCase(seed = 0): Promise<Case> {
   const files = await rightFiles("system_c", "resnet8");
   return {
     id: "system-c",
+    seed,
     mistake: {
       id: "system-c",
       what: "a Subset's transform, each image's own mean, ImageNet's stem, a plateau schedule",
@@ -153,6 +170,24 @@ export async function systemCCase(): Promise<Case> {
     tenth: true,
   };
 }
+
+/**
+ * A mistake, or a right script, once: in a style, with a net and under a seed
+ * (which decides way and values) that are drawn.
+ *
+ * @param seed Of all draws; the case of each id has its own sequence.
+ */
+export async function drawnCase(of: Mistake | CleanScript, seed: number): Promise<Case> {
+  const random = new RandomStream(seed, "probe", hash(of.id));
+  const net = NETS[random.below(NETS.length)];
+  const own = random.below(10_000);
+  if (!("expects" in of)) return withSeed(await cleanCase(of, net, own));
+  const styles = STYLES.filter((style) => waysOf(of, style, net).length > 0);
+  const style = styles[random.below(styles.length)];
+  return withSeed((await caseOf(of, style, net, own))!);
+}
+
+const withSeed = (one: Case): Case => ({ ...one, id: `${one.id}/${one.seed}` });
 
 /** Writes a case's files into a folder, which is made. */
 export async function writeCase({ files }: Case, folder: string): Promise<void> {

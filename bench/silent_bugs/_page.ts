@@ -60,18 +60,18 @@ export function resultsPage(
     } not judged.${missing.length === 0 ? "" : ` Not run: ${missing.join(", ")}.`}`,
     ...note === undefined ? [] : ["", note],
     "",
-    row(["Mistake", "What is wrong", "Script, net", "Outcome", "Named, in order"]),
+    row(["Mistake", "What is wrong", "Script, net, seed", "Outcome", "Named, in order"]),
     row(["---", "---", "---", "---", "---"]),
     ...put.map((result) => {
       const [id, ...where] = result.id.split("/");
       return row([`\`${id}\``, what.get(id) ?? "", where.join(", "), ...outcome(result)]);
     }),
     "",
-    row(["Right script", "Net", "Outcome", "Accused of"]),
+    row(["Right script", "Net, seed", "Outcome", "Accused of"]),
     row(["---", "---", "---", "---"]),
     ...right.map((result) => {
-      const [, style, net] = result.id.split("/");
-      return row([style, net, ...outcome(result)]);
+      const [, style, ...where] = result.id.split("/");
+      return row([style, where.join(", "), ...outcome(result)]);
     }),
     "",
   ].join("\n");

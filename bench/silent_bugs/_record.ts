@@ -14,8 +14,6 @@ export interface RecordOptions {
   readonly folder: string;
   /** Of the binary files. */
   readonly data: string;
-  /** The script's `--seed`. */
-  readonly seed: number;
 }
 
 const RECORDER = new URL("../../recorders/pytorch.py", import.meta.url);
@@ -32,12 +30,12 @@ const NO_STOP = 600;
  */
 export async function record(
   one: Case,
-  { folder, data, seed }: RecordOptions,
+  { folder, data }: RecordOptions,
 ): Promise<number | undefined> {
   const recorder = decodeURIComponent(RECORDER.pathname);
   const args = [
     ...[recorder, "--out", "recording", "--steps", `${one.tests ? NO_STOP : one.steps}`],
-    ...["--", "train.py", "--data", data, "--seed", `${seed}`],
+    ...["--", "train.py", "--data", data, "--seed", `${one.seed}`],
     ...(one.tests ? ["--iterations", `${one.steps}`] : []),
   ];
   const key = JSON.stringify([args, [...one.files], await Deno.readTextFile(RECORDER)]);

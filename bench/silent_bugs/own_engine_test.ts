@@ -128,7 +128,7 @@ async function judgedRecording({ change, images, data }: Training) {
     if (data === undefined) await writeBinaryFiles(`${folder}/data`, images);
     // On all of CIFAR-10 its validation is enough: the test would take longer than the training.
     const one = { ...right, files, steps: STEPS, tests: data === undefined };
-    await record(one, { folder: `${folder}/case`, data: data ?? `${folder}/data`, seed: 0 });
+    await record(one, { folder: `${folder}/case`, data: data ?? `${folder}/data` });
     const recording = await readRecording(`${folder}/case/recording`);
     return (await auditRecording("recording", recording, images)).report;
   } finally {

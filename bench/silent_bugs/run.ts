@@ -22,7 +22,7 @@ import type { ByteImages } from "../../engine/mod.ts";
 import { PAPER_DATASET } from "../../paper/mod.ts";
 import { type Audit, auditCommand } from "./_audit.ts";
 import { writeBinaryFiles } from "./_binary_files.ts";
-import { type Case, caseOf, cleanCase, systemCCase } from "./_case.ts";
+import { type Case, caseOf, cleanCase, drawnCase, systemCCase } from "./_case.ts";
 import { type CaseResult, formatResults, isRight, standingOf } from "./_judge.ts";
 import { NETS, STYLES } from "./_mistake.ts";
 import { type PageOptions, resultsPage } from "./_page.ts";
@@ -41,6 +41,7 @@ const FLAGS = {
     0,
     0xffffffff,
   ),
+  draw: toggle("each once, in a style, with a net and under a seed that --seed draws"),
   sample: toggle("a few mistakes and right scripts, one style and net each: some minutes"),
   jobs: integer("cases at a time, one thread each; 1 by default", 1, 64),
   keep: toggle("keep recordings, and audit those that are there already"),
@@ -90,6 +91,18 @@ async function casesOf(flags: Flags): Promise<readonly Case[]> {
     (!sample || SAMPLE.includes(id));
   const inStyle = (style: string) => flags.style === undefined || flags.style.includes(style);
   const nets = NETS.filter((net) => flags.net === undefined || flags.net.includes(net));
+  if (flags.draw) {
+    if (flags.style !== undefined || flags.net !== undefined || sample) {
+      throw new UsageError(
+        "--draw: the style and the net are drawn, leave out --style, --net, --sample",
+      );
+    }
+    const drawn = [
+      ...MISTAKES.filter(({ id }) => asked(id, id)),
+      ...CLEAN.filter(({ id }) => asked(id, "clean")),
+    ];
+    return await Promise.all(drawn.map((of) => drawnCase(of, seed)));
+  }
   const groups: Promise<Case | undefined>[][] = [
     ...MISTAKES.filter(({ id }) => asked(id, id)).map((mistake) =>
       nets.flatMap((net) =>
@@ -97,8 +110,8 @@ async function casesOf(flags: Flags): Promise<readonly Case[]> {
       )
     ),
     ...CLEAN.filter(({ id }) => asked(id, "clean") && inStyle(id))
-      .map((clean) => nets.map((net) => cleanCase(clean, net))),
-    ...(asked("system-c", "system-c") && flags.style === undefined ? [[systemCCase()]] : []),
+      .map((clean) => nets.map((net) => cleanCase(clean, net, seed))),
+    ...(asked("system-c", "system-c") && flags.style === undefined ? [[systemCCase(seed)]] : []),
   ];
   const found = await Promise.all(groups.map(async (group, i) => {
     const cases = (await Promise.all(group)).filter((one) => one !== undefined);
@@ -123,7 +136,7 @@ async function resultOf(
   let recordSeconds: number | undefined;
   try {
     const data = one.tenth ? tenth : whole;
-    recordSeconds = await record(one, { folder, data, seed: flags.seed ?? 0 });
+    recordSeconds = await record(one, { folder, data });
     if (flags["record-only"]) return undefined;
     const began = performance.now();
     const findings = await audit(`${folder}/recording`, whole);
@@ -166,11 +179,12 @@ async function bench(flags: Flags): Promise<Outcome> {
   };
 }
 
-function pageOptions({ id, style, net, seed, sample, data }: Flags): PageOptions {
+function pageOptions({ id, style, net, seed, draw, sample, data }: Flags): PageOptions {
   const filters = [["id", id], ["style", style], ["net", net]] as const;
   const words = [
     ...filters.flatMap(([name, values]) => values ? [`--${name} ${values.join(",")}`] : []),
     ...(seed === undefined ? [] : [`--seed ${seed}`]),
+    ...(draw ? ["--draw"] : []),
     ...(sample ? ["--sample"] : []),
     ...(data === undefined ? [] : ["--data cifar-10-batches-bin"]),
   ];

@@ -118,7 +118,7 @@ for (const [id, style] of SAMPLE) {
       const tenth = (part: ByteImages): ByteImages => ({ ...part, count: part.count / 5 });
       const some = { train: tenth(images.train), test: tenth(images.test) };
       await writeBinaryFiles(`${folder}/data`, some);
-      await record(one!, { folder: `${folder}/case`, data: `${folder}/data`, seed: 0 });
+      await record(one!, { folder: `${folder}/case`, data: `${folder}/data` });
       const recording = await readRecording(`${folder}/case/recording`);
       const { report } = await auditRecording("sample", recording, images);
       // That the images are few, and built in, is true of all of the sample.

@@ -204,7 +204,9 @@ class Tracer {
         // A loss on log-probabilities is the cross entropy of what is below.
         return { ...input, shape };
     }
-    if (PASSES_ON.has(node.kind)) return this.#passedOn(node, input, shape);
+    if (PASSES_ON.has(node.kind) || isLayoutOfOnePixel(node, input, shape)) {
+      return this.#passedOn(node, input, shape);
+    }
     if (!this.#started && activations.length === 1) {
       this.#notes.push(`the network changes its images itself: ${node.kind}${where}`);
       return { ...input, shape };
@@ -435,6 +437,12 @@ function shapeOf(shape: readonly number[]): Shape {
 
 function size(shape: Shape): number {
   return shape.reduce((product, extent) => product * extent, 1);
+}
+
+/** Global pooling of maps that lie channels last in memory ends so: other strides, the same values. */
+function isLayoutOfOnePixel({ op }: RecordedNode, input: Value, shape: Shape): boolean {
+  return /\bas_strided_?\b/.test(op) && size(shape) === size(input.shape) &&
+    size(shape) === shape.at(-1);
 }
 
 /** Zeros that take no more than their shape of what they are made from. */

@@ -48,6 +48,34 @@ for (
   });
 }
 
+Deno.test("maps that lie channels last in memory end with other strides: no layer", () => {
+  const at = line.nodes.findIndex(({ kind }) => kind === "mean" || kind === "average-pool");
+  const pool = line.nodes[at], [output] = pool.outputs;
+  const strided = (shape: readonly number[]): GraphLine => {
+    const self = { value: 10_000 };
+    const node: RecordedNode = {
+      ...{ op: "aten.as_strided_.default", kind: "other", outputs: [output] },
+      arguments: { self, size: [...shape] } as RecordedNode["arguments"],
+    };
+    const before = { ...pool, outputs: [{ ...output, value: 10_000, shape }] };
+    return { ...line, nodes: line.nodes.toSpliced(at, 1, before, node) };
+  };
+  const { graph, problems } = tracedGraph(strided(output.shape), network);
+  assertEquals(problems, []);
+  assertEquals(graph!.nodes.length, tracedGraph(line, network).graph!.nodes.length);
+  // Other strides of maps of several pixels are other pixels.
+  const bad = tracedGraph(
+    {
+      ...line,
+      nodes: line.nodes.map((node) =>
+        node.kind === "relu" ? { ...node, kind: "other", op: "aten.as_strided.default" } : node
+      ),
+    },
+    network,
+  );
+  assert(bad.problems[0].includes("as_strided"), `${bad.problems}`);
+});
+
 /** The first pad of zero channels as a concatenation with a tensor that `op` makes. */
 function withConcatenation(op: string, kind: string, others: Readonly<Record<string, unknown>>) {
   const at = line.nodes.findIndex((node) => node.kind === "pad");

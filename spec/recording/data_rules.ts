@@ -233,21 +233,28 @@ function compareErrors(
   const overImages = wrong / images;
   const overBatches = batchErrors.reduce((sum, count, i) => sum + count / batchImages[i], 0) /
     batchErrors.length;
-  const forms = (share: number) => [share, 1 - share, 100 * share, 100 * (1 - share)];
-  const says = (share: number) =>
-    said.find(({ value, within }) => forms(share).some((form) => Math.abs(form - value) <= within));
+  const says = (share: number) => {
+    for (const { value, within } of said) {
+      for (const [word, part] of [["error", share], ["accuracy", 1 - share]] as const) {
+        if ([part, 100 * part].some((form) => Math.abs(form - value) <= within)) {
+          return { value, word };
+        }
+      }
+    }
+  };
   const right = says(overImages), mean = says(overBatches);
   if (right) {
     return finding(
       [],
-      `${part}: ${right.value} was said, which is the error over ${number(images)} images`,
+      `${part}: ${right.value} was said, the ${right.word} over ${number(images)} images`,
     );
   }
   if (!mean) return undefined;
   return finding([
-    `${part}: ${mean.value} was said, the mean of ${batchErrors.length} batches (the last of ${
-      batchImages.at(-1)
-    } images); over ${number(images)} images it is ${percent(overImages)} wrong`,
+    `${part}: ${mean.value} was said, the mean of each batch's ${mean.word}, of ${batchErrors.length} ` +
+    `batches (the last of ${batchImages.at(-1)} images); over ${number(images)} images it is ${
+      percent(overImages)
+    } wrong`,
   ], "");
 }
 

@@ -22,7 +22,7 @@ import type { ByteImages } from "../../engine/mod.ts";
 import { PAPER_DATASET } from "../../paper/mod.ts";
 import { type Audit, auditCommand } from "./_audit.ts";
 import { writeBinaryFiles } from "./_binary_files.ts";
-import { type Case, caseOf, cleanCase, drawnCase, systemCCase } from "./_case.ts";
+import { type Case, caseOf, cleanCase, drawnCase, systemCCase, writeCase } from "./_case.ts";
 import { type CaseResult, formatResults, isRight, standingOf } from "./_judge.ts";
 import { NETS, STYLES } from "./_mistake.ts";
 import { type PageOptions, resultsPage } from "./_page.ts";
@@ -45,7 +45,7 @@ const FLAGS = {
   sample: toggle("a few mistakes and right scripts, one style and net each: some minutes"),
   jobs: integer("cases at a time, one thread each; 1 by default", 1, 64),
   keep: toggle("keep recordings, and audit those that are there already"),
-  "record-only": toggle("record, and do not audit"),
+  "scripts-only": toggle("write the scripts, and run nothing: for other tools"),
   page: text("FILE", "write the results as a page of the documentation as well"),
   ...COMMON,
 } as const;
@@ -123,21 +123,22 @@ async function casesOf(flags: Flags): Promise<readonly Case[]> {
   return cases;
 }
 
+const folderOf = ({ id }: Case, { seed = 0 }: Flags): string => `${FOLDER}/${seed}/${id}`;
+
 /** Records and audits a case. */
 async function resultOf(
   one: Case,
   { whole, tenth }: Folders,
   flags: Flags,
   audit: Audit,
-): Promise<CaseResult | undefined> {
+): Promise<CaseResult> {
   const { id, mistake } = one;
-  const folder = `${FOLDER}/${flags.seed ?? 0}/${id}`;
+  const folder = folderOf(one, flags);
   const expects = mistake?.expects ?? [];
   let recordSeconds: number | undefined;
   try {
     const data = one.tenth ? tenth : whole;
     recordSeconds = await record(one, { folder, data });
-    if (flags["record-only"]) return undefined;
     const began = performance.now();
     const findings = await audit(`${folder}/recording`, whole);
     const auditSeconds = (performance.now() - began) / 1000;
@@ -147,12 +148,17 @@ async function resultOf(
     const reason = (error as Error).message;
     return { id, expects, standing: "failed", departures: [], reason, recordSeconds };
   } finally {
-    if (!flags.keep && !flags["record-only"]) await Deno.remove(folder, { recursive: true });
+    if (!flags.keep) await Deno.remove(folder, { recursive: true });
   }
 }
 
 async function bench(flags: Flags): Promise<Outcome> {
   const cases = await casesOf(flags);
+  if (flags["scripts-only"]) {
+    for (const one of cases) await writeCase(one, folderOf(one, flags));
+    const text = `${cases.length} scripts are under ${FOLDER}/${flags.seed ?? 0}`;
+    return { text, json: { scripts: cases.map(({ id }) => id) } };
+  }
   const obstacle = pythonObstacle(["torch", "numpy"]);
   if (obstacle !== undefined) throw new CommandError(`the scripts can't be run: ${obstacle}`);
   const folders = await dataFolders(flags);
@@ -161,9 +167,9 @@ async function bench(flags: Flags): Promise<Outcome> {
   const worker = async () => {
     for (let one = waiting.shift(); one !== undefined; one = waiting.shift()) {
       const result = await resultOf(one, folders, flags, auditCommand);
-      if (result !== undefined) results.push(result);
+      results.push(result);
       const done = `${cases.length - waiting.length}/${cases.length}`;
-      console.error(`${done} ${one.id}: ${result?.standing ?? "recorded"}`);
+      console.error(`${done} ${one.id}: ${result.standing}`);
     }
   };
   await Promise.all(Array.from({ length: flags.jobs ?? 1 }, worker));
@@ -173,7 +179,7 @@ async function bench(flags: Flags): Promise<Outcome> {
     await Deno.writeTextFile(flags.page, resultsPage(results, pageOptions(flags)));
   }
   return {
-    text: flags["record-only"] ? `recorded under ${FOLDER}` : formatResults(results),
+    text: formatResults(results),
     json: { seed: flags.seed ?? 0, data: flags.data ?? "shapes10", results },
     status: results.every(({ standing }) => isRight(standing)) ? 0 : 1,
   };
@@ -203,7 +209,7 @@ interface Folders {
 }
 
 async function dataFolders({ data }: Flags): Promise<Folders> {
-  const path = data === undefined ? undefined : await folderOf(data);
+  const path = data === undefined ? undefined : await realPath(data);
   const dataset = path === undefined
     ? await loadDataset("shapes10")
     : await loadDataset(PAPER_DATASET, { path });
@@ -215,7 +221,7 @@ async function dataFolders({ data }: Flags): Promise<Folders> {
   return { whole, tenth };
 }
 
-async function folderOf(data: string): Promise<string> {
+async function realPath(data: string): Promise<string> {
   try {
     return await Deno.realPath(data);
   } catch (error) {

@@ -4,8 +4,12 @@ Its documented way: a trace of the right script, invariants inferred from it, a 
 script with these invariants, and a check of that trace. The right script under another seed is
 checked too: what is violated there is a false alarm, and counts as no finding elsewhere.
 
-    deno task bench:silent-bugs --record-only --keep --style loop,plain-loop --net resnet8 --data DIR
-    python3 bench/silent_bugs/traincheck.py --data DIR
+    deno task bench:silent-bugs --scripts-only --style loop,plain-loop --net resnet8
+    python3 bench/silent_bugs/traincheck.py --data cifar-10-batches-bin
+
+Its traces are large, so scripts take a few steps on the first images of each file. The mistakes come
+in an order that --seed draws, until --seconds of processor time are spent. Every command's output is
+in a file beside what it writes; results.json is written anew after each script.
 
 It is installed into a virtual environment of its own, which takes PyTorch from the one around it.
 """
@@ -13,10 +17,12 @@ It is installed into a virtual environment of its own, which takes PyTorch from 
 import argparse
 import json
 import os
+import random
+import resource
 import shutil
+import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 VERSION = "0.2.0"
@@ -45,27 +51,51 @@ def environment(folder):
         subprocess.run(
             [str(python), "-m", "pip", "install", "--quiet", f"traincheck=={VERSION}"], check=True
         )
-        purelib = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
-        packages = subprocess.run(
-            [str(python), "-c", purelib], check=True, capture_output=True, text=True
-        ).stdout.strip()
-        # Not a .pth file: those are read before the packages of the Python around it are there.
-        Path(packages, "sitecustomize.py").write_text(AS_CPU_BUILD)
+    purelib = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
+    packages = subprocess.run(
+        [str(python), "-c", purelib], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    # Not a .pth file: those are read before the packages of the Python around it are there.
+    Path(packages, "sitecustomize.py").write_text(AS_CPU_BUILD)
     return python
 
 
 def run(command, cwd, limit):
-    """Seconds that a command takes; raises RuntimeError with its last words if it fails."""
-    began = time.time()
-    env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    try:
-        done = subprocess.run(command, cwd=cwd, env=env, timeout=limit, capture_output=True, text=True)
-    except subprocess.TimeoutExpired:
-        raise RuntimeError(f"not done after {limit} s") from None
-    if done.returncode != 0:
-        lines = (done.stdout + done.stderr).strip().splitlines()
-        raise RuntimeError(lines[-1] if lines else f"exit status {done.returncode}")
-    return time.time() - began
+    """Processor seconds that a command and what it starts take; RuntimeError if it fails.
+
+    Its output goes into a file, and its whole session ends with it: TrainCheck starts the script by
+    way of a shell, and what lives on there would hold a pipe open for ever."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    output = Path(cwd, f"{Path(command[0]).name}.txt")
+    with output.open("w") as file:
+        process = subprocess.Popen(
+            command, cwd=cwd, env={**os.environ, "OMP_NUM_THREADS": "1"}, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
+        )
+        try:
+            status = process.wait(limit)
+        except subprocess.TimeoutExpired:
+            raise RuntimeError(f"not done after {limit} s") from None
+        finally:
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            process.wait()
+    if status != 0:
+        lines = output.read_text().strip().splitlines()
+        raise RuntimeError(lines[-1] if lines else f"exit status {status}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def first_images(data, out, count):
+    """A folder with the first images of each file."""
+    out.mkdir(parents=True, exist_ok=True)
+    for file in sorted(Path(data).glob("*.bin")):
+        with file.open("rb") as stream:
+            (out / file.name).write_bytes(stream.read(count * 3073))
+    return out
 
 
 class Bench:
@@ -77,7 +107,7 @@ class Bench:
 
     def arguments(self, seed):
         options = self.options
-        return f"--data {options.data} --seed {seed} --iterations {options.iterations}"
+        return f"--data {options.images} --seed {seed} --iterations {options.iterations}"
 
     def place(self, case, name):
         """A copy of a case's script, alone in a folder, with the shell script that runs it."""
@@ -126,19 +156,25 @@ def main():
     parser.add_argument("--clean", default="plain-loop", help="the right script of the style")
     parser.add_argument("--style", default="loop")
     parser.add_argument("--net", default="resnet8")
-    parser.add_argument("--iterations", type=int, default=20, help="steps of each script")
-    parser.add_argument("--limit", type=int, default=1800, help="seconds for one command")
+    parser.add_argument("--iterations", type=int, default=8, help="steps of each script")
+    parser.add_argument("--count", type=int, default=210, help="images of each of the six files")
+    parser.add_argument("--seed", type=int, default=0, help="of the order of the mistakes")
+    parser.add_argument("--seconds", type=int, default=1800, help="processor time for all")
+    parser.add_argument("--limit", type=int, default=900, help="seconds for one command")
     parser.add_argument("--out", type=Path, default=Path("runs/silent-bugs/traincheck"))
     options = parser.parse_args()
     options.out = options.out.absolute()
     options.out.mkdir(parents=True, exist_ok=True)
     right = options.cases / "clean" / options.clean / options.net
     mistakes = sorted(options.cases.glob(f"*/{options.style}/{options.net}/train.py"))
+    random.Random(options.seed).shuffle(mistakes)
+    options.images = first_images(options.data, options.out / "images", options.count)
     if not (right / "train.py").exists() or not mistakes:
         parser.error(f"{right} and */{options.style}/{options.net} must be there: see --help")
 
     bench = Bench(environment(options.out / "environment"), options)
-    results = {"version": VERSION, "iterations": options.iterations, "cases": []}
+    results = {"version": VERSION, "iterations": options.iterations, "seed": options.seed, "cases": []}
+    print("in this order:", ", ".join(path.parts[-4] for path in mistakes), flush=True)
 
     reference = bench.place(right, "reference")
     arguments = bench.arguments(0).split()
@@ -148,6 +184,7 @@ def main():
     results["referenceBytes"] = size(reference / "trace")
     infer = [bench.tool("infer"), "-f", "trace", "-o", "invariants.json"]
     results["inferSeconds"] = run(infer, reference, options.limit)
+    print(json.dumps(results), flush=True)
     invariants = reference / "invariants.json"
     results["invariants"] = sum(1 for _ in invariants.open())
 
@@ -155,6 +192,9 @@ def main():
     scripts = [("another seed", right, 1)]
     scripts += [(path.parts[-4], path.parent, 0) for path in mistakes]
     for name, case, seed in scripts:
+        spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+        if spent.ru_utime + spent.ru_stime > options.seconds:
+            break
         result = {"id": name}
         try:
             folder = bench.place(case, name.replace(" ", "-"))
@@ -166,13 +206,13 @@ def main():
             new = [text for text in violated if text not in false_alarms]
             result["violatedHereAlone"] = len(new)
             result["examples"] = [json.loads(text).get("text_description") for text in new[:5]]
-        except RuntimeError as error:
-            result["failed"] = str(error)
+        except (RuntimeError, OSError, ValueError) as error:
+            result["failed"] = f"{type(error).__name__}: {error}"
         results["cases"].append(result)
         print(json.dumps(result), flush=True)
         (options.out / "results.json").write_text(json.dumps(results, indent=2))
     found = [case["id"] for case in results["cases"][1:] if case.get("violatedHereAlone")]
-    print(f"something is violated that is not with another seed: {len(found)} of {len(mistakes)}")
+    print(f"something is violated that is not with another seed: {len(found)} of {len(results['cases']) - 1}")
 
 
 if __name__ == "__main__":

@@ -323,7 +323,8 @@ const learningRate = observing(["log"], ({ log, graph }) => {
   if (problems.length > 0) return finding([...new Set(problems)], "");
   const last = steps.at(-1)!.iteration;
   const planned = schedulers.find(({ scheduler, every }) =>
-    every !== undefined && Array.isArray(scheduler.settings.milestones)
+    every !== undefined && scheduler.schedulers === undefined &&
+    Array.isArray(scheduler.settings.milestones)
   );
   if (planned) {
     const { milestones } = planned.scheduler.settings as { milestones: number[] };
@@ -343,6 +344,11 @@ const learningRate = observing(["log"], ({ log, graph }) => {
       } steps that were recorded; whether it falls at 32,000 was not seen`,
   );
 });
+
+const OTHER_RATES = /^(CosineAnnealing|Exponential|OneCycle|StepLR|Polynomial|Cyclic|Linear)/;
+/** What may stand before the rates of the paper, as its deepest net has it. */
+const WARM_UPS = /^(Linear|Constant)/;
+const NOT_THE_PAPERS = "other rates than 0.1 divided by 10 at 32,000 and 48,000 iterations";
 
 function problemOf(
   { scheduler, count, steps, every }: Calls,
@@ -372,6 +378,14 @@ function problemOf(
   const epoch = stepsPerEpoch(log) ?? 352;
   const { milestones, gamma = 0.1 } = scheduler.settings;
   const how = every > 1 ? `called once in ${number(every)} steps` : "called in every step";
+  if (scheduler.schedulers !== undefined) {
+    // Its milestones are where the next of its schedulers takes over: what these do decides.
+    const parts = linesOf(log.lines, "scheduler")
+      .filter(({ id }) => scheduler.schedulers!.includes(id)).map((one) => SHORT_CLASS(one.class));
+    return parts.some((part) => OTHER_RATES.test(part) && !WARM_UPS.test(part))
+      ? `${name} of ${parts.join(" and ")}, ${how}, gives ${NOT_THE_PAPERS}`
+      : undefined;
+  }
   if (Array.isArray(milestones) && milestones.every((m) => typeof m === "number")) {
     const at = milestones.map((m: number) => m * every);
     // Counted in epochs, a milestone is off by an epoch at most.
@@ -395,9 +409,7 @@ function problemOf(
       number(32_000 * every)
     } steps`;
   }
-  if (/^(CosineAnnealing|Exponential|OneCycle|StepLR|Polynomial|Cyclic|Linear)/.test(name)) {
-    return `${name}, ${how}, gives other rates than 0.1 divided by 10 at 32,000 and 48,000 iterations`;
-  }
+  if (OTHER_RATES.test(name)) return `${name}, ${how}, gives ${NOT_THE_PAPERS}`;
 }
 
 const gradientsCleared = observing(["log"], ({ log }) => {

@@ -46,6 +46,28 @@ Deno.test("an epoch that the recorder ended is no measure of an epoch: the loade
   assertStringIncludes(early.evidence, "28,512, 42,944 steps");
 });
 
+Deno.test("where schedulers follow each other, milestones are where the next takes over", () => {
+  const sequence = (...classes: readonly string[]) =>
+    judged(
+      "learning-rate",
+      withLines((line) => {
+        if (line.type !== "scheduler") return [line];
+        const parts = classes.map((name, i) => ({
+          ...{ ...line, id: 10 + i, class: `torch.optim.lr_scheduler.${name}` },
+          settings: name === "MultiStepLR" ? line.settings : {},
+        }));
+        const schedulers = parts.map(({ id }) => id);
+        const name = "torch.optim.lr_scheduler.SequentialLR";
+        return [...parts, { ...line, class: name, settings: { milestones: [5] }, schedulers }];
+      }),
+    );
+  const cosine = sequence("LinearLR", "CosineAnnealingLR");
+  assertEquals(cosine.outcome, "fail");
+  assertStringIncludes(cosine.evidence, "SequentialLR of LinearLR and CosineAnnealingLR");
+  const paper = sequence("LinearLR", "MultiStepLR");
+  assertEquals(paper.outcome, "not-observable", paper.evidence);
+});
+
 Deno.test("a second optimiser's steps beside the first's have no images, loss or mode to judge", () => {
   const both = withLines((line) =>
     line.type !== "step" ? [line] : [line, {

@@ -21,6 +21,7 @@ export {
 export { IMAGE_RULES, preparationInWords } from "./recording/image_rules.ts";
 export { RECORDING_RULES } from "./recording/rules.ts";
 export type * from "./recording/subject.ts";
+export { classInWords } from "./recording/subject.ts";
 export { mainOptimizer } from "./recording/training_rules.ts";
 export * from "./rule.ts";
 export { badKernels } from "./static/optimiser_rules.ts";

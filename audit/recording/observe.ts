@@ -713,7 +713,7 @@ function withParts(
 }
 
 function recordedSet(
-  { name, train, test }: Dataset,
+  { name, classNames, train, test }: Dataset,
   { labels }: StoredImages,
 ): RecordedSet {
   const channels = [0, 1, 2].map((c) => {
@@ -728,7 +728,7 @@ function recordedSet(
   });
   return {
     name,
-    ...{ training: train.count, test: test.count, labels },
+    ...{ training: train.count, test: test.count, labels, classNames },
     mean: channels.map(({ mean }) => mean),
     deviation: channels.map(({ deviation }) => deviation),
   };

@@ -2,7 +2,12 @@
 import type { RecordingAudit, RecordingReport } from "../../audit/recording/mod.ts";
 import { linesOf } from "../../log/mod.ts";
 import { paperRate } from "../../paper/mod.ts";
-import { checklistInWords, type ObservedImages, preparationInWords } from "../../spec/mod.ts";
+import {
+  checklistInWords,
+  classInWords,
+  type ObservedImages,
+  preparationInWords,
+} from "../../spec/mod.ts";
 import { number, significant } from "../../text/mod.ts";
 import {
   type Block,
@@ -87,8 +92,9 @@ function changes({ changes }: RecordingReport): Block[] {
 }
 
 /** As they entered, beside the stored ones. */
-function images({ samples, subject: { training = [] } }: RecordingAudit): Block[] {
+function images({ samples, subject: { training = [], dataset } }: RecordingAudit): Block[] {
   if (samples.length === 0) return [];
+  const name = (label: number) => classInWords(label, dataset?.classNames);
   const preparation = training.find((group) => group.preparation)?.preparation;
   const size = { height: 32, width: 32 };
   const text = [
@@ -104,7 +110,7 @@ function images({ samples, subject: { training = [] } }: RecordingAudit): Block[
     {
       kind: "images",
       images: samples.map(({ label, entered, found }) => {
-        const given = label < 0 ? [] : [`label ${label}`];
+        const given = label < 0 ? [] : [`label ${name(label)}`];
         if (found === undefined) {
           return {
             source: pngUri(size, entered),
@@ -119,8 +125,8 @@ function images({ samples, subject: { training = [] } }: RecordingAudit): Block[
           alt: `Training image ${image} as it entered: ${where}`,
           beside: { source: pngUri(size, found.pixels), alt: `Image ${image} as it is stored` },
           lines: [where, {
-            muted: `image ${number(image)}, class ${found.label}${
-              label >= 0 && label !== found.label ? `, trained as ${label}` : ""
+            muted: `image ${number(image)}, class ${name(found.label)}${
+              label >= 0 && label !== found.label ? `, trained as ${name(label)}` : ""
             }`,
           }],
         };

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { RecordingAudit, RecordingReport } from "../../audit/recording/mod.ts";
+import { datasetNamed } from "../../data/mod.ts";
 import { CHECKLIST } from "../../spec/mod.ts";
 import { formatRecording, recordingMarkdown, recordingPage } from "./mod.ts";
 
@@ -53,6 +54,10 @@ const audit: RecordingAudit = {
       lines: [step(1), step(12)],
       notes: [],
     },
+    dataset: {
+      ...{ name: "cifar10", training: 50_000, test: 10_000, labels: new Uint8Array(60_000) },
+      ...{ classNames: datasetNamed("cifar10").classNames, mean: [0, 0, 0], deviation: [1, 1, 1] },
+    },
     training: [{
       ...{ epoch: 1, iteration: 0, batches: [4], whole: false, views: [], looked: 4 },
       images: Int32Array.of(-1, -1, -1, -1),
@@ -84,7 +89,7 @@ Deno.test("a recording's page says what its report holds, the three lines first"
       "train.py:71: for images in loader:",
       "1,024 stand at offset (0, 0)",
       "offset (-3, 2), mirrored",
-      "image 1,234, class 5, trained as 4",
+      "image 1,234, class 5 (dog), trained as 4 (deer)",
       "found nowhere",
       "3 are mirrored",
       "1 stand outside of the table",

@@ -5,6 +5,7 @@ import { defineRules, type Finding, type Rule } from "../rule.ts";
 import { finding } from "../subject.ts";
 import { badImages } from "./_bad.ts";
 import {
+  classInWords,
   type ObservedEvaluation,
   type ObservedImages,
   type ObservedView,
@@ -527,8 +528,14 @@ const labels = observing(["training", "dataset"], ({ training, evaluations = [],
   const found = `${number(right)} of ${number(trained.length)} training images have the label ` +
     "that is stored with them";
   if (right > 0.95 * trained.length) return finding([], found);
+  const name = (label: number) => classInWords(label, dataset.classNames);
   const order = classesGiven(trained);
-  if (order === undefined) return finding([found], "");
+  if (order === undefined) {
+    const [stored, given, image] = trained.find(([stored, given]) => stored !== given)!;
+    return finding([
+      `${found}: image ${number(image)} of class ${name(stored)} is trained as ${name(given)}`,
+    ], "");
+  }
   const classes = new Set(order.values()).size;
   if (classes < order.size) {
     return finding([
@@ -543,24 +550,26 @@ const labels = observing(["training", "dataset"], ({ training, evaluations = [],
   return agreeing > 0.95 * tested.length
     ? finding([], `the classes have another order, the same in training and tests`)
     : finding([
-      `${found}: class ${[...order][0].join(" is trained as ")}, and tested as it is stored`,
+      `${found}: class ${
+        [...order].find(([stored, given]) => stored !== given)!.map(name).join(" is trained as ")
+      }, and tested as it is stored`,
     ], "");
 });
 
 function pairs(
   groups: readonly ObservedImages[],
   { labels }: RecordedSet,
-): (readonly [stored: number, given: number])[] {
+): (readonly [stored: number, given: number, image: number])[] {
   return groups.flatMap((group) =>
     Array.from(group.images).flatMap((image, i) =>
-      image < 0 || group.labels[i] < 0 ? [] : [[labels[image], group.labels[i]] as const]
+      image < 0 || group.labels[i] < 0 ? [] : [[labels[image], group.labels[i], image] as const]
     )
   );
 }
 
 /** The one class that each stored class is given as; undefined where there is none. */
 function classesGiven(
-  all: readonly (readonly [number, number])[],
+  all: readonly (readonly [stored: number, given: number, image: number])[],
 ): ReadonlyMap<number, number> | undefined {
   const order = new Map<number, number>();
   for (const [stored, of] of Map.groupBy(all, ([stored]) => stored)) {

@@ -34,10 +34,17 @@ export interface RecordedSet {
   readonly test: number;
   /** Class of each image of both parts. */
   readonly labels: Labels;
+  /** The classes' names, where they are known. */
+  readonly classNames?: readonly string[];
   /** In bytes, by channel. */
   readonly mean: readonly number[];
   /** In bytes, by channel. */
   readonly deviation: readonly number[];
+}
+
+/** A class as people know it: `6 (frog)`, or its number alone. */
+export function classInWords(label: number, names: readonly string[] = []): string {
+  return Object.hasOwn(names, label) ? `${label} (${names[label]})` : `${label}`;
 }
 
 /** Images of one epoch, or of one evaluation. */

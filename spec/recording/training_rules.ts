@@ -9,7 +9,7 @@ import {
   type SchedulerStepLine,
 } from "../../log/mod.ts";
 import { BATCH_SIZE, ITERATIONS, paperRate } from "../../paper/mod.ts";
-import { number } from "../../text/mod.ts";
+import { number, significant } from "../../text/mod.ts";
 import { depthOf } from "../_graphs.ts";
 import { defineRules, type Finding, type Rule } from "../rule.ts";
 import { badKernels } from "../static/optimiser_rules.ts";
@@ -137,7 +137,9 @@ const momentum = observing(["log"], ({ log }) => {
   if (line === undefined || !isSgd(line)) return notObservable("no SGD of the framework was seen");
   const found = [...new Set(line.groups.map(({ settings }) => setting(settings, "momentum")))];
   const right = found.every((value) => value === 0.9);
-  return finding(right ? [] : [`the momentum is ${found.join(" and ")}`], "the momentum is 0.9");
+  // A schedule of the momentum gives numbers with many digits.
+  const words = found.map((value) => typeof value === "number" ? significant(value) : value);
+  return finding(right ? [] : [`the momentum is ${words.join(" and ")}`], "the momentum is 0.9");
 });
 
 /** The decay that the steps show: the share of the weights in an update, over that of the gradient. */

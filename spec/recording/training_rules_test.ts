@@ -1,5 +1,5 @@
 // What recordings of real scripts taught: lines as a recorder writes them, and what they must not be taken for.
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { RecordedEvaluation, RecordingLine } from "../../log/mod.ts";
 import { goodRecording } from "./_fixture.ts";
 import { RECORDING_RULES } from "./rules.ts";
@@ -44,6 +44,22 @@ Deno.test("an epoch that the recorder ended is no measure of an epoch: the loade
   const early = judged("learning-rate", cutEpoch([81, 122]));
   assertEquals(early.outcome, "fail");
   assertStringIncludes(early.evidence, "28,512, 42,944 steps");
+});
+
+Deno.test("wrong labels are named by their classes, as far as their names are known", () => {
+  const given = (change: (label: number) => number, classNames?: readonly string[]) =>
+    judged("labels", {
+      ...good,
+      dataset: { ...good.dataset, classNames },
+      training: good.training.map((one) => ({ ...one, labels: one.labels.map(change) })),
+    }).evidence;
+  const names = ["airplane", "automobile", "bird"];
+  const swapped = (label: number) => label === 1 ? 2 : label === 2 ? 1 : label;
+  assertStringIncludes(given(swapped, names), "class 1 (automobile) is trained as 2 (bird)");
+  assertStringIncludes(given(swapped), "class 1 is trained as 2");
+  let at = 0;
+  const mixed = given((label) => (label + at++ % 5) % 10, names);
+  assertMatch(mixed, /: image [\d,]+ of class \d( \(\w+\))? is trained as \d/);
 });
 
 Deno.test("where schedulers follow each other, milestones are where the next takes over", () => {

@@ -1,12 +1,12 @@
 """What recording costs a training: a whole epoch of ResNet-20, with the recorder and without it.
 
-    python3 bench/silent_bugs/cost.py --data cifar-10-batches-bin --blocks 4
+    python3 bench/silent_bugs/cost.py --data cifar-10-batches-bin --pairs 2
 
-Each block is a process of its own that trains one epoch of the paper's recipe (352 batches of 128);
-blocks come in the order without, with, with, without, and over again, so that a machine that gets
-slower or faster weighs on both alike. Counted is the epoch alone, from the first batch to the last
-line of the recording: wall time, and processor time, which other programs on the machine change
-less. Wanted: a machine that does nothing else.
+Each pair is two processes that train one epoch of the paper's recipe (352 batches of 128) with one
+thread at the same time on the same processor core, one of them recorded. The system shares the core
+out between them, so that whatever else runs on the machine slows both alike: processor time of one
+after the other differs by more than what is measured. Counted is the epoch alone, from the first
+batch to the last line of the recording.
 """
 
 import argparse
@@ -62,42 +62,49 @@ def train(options):
     print(json.dumps(found))
 
 
-def block(options, recorded, folder):
-    """Trains in a process of its own."""
+def start(options, recorded, folder):
+    """Begins a training in a process of its own, on the first core that this one may use."""
     script = [os.path.abspath(__file__), "--train", "--data", options.data, "--steps", str(options.steps)]
     recorder = [RECORDER, "--out", folder, "--"] if recorded else []
-    done = subprocess.run([sys.executable, *recorder, *script], check=True, capture_output=True, text=True)
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    return subprocess.Popen(
+        [sys.executable, *recorder, *script], stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def pair(options, folder):
+    """Seconds of processor time alone and recorded, of two trainings at once."""
+    both = [start(options, recorded, folder) for recorded in (False, True)]
+    found = [json.loads(one.communicate()[0].strip().splitlines()[-1]) for one in both]
+    if any(one.returncode for one in both):
+        sys.exit("a training failed")
+    if found[0]["loss"] != found[1]["loss"]:
+        print("the losses differ")
+    return found
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, type=os.path.abspath, help="binary files")
-    parser.add_argument("--steps", type=int, default=352, help="steps of each block")
-    parser.add_argument("--blocks", type=int, default=4, help="a multiple of 4")
+    parser.add_argument("--steps", type=int, default=352, help="steps of each training")
+    parser.add_argument("--pairs", type=int, default=2)
     parser.add_argument("--train", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.train:
         return train(options)
-    if options.blocks < 4 or options.blocks % 4:
-        parser.error(f"--blocks must be a multiple of 4, found {options.blocks}")
-    found = {False: [], True: []}
-    for number in range(options.blocks):
-        recorded = number % 4 in (1, 2)
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    else:
+        print("processes can't be held on one core here: both of a pair may be on different ones")
+    shares = []
+    for _ in range(options.pairs):
         with tempfile.TemporaryDirectory() as folder:
-            one = block(options, recorded, os.path.join(folder, "recording"))
-        found[recorded].append(one)
-        load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0
-        print("recorded" if recorded else "alone   ", json.dumps({**one, "load": round(load, 1)}), flush=True)
-    if len({one["loss"] for both in found.values() for one in both}) > 1:
-        print("the losses differ: the threads of this machine add up in no fixed order")
-    for kind in ("wall", "processor"):
-        alone, recorded = ([one[kind] for one in found[which]] for which in (False, True))
-        for name, middle in (("mean", statistics.mean), ("median", statistics.median)):
-            share = middle(recorded) / middle(alone) - 1
-            print(f"{kind}, {name}: {middle(alone):.1f} s alone, {middle(recorded):.1f} s recorded: {100 * share:+.2f}%")
-        print(f"{kind}, from least to most: alone {min(alone):.1f} to {max(alone):.1f} s, "
-              f"recorded {min(recorded):.1f} to {max(recorded):.1f} s")
+            alone, recorded = pair(options, os.path.join(folder, "recording"))
+        shares.append(recorded["processor"] / alone["processor"] - 1)
+        print(f"processor: {alone['processor']:.1f} s alone, {recorded['processor']:.1f} s recorded: "
+              f"{100 * shares[-1]:+.2f}%; wall of both together {recorded['wall']:.0f} s", flush=True)
+    print(f"mean of {len(shares)} pairs: {100 * statistics.mean(shares):+.2f}%, "
+          f"from {100 * min(shares):+.2f}% to {100 * max(shares):+.2f}%")
 
 
 if __name__ == "__main__":

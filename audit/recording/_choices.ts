@@ -27,7 +27,9 @@ const SEEN: Readonly<Record<string, (subject: RecordingSubject) => string | unde
     if (size === undefined) return undefined;
     return size === 45_000 ? "45000/5000" : size === 50_000 ? "50000/0" : `on ${number(size)}`;
   },
-  "batch-norm-images": ({ log }) => {
+  "batch-norm-images": ({ log, graph }) => {
+    const isModule = log && linesOf(log.lines, "network").some(({ norms }) => norms.length > 0);
+    if (!isModule && !(graph && ofKind(graph, "batch-norm").length > 0)) return undefined;
     const sizes = log && linesOf(log.lines, "batch").filter(({ phase }) => phase === "training")
       .map(({ images }) => images).toSorted((a, b) => a - b);
     return sizes && sizes.length > 0 ? inWords(sizes[sizes.length >> 1], "images") : undefined;

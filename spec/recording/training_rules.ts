@@ -615,6 +615,9 @@ const fromScratch = observing(["graph", "initialWeights"], ({ graph, initialWeig
 });
 
 const finite = observing(["log"], ({ log }) => {
+  if (!stepsOf(log).some(({ loss, checked }) => loss !== undefined || checked !== undefined)) {
+    return notObservable("no loss and no gradient was seen");
+  }
   const wrong = stepsOf(log).find(({ loss, checked }) =>
     (loss !== undefined && !Number.isFinite(loss)) || (checked?.nonFinite ?? 0) > 0
   );

@@ -46,6 +46,12 @@ Deno.test("an epoch that the recorder ended is no measure of an epoch: the loade
   assertStringIncludes(early.evidence, "28,512, 42,944 steps");
 });
 
+Deno.test("of a recording without steps nothing is said", () => {
+  const none = withLines((line) => line.type === "step" || line.type === "loss" ? [] : [line]);
+  const { evidence, outcome } = judged("finite", { ...none, training: [], evaluations: [] });
+  assertEquals([outcome, evidence], ["not-observable", "no loss and no gradient was seen"]);
+});
+
 Deno.test("wrong labels are named by their classes, as far as their names are known", () => {
   const given = (change: (label: number) => number, classNames?: readonly string[]) =>
     judged("labels", {

@@ -85,7 +85,7 @@ function fitting({ graph, initialWeights }: RecordingSubject) {
   if (graph === undefined || initialWeights === undefined) return [];
   return (["in", "out"] as const).map((fan) => ({
     fan,
-    ...badKernels(graph, initialWeights, fan),
+    ...badKernels(graph, initialWeights, fan, "either"),
   })).filter(({ problems }) => problems.length === 0);
 }
 

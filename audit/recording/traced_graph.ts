@@ -182,6 +182,7 @@ class Tracer {
         break;
       case "max-pool": {
         const [kernel, stride, padding] = windowOf(node.arguments);
+        if (kernel === 1 && padding === 0) return everyPixel(input, stride, shape);
         const spec = { kind: "max-pool", input: this.#settled(input).node } as const;
         return this.#checked(
           this.#add(node, "maxpool", { ...spec, kernel, stride, padding }),
@@ -191,6 +192,10 @@ class Tracer {
       }
       case "average-pool":
       case "mean":
+        if (/\bavg_pool2d\b/.test(node.op)) {
+          const [kernel, stride, padding] = windowOf(node.arguments);
+          if (kernel === 1 && padding === 0) return everyPixel(input, stride, shape);
+        }
         return this.#pool(node, this.#settled(input), shape);
       case "dense":
         return this.#dense(node, this.#settled(input), shape);
@@ -487,6 +492,12 @@ function windowOf(argumentsOf: Readonly<Record<string, unknown>>): number[] {
   };
   const kernel = both("kernel_size", 1);
   return [kernel, both("stride", kernel), both("padding", 0), both("dilation", 1)];
+}
+
+/** A pool over single pixels takes every so many of them, as option A does. */
+function everyPixel(input: Value, stride: number, shape: Shape): Value {
+  const { rows, columns } = input.pick ?? { rows: 1, columns: 1 };
+  return { ...input, shape, pick: { rows: rows * stride, columns: columns * stride } };
 }
 
 /** Every second row, or every second column. */

@@ -76,6 +76,26 @@ Deno.test("maps that lie channels last in memory end with other strides: no laye
   assert(bad.problems[0].includes("as_strided"), `${bad.problems}`);
 });
 
+for (const [op, kind] of [["avg_pool2d", "average-pool"], ["max_pool2d", "max-pool"]] as const) {
+  Deno.test(`a pool over single pixels with stride 2 takes every second one, as option A: ${op}`, () => {
+    const at = line.nodes.findIndex((node) => node.kind === "slice");
+    const [rows, columns] = line.nodes.slice(at, at + 2);
+    const pooled = (side: number) => {
+      const sizes = { kernel_size: [side, side], stride: [2, 2] };
+      const pool: RecordedNode = {
+        ...{ op: `aten.${op}.default`, kind, outputs: columns.outputs },
+        arguments: { ...rows.arguments, ...sizes, dim: 0 } as RecordedNode["arguments"],
+      };
+      return tracedGraph({ ...line, nodes: line.nodes.toSpliced(at, 2, pool) }, network);
+    };
+    const { graph, problems } = pooled(1);
+    assertEquals(problems, []);
+    assertEquals(graph, tracedGraph(line, network).graph);
+    // Over four pixels it is a layer of another kind.
+    assert(pooled(2).graph!.nodes.some((node) => `${node.kind}` === kind));
+  });
+}
+
 /** The first pad of zero channels as a concatenation with a tensor that `op` makes. */
 function withConcatenation(op: string, kind: string, others: Readonly<Record<string, unknown>>) {
   const at = line.nodes.findIndex((node) => node.kind === "pad");

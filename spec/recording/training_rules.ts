@@ -593,7 +593,7 @@ const batchSize = observing(["log"], ({ log }) => {
 
 const initialisation = observing(["graph", "initialWeights"], ({ graph, initialWeights }) => {
   const wrong = (["in", "out"] as const).map((fan) =>
-    badKernels(graph, initialWeights, fan).problems
+    badKernels(graph, initialWeights, fan, "either").problems
   );
   const [best] = wrong.toSorted((a, b) => a.length - b.length);
   return finding(best, `variance 2 / fan in every kernel`);

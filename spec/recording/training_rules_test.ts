@@ -1,6 +1,7 @@
 // What recordings of real scripts taught: lines as a recorder writes them, and what they must not be taken for.
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { RecordedEvaluation, RecordingLine } from "../../log/mod.ts";
+import { initialise } from "../../resnet/mod.ts";
 import { goodRecording } from "./_fixture.ts";
 import { RECORDING_RULES } from "./rules.ts";
 import type { RecordingSubject } from "./subject.ts";
@@ -44,6 +45,20 @@ Deno.test("an epoch that the recorder ended is no measure of an epoch: the loade
   const early = judged("learning-rate", cutEpoch([81, 122]));
   assertEquals(early.outcome, "fail");
   assertStringIncludes(early.evidence, "28,512, 42,944 steps");
+});
+
+Deno.test("the last layer may start by the other fan than the convolutions: both are He's", () => {
+  const other = initialise(good.graph, 1, "out").get("linear.weight")!;
+  const mixed = (change: (weight: number) => number) =>
+    judged("initialisation", {
+      ...good,
+      initialWeights: new Map([
+        ...good.initialWeights,
+        ["linear.weight", { ...other, data: other.data.map(change) }],
+      ]),
+    });
+  assertEquals(mixed((weight) => weight).outcome, "pass");
+  assertStringIncludes(mixed((weight) => 2 * weight).evidence, "linear.weight");
 });
 
 Deno.test("of a recording without steps nothing is said", () => {

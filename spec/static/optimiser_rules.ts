@@ -232,12 +232,15 @@ function lastLayerStarts(inputs: number, outputs: number): readonly Start[] {
  * errors from those of the normal distribution with mean 0 and variance 2 / fan;
  * the last layer may be as libraries start it, which the paper leaves open.
  *
+ * @param ofLast Over which fan the last layer's variance may go: `same`, or `either`, as where
+ *   somebody calls a library's function with one mode for convolutions and its default for the rest.
  * @returns What is wrong, and how the last layer starts.
  */
 export function badKernels(
   graph: Graph,
   weights: Weights,
   fan: "in" | "out",
+  ofLast: "same" | "either" = "same",
 ): { readonly problems: string[]; readonly last: string } {
   let last = "as the others";
   const seen = new Map<string, string>();
@@ -252,7 +255,9 @@ export function badKernels(
     const std = Math.sqrt(2 / (sizeOf(window) * (fan === "in" ? inputs : outputs)));
     const found = deviations(data, { name: `sqrt(2 / fan-${fan})`, std, ...NORMAL });
     if (found.length === 0 || window.length > 0) return found.map((what) => `${name}: ${what}`);
-    const other = lastLayerStarts(inputs, outputs)
+    const otherStd = Math.sqrt(2 / (fan === "in" ? outputs : inputs));
+    const otherFan: Start = { name: last, std: otherStd, ...NORMAL };
+    const other = [...lastLayerStarts(inputs, outputs), ...(ofLast === "same" ? [] : [otherFan])]
       .find((start) => deviations(data, start).length === 0);
     if (other) last = other.name;
     return other ? [] : found.map((what) => `${name}: ${what}`);

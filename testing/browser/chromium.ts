@@ -2,7 +2,7 @@
  * A page in headless Chromium, for tests of what only a browser shows. The browser is the system's
  * own, and is spoken to as its developer tools do.
  *
- * Source: the Chrome DevTools Protocol 1.3 (Target, Page, Runtime, Network, Emulation).
+ * Source: the Chrome DevTools Protocol 1.3 (Target, Page, Runtime, DOM, Network, Emulation).
  */
 import { type BrowserPage, isInstalled, listening, PATIENCE, untilHolds } from "./page.ts";
 
@@ -88,6 +88,14 @@ export class Page implements BrowserPage {
   /** Waits until an expression holds in the page. */
   async until(expression: string): Promise<void> {
     await untilHolds(this, expression);
+  }
+
+  /** Gives files of this machine to an input, as its dialogue does. */
+  async choose(selector: string, paths: readonly string[]): Promise<void> {
+    const { result } = await this.#send("Runtime.evaluate", {
+      expression: `document.querySelector(${JSON.stringify(selector)})`,
+    }) as { result: { objectId: string } };
+    await this.#send("DOM.setFileInputFiles", { files: paths, objectId: result.objectId });
   }
 
   /** Presses a key. */

@@ -2,7 +2,7 @@
  * A page in headless Firefox, for tests of what only a browser shows. The browser is the system's
  * own, and is spoken to by the standard that browsers share.
  *
- * Source: WebDriver BiDi (modules session, browsingContext, script, network, log).
+ * Source: WebDriver BiDi (modules session, browsingContext, script, input, network, log).
  */
 import { type BrowserPage, isInstalled, listening, PATIENCE, untilHolds } from "./page.ts";
 
@@ -71,6 +71,16 @@ class FirefoxPage implements BrowserPage {
 
   async until(expression: string): Promise<void> {
     await untilHolds(this, expression);
+  }
+
+  async choose(selector: string, paths: readonly string[]): Promise<void> {
+    const { result: { sharedId } } = await this.#send("script.evaluate", {
+      expression: `document.querySelector(${JSON.stringify(selector)})`,
+      ...{ target: { context: this.#context }, awaitPromise: false },
+    });
+    await this.#send("input.setFiles", {
+      ...{ context: this.#context, element: { sharedId }, files: paths },
+    });
   }
 
   async picture(): Promise<Uint8Array> {

@@ -15,6 +15,8 @@ export interface BrowserPage {
   evaluate<T>(expression: string): Promise<T>;
   /** Waits until an expression holds in the page. */
   until(expression: string): Promise<void>;
+  /** Gives files of this machine to an input, as its dialogue does. */
+  choose(selector: string, paths: readonly string[]): Promise<void>;
   /** What is seen, as a PNG. */
   picture(): Promise<Uint8Array>;
 }

@@ -62,7 +62,7 @@ export function App({ start }: { readonly start?: Start }): VNode {
   };
 
   const take = (files: readonly NamedFile[]) => {
-    const { targets, photographs, data, unread } = sortGiven(files.map(([path]) => path));
+    const { targets, more, photographs, data, unread } = sortGiven(files.map(([path]) => path));
     if (data !== undefined) {
       ofPage.give(data, files);
       // What was judged before is judged again with them.
@@ -80,6 +80,8 @@ export function App({ start }: { readonly start?: Start }): VNode {
     setSaid(
       unread
         ? `${unread} is CIFAR-10 for Python, which is not read: take the binary version, cifar-10-binary.tar.gz`
+        : more !== undefined
+        ? `The first ${targets.length} are judged; give the other ${more} in parts of as many`
         : targets.length > 0 || data !== undefined
         ? ""
         : photographs.length > 0

@@ -4,6 +4,8 @@
 export interface Given {
   /** What is judged, each by its path. */
   readonly targets: readonly string[];
+  /** How many more were given than are judged. */
+  readonly more?: number;
   /** Photographs, each by its path. */
   readonly photographs: readonly string[];
   /** CIFAR-10 in its binary version: a path of its folder or archive. */
@@ -61,20 +63,27 @@ export function sortGiven(paths: readonly string[]): Given {
   );
   const rest = own.filter((path) => !PHOTOGRAPH.test(path));
   const targets = new Set<string>();
-  for (const path of rest) {
-    const [top, ...deeper] = path.split("/");
-    const beside = rest.filter((other) => other.split("/")[0] === top);
-    if (deeper.length === 0) {
-      if (isLed(path, rest.filter((other) => !other.includes("/")))) targets.add(path);
-    } else if (beside.some((other) => isWhole(other))) targets.add(top);
-    else if (MODELS.test(path) && isLed(path, beside)) targets.add(path);
+  for (const [top, paths] of Map.groupBy(rest, topOf)) {
+    if (top !== "" && paths.some(isWhole)) targets.add(top);
+    else {
+      const leads = paths.filter((path) => LEADS.test(path));
+      for (const path of paths) {
+        if (isLed(path, leads) && (top === "" || MODELS.test(path))) targets.add(path);
+      }
+    }
   }
   return {
     targets: [...targets].slice(0, MOST),
     photographs: own.filter((path) => PHOTOGRAPH.test(path)).slice(0, MOST),
+    ...(targets.size > MOST ? { more: targets.size - MOST } : {}),
     ...(data === undefined ? {} : { data }),
     ...(unread !== undefined && data === undefined ? { unread } : {}),
   };
+}
+
+/** The folder that a file was given in; empty for a file that was given by itself. */
+function topOf(path: string): string {
+  return path.includes("/") ? path.slice(0, path.indexOf("/")) : "";
 }
 
 /** Whether a file makes its whole folder what is judged: a recording, a run, a folder of runs. */
@@ -83,9 +92,9 @@ function isWhole(path: string): boolean {
     /^[^/]+\/[^/]*(model|index|plan)\.json$/.test(path);
 }
 
-/** Whether a file is judged by itself: it belongs to no other beside it. */
-function isLed(path: string, beside: readonly string[]): boolean {
-  const lead = beside.some((other) => other !== path && LEADS.test(other));
+/** Whether a file is judged by itself: it belongs to none of those that lead others. */
+function isLed(path: string, leads: readonly string[]): boolean {
+  const lead = leads.length > 1 || leads.length === 1 && leads[0] !== path;
   return !COMPANIONS.test(path) && !(lead && !LEADS.test(path) && /\.(bin|json)$/.test(path));
 }
 

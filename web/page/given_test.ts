@@ -58,3 +58,10 @@ Deno.test("given to the page: photographs are no networks, wherever they lie", (
     photographs: ["cat.JPG", "more/b.webp"],
   });
 });
+
+Deno.test("given to the page: ten thousand files are sorted at once, and fifty of them judged", () => {
+  const paths = Array.from({ length: 10_000 }, (_, i) => `many/${i}.pth`);
+  // With a look at all others for each of them a page stood still for a minute.
+  const { targets, more } = sortGiven(paths);
+  assertEquals([targets.length, more], [50, 9_950]);
+});

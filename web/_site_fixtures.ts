@@ -101,7 +101,7 @@ const GIVE = `window.give = (files) => {
 }`;
 
 /** What a button saves, in place of saving it. */
-const CATCH = `HTMLAnchorElement.prototype.click = () => {};
+export const CATCH = `HTMLAnchorElement.prototype.click = () => {};
   const made = URL.createObjectURL;
   URL.createObjectURL = (blob) => { window.saved = blob; return made.call(URL, blob); }`;
 

@@ -26,7 +26,7 @@ export interface ImagesOfPage {
   readonly keeping: Keeping;
   /** Keeps them in this browser. */
   readonly keep: () => void;
-  /** Removes them from it. */
+  /** Leaves them out, and removes what is kept of them. */
   readonly forget: () => void;
 }
 
@@ -70,8 +70,8 @@ export function useImages(isRunning: boolean): ImagesOfPage {
     },
     forget() {
       setImages(undefined);
+      if (keeping.is === "kept") forget();
       setKeeping({ is: "no" });
-      forget();
     },
   };
 }
@@ -98,14 +98,18 @@ export function ImagesLine(
             Remove it from this browser
           </button>
         )
-        : keeping.is === "can"
-        ? <button type="button" onClick={keep}>Keep it in this browser</button>
-        : keeping.is !== "no" && (
-          <span class="muted" role="status">
-            {keeping.is === "writing"
-              ? "being written to this browser’s own storage"
-              : `it can’t be kept: ${keeping.why}`}
-          </span>
+        : keeping.is === "writing"
+        ? <span class="muted" role="status">being written to this browser’s own storage</span>
+        : (
+          <>
+            {keeping.is === "can" && (
+              <button type="button" onClick={keep}>Keep it in this browser</button>
+            )}
+            <button type="button" disabled={disabled} onClick={forget}>Leave it out</button>
+            {keeping.is === "failed" && (
+              <span class="muted" role="status">it can’t be kept: {keeping.why}</span>
+            )}
+          </>
         )}
     </div>
   );

@@ -13,7 +13,7 @@ function refusing(what: string): () => never {
 const noWriting = refusing("writes no file by its path; what it makes is saved from the page");
 
 export const cacheFolder: typeof here.cacheFolder = refusing(
-  "has no folder for downloads; give it the data",
+  "downloads no images: give it CIFAR-10 as well, or choose constants for what is done to images",
 );
 export const download: typeof here.download = refusing("downloads nothing; give it the data");
 export const readWholeTextSync: typeof here.readWholeTextSync = refusing(

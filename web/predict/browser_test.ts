@@ -106,7 +106,7 @@ for (
           await page.until(`document.querySelector(".why")`);
           assertMatch(
             await page.evaluate<string>(`document.querySelector(".why").textContent`),
-            /give it the data/,
+            /give it CIFAR-10 as well/,
           );
           for (const id of ["imagenet", "none"]) {
             await prepared(page, id);

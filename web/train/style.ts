@@ -5,7 +5,7 @@ input[type="number"] { width: 7.5rem; }
 .main-button { font-size: 1.125rem; font-weight: 600; min-height: 3rem; min-width: 12rem; }
 .state { margin: 1rem 0 0; min-height: 8rem; }
 .state p { margin: .25rem 0; min-height: 1.55em; font-variant-numeric: tabular-nums; max-width: none; overflow-wrap: anywhere; }
-.state progress { display: block; width: 100%; height: .75rem; accent-color: var(--accent); }
+.state progress { display: block; width: 100%; max-width: none; height: .75rem; accent-color: var(--accent); }
 .images-line { min-height: 5rem; }
 .images-line.muted { min-height: 0; margin: 0; }
 .saves { font-size: .875rem; }

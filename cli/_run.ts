@@ -57,6 +57,7 @@ export async function runTraining(
     engineReason: reason,
     ...(flags.threads === undefined ? {} : { threads: flags.threads }),
     ...(flags.convolution === undefined ? {} : { convolution: flags.convolution }),
+    ...(flags.precision === undefined ? {} : { precision: flags.precision }),
     out,
     logEvery: flags["log-every"] ?? intervals.log,
     evalEvery: flags["eval-every"] ?? intervals.eval,

@@ -5,7 +5,7 @@ import { ASKED, forDataset, type Recipe, vary } from "../recipes/mod.ts";
 import { changedBy, RECIPE_FLAG, RECIPE_FLAGS, recipeFrom } from "./_recipe_flags.ts";
 import { choice, COMMON, type Flag, type FlagValues, integer, text, toggle } from "./_flags.ts";
 
-/** `--engine`, `--threads` and `--convolution`. */
+/** `--engine`, `--threads`, `--convolution` and `--precision`. */
 export const ENGINE_FLAGS = {
   engine: text("NAME", "what computes: auto (the default) takes the fastest that runs here"),
   verbose: toggle("say why that engine was chosen"),
@@ -17,6 +17,10 @@ export const ENGINE_FLAGS = {
   convolution: choice(
     ["winograd", "direct"],
     "how wasm computes 3x3 convolutions; winograd by default, the faster",
+  ),
+  precision: choice(
+    ["single", "mixed"],
+    "mixed: webgpu stores activations in half precision and scales the loss; single by default",
   ),
 } as const;
 

@@ -124,6 +124,7 @@ export async function evaluateViews(
     engine: {
       ...(flags.threads === undefined ? {} : { threads: flags.threads }),
       ...(flags.convolution === undefined ? {} : { convolution: flags.convolution }),
+      ...(flags.precision === undefined ? {} : { precision: flags.precision }),
     },
   }, (read, ran) => {
     waited += read;

@@ -128,6 +128,7 @@ async function evaluate(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
     batchNorm: { ...batchNorm, epsilon: network.epsilon ?? batchNorm.epsilon },
     ...(flags.threads === undefined ? {} : { threads: flags.threads }),
     ...(flags.convolution === undefined ? {} : { convolution: flags.convolution }),
+    ...(flags.precision === undefined ? {} : { precision: flags.precision }),
   });
   try {
     printer.line(engineLine(engine, flags.verbose ? reason : ""));

@@ -29,8 +29,13 @@ function require(holds: boolean, message: () => string): asserts holds {
   if (!holds) throw new EngineError(message());
 }
 
-/** Checks what an engine is built for. */
-export function checkOptions(options: EngineOptions): void {
+/** Checks what an engine is built for; few have half precision. */
+export function checkOptions(options: EngineOptions, hasHalf = false): void {
+  require(
+    hasHalf || options.precision !== "mixed",
+    () =>
+      `creating an engine: this one has no mixed precision; use --precision single, or --engine webgpu`,
+  );
   const { batchSize, batchNormImages, cropPadding, threads, optimiser, batchNorm } = options;
   const wholeNumber = (name: string, value: number, low: number, high = Infinity) =>
     require(

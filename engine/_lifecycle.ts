@@ -34,7 +34,7 @@ import { ruleOf, type UpdateRule } from "./optimiser.ts";
 export type SetName = "train" | "test";
 
 /** What kernels measure of a step. */
-export type Measured = Pick<StepMetrics, "loss" | "errors">;
+export type Measured = Pick<StepMetrics, "loss" | "errors" | "lossScale" | "skipped">;
 
 /** A result now or later. */
 export type Awaitable<T> = T | Promise<T>;
@@ -269,7 +269,11 @@ function joined(
   parts: readonly number[],
   images: number,
 ): Measured {
+  // The last part ends the step.
+  const { lossScale, skipped } = measured.at(-1)!;
   return {
+    ...(lossScale === undefined ? {} : { lossScale }),
+    ...(skipped && { skipped }),
     loss: measured.reduce((sum, { loss }, i) => sum + loss * parts[i], 0) / images,
     errors: measured.reduce((sum, { errors }) => sum + errors, 0),
   };

@@ -98,6 +98,12 @@ export interface EngineOptions {
   readonly batchNormImages?: number;
   /** Zeros around an image before it is cropped: 4 in the paper. */
   readonly cropPadding: number;
+  /**
+   * `mixed`: activations and their gradients are stored in half precision, where the engine can;
+   * arithmetic, weights and the optimiser's slots are single precision, and the loss is scaled
+   * ({@link TrainingState.lossScaling}). Single precision throughout when undefined.
+   */
+  readonly precision?: "single" | "mixed";
   /** Worker threads, where the engine has them; all cores when undefined. */
   readonly threads?: number;
   /**
@@ -132,6 +138,16 @@ export interface TrainingState {
    * parameter, by the parameter's name.
    */
   readonly slots: ReadonlyMap<string, Weights>;
+  /** With mixed precision: the loss's scale, and good steps since it changed; 65,536 and 0 at first. */
+  readonly lossScaling?: LossScaling;
+}
+
+/** What the loss is multiplied by, so that half precision can hold its gradients. */
+export interface LossScaling {
+  /** Halved where a gradient was not finite, doubled after 2,000 good steps. */
+  readonly scale: number;
+  /** Since it changed. */
+  readonly goodSteps: number;
 }
 
 /** What one step measured on its own batch, with the weights before its update. */
@@ -146,6 +162,10 @@ export interface StepMetrics {
   readonly loss: number;
   /** Images of the batch whose largest logit is not their label's. */
   readonly errors: number;
+  /** With mixed precision: what the loss was multiplied by. */
+  readonly lossScale?: number;
+  /** With mixed precision: a gradient was not finite, and the step changed no weight. */
+  readonly skipped?: true;
 }
 
 /** Evaluation with running statistics on unaugmented images. */

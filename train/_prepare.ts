@@ -45,9 +45,9 @@ export interface Prepared {
 export function prepare(
   recipe: TrainableRecipe,
   dataset: Dataset,
-  { seed, threads, convolution, startWeights }: Pick<
+  { seed, threads, convolution, precision, startWeights }: Pick<
     TrainOptions,
-    "seed" | "threads" | "convolution" | "startWeights"
+    "seed" | "threads" | "convolution" | "precision" | "startWeights"
   >,
 ): Prepared {
   const { training: wanted, validation: heldOut } = recipe.data.split;
@@ -112,6 +112,7 @@ export function prepare(
       cropPadding,
       ...(threads === undefined ? {} : { threads }),
       ...(convolution === undefined ? {} : { convolution }),
+      ...(precision === undefined ? {} : { precision }),
     },
     identity: {
       recipe,

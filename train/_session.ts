@@ -1,5 +1,5 @@
 /** What the parts of a run share, and the lines of its log that surround the loop. */
-import { type Engine, EngineError } from "../engine/mod.ts";
+import { type Engine, EngineError, type StepMetrics } from "../engine/mod.ts";
 import { countMultiplyAdds, countParameters } from "../resnet/mod.ts";
 import { augmentedSample } from "./_artefacts.ts";
 import { TrainingError } from "./_checks.ts";
@@ -107,6 +107,16 @@ export async function record(
 export function warn({ run, options, iteration }: Session, message: string): void {
   run.append({ type: "warning", iteration, message });
   options.onWarning?.(message);
+}
+
+/** Logs a step of mixed precision whose gradients were not finite. */
+export function warnOfSkipped(session: Session, { iteration, lossScale = NaN }: StepMetrics): void {
+  warn(
+    { ...session, iteration },
+    `a gradient left half precision's range: the step was skipped and the loss's scale halved, from ${lossScale} to ${
+      lossScale / 2
+    }`,
+  );
 }
 
 /** Logs why a run broke off; returns the error to throw, with what can be done next. */

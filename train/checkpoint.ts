@@ -83,6 +83,7 @@ export function encodeCheckpoint(checkpoint: Checkpoint, identity: RunIdentity):
   const metadata = {
     ...weightMetadata("checkpoint", identity, state.iteration),
     progress: JSON.stringify(progress),
+    ...(state.lossScaling && { lossScaling: JSON.stringify(state.lossScaling) }),
   };
   return encodeSafetensors(tensors, { ...metadata, digest: digestOf(tensors, metadata) });
 }
@@ -182,7 +183,10 @@ export function decodeCheckpoint(
     slots.set(slot, arrays);
   }
   return {
-    state: { iteration: Number(described.iteration), weights, slots },
+    state: {
+      ...{ iteration: Number(described.iteration), weights, slots },
+      ...(described.lossScaling && { lossScaling: JSON.parse(described.lossScaling) }),
+    },
     progress: JSON.parse(described.progress),
   };
 }

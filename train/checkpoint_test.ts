@@ -50,6 +50,10 @@ Deno.test("a checkpoint comes back bit for bit", () => {
   const checkpoint = example();
   const bytes = encodeCheckpoint(checkpoint, IDENTITY);
   assertEquals(decodeCheckpoint(bytes, GRAPH, IDENTITY, "file"), checkpoint);
+  // Of mixed precision.
+  const state = { ...checkpoint.state, lossScaling: { scale: 32768, goodSteps: 1999 } };
+  const scaled = encodeCheckpoint({ ...checkpoint, state }, IDENTITY);
+  assertEquals(decodeCheckpoint(scaled, GRAPH, IDENTITY, "file").state, state);
 });
 
 Deno.test("every damaged byte is found, wherever it is", () => {

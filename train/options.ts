@@ -21,6 +21,8 @@ export interface TrainOptions {
   readonly threads?: number;
   /** How 3x3 convolutions are computed, where the engine has a choice. */
   readonly convolution?: ConvolutionAlgorithm;
+  /** `mixed`: activations in half precision, where the engine can; single when undefined. */
+  readonly precision?: "single" | "mixed";
   /** The run's folder; an unfinished run in it is gone on with. */
   readonly out: string;
   /** Opens `out` for writing; a folder on the disk when undefined. */

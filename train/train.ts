@@ -5,7 +5,7 @@ import { layerStatistics, predictionsCsv, worstMistakes } from "./_artefacts.ts"
 import { checkOptions, inOrder, requireFiniteLoss, requireFiniteState } from "./_checks.ts";
 import { finishedBefore, refuseOtherData, startOf } from "./_identity.ts";
 import { firstState, prepare, type TrainableRecipe } from "./_prepare.ts";
-import { logFailure, logStart, record, type Session, warn } from "./_session.ts";
+import { logFailure, logStart, record, type Session, warn, warnOfSkipped } from "./_session.ts";
 import { Watching } from "./_watching.ts";
 import { forgetBest, keepBest, scoreBest } from "./_best.ts";
 import { Window } from "./_window.ts";
@@ -148,6 +148,7 @@ async function loop(
     // What they measured.
     window.add(metrics, seconds);
     for (const step of metrics) {
+      if (step.skipped) warnOfSkipped(session, step);
       requireFiniteLoss(step, session.saved);
       // What the engine says that it used, not what it was asked for.
       if (step.learningRate !== rate && (rate === undefined || changesAtTimes(schedule))) {

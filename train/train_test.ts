@@ -63,6 +63,22 @@ Deno.test("the same seed gives the same weights and another seed others", () =>
     assertNotEquals(await hashOf(tinyRun(`${folder}/c`, { seed: 6 })), first);
   }));
 
+Deno.test("a step that mixed precision skips is a warning with its scale, in the log and at once", () =>
+  inFolder(async (folder) => {
+    const engine = altered((step) =>
+      step.iteration === 2 ? { ...step, lossScale: 65536, skipped: true } : step
+    );
+    const heard: string[] = [];
+    const onWarning = (message: string) => heard.push(message);
+    finished(await train(tinyRun(`${folder}/a`, { engine, onWarning })));
+    const message =
+      "a gradient left half precision's range: the step was skipped and the loss's scale halved, from 65536 to 32768";
+    const events = (await Deno.readTextFile(`${folder}/a/events.jsonl`)).trim().split("\n")
+      .map((line) => JSON.parse(line)).filter(({ type }) => type === "warning");
+    assertEquals(events.map(({ iteration, message }) => [iteration, message]), [[2, message]]);
+    assertEquals(heard, [message]);
+  }));
+
 Deno.test("a run whose log would be longer than is read is not begun", () =>
   inFolder(async (folder) => {
     const long = { recipe: withIterations(paper("resnet8"), 400_000), logEvery: 1 };

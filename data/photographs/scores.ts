@@ -42,8 +42,8 @@ export interface Scoring {
   readonly sizes?: ViewSizes;
   /** What runs it; one that can be fed. */
   readonly factory: EngineFactory;
-  /** Its threads and convolutions, where they are chosen. */
-  readonly engine?: Pick<EngineOptions, "threads" | "convolution">;
+  /** Its threads, convolutions and precision, where they are chosen. */
+  readonly engine?: Pick<EngineOptions, "threads" | "convolution" | "precision">;
   /** How files are read; as torchvision does when undefined. */
   readonly rules?: ReadingRules;
   /** What is done with a file that is damaged within: the first is an error, or all are told of. */

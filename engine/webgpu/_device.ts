@@ -20,6 +20,8 @@ export interface Gpu {
   readonly limits: GPUSupportedLimits;
   /** Whether passes can be timed. */
   readonly hasTimestamps: boolean;
+  /** Whether kernels can store half precision. */
+  readonly hasHalf: boolean;
 }
 
 /** Limits that are asked for as high as the adapter has them; WebGPU's defaults suit phones. */
@@ -70,12 +72,16 @@ export async function openGpu(): Promise<Gpu> {
   if (!adapter || obstacle !== undefined) throw new EngineError(`opening a GPU: ${obstacle}`);
   const { info } = adapter;
   const hasTimestamps = adapter.features.has("timestamp-query");
+  const hasHalf = adapter.features.has("shader-f16");
   const limits = Object.fromEntries(RAISED_LIMITS.map((name) => [name, adapter.limits[name]]));
   let device: GPUDevice;
   try {
     device = await adapter.requestDevice({
       requiredLimits: limits,
-      requiredFeatures: hasTimestamps ? ["timestamp-query"] : [],
+      requiredFeatures: [
+        ...hasTimestamps ? ["timestamp-query"] as const : [],
+        ...hasHalf ? ["shader-f16"] as const : [],
+      ],
     });
   } catch (error) {
     throw new EngineError(
@@ -90,6 +96,7 @@ export async function openGpu(): Promise<Gpu> {
     isSoftware: isSoftware(info),
     limits: device.limits,
     hasTimestamps,
+    hasHalf,
   };
 }
 

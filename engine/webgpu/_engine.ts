@@ -7,6 +7,7 @@ import {
   type EngineData,
   EngineError,
   type EngineOptions,
+  type LossScaling,
   type Probe,
   type ProbeResult,
   type TrainingState,
@@ -20,6 +21,7 @@ import {
   storeSet,
   wordsOf,
 } from "./_images.ts";
+import { FIRST_SCALE } from "./_half.ts";
 import { PLAN, PLAN_WORDS } from "./_kernel.ts";
 import {
   METRIC_BYTES,
@@ -92,7 +94,8 @@ export class WebGpuEngine extends Lifecycle {
     executor: Executor,
   ) {
     const { summary, details } = gpu.description;
-    super(name, { summary, details: { ...details, convolution: "direct" } }, options);
+    const { precision = "single" } = options;
+    super(name, { summary, details: { ...details, convolution: "direct", precision } }, options);
     this.#gpu = gpu;
     this.#program = program;
     this.#executor = executor;
@@ -118,9 +121,14 @@ export class WebGpuEngine extends Lifecycle {
     options: EngineOptions,
     open: () => Promise<Gpu> = openGpu,
   ): Promise<WebGpuEngine> {
-    checkOptions(options);
+    checkOptions(options, true);
     const gpu = await open();
     try {
+      if (options.precision === "mixed" && !gpu.hasHalf) {
+        throw new EngineError(
+          `creating an engine: ${gpu.description.summary} has no half precision (shader-f16), which --precision mixed stores in; use --precision single`,
+        );
+      }
       const limits = programLimits(gpu);
       const program = writeProgram(options, limits);
       const tooLarge = program.storages.find(({ bytes }) => bytes > limits.largestBuffer);
@@ -202,9 +210,15 @@ export class WebGpuEngine extends Lifecycle {
     this.#memoryBytes += bytesOf(storages);
   }
 
-  protected write({ weights, slots }: Omit<TrainingState, "iteration">): void {
+  protected write({ weights, slots, lossScaling }: Omit<TrainingState, "iteration">): void {
     const { graph } = this.options;
-    const { parameters } = this.#program;
+    const { parameters, scaling } = this.#program;
+    if (scaling) {
+      const { scale, goodSteps } = lossScaling ?? { scale: FIRST_SCALE, goodSteps: 0 };
+      const words = Uint32Array.of(0, goodSteps, 0, 0);
+      new Float32Array(words.buffer)[0] = scale;
+      this.#executor.write(scaling.scaler, words);
+    }
     for (const spec of parametersOf(graph)) {
       const slice = parameters.slice(spec.name);
       const stored = new Float32Array(storedSize(spec));
@@ -221,7 +235,7 @@ export class WebGpuEngine extends Lifecycle {
 
   protected async read(): Promise<Omit<TrainingState, "iteration">> {
     const { graph } = this.options;
-    const { parameters } = this.#program;
+    const { parameters, scaling } = this.#program;
     const specs = parametersOf(graph);
     const trainable = specs.filter((spec) => spec.trainable);
     const sized = (spec: ParameterSpec): StorageSlice => ({
@@ -233,8 +247,10 @@ export class WebGpuEngine extends Lifecycle {
       ...[...parameters.slots.values()].flatMap((storage) =>
         trainable.map((spec) => ({ ...sized(spec), storage }))
       ),
+      ...scaling ? [scaling.scaler] : [],
     ]);
     return {
+      ...(scaling && { lossScaling: scalingOf(values.at(-1)!) }),
       weights: fromStored(graph, () => true, (spec) => values[specs.indexOf(spec)]),
       slots: new Map([...parameters.slots.keys()].map((slot, i) => {
         const first = specs.length + i * trainable.length;
@@ -298,6 +314,10 @@ export class WebGpuEngine extends Lifecycle {
     const { graph } = this.options;
     const { input, output, outputGradient, inputGradient, metrics, gradients } = this.#program;
     const { training, runningStatistics, inference, loss, backwardToInput } = this.#passes;
+    const { scaling } = this.#program;
+    const scale = scaling && (upstream || labels)
+      ? scalingOf((await this.#slices([scaling.scaler]))[0]).scale
+      : 1;
     // The slots hold metrics of steps that nobody has read.
     this.#collectMetrics();
     this.#executor.setStep({ images, inference: probe.mode === "inference" });
@@ -315,7 +335,7 @@ export class WebGpuEngine extends Lifecycle {
       this.#executor.write(this.#program.batchPlan, words);
       this.#executor.submit(loss, images);
     } else {
-      this.#writeValues(outputGradient, outputShape, upstream!);
+      this.#writeValues(outputGradient, outputShape, upstream!.map((value) => value * scale));
     }
     this.#executor.submit(backwardToInput, images);
     const entries = [...gradients];
@@ -329,12 +349,12 @@ export class WebGpuEngine extends Lifecycle {
       for (let p = 1; p < partials; p++) {
         for (let j = 0; j < size; j++) total[j] += sums[i][p * size + j];
       }
-      return [name, total];
+      return [name, total.map((value) => value / scale)];
     }));
     return {
       ...result,
       ...(labels && { loss: measured[0] / images }),
-      inputGradient: unpack(dx, graph.inputShape, images),
+      inputGradient: unpack(dx, graph.inputShape, images).map((value) => value / scale),
       gradients: fromStored(
         graph,
         (spec) => spec.trainable,
@@ -464,13 +484,24 @@ export class WebGpuEngine extends Lifecycle {
     const steps = this.#slots;
     if (steps.length === 0) return;
     this.#slots = [];
-    const slice = { ...this.#program.metrics, size: METRIC_BYTES * steps.length };
-    const metrics = this.#executor.read([slice]).then(([values]) =>
-      steps.map((images, i) => ({ loss: values[2 * i] / images, errors: values[2 * i + 1] }))
+    const { metrics: measured, scaling } = this.#program;
+    const slices = [measured, ...scaling ? [scaling.scales] : []]
+      .map((slice) => ({ ...slice, size: METRIC_BYTES * steps.length }));
+    const metrics = this.#executor.read(slices).then(([values, scales]) =>
+      steps.map((images, i): Measured => ({
+        ...{ loss: values[2 * i] / images, errors: values[2 * i + 1] },
+        ...(scales && { lossScale: scales[2 * i] }),
+        ...(scales && scales[2 * i + 1] > 0 && { skipped: true }),
+      }))
     );
     metrics.catch(() => {}); // told by whoever awaits it
     this.#onTheWay.push(metrics);
   }
+}
+
+/** The scale and the good steps of the scaler's buffer. */
+function scalingOf(stored: Float32Array): LossScaling {
+  return { scale: stored[0], goodSteps: new Uint32Array(stored.buffer)[1] };
 }
 
 /** Kernels as the input gradient reads them: [taps - 1 - tap][filters][channels]. */

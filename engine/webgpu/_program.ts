@@ -42,6 +42,7 @@ import {
   take,
   whole,
 } from "./_storage.ts";
+import { finishScaleKernel, halfStored, overflowKernel, SCALER_BYTES } from "./_half.ts";
 import { tilesFor, type Tiling } from "./kernels/_tiling.ts";
 import {
   finishGradientKernel,
@@ -121,6 +122,8 @@ export interface Program {
   readonly update: readonly Launch[];
   /** What each update reads: see `updateTable`. */
   readonly updateTables: readonly { readonly slice: StorageSlice; readonly words: Uint32Array }[];
+  /** With mixed precision: the loss's scale, and what it was in each slot's step. */
+  readonly scaling?: { readonly scaler: StorageSlice; readonly scales: StorageSlice };
   /** Every buffer that is needed. */
   readonly storages: readonly Storage[];
 }
@@ -173,6 +176,9 @@ class Writer {
   readonly #slopesOf = new Map<NormaliseOp, StorageSlice>();
   readonly #gradientStorages: Storage[] = [];
   readonly #gradients = new Map<string, Gradient>();
+  /** Tensors in half precision; all that come from or go to the host are in single. */
+  readonly #half = new Set<StorageSlice>();
+  readonly #scaling: Program["scaling"];
   #launches: Launch[] = [];
 
   constructor(options: EngineOptions, limits: ProgramLimits) {
@@ -183,7 +189,22 @@ class Writer {
       masks: ({ node }) => node.kind === "convolution",
     });
     this.#parameters = new ParameterStorage(options.graph, ruleOf(options.optimiser).slots);
-    this.#tensors = placeTensors(this.#plan, options.batchSize);
+    const { input, output, outputGradient, inputGradient } = this.#plan;
+    const isHalf = (tensor: PlanTensor) =>
+      options.precision === "mixed" &&
+      ![input, output, outputGradient, inputGradient].includes(tensor);
+    this.#tensors = placeTensors(
+      this.#plan,
+      options.batchSize,
+      (tensor) => isHalf(tensor) ? 2 : 4,
+    );
+    for (const [tensor, slice] of this.#tensors) if (isHalf(tensor)) this.#half.add(slice);
+    if (options.precision === "mixed") {
+      this.#scaling = {
+        scaler: whole({ label: "loss scale", bytes: SCALER_BYTES }),
+        scales: whole({ label: "loss scales", bytes: METRIC_BYTES * METRIC_SLOTS }),
+      };
+    }
     for (const op of this.#plan.forward) {
       if (op.kind !== "normalise" || !op.batchNorm) continue;
       const row = 16 * vectors(imageOf(op.input).channels);
@@ -205,11 +226,12 @@ class Writer {
     const shape = shapeOf(graph, graph.output);
     const loss = shape.length === 1
       ? this.#collect(() =>
-        this.#launch(lossKernel(shape[0]), [
+        this.#launch(lossKernel(shape[0], this.#scaling !== undefined), [
           this.#slice(output),
           batchPlan,
           this.#slice(outputGradient!),
           metrics,
+          ...this.#scaling ? [this.#scaling.scaler] : [],
         ])
       )
       : [];
@@ -226,6 +248,7 @@ class Writer {
       inputGradient: this.#slice(inputGradient!),
       parameters: this.#parameters,
       gradients: this.#gradients,
+      ...(this.#scaling && { scaling: this.#scaling }),
       ...{ batchPlan, metrics, training, runningStatistics, inference, loss },
       ...{ backward, backwardToInput, addParts, update, updateTables },
       storages: [...storages, batchPlan.storage, metrics.storage]
@@ -240,7 +263,8 @@ class Writer {
   }
 
   #launch(kernel: Kernel, slices: readonly StorageSlice[]): void {
-    this.#launches.push({ kernel, slices });
+    const half = slices.flatMap((slice, i) => this.#half.has(slice) ? [i + 1] : []);
+    this.#launches.push({ kernel: halfStored(kernel, half), slices });
   }
 
   // Operands.
@@ -584,11 +608,28 @@ class Writer {
       const slice = whole({ label: `update table ${i}`, bytes: words.byteLength });
       updateTables.push({ slice, words });
       return {
-        kernel: updateKernel(optimiser, words),
-        slices: [slice, ...[storage, weights, flipped, ...slots.values()].map(whole)],
+        kernel: updateKernel(optimiser, words, this.#scaling !== undefined),
+        slices: [
+          ...[slice, ...[storage, weights, flipped, ...slots.values()].map(whole)],
+          ...this.#scaling ? [this.#scaling.scaler] : [],
+        ],
       };
     });
-    return { update, updateTables };
+    return { update: this.#scaled(update), updateTables };
+  }
+
+  /** The update between a look at all gradients and what follows of it for the scale. */
+  #scaled(update: readonly Launch[]): readonly Launch[] {
+    if (!this.#scaling) return update;
+    const { scaler, scales } = this.#scaling;
+    return [
+      ...this.#gradientStorages.map((storage) => ({
+        kernel: overflowKernel(storage.bytes / 4),
+        slices: [whole(storage), scaler],
+      })),
+      ...update,
+      { kernel: finishScaleKernel(), slices: [scaler, scales] },
+    ];
   }
 
   /** One launch for each buffer of gradients, with a buffer for the sums of the parts before. */

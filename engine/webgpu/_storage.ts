@@ -42,8 +42,13 @@ export function whole(storage: Storage): StorageSlice {
  * share, and none may be read and written by one dispatch.
  *
  * @param batchSize Images of the largest batch.
+ * @param bytesOf Of one value of a tensor.
  */
-export function placeTensors(plan: Plan, batchSize: number): Map<PlanTensor, StorageSlice> {
+export function placeTensors(
+  plan: Plan,
+  batchSize: number,
+  bytesOf: (tensor: PlanTensor) => number = () => 4,
+): Map<PlanTensor, StorageSlice> {
   const tensors = [
     plan.input,
     ...plan.forward.map(({ output }) => output),
@@ -57,7 +62,7 @@ export function placeTensors(plan: Plan, batchSize: number): Map<PlanTensor, Sto
   const placed = new Map<PlanTensor, StorageSlice>();
   const slots: { storage: Storage; freeAfter: number }[] = [];
   for (const tensor of tensors) {
-    const bytes = 4 * tensor.size * batchSize;
+    const bytes = bytesOf(tensor) * tensor.size * batchSize;
     const { first, last } = tensor.life!;
     let slot = slots.find(({ storage, freeAfter }) => storage.bytes === bytes && freeAfter < first);
     if (!slot) {

@@ -16,13 +16,15 @@
  * added as a tree.
  */
 import { type Kernel, PLAN, PLAN_WORDS, STEP, vectors } from "../_kernel.ts";
+import { scalerCode } from "../_half.ts";
 import { entryPoint, LANES, storage, sumRows } from "./_lanes.ts";
 
 /**
  * Kernel: logits [N, K4], plan, gradient [N, K4], metrics (array<vec2f>: at the
- * step's slot the sum of the losses and the number of errors).
+ * step's slot the sum of the losses and the number of errors), and with `isScaled` the scaler, by
+ * whose scale the gradient is multiplied.
  */
-export function lossKernel(classes: number): Kernel {
+export function lossKernel(classes: number, isScaled = false): Kernel {
   const stored = 4 * vectors(classes);
   const code = [
     STEP,
@@ -30,6 +32,7 @@ export function lossKernel(classes: number): Kernel {
     storage(2, "plan", "read", "array<u32>"),
     storage(3, "gradient", "read_write", "array<f32>"),
     storage(4, "metrics", "read_write", "array<vec2f>"),
+    ...(isScaled ? [scalerCode(5, "read")] : []),
     sumRows({ columns: 1, rows: LANES }),
     `
 // log(1 + s) for s >= 0
@@ -67,7 +70,7 @@ fn log_of_one_and(s: f32) -> f32 {
     }
     loss += log_of_one_and(s) + (largest - logits[first + label]);
     errors += select(1.0, 0.0, best == label);
-    let share = 1.0 / ((1.0 + s) * f32(step.loss_images));
+    let share = ${isScaled ? "scaler.scale" : "1.0"} / ((1.0 + s) * f32(step.loss_images));
     for (var k = 0u; k < ${stored}u; k++) {
       let e = select(exp(logits[first + k] - largest), -others, k == label);
       gradient[first + k] = select(0.0, e * share, k < ${classes}u);
@@ -78,7 +81,7 @@ fn log_of_one_and(s: f32) -> f32 {
     ),
   ].join("\n");
   return {
-    label: `loss ${classes}`,
+    label: `loss ${classes}${isScaled ? " scaled" : ""}`,
     group: "loss",
     code,
     workgroups: () => [1, 1, 1],

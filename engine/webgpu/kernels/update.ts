@@ -16,6 +16,7 @@
  * that enough loads are under way; the groups' sums are added in their order.
  */
 import { type Arithmetic, type Optimiser, ruleOf } from "../../optimiser.ts";
+import { scalerCode } from "../_half.ts";
 import { FLAT_GROUP, flatGrid, type Kernel, scalarCode, STEP } from "../_kernel.ts";
 import { entryPoint, LANES, storage } from "./_lanes.ts";
 
@@ -76,9 +77,16 @@ export function updateTable(parameters: readonly UpdatedParameter[]): Uint32Arra
  *
  * Bindings: the table, gradients, weights, flipped kernels, each slot.
  *
+ * With `isScaled` the scaler comes last: gradients are divided by its scale, and nothing is changed
+ * where one of them was not finite.
+ *
  * @param table What the kernel will be given; the code depends on its length alone.
  */
-export function updateKernel(optimiser: Optimiser, table: Uint32Array): Kernel {
+export function updateKernel(
+  optimiser: Optimiser,
+  table: Uint32Array,
+  isScaled = false,
+): Kernel {
   const blocks = table.length / FIELDS.length;
   const rule = ruleOf(optimiser);
   const { statements, arithmetic } = writtenArithmetic();
@@ -91,7 +99,7 @@ export function updateKernel(optimiser: Optimiser, table: Uint32Array): Kernel {
     }),
   });
   return {
-    label: `update ${JSON.stringify({ optimiser, blocks })}`,
+    label: `update ${JSON.stringify({ optimiser, blocks })}${isScaled ? " scaled" : ""}`,
     group: "update",
     workgroups: () => flatGrid(blocks),
     operations: () => 0,
@@ -102,6 +110,7 @@ export function updateKernel(optimiser: Optimiser, table: Uint32Array): Kernel {
       storage(3, "weights", "read_write", "array<f32>"),
       storage(4, "flipped", "read_write", "array<f32>"),
       ...rule.slots.map((slot, i) => storage(5 + i, slot, "read_write", "array<f32>")),
+      ...(isScaled ? [scalerCode(5 + rule.slots.length, "read")] : []),
       `var<workgroup> sums: array<f32, ${LANES}>;`,
       entryPoint(
         LANES,
@@ -125,6 +134,7 @@ export function updateKernel(optimiser: Optimiser, table: Uint32Array): Kernel {
   for (var other = lane + width; other < ${LANES}u; other += width) {
     sum += sums[other];
   }
+  ${isScaled ? "if (scaler.overflow != 0u) { return; }\n  sum /= scaler.scale;" : ""}
   let place = weights_start + element;
   let w = weights[place];
   ${statements.join("\n  ")}

@@ -1,5 +1,8 @@
 /** Files that are valid in form and hostile in what they say, drawn from a seed. */
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { encode as encodePng } from "fast-png";
+import { encode as encodeJpeg } from "jpeg-js";
+import { crc32 } from "../files/mod.ts";
 import type { RandomStream } from "../random/mod.ts";
 import { storedZip, TINY_FILES } from "../testing/files/mod.ts";
 import { altered } from "./_damage.ts";
@@ -25,6 +28,46 @@ const TEXTS = [
   ],
   ...["NaN", "-0", "x".repeat(5_000), "\ud800", "<script>alert(1)</script>"],
 ];
+
+/** Small images that are whole: of grey, of colours, and two that WebP's encoder wrote. */
+export const IMAGES = {
+  PNG: [1, 3, 4].map((channels) => pngOf(5, 7, channels)),
+  JPEG: [4, 19].map((side) =>
+    Uint8Array.from(
+      encodeJpeg({ width: side, height: side + 3, data: noiseOf(4 * side * (side + 3)) }, 90).data,
+    )
+  ),
+  WebP: [
+    "UklGRjoAAABXRUJQVlA4IC4AAABwAQCdASoIAAgAAUAmJYwC7AFAAAD++/Xg+te66rv9c5ghXOJiZdnt5v8zqAAA",
+    "UklGRjQAAABXRUJQVlA4TCcAAAAvB8ABALmM6H/sIgrf/zAoatsG6smfdH8jMCkEEAAFTQViAh7vfgYA",
+  ].map((file) => Uint8Array.fromBase64(file)),
+};
+
+function noiseOf(length: number): Uint8Array {
+  return new Uint8Array(length).map((_, i) => (i * 2654435761) >>> 24);
+}
+
+function pngOf(width: number, height: number, channels: number): Uint8Array {
+  return encodePng({ width, height, channels, data: noiseOf(width * height * channels) });
+}
+
+/** An image that is right, or says that it is of another size than it is. */
+export function hostileImage(example: Uint8Array, random: RandomStream): Uint8Array {
+  const bytes = example.slice();
+  if (random.below(2) === 1) return bytes;
+  const view = new DataView(bytes.buffer);
+  const side = () => random.below(65536);
+  if (bytes[0] === 0x89) {
+    view.setUint32(16, side());
+    view.setUint32(20, side());
+    view.setUint32(29, crc32(bytes.subarray(12, 29)));
+  } else if (bytes[0] === 0xff) {
+    const frame = bytes.findIndex((byte, i) => byte === 0xff && bytes[i + 1] === 0xc0);
+    view.setUint16(frame + 5, side());
+    view.setUint16(frame + 7, side());
+  } else view.setUint32(bytes[15] === 0x4c ? 21 : 26, side() * 65536 + side(), true);
+  return bytes;
+}
 
 type Field = readonly [number, number | string | Uint8Array | bigint];
 

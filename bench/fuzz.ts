@@ -16,6 +16,7 @@ import {
   UsageError,
 } from "../cli/mod.ts";
 import { DataError, loadCifar } from "../data/mod.ts";
+import { decodeImage } from "../data/photographs/mod.ts";
 import { RandomStream } from "../random/mod.ts";
 import {
   EVENTS_FILE,
@@ -52,6 +53,7 @@ import { parsePlan, PlanError } from "../verdicts/mod.ts";
 import { altered, type Damage, damage } from "./_damage.ts";
 import {
   hostileHdf5,
+  hostileImage,
   hostileKeras,
   hostileMessagePack,
   hostileNpy,
@@ -60,6 +62,7 @@ import {
   hostileSafetensors,
   hostileTar,
   hostileZip,
+  IMAGES,
   TFJS_MODEL,
   TFJS_SHARD,
   TFJS_SHARD_BYTES,
@@ -283,6 +286,11 @@ async function makeFormats(): Promise<Format[]> {
       ...{ refusal: DataError, endsKnown: true },
       hostile: (_, random) => hostileTar(random),
     },
+    ...(["JPEG", "PNG", "WebP"] as const).map((name) => ({
+      ...{ name, examples: IMAGES[name], hostile: hostileImage },
+      read: (bytes: Uint8Array) => decodeImage(bytes, "fuzzed"),
+      ...{ refusal: DataError, endsKnown: true },
+    })),
     {
       name: "event log",
       examples: await Promise.all([run.read(EVENTS_FILE), stopped.read(EVENTS_FILE)]),

@@ -138,7 +138,7 @@ async function judgedRecording({ change, images, data }: Training) {
 
 /** Trains by our engine and by PyTorch, and holds what is said of the two against each other. */
 async function compared(training: Training) {
-  const run = await judgedRun(training), recorded = await judgedRecording(training);
+  const [recorded, run] = await Promise.all([judgedRecording(training), judgedRun(training)]);
   const ours = outcomesOf(run.judgements), theirs = outcomesOf(recorded.judgements);
   const both = [...ours.keys()].filter((id) => theirs.has(id));
   assertEquals(both.map((id) => [id, theirs.get(id)]), both.map((id) => [id, ours.get(id)]));

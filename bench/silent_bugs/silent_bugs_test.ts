@@ -1,5 +1,13 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
-import { caseOf, cleanCase, drawVariant, rightFiles, waysOf, withVariant } from "./_case.ts";
+import {
+  caseOf,
+  cleanCase,
+  drawnCase,
+  drawVariant,
+  rightFiles,
+  waysOf,
+  withVariant,
+} from "./_case.ts";
 import { changed, ChangeError, type Mistake, NETS, type Style, STYLES } from "./_mistake.ts";
 import { CLEAN } from "./clean.ts";
 import { MISTAKES } from "./mistakes.ts";
@@ -100,6 +108,23 @@ Deno.test("scripts end by themselves where a test is what is wrong, or no loader
   assertEquals(await tests("augmented-test", "loop"), true);
   assertEquals(await tests("clipped", "loop"), false);
   assertEquals(await tests("clipped", "functional"), true);
+});
+
+Deno.test("each mistake and right script is drawn into a style that can have it, by one seed", async () => {
+  const places = new Set<string>(), seeds = new Set<number>();
+  for (const of of [...MISTAKES, ...CLEAN]) {
+    const one = await drawnCase(of, 5);
+    assertEquals(await drawnCase(of, 5), one);
+    assertEquals(one.id.split("/").at(-1), `${one.seed}`);
+    assert(one.id.includes(of.id), one.id);
+    places.add(one.id.split("/").slice(1, -1).join("/"));
+    seeds.add(one.seed);
+  }
+  assert(
+    STYLES.every((style) => NETS.every((net) => places.has(`${style}/${net}`))),
+    [...places].join(),
+  );
+  assert(seeds.size > MISTAKES.length, "seeds must differ from case to case");
 });
 
 Deno.test("scripts have at most 150 lines, mistakes put in or not", async () => {

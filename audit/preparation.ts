@@ -4,8 +4,10 @@ import {
   datasetNamed,
   type MeasuredNormalisation,
   measureNormalisation,
+  PHOTOGRAPHS,
   splitImages,
 } from "../data/mod.ts";
+import { PAPER_DATASET } from "../paper/mod.ts";
 import { paper } from "../recipes/mod.ts";
 import type { RunIdentity } from "../train/mod.ts";
 import { measuredBy, type Preprocessing, preprocessings } from "./preprocessings.ts";
@@ -31,7 +33,7 @@ export function preparationFor(
   preprocess: string | undefined,
 ): InputPreparation {
   const recipe = identity?.recipe ?? paper("resnet20");
-  const { split, ...settings } = recipe.data;
+  const { split, set, ...settings } = recipe.data;
   const fits = split.training + split.validation <= dataset.train.count;
   const { training } = splitImages(
     dataset.train.count,
@@ -39,7 +41,7 @@ export function preparationFor(
     identity?.seed ?? 0,
   );
   if (preprocess === undefined) {
-    const { channels } = datasetNamed(recipe.data.set);
+    const { channels } = datasetNamed(set === PHOTOGRAPHS ? PAPER_DATASET : set);
     return measureNormalisation(dataset.train, training, settings, channels);
   }
   const way = preprocessings(dataset.train, training).find(({ id }) => id === preprocess)!;

@@ -81,9 +81,13 @@ export class ProgressPrinter {
   started({ iteration, iterations, engine, dataset, graph }: Started, reason: string): void {
     const { train, test } = dataset;
     this.line(
-      `${graph.name} on ${dataset.name}: ${count(train.count)} images to train and validate on, ${
-        count(test.count)
-      } to test on`,
+      dataset.stream
+        ? `${graph.name} on ${dataset.name}: ${count(train.count)} to train on, ${
+          count(test.count)
+        } to validate and test on`
+        : `${graph.name} on ${dataset.name}: ${
+          count(train.count)
+        } images to train and validate on, ${count(test.count)} to test on`,
     );
     if (dataset.notice) this.line(dataset.notice);
     this.line(engineLine(engine, reason));

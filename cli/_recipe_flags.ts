@@ -4,6 +4,7 @@ import {
   type OptimiserName,
   OPTIMISERS,
   paper,
+  PHOTOGRAPH_RECIPES,
   type Recipe,
   type RecipeChanges,
   RecipeError,
@@ -31,6 +32,7 @@ const PREPARATIONS = {
   "per-pixel": { mean: "per-pixel", std: "none" },
   channels: { mean: "per-channel", std: "per-channel" },
   published: { mean: "published", std: "published" },
+  imagenet: { mean: "imagenet", std: "imagenet" },
   "per-image": { mean: "per-image", std: "none" },
   none: { mean: "none", std: "none" },
 } as const;
@@ -81,13 +83,18 @@ export const RECIPE_FLAGS = {
   "last-layer": choice(["he-normal", "library"], "how the last layer starts"),
   preparation: choice(
     Object.keys(PREPARATIONS) as (keyof typeof PREPARATIONS)[],
-    "what is subtracted and what divides: per-pixel mean; the channels' mean and deviation, measured or published; each image's own channel means; none",
+    "what is subtracted and what divides: per-pixel mean; the channels' mean and deviation, measured, published or ImageNet's; each image's own channel means; none",
   ),
 } as const;
 
+const NAMED: Readonly<Record<string, (architecture?: string) => Recipe>> = {
+  ...RECIPES,
+  ...PHOTOGRAPH_RECIPES,
+};
+
 /** `--recipe`. */
 export const RECIPE_FLAG = text(
-  `${Object.keys(RECIPES).join("|")}|FILE.json`,
+  `${Object.keys(NAMED).join("|")}|FILE.json`,
   "the recipe that the other flags change; paper by default",
 );
 
@@ -98,11 +105,11 @@ export const RECIPE_FLAG = text(
  * @throws {RecipeError} If the file holds none: names the field, the rule and the value.
  */
 export function recipeFrom(asked: string, architecture: string | undefined): Recipe {
-  if (Object.hasOwn(RECIPES, asked)) return RECIPES[asked as keyof typeof RECIPES](architecture);
+  if (Object.hasOwn(NAMED, asked)) return NAMED[asked](architecture);
   if (!asked.endsWith(".json")) {
     throw new UsageError(
       `--recipe must be one of ${
-        Object.keys(RECIPES).join(", ")
+        Object.keys(NAMED).join(", ")
       }, or a file that ends in .json; found "${asked}"`,
     );
   }

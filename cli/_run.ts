@@ -1,5 +1,5 @@
 /** One training from the command line: signals, progress, result and report. */
-import { loadDataset } from "../data/mod.ts";
+import { type Dataset, loadDataset } from "../data/mod.ts";
 import { chooseEngine, engineFactories, selfTest } from "../engine/mod.ts";
 import { writeRunReport } from "../reports/mod.ts";
 import {
@@ -34,6 +34,7 @@ export async function runTraining(
   recipe: Recipe,
   flags: RunFlags,
   startWeights?: TrainOptions["startWeights"],
+  photographs?: (seed: number) => Dataset,
 ): Promise<Outcome> {
   const { seed = 0 } = flags;
   const printer = new ProgressPrinter();
@@ -48,8 +49,8 @@ export async function runTraining(
   const result = await train({
     recipe,
     seed,
-    dataset: () =>
-      loadDataset(recipe.data.set, {
+    dataset: async () =>
+      photographs?.(seed) ?? await loadDataset(recipe.data.set, {
         ...(flags.data === undefined ? cacheOption() : { path: flags.data }),
         onProgress: (progress) => printer.download(progress),
       }),

@@ -1,9 +1,28 @@
 /** The flags of the commands that train, and the recipe that they ask for. */
 import { DATASET_NAMES, datasetNamed } from "../data/mod.ts";
 import { architecture } from "../resnet/mod.ts";
-import { ASKED, forDataset, type Recipe, vary } from "../recipes/mod.ts";
+import {
+  ASKED,
+  forDataset,
+  forFolder,
+  isOfPhotographs,
+  PHOTOGRAPH_RECIPES,
+  type Recipe,
+  vary,
+  withImageSize,
+} from "../recipes/mod.ts";
 import { changedBy, RECIPE_FLAG, RECIPE_FLAGS, recipeFrom } from "./_recipe_flags.ts";
-import { choice, COMMON, type Flag, type FlagValues, integer, text, toggle } from "./_flags.ts";
+import {
+  choice,
+  COMMON,
+  type Flag,
+  type FlagValues,
+  integer,
+  nonNegative,
+  text,
+  toggle,
+  UsageError,
+} from "./_flags.ts";
 
 /** `--engine`, `--threads`, `--convolution` and `--precision`. */
 export const ENGINE_FLAGS = {
@@ -32,7 +51,10 @@ export const DATA_FLAGS = {
       DATASET_NAMES.filter((set) => datasetNamed(set).builtIn).join(", ")
     } is built in`,
   ),
-  data: text("PATH", "folder or .tar.gz archive of the binary version; downloaded by default"),
+  data: text(
+    "PATH",
+    "folder or .tar.gz archive of the binary version, downloaded by default; or of photographs",
+  ),
 } as const;
 
 /** `--shortcut-padding`. */
@@ -92,6 +114,24 @@ const splitFlag: Flag<Recipe["data"]["split"]> = {
   },
 };
 
+/** Of a recipe for photographs. */
+export const PHOTOGRAPH_FLAGS = {
+  "image-size": integer(
+    "photographs: side of what the network sees, 224; the sides before the crop keep their share",
+    8,
+    2048,
+  ),
+  colour: nonNegative("photographs: deviation of the PCA colour augmentation, 0.1; 0 for none"),
+  broken: choice(["refuse", "skip"], "photographs: what is done with files that can't be read"),
+  links: choice(["refuse", "follow"], "photographs: what is done with links out of the folder"),
+  orientation: choice(
+    ["stored", "upright"],
+    "photographs: JPEGs as torchvision reads them (stored), or turned as their camera noted",
+  ),
+  index: text("FILE", "photographs: where the folder's index is kept; in the cache by default"),
+  workers: integer("photographs: threads that read and decode beside the training", 0, 64),
+} as const;
+
 /** The flags of `train`. */
 export const TRAIN_FLAGS = {
   arch: text("NAME", "the network: resnet20 by default; resnet32, resnet110, plain20, ..."),
@@ -102,24 +142,69 @@ export const TRAIN_FLAGS = {
   ...RUN_FLAGS,
   batch: integer("images in a batch; 128 in the paper", 1),
   weights: text("FILE", "start from these weights, in any format that audit reads"),
-  augment: choice(["pad-crop-flip", "none"], "what is done to training images"),
+  augment: choice(
+    ["pad-crop-flip", "scale-crop-flip", "random-resized-crop-flip", "none"],
+    "what is done to training images; photographs: the paper's scale, or torchvision's crop",
+  ),
   order: choice(["shuffled", "sequential"], "the order of training images"),
   shortcut: choice(["A", "B"], "where the width changes: parameter-free, or a 1x1 projection"),
   ...PADDING_FLAG,
   split: splitFlag,
+  ...PHOTOGRAPH_FLAGS,
   ...COMMON,
 } as const;
+
+/** @throws {UsageError} If flags were given that a recipe's images have no use for, or needs. */
+function requireImageFlags(flags: FlagValues<typeof TRAIN_FLAGS>, recipe: Recipe): void {
+  const found = (names: readonly (keyof typeof TRAIN_FLAGS)[]) =>
+    names.find((name) => flags[name] !== undefined);
+  if (!isOfPhotographs(recipe)) {
+    const stray = found(Object.keys(PHOTOGRAPH_FLAGS) as (keyof typeof PHOTOGRAPH_FLAGS)[]);
+    if (!stray) return;
+    throw new UsageError(
+      `--${stray} goes with a recipe for photographs: --recipe ${
+        Object.keys(PHOTOGRAPH_RECIPES).join("|")
+      }`,
+    );
+  }
+  const stray = found(["dataset", "split"]);
+  if (stray) {
+    throw new UsageError(
+      `--${stray} is of the sets that have a name, and the recipe ${recipe.name} is for a folder of photographs, which is split by its train/ and val/: leave it out`,
+    );
+  }
+  if (flags.data === undefined) {
+    throw new UsageError(
+      `the recipe ${recipe.name} needs --data FOLDER, with photographs in FOLDER/train/CLASS/ and FOLDER/val/CLASS/`,
+    );
+  }
+}
 
 /**
  * The recipe that the flags ask for.
  *
+ * @param flags As they were given.
+ * @param split How many photographs a folder has, where the recipe is for one.
  * @throws {ArchitectureError | RecipeError} If there is no such network, or a number has no sense.
  */
-export function recipeOf(flags: FlagValues<typeof TRAIN_FLAGS>): Recipe {
+export function recipeOf(
+  flags: FlagValues<typeof TRAIN_FLAGS>,
+  split?: Recipe["data"]["split"],
+): Recipe {
   let recipe = recipeFrom(flags.recipe ?? "paper", flags.arch);
+  requireImageFlags(flags, recipe);
+  if (isOfPhotographs(recipe)) {
+    if (split) recipe = forFolder(recipe, split, flags.batch);
+    if (flags["image-size"]) recipe = withImageSize(recipe, flags["image-size"], ASKED);
+    if (flags.colour !== undefined) {
+      recipe = vary(recipe, { data: { photographs: { colour: flags.colour } } }, ASKED);
+    }
+  }
   if (flags.dataset) recipe = forDataset(recipe, flags.dataset, ASKED);
   recipe = vary(recipe, {
-    ...(flags.batch ? { batchSize: flags.batch, batchNormImages: flags.batch } : {}),
+    ...(flags.batch && !isOfPhotographs(recipe)
+      ? { batchSize: flags.batch, batchNormImages: flags.batch }
+      : {}),
     architecture: {
       ...(flags.shortcut ? { shortcut: flags.shortcut } : {}),
       ...(flags["shortcut-padding"] ? { zeroChannels: flags["shortcut-padding"] } : {}),

@@ -14,7 +14,7 @@ import {
   searchOn,
 } from "../audit/mod.ts";
 import { PAPER_DATASET } from "../paper/mod.ts";
-import { type Dataset, loadDataset, normalisedBatch } from "../data/mod.ts";
+import { type Dataset, loadDataset, normalisedBatch, PHOTOGRAPHS } from "../data/mod.ts";
 import {
   type ByteImages,
   chooseEngine,
@@ -90,6 +90,11 @@ async function evaluate(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
   }
   const printer = new ProgressPrinter();
   const set = flags.dataset ?? identity?.recipe.data.set ?? PAPER_DATASET;
+  if (set === PHOTOGRAPHS) {
+    throw new CommandError(
+      `${flags.weights} was trained on photographs. Say which to test it on, and what of each: --data FOLDER --view 1-crop`,
+    );
+  }
   const dataset = await loadDataset(set, {
     ...(flags.data === undefined ? cacheOption() : { path: flags.data }),
     onProgress: (progress) => printer.download(progress),

@@ -6,11 +6,13 @@
 import {
   bestInWords,
   departuresInWords,
+  isOfPhotographs,
   isOpen,
   type Recipe,
   scheduleInWords,
 } from "../recipes/mod.ts";
 import { main } from "./_main.ts";
+import { cutBy, photographsOf, splitOf } from "./_photographs.ts";
 import { ProgressPrinter } from "./_progress.ts";
 import { runTraining } from "./_run.ts";
 import { recipeOf, TRAIN_FLAGS } from "./_training_flags.ts";
@@ -38,18 +40,23 @@ const command = {
 /** Does what the command line says, and ends the process. */
 export const start = (): Promise<never> =>
   main(command, async (flags) => {
-    const recipe = recipeOf(flags);
+    const asked = recipeOf(flags);
+    const folder = isOfPhotographs(asked) ? await photographsOf(flags) : undefined;
+    const recipe = folder ? recipeOf(flags, splitOf(folder)) : asked;
+    const photographs = folder && ((seed: number) => cutBy(folder, recipe, flags, seed));
     if (flags.json !== true) {
       const printer = new ProgressPrinter();
       for (const line of statedBy(recipe)) printer.line(line);
     }
-    if (flags.weights === undefined) return await runTraining(command.usage, recipe, flags);
+    if (flags.weights === undefined) {
+      return await runTraining(command.usage, recipe, flags, undefined, photographs);
+    }
     const model = await readModel(flags.weights);
     return await runTraining(command.usage, recipe, flags, {
       path: flags.weights,
       sha256: model.sha256,
       weights: startingWeights(recipe.architecture, model),
-    });
+    }, photographs);
   });
 
 if (import.meta.main) await start();

@@ -38,8 +38,15 @@ export interface BatchSettings {
   readonly batchSize: number;
   /** Zeros around an image before it is cropped: 4 in the paper, at most 127. */
   readonly cropPadding: number;
-  /** Random crop of the padded image or its mirror image, or neither. */
-  readonly augmentation: "pad-crop-flip" | "none";
+  /**
+   * Random crop of the padded image or its mirror image, or neither; photographs are cut where they
+   * are read, so that a plan has nothing of it.
+   */
+  readonly augmentation:
+    | "pad-crop-flip"
+    | "scale-crop-flip"
+    | "random-resized-crop-flip"
+    | "none";
   /** A new shuffle each epoch, or always the order of `indices`. */
   readonly order: "shuffled" | "sequential";
   /** Batches run on into the next epoch, or an epoch's last partial batch is kept or dropped. */

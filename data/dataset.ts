@@ -1,17 +1,26 @@
 /** A data set by its name: what is known of it, and its images. */
 import type { DatasetDefinition, LoadedImages, LoadOptions } from "./definition.ts";
 import { DataError } from "./errors.ts";
+import type { ImageStream } from "./stream.ts";
 import * as SETS from "./sets/all.ts";
 
 /** The name of a data set of the registry. */
 export type DatasetName = keyof typeof SETS;
 
+/** What a recipe says of a set that is a folder of photographs, and so in no registry. */
+export const PHOTOGRAPHS = "photographs";
+
+/** What a recipe may train on: a set of the registry, or somebody's folder of photographs. */
+export type SetName = DatasetName | typeof PHOTOGRAPHS;
+
 /** Images to train and test on. */
 export interface Dataset extends LoadedImages {
   /** As it was asked for. */
-  readonly name: DatasetName;
+  readonly name: SetName;
   /** In label order. */
   readonly classNames: readonly string[];
+  /** Where the images come from a part at a time: then `train` and `test` have no pixels. */
+  readonly stream?: ImageStream;
 }
 
 /** The names of all data sets: those that are read from files before the built-in ones. */
@@ -33,8 +42,8 @@ export const DATASET_NAMES: readonly DatasetName[] = (Object.keys(SETS) as Datas
  * assertEquals(datasetNamed("shapes10").builtIn, true);
  * ```
  */
-export function datasetNamed(set: DatasetName): DatasetDefinition {
-  if (!Object.hasOwn(SETS, set)) {
+export function datasetNamed(set: SetName): DatasetDefinition {
+  if (set === PHOTOGRAPHS || !Object.hasOwn(SETS, set)) {
     throw new DataError(
       `a data set is one of ${DATASET_NAMES.join(", ")}, found ${JSON.stringify(set)}`,
     );
@@ -61,7 +70,12 @@ export function datasetNamed(set: DatasetName): DatasetDefinition {
  * assertEquals(notice?.includes("not CIFAR"), true);
  * ```
  */
-export async function loadDataset(set: DatasetName, options: LoadOptions = {}): Promise<Dataset> {
+export async function loadDataset(set: SetName, options: LoadOptions = {}): Promise<Dataset> {
+  if (set === PHOTOGRAPHS) {
+    throw new DataError(
+      "photographs come from a folder of them, and none was given: deno task train --recipe finetune --data FOLDER",
+    );
+  }
   const { classNames, load } = datasetNamed(set);
   return { name: set, classNames, ...await load(options) };
 }

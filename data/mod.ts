@@ -13,3 +13,4 @@ export * from "./errors.ts";
 export { type DownloadProgress, FileError } from "../files/mod.ts";
 export * from "./normalisation.ts";
 export * from "./split.ts";
+export * from "./stream.ts";

@@ -75,9 +75,37 @@ export function measureNormalisation(
   settings: NormalisationSettings,
   published?: ChannelStatistics,
 ): MeasuredNormalisation {
-  const { height, width, channels } = images;
+  return normalisationOf(images, measure(images, indices), indices.length, settings, published);
+}
+
+/** Exact sums over images of bytes. */
+export interface PixelSums {
+  /** [H, W, C]: of each position. */
+  readonly pixels: Float64Array;
+  /** The mean of a channel. */
+  channelMean(channel: number): number;
+  /** The mean of a channel's squares. */
+  channelSquare(channel: number): number;
+}
+
+/**
+ * What a recipe subtracts and divides by, out of sums over images.
+ *
+ * @param shape Of an image.
+ * @param sums Over the images.
+ * @param count How many they are.
+ * @param settings What is subtracted and what divides.
+ * @param published The data set's own constants, for settings that ask for them.
+ * @throws {RangeError} As {@linkcode measureNormalisation}.
+ */
+export function normalisationOf(
+  { height, width, channels }: Pick<ByteImages, "height" | "width" | "channels">,
+  sums: PixelSums,
+  count: number,
+  settings: NormalisationSettings,
+  published?: ChannelStatistics,
+): MeasuredNormalisation {
   const unit = settings.pixelScale === "0..1" ? 255 : 1;
-  const sums = measure(images, indices);
   const constant = (name: "mean" | "std", of: "imagenet" | "published", channel: number) =>
     constantOf(of === "imagenet" ? IMAGENET : published, name, of, channel, channels);
 
@@ -92,7 +120,7 @@ export function measureNormalisation(
     if (std[c] === 0) {
       throw new RangeError(
         `dividing by the standard deviation needs pixels that vary, ` +
-          `channel ${c} is constant in the ${indices.length} images given: choose std "none"`,
+          `channel ${c} is constant in the ${count} images given: choose std "none"`,
       );
     }
   }
@@ -100,7 +128,7 @@ export function measureNormalisation(
     const c = i % channels;
     switch (settings.mean) {
       case "per-pixel":
-        mean[i] = sums.pixels[i] / (indices.length * unit);
+        mean[i] = sums.pixels[i] / (count * unit);
         break;
       case "per-channel":
         mean[i] = sums.channelMean(c) / unit;
@@ -119,16 +147,12 @@ export function measureNormalisation(
       ...(settings.mean === "per-image" ? { perImage: true } : {}),
     },
     sha256: sha256OfWords(mean),
-    of: describe(settings, indices.length),
+    of: describe(settings, count),
   };
 }
 
 /** Exact sums over the images: of each position, and of each channel's squares. */
-function measure(images: ByteImages, indices: Uint32Array): {
-  pixels: Float64Array;
-  channelMean(channel: number): number;
-  channelSquare(channel: number): number;
-} {
+function measure(images: ByteImages, indices: Uint32Array): PixelSums {
   const { channels } = images;
   const size = images.height * images.width * channels;
   if (indices.length === 0) {

@@ -4,13 +4,13 @@ import {
   base64,
   classNames,
   count,
-  datasetName,
   deviceDescription,
   innerPath,
   nonNegative,
   positiveCount,
   recipe,
   seed,
+  setName,
   sha256Text,
   share,
   time,
@@ -25,7 +25,7 @@ const engineRecord = z.strictObject({
 });
 
 const dataRecord = z.strictObject({
-  set: datasetName,
+  set: setName,
   notice: z.string().optional(),
   hashes: z.record(z.string(), sha256Text),
   trainingImages: count,
@@ -79,6 +79,8 @@ const stepEvent = z.strictObject({
   loss: nonNegative,
   error: share,
   imagesPerSecond: nonNegative,
+  waitingSeconds: nonNegative.optional(),
+  computingSeconds: nonNegative.optional(),
 });
 
 const rateEvent = z.strictObject({
@@ -168,6 +170,7 @@ const endEvent = z.strictObject({
   bestValidation: z.strictObject({ iteration: count, error: share }).optional(),
   stoppedEarly: z.literal(true).optional(),
   trainingSeconds: nonNegative,
+  waitingSeconds: nonNegative.optional(),
   weightsSha256: sha256Text,
 });
 

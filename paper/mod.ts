@@ -6,5 +6,6 @@
  */
 export * from "./open_points.ts";
 export * from "./public_results.ts";
+export * from "./section_3_4.ts";
 export * from "./section_4_2.ts";
 export * from "./table_6.ts";

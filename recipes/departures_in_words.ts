@@ -1,4 +1,5 @@
 /** Departures from the paper in words, and how they declare themselves. */
+import { PHOTOGRAPHS } from "../data/mod.ts";
 import { number } from "../text/mod.ts";
 import type { Departure, Recipe } from "./recipe.ts";
 import { bestInWords, scheduleInWords } from "./words.ts";
@@ -32,7 +33,12 @@ export function departuresInWords(
   const found: { text: string; reason: string }[] = [];
   for (const { field, paper, here, reason } of departures) {
     const whole = wholes.find(({ of }) => of(field));
-    const text = whole?.text ?? inWords(field, recipeValue(here), recipeValue(paper));
+    const text = whole?.text ?? inWords(
+      field,
+      recipeValue(here),
+      recipeValue(paper),
+      recipe.data.set === PHOTOGRAPHS ? "ImageNet" : "CIFAR-10",
+    );
     if (!found.some((other) => other.text === text)) found.push({ text, reason });
   }
   return found;
@@ -82,10 +88,10 @@ function phrase(sentences: string): string {
 }
 
 /** A field with what stands in it here and in the paper: in words where readers meet it often. */
-function inWords(field: string, here: string, paper: string): string {
+function inWords(field: string, here: string, paper: string, set: string): string {
   switch (field) {
     case "architecture.name":
-      return `the network ${here}, which is none of the paper's on CIFAR-10`;
+      return `the network ${here}, which is none of the paper's on ${set}`;
     case "data.set":
       return `trained and tested on ${here} instead of ${paper}`;
     case "data.split.training":

@@ -11,6 +11,7 @@ export * from "./epochs.ts";
 export { differingFields, type FieldDifference } from "./_fields.ts";
 export * from "./named.ts";
 export * from "./optimisers.ts";
+export * from "./photographs.ts";
 export * from "./recipe.ts";
 export type {
   ArchitectureName,

@@ -4,7 +4,7 @@
  * recipe states its differences with a reason and a source.
  */
 
-import type { DatasetName } from "../data/mod.ts";
+import type { SetName } from "../data/mod.ts";
 import type {
   ArchitectureName,
   BatchSize,
@@ -32,7 +32,7 @@ export interface Recipe {
   };
   /** What it is trained on, and what happens to the images before the network. */
   readonly data: {
-    readonly set: DatasetName;
+    readonly set: SetName;
     /** Training and validation images; together at most the set's training part. */
     readonly split: { readonly training: PositiveCount; readonly validation: Count };
     readonly pixelScale: "0..1" | "0..255";
@@ -44,12 +44,22 @@ export interface Recipe {
     /** What divides after the subtraction. */
     readonly std: "none" | "per-channel" | "published" | "imagenet";
     readonly meanSubtracted: "before-padding" | "after-crop";
-    readonly augmentation: "pad-crop-flip" | "none";
+    /**
+     * A crop of the padded image; of photographs a crop of the image with a drawn shorter side (the
+     * paper, section 3.4), or torchvision's `RandomResizedCrop`. Each is mirrored by chance.
+     */
+    readonly augmentation:
+      | "pad-crop-flip"
+      | "scale-crop-flip"
+      | "random-resized-crop-flip"
+      | "none";
     /** Zeros on each side before the crop. */
     readonly cropPadding: CropPadding;
     readonly order: "shuffled" | "sequential";
     /** Batches run on into the next shuffle, or an epoch's last partial batch is kept or dropped. */
     readonly epochEnd: "run-on" | "keep-partial" | "drop-partial";
+    /** Of a folder of photographs alone: how they are cut. */
+    readonly photographs?: PhotographSettings;
   };
   /** Images in a step. */
   readonly batchSize: BatchSize;
@@ -86,6 +96,18 @@ export interface Recipe {
   readonly best?: BestSettings;
   /** Where a variant leaves the paper, and why. */
   readonly departures: readonly Departure[];
+}
+
+/** What becomes of photographs before the network; lengths in pixels. */
+export interface PhotographSettings {
+  /** Side of what the network sees. */
+  readonly size: PositiveCount;
+  /** The range that the shorter side is drawn from, both ends included. */
+  readonly shorterSide: { readonly least: PositiveCount; readonly most: PositiveCount };
+  /** Deviation of the PCA colour augmentation's alphas; 0 leaves colours as they are. */
+  readonly colour: NonNegative;
+  /** The shorter side of the image whose middle is tested. */
+  readonly testShorterSide: PositiveCount;
 }
 
 /** v = momentum * v + g; w = w - rate * v, with g including weight decay. */

@@ -2,9 +2,15 @@
  * The recipes by name. `paper` is section 4.2 with each point that the paper
  * leaves open decided and named; every other recipe states its differences.
  */
-import { type DatasetName, datasetNamed } from "../data/mod.ts";
+import { type DatasetName, datasetNamed, PHOTOGRAPHS } from "../data/mod.ts";
 import { optimiserFaults } from "../engine/mod.ts";
-import { PAPER_DATASET, PAPER_NETS } from "../paper/mod.ts";
+import {
+  IMAGENET_CROPS,
+  IMAGENET_IMAGES,
+  IMAGENET_NETS,
+  PAPER_DATASET,
+  PAPER_NETS,
+} from "../paper/mod.ts";
 import { shortcutsOf } from "../resnet/mod.ts";
 import { differingFields } from "./_fields.ts";
 import type { Departure, Recipe, StepSchedule, Watch } from "./recipe.ts";
@@ -110,6 +116,39 @@ function paperOf(architectureName: string): Recipe {
   };
 }
 
+/** Section 3.4, as {@link paperOf} is section 4.2. */
+export function imagenetPaper(architectureName: string): Recipe {
+  return {
+    ...paperOf(architectureName),
+    name: "imagenet",
+    data: {
+      set: PHOTOGRAPHS,
+      split: IMAGENET_IMAGES,
+      pixelScale: "0..1",
+      mean: "per-pixel",
+      std: "none",
+      meanSubtracted: "before-padding",
+      augmentation: "scale-crop-flip",
+      cropPadding: 0,
+      order: "shuffled",
+      epochEnd: "run-on",
+      photographs: { ...IMAGENET_CROPS, colour: 0.1 },
+    },
+    batchSize: 256,
+    batchNormImages: 32,
+    schedule: {
+      kind: "plateau",
+      watched: "validation-error",
+      rate: 0.1,
+      factor: 0.1,
+      patience: 5,
+      threshold: 1e-4,
+      minimumRate: 0,
+      iterations: 600_000,
+    },
+  };
+}
+
 /** The reason of what somebody asks for, on the command line or on a page: to the same files. */
 export const ASKED = "asked for when it was begun";
 
@@ -204,8 +243,8 @@ function merge<T extends object>(base: T, changes: object): T {
 }
 
 /**
- * Every departure of a recipe from the paper's recipe for its architecture,
- * computed field by field so that none can be left undeclared. The reason is
+ * Every departure of a recipe from the paper's recipe for its architecture (section 4.2, or 3.4
+ * where it is of photographs), computed field by field so that none can be left undeclared. The reason is
  * the one that the recipe states for the field, where it states one.
  *
  * @param recipe Any recipe.
@@ -224,18 +263,22 @@ function merge<T extends object>(base: T, changes: object): T {
  */
 export function departuresOf(recipe: Recipe): readonly Departure[] {
   const { name: _, departures, ...here } = recipe;
-  const { name: __, departures: ___, ...usual } = paperOf(recipe.architecture.name);
-  const byName = usual.architecture.shortcut === "B";
+  const { name: net } = recipe.architecture;
+  // Photographs are the matter of section 3.4, whose nets have projections too.
+  const isOfImageNet = recipe.data.set === PHOTOGRAPHS;
+  const { name: __, departures: ___, ...usual } = (isOfImageNet ? imagenetPaper : paperOf)(net);
+  const byName = usual.architecture.shortcut === "B" && !isOfImageNet;
   // ImageNet's layouts have projections by their name; the paper's CIFAR nets have option A.
   const there = byName ? { ...usual, architecture: { ...usual.architecture, ...OPTION_A } } : usual;
   const found = differingFields(there, here)
     // Where nothing is option A, there are no zero channels to differ.
     .filter(({ field, after }) => field !== "architecture.zeroChannels" || after !== "none")
     .map(({ field, before, after }) => ({ field, paper: before, here: after }));
-  if (!PAPER_NETS.includes(recipe.architecture.name)) {
+  const nets = isOfImageNet ? IMAGENET_NETS : PAPER_NETS;
+  if (!nets.includes(recipe.architecture.name)) {
     found.unshift({
       field: "architecture.name",
-      paper: PAPER_NETS.join(", "),
+      paper: nets.join(", "),
       here: recipe.architecture.name,
     });
   }
@@ -355,6 +398,7 @@ export function checkRecipe(recipe: Recipe): void {
   checkSchedule(recipe.schedule);
   checkWatch("schedule", recipe.schedule.kind === "plateau" ? recipe.schedule : undefined, recipe);
   checkWatch("best", recipe.best, recipe);
+  checkPhotographs(recipe);
   const { name, shortcut, zeroChannels } = recipe.architecture;
   const has = shortcutsOf(name, recipe.architecture);
   if (has.shortcut !== shortcut || has.zeroChannels !== zeroChannels) {
@@ -390,6 +434,40 @@ export function checkRecipe(recipe: Recipe): void {
   for (const [field, value, holds, rule] of [...rules, ...faults]) {
     if (!holds) throw new RecipeError(`the recipe's ${field} must be ${rule}, found ${value}`);
   }
+}
+
+/** What belongs to photographs stands in recipes for them, all of it, and in no other. */
+function checkPhotographs({ data, batchNorm }: Recipe): void {
+  const { set, photographs, augmentation, cropPadding } = data;
+  const fault = (field: string, rule: string, found: unknown) => {
+    throw new RecipeError(`the recipe's ${field} must be ${rule}, found ${found}`);
+  };
+  if (set !== PHOTOGRAPHS) {
+    if (photographs) fault("data.photographs", `that of the set "${PHOTOGRAPHS}"`, `set ${set}`);
+    if (augmentation !== "pad-crop-flip" && augmentation !== "none") {
+      fault("data.augmentation", `pad-crop-flip or none, as its set is ${set}`, augmentation);
+    }
+    return;
+  }
+  if (!photographs) {
+    return fault("data.photographs", `stated, as its set is ${PHOTOGRAPHS}`, "nothing");
+  }
+  if (augmentation === "pad-crop-flip") {
+    const rule = "scale-crop-flip, random-resized-crop-flip or none, as its set is photographs";
+    fault("data.augmentation", rule, augmentation);
+  }
+  if (cropPadding !== 0) fault("data.cropPadding", "0, as its set is photographs", cropPadding);
+  if (batchNorm.averages === "strict") {
+    fault("batchNorm.averages", "moving, as its set is photographs", batchNorm.averages);
+  }
+  const { size, shorterSide: { least, most }, testShorterSide, colour } = photographs;
+  const where = "data.photographs";
+  if (least < size) fault(`${where}.shorterSide.least`, `its size, ${size}, or more`, least);
+  if (most < least) fault(`${where}.shorterSide.most`, `its least, ${least}, or more`, most);
+  if (testShorterSide < size) {
+    fault(`${where}.testShorterSide`, `its size, ${size}, or more`, testShorterSide);
+  }
+  if (!(colour >= 0)) fault(`${where}.colour`, "a number from 0", colour);
 }
 
 /** A value can be watched where there are images to measure it on. */

@@ -11,6 +11,7 @@ import {
   recipesOf,
   type ReproductionPlan,
 } from "../verdicts/mod.ts";
+import { PHOTOGRAPHS } from "../data/mod.ts";
 import { architecture } from "../resnet/mod.ts";
 import { table6Reference, TABLE_6_MARGIN } from "../spec/mod.ts";
 import { departuresOf, isOpen, RECIPES } from "../recipes/mod.ts";
@@ -208,8 +209,12 @@ function conditionsOf(
     // Refuses a name that is none in the plan's own words.
     plannedRecipe({ dataset: "cifar10", iterations: 1 }, claim);
     const { data, schedule } = RECIPES[recipe as keyof typeof RECIPES](architecture);
+    const own = dataset ?? data.set;
+    if (own === PHOTOGRAPHS) {
+      throw new ReproductionError(`a plan is of a data set by its name, found ${recipe} on ${own}`);
+    }
     return {
-      dataset: dataset ?? data.set,
+      dataset: own,
       iterations: iterations ?? schedule.iterations,
     };
   });

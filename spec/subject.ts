@@ -1,5 +1,5 @@
 /** What the static rules look at: all that decides a run before its first step. */
-import { BatchSource, datasetNamed, splitImages } from "../data/mod.ts";
+import { BatchSource, datasetNamed, PHOTOGRAPHS, splitImages } from "../data/mod.ts";
 import type { BatchPlan } from "../engine/mod.ts";
 import { architecture, type Graph, initialise, type Weights } from "../resnet/mod.ts";
 import { Epochs, learningRate, type Recipe } from "../recipes/mod.ts";
@@ -56,7 +56,11 @@ export function subjectOf(
 ): Required<Omit<StaticSubject, "samplingSeed">> {
   const { name, ...options } = recipe.architecture;
   const graph = architecture(name, options);
-  const split = splitImages(datasetNamed(recipe.data.set).trainingImages, recipe.data.split, seed);
+  const { set, split: sizes } = recipe.data;
+  const images = set === PHOTOGRAPHS
+    ? sizes.training + sizes.validation
+    : datasetNamed(set).trainingImages;
+  const split = splitImages(images, sizes, seed);
   const batches = new BatchSource({
     ...recipe.data,
     seed,

@@ -16,7 +16,7 @@ import { type Graph, type Node, sizeOf, type Weights } from "../resnet/mod.ts";
 import type { ImageSample, LayerStatistics } from "../log/mod.ts";
 
 /** Images in the augmented sample and among the worst mistakes. */
-const SHOWN = 32;
+export const SHOWN = 32;
 /**
  * Training images on which the layer responses are measured: few, since the
  * engine that measures them takes its memory beside the training's.
@@ -58,19 +58,24 @@ export function augmentedSample(
   };
 }
 
-/** The wrong images of the test set of which the network was surest. */
-export function worstMistakes(images: ByteImages, evaluation: Evaluation): ImageSample {
-  const { height, width, channels, classes } = images;
-  const size = height * width * channels;
+/** A wrong image, without its pixels. */
+type Mistake = Omit<ImageSample["images"][number], "pixels">;
+
+/** The wrong images of which the network was surest. */
+export function mistakesIn(
+  { images, predictions, logits: all, labels, indices }: Evaluation & {
+    readonly labels: Labels;
+    readonly indices: Uint32Array;
+  },
+  classes: number,
+): Mistake[] {
   const mistakes = [];
-  for (let index = 0; index < evaluation.images; index++) {
-    const prediction = evaluation.predictions[index];
-    const label = images.labels[index];
+  for (let i = 0; i < images; i++) {
+    const [prediction, label] = [predictions[i], labels[i]];
     if (prediction === label) continue;
-    const logits = evaluation.logits.subarray(index * classes, (index + 1) * classes);
-    const probabilities = softmax(logits);
+    const probabilities = softmax(all.subarray(i * classes, (i + 1) * classes));
     mistakes.push({
-      index,
+      index: indices[i],
       label,
       prediction,
       confidence: probabilities[prediction],
@@ -78,12 +83,21 @@ export function worstMistakes(images: ByteImages, evaluation: Evaluation): Image
     });
   }
   mistakes.sort((a, b) => b.confidence - a.confidence || a.index - b.index);
+  return mistakes.slice(0, SHOWN);
+}
+
+/** Images at some places, each with what is said of it. */
+export function sampleOf(
+  { height, width, channels, pixels }: ByteImages,
+  shown: readonly (readonly [place: number, said: Mistake])[],
+): ImageSample {
+  const size = height * width * channels;
   return {
     height,
     width,
-    images: mistakes.slice(0, SHOWN).map((mistake) => ({
-      pixels: images.pixels.subarray(mistake.index * size, (mistake.index + 1) * size).toBase64(),
-      ...mistake,
+    images: shown.map(([place, said]) => ({
+      pixels: pixels.subarray(place * size, (place + 1) * size).toBase64(),
+      ...said,
     })),
   };
 }

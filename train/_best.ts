@@ -4,6 +4,7 @@ import type { BestEvent, FileReference } from "../log/mod.ts";
 import { fitWeights, WeightFileError } from "../resnet/mod.ts";
 import { decodeSafetensors, encodeSafetensors } from "../weights/mod.ts";
 import { sha256 } from "../files/mod.ts";
+import { evaluated } from "./_images.ts";
 import type { Session } from "./_session.ts";
 import { weightMetadata } from "./checkpoint.ts";
 
@@ -39,14 +40,15 @@ export async function forgetBest(session: Session): Promise<void> {
  * @throws {WeightFileError} If the file is not the one that the run wrote.
  */
 export async function scoreBest(
-  { run, engine, prepared, watching: { kept } }: Session,
+  session: Session,
   last: TrainingState,
 ): Promise<Omit<BestEvent, "type" | "time"> | undefined> {
+  const { run, engine, prepared, watching: { kept } } = session;
   const { recipe, engineOptions: { graph } } = prepared;
   if (!kept || !recipe.best) return undefined;
   const weights = fitWeights(graph, await readKept(run, kept.file), kept.file.path);
   await engine.importState({ ...last, weights });
-  const { images, errors, loss } = await engine.evaluate("test");
+  const { images, errors, loss } = await evaluated(session, "test");
   const { iteration, value, file } = kept;
   const { watched } = recipe.best;
   const found = { iteration, watched, value, images, errors, error: errors / images, loss, file };

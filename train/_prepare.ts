@@ -3,7 +3,10 @@ import {
   BatchSource,
   type Dataset,
   datasetNamed,
+  type MeasuredNormalisation,
   measureNormalisation,
+  PHOTOGRAPHS,
+  type Split,
   splitImages,
   splitManifest,
 } from "../data/mod.ts";
@@ -42,28 +45,18 @@ export interface Prepared {
 }
 
 /** @throws {RecipeError} If the data set is smaller than the recipe's split. */
-export function prepare(
+export async function prepare(
   recipe: TrainableRecipe,
   dataset: Dataset,
   { seed, threads, convolution, precision, startWeights }: Pick<
     TrainOptions,
     "seed" | "threads" | "convolution" | "precision" | "startWeights"
   >,
-): Prepared {
-  const { training: wanted, validation: heldOut } = recipe.data.split;
-  if (wanted + heldOut > dataset.train.count) {
-    throw new RecipeError(
-      `${wanted} training and ${heldOut} validation images were asked for; ${dataset.name} has ${dataset.train.count} together. Choose another --split`,
-    );
-  }
-  const { training, validation } = splitImages(dataset.train.count, recipe.data.split, seed);
-  const manifest = splitManifest({ training, validation });
-  const mean = measureNormalisation(
-    dataset.train,
-    training,
-    recipe.data,
-    datasetNamed(recipe.data.set).channels,
-  );
+): Promise<Prepared> {
+  const split = splitOf(recipe, dataset, seed);
+  const { training, validation } = split;
+  const manifest = splitManifest(split);
+  const mean = await meanOf(recipe, dataset, training);
   const { height, width, channels, classes } = dataset.train;
   const { name, shortcut, zeroChannels } = recipe.architecture;
   const { cropPadding, augmentation, order, epochEnd } = recipe.data;
@@ -123,6 +116,42 @@ export function prepare(
       ...(startWeights ? { startWeights: startWeights.sha256 } : {}),
     },
   };
+}
+
+/** Which images are trained on, and which are held out. */
+function splitOf({ data: { set, split } }: Recipe, dataset: Dataset, seed: number): Split {
+  const { training: wanted, validation: heldOut } = split;
+  const { train: { count }, test, stream, name } = dataset;
+  if ((stream !== undefined) !== (set === PHOTOGRAPHS)) {
+    throw new RecipeError(`the recipe is for ${set}, and the images are ${name}`);
+  }
+  if (stream) {
+    // A folder is split by its halves; those to test on count on from those to train on.
+    if (wanted !== count || heldOut !== test.count) {
+      throw new RecipeError(
+        `the recipe's data.split must be that of the folder, ${count} photographs to train on and ${test.count} to validate on; found ${wanted} and ${heldOut}`,
+      );
+    }
+    const from = (first: number, length: number) =>
+      Uint32Array.from({ length }, (_, i) => first + i);
+    return { training: from(0, count), validation: from(count, test.count) };
+  }
+  if (wanted + heldOut > count) {
+    throw new RecipeError(
+      `${wanted} training and ${heldOut} validation images were asked for; ${name} has ${count} together. Choose another --split`,
+    );
+  }
+  return splitImages(count, split, seed);
+}
+
+async function meanOf(
+  { data }: Recipe,
+  { train, stream }: Dataset,
+  training: Uint32Array,
+): Promise<MeasuredNormalisation> {
+  if (stream) return await stream.measure(data);
+  const { channels } = datasetNamed(data.set);
+  return measureNormalisation(train, training, data, channels);
 }
 
 /** The state before the first step, and what to say of it. */

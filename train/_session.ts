@@ -1,25 +1,27 @@
 /** What the parts of a run share, and the lines of its log that surround the loop. */
 import { type Engine, EngineError, type StepMetrics } from "../engine/mod.ts";
+import type { StreamedFault } from "../data/mod.ts";
 import { countMultiplyAdds, countParameters } from "../resnet/mod.ts";
-import { augmentedSample } from "./_artefacts.ts";
+import { firstBatch, type Shown } from "./_images.ts";
 import { TrainingError } from "./_checks.ts";
-import type { Prepared } from "./_prepare.ts";
 import type { Watching } from "./_watching.ts";
 import type { FoundCheckpoint, Progress } from "./checkpoint.ts";
 import type { FileEvent, FileReference, RunStore, StartEvent } from "../log/mod.ts";
 import type { TrainOptions } from "./options.ts";
 
 /** What the parts of a run share. */
-export interface Session {
+export interface Session extends Shown {
   readonly options: TrainOptions;
   readonly run: RunStore;
-  readonly prepared: Prepared;
-  readonly engine: Engine;
   /** Steps taken or queued. */
   iteration: number;
   /** Whether the folder has a checkpoint. */
   saved: boolean;
   trainingSeconds: number;
+  /** Of images that are read beside the training. */
+  waitingSeconds?: number;
+  /** Files that could not be read, each told of once. */
+  readonly leftOut: Set<string>;
   bestValidation: Progress["bestValidation"];
   readonly watching: Watching;
   /** Files of best weights that the checkpoint before the last one needs. */
@@ -80,10 +82,9 @@ export async function logStart(
     );
   }
   if (iteration === 0) {
-    const { cropPadding } = recipe.data;
     // The start before any file: what has files and an empty log can't be told from somebody's.
     run.sync();
-    const sample = augmentedSample(dataset.train, prepared.batches.plan(1), cropPadding);
+    const sample = await firstBatch(prepared);
     await record(run, "split", "split.json", prepared.splitFile);
     await record(run, "augmented-sample", "augmented-sample.json", JSON.stringify(sample));
   }
@@ -117,6 +118,16 @@ export function warnOfSkipped(session: Session, { iteration, lossScale = NaN }: 
       lossScale / 2
     }`,
   );
+}
+
+/** Says once of each file that could not be read that it was left out. */
+export function leaveOut(session: Session, faults: readonly StreamedFault[]): void {
+  const { leftOut } = session;
+  for (const { path, reason } of faults) {
+    if (leftOut.has(path)) continue;
+    leftOut.add(path);
+    warn(session, `left out, ${leftOut.size} so far: ${reason}`);
+  }
 }
 
 /** Logs why a run broke off; returns the error to throw, with what can be done next. */

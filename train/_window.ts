@@ -14,6 +14,8 @@ export interface WindowState {
   readonly errors: number;
   /** Seconds that the steps took. */
   readonly seconds: number;
+  /** Those of them that waited for images, where images are read beside the training. */
+  readonly waiting?: number;
   /** Rate of the last step. */
   readonly learningRate: number;
 }
@@ -33,7 +35,7 @@ export class Window {
     return this.#state;
   }
 
-  add(metrics: readonly StepMetrics[], seconds: number): void {
+  add(metrics: readonly StepMetrics[], seconds: number, waited?: number): void {
     let { steps, images, loss, errors, learningRate } = this.#state;
     for (const step of metrics) {
       steps += 1;
@@ -43,12 +45,16 @@ export class Window {
       learningRate = step.learningRate;
     }
     seconds += this.#state.seconds;
-    this.#state = { steps, images, loss, errors, learningRate, seconds };
+    const waiting = waited === undefined ? undefined : waited + (this.#state.waiting ?? 0);
+    this.#state = {
+      ...{ steps, images, loss, errors, learningRate, seconds },
+      ...(waiting === undefined ? {} : { waiting }),
+    };
   }
 
   /** The means so far. */
   means(): Omit<StepEvent, "type" | "time" | "iteration"> {
-    const { steps, images, loss, errors, learningRate, seconds } = this.#state;
+    const { steps, images, loss, errors, learningRate, seconds, waiting } = this.#state;
     return {
       steps,
       images,
@@ -56,6 +62,10 @@ export class Window {
       loss: loss / images,
       error: errors / images,
       imagesPerSecond: Number((images / seconds).toPrecision(5)),
+      ...(waiting === undefined ? {} : {
+        waitingSeconds: Number(waiting.toPrecision(5)),
+        computingSeconds: Number((seconds - waiting).toPrecision(5)),
+      }),
     };
   }
 

@@ -39,6 +39,8 @@ export interface Progress {
   readonly warmUp: WarmUpState;
   /** Seconds spent in training steps over all resumes. */
   readonly trainingSeconds: number;
+  /** Those of them that waited for images, where images are read beside the training. */
+  readonly waitingSeconds?: number;
   /** Lowest validation error so far. */
   readonly bestValidation?: EndEvent["bestValidation"];
   /** What is watched, where the recipe watches anything. */

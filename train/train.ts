@@ -1,11 +1,20 @@
 /** The training loop: one run from its first step, or its last checkpoint, to its result. */
 import { type BatchPlan, strictAverages } from "../engine/mod.ts";
 import { encodeSafetensors } from "../weights/mod.ts";
-import { layerStatistics, predictionsCsv, worstMistakes } from "./_artefacts.ts";
+import { layerStatistics, predictionsCsv } from "./_artefacts.ts";
+import { evaluated, fedBatch, loadedFirst, mistakesOf, responseImages } from "./_images.ts";
 import { checkOptions, inOrder, requireFiniteLoss, requireFiniteState } from "./_checks.ts";
 import { finishedBefore, refuseOtherData, startOf } from "./_identity.ts";
 import { firstState, prepare, type TrainableRecipe } from "./_prepare.ts";
-import { logFailure, logStart, record, type Session, warn, warnOfSkipped } from "./_session.ts";
+import {
+  leaveOut,
+  logFailure,
+  logStart,
+  record,
+  type Session,
+  warn,
+  warnOfSkipped,
+} from "./_session.ts";
 import { Watching } from "./_watching.ts";
 import { forgetBest, keepBest, scoreBest } from "./_best.ts";
 import { Window } from "./_window.ts";
@@ -64,10 +73,12 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   if (before) return before;
   // As it was begun: the recipe asked for may differ in the wording of its reasons.
   const recipe = (begun?.recipe ?? inOrder(options.recipe)) as TrainableRecipe;
-  const prepared = prepare(recipe, await options.dataset(), options);
+  const dataset = await options.dataset();
+  using _stream = dataset.stream;
+  const prepared = await prepare(recipe, dataset, options);
   if (begun) refuseOtherData(run, begun.data, prepared.data);
 
-  const { engineOptions, identity, dataset, normalisation } = prepared;
+  const { engineOptions, identity, normalisation } = prepared;
   const found = await newestCheckpoint(run, engineOptions.graph, identity);
   const first = found.checkpoint
     ? undefined
@@ -85,13 +96,16 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   }
   const engine = await options.engine.create(engineOptions);
   try {
-    await engine.load({ train: dataset.train, test: dataset.test, normalisation });
+    await engine.load({ ...loadedFirst(prepared, engine), normalisation });
     await engine.importState(state);
-    const { trainingSeconds = 0, bestValidation, watching } = found.checkpoint?.progress ?? {};
+    const { trainingSeconds = 0, waitingSeconds, bestValidation, watching } =
+      found.checkpoint?.progress ?? {};
     const { iteration } = state;
     const session: Session = {
       ...{ options, run, prepared, engine },
       ...{ iteration, trainingSeconds, bestValidation, saved: found.checkpoint !== undefined },
+      ...{ waitingSeconds, leftOut: new Set<string>() },
+      leaveOut: (faults) => leaveOut(session, faults),
       watching: new Watching(recipe, new Epochs(recipe), watching),
     };
     try {
@@ -133,20 +147,26 @@ async function loop(
     const until = Math.min(...due, look, schedule.iterations, stopAfter, queued);
     const steps = until - session.iteration;
     const began = performance.now();
+    let waited: number | undefined;
     let batch: BatchPlan;
     do {
-      const next = ++session.iteration;
-      engine.step(batch = batches.plan(next), rateOf(next));
+      const next = session.iteration + 1;
+      batch = batches.plan(next);
+      const fed = await fedBatch(session, next, Math.min(schedule.iterations, stopAfter));
+      if (fed) waited = (waited ?? 0) + fed.waited;
+      session.iteration = next;
+      engine.step(fed?.plan ?? batch, rateOf(next));
     } while (session.iteration < until);
     const { iteration } = session;
     const metrics = await engine.metrics();
     const seconds = (performance.now() - began) / 1000;
     session.trainingSeconds += seconds;
+    if (waited !== undefined) session.waitingSeconds = (session.waitingSeconds ?? 0) + waited;
     queueLength = Math.floor(steps * QUEUE_SECONDS / seconds);
     queueLength = Math.max(1, Math.min(queueLength, QUEUE_STEPS));
 
     // What they measured.
-    window.add(metrics, seconds);
+    window.add(metrics, seconds, waited);
     for (const step of metrics) {
       if (step.skipped) warnOfSkipped(session, step);
       requireFiniteLoss(step, session.saved);
@@ -175,7 +195,7 @@ async function loop(
     let validated: { readonly loss: number; readonly error: number } | undefined;
     const evaluates = isLast || iteration % evalEvery === 0 || watching.needsValidation(iteration);
     if (validation.length > 0 && evaluates) {
-      const { images, errors, loss } = await engine.evaluate("train", validation);
+      const { images, errors, loss } = await evaluated(session, "validation");
       const error = errors / images;
       run.append({ type: "evaluation", iteration, set: "validation", images, errors, error, loss });
       const best = session.bestValidation?.error ?? Infinity;
@@ -207,11 +227,12 @@ async function loop(
     if (isLast || stopping || iteration % checkpointEvery === 0) {
       const state = await engine.exportState();
       requireFiniteState(state, session.saved);
-      const { trainingSeconds, bestValidation } = session;
+      const { trainingSeconds, waitingSeconds, bestValidation } = session;
       const progress = {
         window: window.state,
         warmUp: warmUp.state,
         trainingSeconds,
+        ...(waitingSeconds === undefined ? {} : { waitingSeconds }),
         bestValidation,
         watching: watching.state,
       };
@@ -252,19 +273,19 @@ async function averaged({ options, run, prepared, engine, iteration }: Session) 
 /** The result: the last step's error on the test set, and the files that show it. */
 async function finish(session: Session): Promise<FinishedResult> {
   const { options, run, prepared, engine, iteration } = session;
-  const { dataset, engineOptions, identity, normalisation, training } = prepared;
+  const { engineOptions, identity, normalisation } = prepared;
   const { averages } = prepared.recipe.batchNorm;
   if (averages === "strict") await engine.importState(await averaged(session));
-  const test = await engine.evaluate("test");
+  const test = await evaluated(session, "test");
   const { images, errors, loss } = test;
   const testError = errors / images;
-  const csv = predictionsCsv(dataset.test.labels, test.predictions);
+  const csv = predictionsCsv(test.labels, test.predictions);
   const predictions = await run.write("predictions.csv", csv);
   run.append({
     ...{ type: "evaluation" as const, iteration, set: "test" as const },
     ...{ images, errors, error: testError, loss, predictions },
   });
-  const mistakes = worstMistakes(dataset.test, test);
+  const mistakes = await mistakesOf(session, test);
   await record(run, "worst-mistakes", "worst-mistakes.json", JSON.stringify(mistakes));
   const state = await engine.exportState();
   const metadata = weightMetadata("weights", identity, iteration);
@@ -274,17 +295,19 @@ async function finish(session: Session): Promise<FinishedResult> {
     factory: options.engine,
     options: engineOptions,
     state,
-    images: dataset.train,
-    indices: training,
+    ...await responseImages(session),
     normalisation,
   });
   if ("skipped" in responses) warn(session, responses.skipped);
   else await record(run, "layer-statistics", "layer-statistics.json", JSON.stringify(responses));
 
   const best = await scoreBest(session, state);
-  const { trainingSeconds, bestValidation } = session;
+  const { trainingSeconds, waitingSeconds, bestValidation } = session;
   run.append({
     ...{ type: "end" as const, iteration, testError, bestValidation, trainingSeconds },
+    ...(waitingSeconds === undefined
+      ? {}
+      : { waitingSeconds: Number(waitingSeconds.toPrecision(5)) }),
     ...(iteration < prepared.recipe.schedule.iterations ? { stoppedEarly: true as const } : {}),
     weightsSha256: weights.sha256,
   });

@@ -13,5 +13,6 @@ export * from "./imagenet_classes.ts";
 export * from "./resample.ts";
 export * from "./rgb_image.ts";
 export * from "./scores.ts";
+export * from "./set.ts";
 export * from "./statistics.ts";
 export * from "./views.ts";

@@ -5,14 +5,21 @@ import {
   batchSize,
   count,
   cropPadding,
-  datasetName,
   nonNegative,
   positive,
   positiveCount,
+  setName,
   share,
   watchedValue,
 } from "./leaves.ts";
 import type { Recipe } from "../recipe.ts";
+
+const photographSettings = z.strictObject({
+  size: positiveCount,
+  shorterSide: z.strictObject({ least: positiveCount, most: positiveCount }),
+  colour: nonNegative,
+  testShorterSide: positiveCount,
+});
 
 const sgd = z.strictObject({
   kind: z.literal("sgd"),
@@ -135,16 +142,17 @@ export const recipe: z.ZodType<Recipe> = z.strictObject({
     zeroChannels: z.enum(["append", "split", "none"]),
   }),
   data: z.strictObject({
-    set: datasetName,
+    set: setName,
     split: z.strictObject({ training: positiveCount, validation: count }),
     pixelScale: z.enum(["0..1", "0..255"]),
     mean: z.enum(["per-pixel", "per-channel", "published", "imagenet", "per-image", "none"]),
     std: z.enum(["none", "per-channel", "published", "imagenet"]),
     meanSubtracted: z.enum(["before-padding", "after-crop"]),
-    augmentation: z.enum(["pad-crop-flip", "none"]),
+    augmentation: z.enum(["pad-crop-flip", "scale-crop-flip", "random-resized-crop-flip", "none"]),
     cropPadding,
     order: z.enum(["shuffled", "sequential"]),
     epochEnd: z.enum(["run-on", "keep-partial", "drop-partial"]),
+    photographs: photographSettings.optional(),
   }),
   batchSize,
   batchNormImages: count,

@@ -3,7 +3,12 @@
  * those who read the documentation, with its schema.
  */
 import { z } from "zod";
-import { DATASET_NAMES, type DatasetName as Dataset } from "../../data/mod.ts";
+import {
+  DATASET_NAMES,
+  type DatasetName as Dataset,
+  PHOTOGRAPHS,
+  type SetName,
+} from "../../data/mod.ts";
 import type { DeviceDescription as Device } from "../../engine/mod.ts";
 import { isArchitecture } from "../../resnet/mod.ts";
 
@@ -114,6 +119,9 @@ export const watchedValue: z.ZodType<WatchedValue> = z.enum(WATCHED_VALUES);
 
 /** The schema of the name of a data set of the registry. */
 export const datasetName: z.ZodType<Dataset> = z.enum(DATASET_NAMES);
+
+/** The schema of what a recipe may train on. */
+export const setName: z.ZodType<SetName> = z.enum([...DATASET_NAMES, PHOTOGRAPHS]);
 
 /** The schema of what an engine says of its device. */
 export const deviceDescription: z.ZodType<Device> = z.strictObject({

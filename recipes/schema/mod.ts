@@ -4,7 +4,7 @@
  * @module
  */
 import type { z } from "zod";
-import { datasetNamed } from "../../data/mod.ts";
+import { datasetNamed, PHOTOGRAPHS } from "../../data/mod.ts";
 import { completed } from "../completed.ts";
 import type { Recipe } from "../recipe.ts";
 import { recipe as fields } from "./_recipe.ts";
@@ -17,6 +17,7 @@ export * from "./leaves.ts";
  */
 export const recipe: z.ZodType<Recipe> = fields.refine(
   ({ data: { set, split } }) =>
+    set === PHOTOGRAPHS ||
     split.training + split.validation <= datasetNamed(set).trainingImages,
   { path: ["data"], error: "expected no more images in the split than the set has" },
 ).refine(

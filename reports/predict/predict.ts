@@ -15,7 +15,13 @@ import {
   readModel,
   type Runnable,
 } from "../../audit/mod.ts";
-import { type Dataset, type DatasetName, datasetNamed, loadDataset } from "../../data/mod.ts";
+import {
+  type Dataset,
+  type DatasetName,
+  datasetNamed,
+  loadDataset,
+  PHOTOGRAPHS,
+} from "../../data/mod.ts";
 import {
   decodeImage,
   fitImage,
@@ -163,6 +169,11 @@ async function preparation(
   inputs: readonly RgbImage[],
 ): Promise<Prepared> {
   const set = asked ?? identity?.recipe.data.set ?? PAPER_DATASET;
+  if (set === PHOTOGRAPHS) {
+    throw new PredictionError(
+      `${subject.target} was trained on photographs, whose classes it does not name. Test it on a folder of them: deno task evaluate --weights FILE --data FOLDER --view 1-crop`,
+    );
+  }
   const { classNames } = datasetNamed(set);
   const images = joined(inputs, classNames.length);
   const isConstant = preprocess !== undefined && !MEASURED_PREPROCESSINGS.includes(preprocess);

@@ -7,7 +7,12 @@ import type { Subject } from "./subject.ts";
 /** The section. */
 export function network({ run: { start } }: Subject): Block[] {
   const { name, ...options } = start.recipe.architecture;
-  const { nodes } = architecture(name, { ...options, classes: start.classes.length });
+  const { photographs } = start.recipe.data;
+  const { nodes } = architecture(name, {
+    ...options,
+    classes: start.classes.length,
+    ...(photographs ? { inputShape: [photographs.size, photographs.size, 3] } : {}),
+  });
   return [heading(2, "Network"), {
     kind: "network",
     title: "Every layer",

@@ -1,5 +1,5 @@
 /** What the report of a set says, block by block: the page and the Markdown show the same. */
-import { datasetNamed } from "../../data/mod.ts";
+import { datasetNamed, PHOTOGRAPHS } from "../../data/mod.ts";
 import { PAPER_DATASET } from "../../paper/mod.ts";
 import { checklistInWords, type Judgement } from "../../spec/mod.ts";
 import { figure6Axis } from "../figure_6.ts";
@@ -103,7 +103,7 @@ function summary(result: SetResult): Block[] {
 function noticesOf({ data, iterations, comparable, nets }: SetGroup): Block[] {
   if (comparable) return [];
   if (data.set !== PAPER_DATASET) {
-    const what = datasetNamed(data.set).builtIn
+    const what = data.set !== PHOTOGRAPHS && datasetNamed(data.set).builtIn
       ? "Built-in images, not CIFAR-10."
       : "Not CIFAR-10.";
     return [notice(what, `${data.notice ?? ""} Nothing here is compared with Table 6.`.trim())];

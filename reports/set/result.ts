@@ -1,5 +1,5 @@
 /** What a set of runs comes to, as data: what the set's `report.json` holds. */
-import { DATASET_NAMES } from "../../data/mod.ts";
+import { DATASET_NAMES, PHOTOGRAPHS, type SetName } from "../../data/mod.ts";
 import {
   CHECKLIST,
   type ChecklistVersion,
@@ -419,7 +419,8 @@ const depthOf = (net: string): number => Number(/\d+/.exec(net)?.[0] ?? 0);
 
 /** CIFAR before built-in data, long schedules before short ones. */
 function byImportance(a: SetGroup, b: SetGroup): number {
-  const placeOf = ({ data }: SetGroup) => DATASET_NAMES.indexOf(data.set);
+  const places: readonly SetName[] = [...DATASET_NAMES, PHOTOGRAPHS];
+  const placeOf = ({ data }: SetGroup) => places.indexOf(data.set);
   return placeOf(a) - placeOf(b) || b.iterations - a.iterations ||
     (a.recipe < b.recipe ? -1 : a.recipe > b.recipe ? 1 : 0);
 }

@@ -2,6 +2,7 @@
 import {
   DataError,
   datasetNamed,
+  PHOTOGRAPHS,
   splitFromManifest,
   splitImages,
   type SplitManifest,
@@ -198,8 +199,14 @@ export const LOG_DATA_RULES: readonly Rule<LogSubject>[] = defineRules([
         return finding([`the seed is ${seed}, not a whole number from 0 to 4294967295`], "");
       }
       const { training, validation } = recipe.data.split;
-      const { builtIn, trainingImages } = datasetNamed(data.set);
-      if (builtIn || training < 1 || training + validation > trainingImages) {
+      // The photographs of a folder are split by the folder.
+      const { builtIn, trainingImages } = datasetNamed(
+        data.set === PHOTOGRAPHS ? PAPER_DATASET : data.set,
+      );
+      if (
+        data.set === PHOTOGRAPHS || builtIn || training < 1 ||
+        training + validation > trainingImages
+      ) {
         return { outcome: "not-observable", evidence: "the split of this data set is not known" };
       }
       const made = splitOf(trainingImages, recipe.data.split, seed);

@@ -1,5 +1,6 @@
 /** What runs the page has kept, each as its log tells it. */
 import { EVENTS_FILE, parseRunLog, RunLogError } from "../../log/mod.ts";
+import { PHOTOGRAPHS } from "../../data/mod.ts";
 import { disk } from "../../files/mod.ts";
 import type { KeptRun } from "./messages.ts";
 import { RUNS, type Shelf } from "./shelf.ts";
@@ -23,6 +24,8 @@ export async function keptRuns(shelf: Shelf): Promise<readonly KeptRun[]> {
       // A line that a closed page left unfinished says nothing.
       const { start, events } = parseRunLog(text.slice(0, text.lastIndexOf("\n") + 1));
       const { architecture, data, schedule } = start.recipe;
+      // Read off a disk, which a page has not.
+      if (data.set === PHOTOGRAPHS) continue;
       const saved = events.findLast(({ type }) => type === "checkpoint" || type === "end");
       const end = events.at(-1);
       found.push({

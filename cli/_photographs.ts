@@ -1,0 +1,70 @@
+/** A folder of photographs as `train` is given it. */
+import type { Dataset } from "../data/mod.ts";
+import {
+  AS_TORCHVISION,
+  indexTrainingFolder,
+  namesOf,
+  type PhotographFolder,
+  photographSet,
+} from "../data/photographs/mod.ts";
+import type { Recipe } from "../recipes/mod.ts";
+import { number } from "../text/mod.ts";
+import { cacheOption } from "./_arguments.ts";
+import type { FlagValues } from "./_flags.ts";
+import { ProgressPrinter } from "./_progress.ts";
+import type { DATA_FLAGS, PHOTOGRAPH_FLAGS } from "./_training_flags.ts";
+
+type Flags = FlagValues<typeof PHOTOGRAPH_FLAGS & typeof DATA_FLAGS>;
+
+/** How often a search says where it is. */
+const TOLD_EVERY = 100;
+
+/** The two halves of `--data`, with a line of what was left out of each. */
+export async function photographsOf(flags: Flags): Promise<PhotographFolder> {
+  const { broken, links, index } = flags;
+  const printer = new ProgressPrinter();
+  const folder = await indexTrainingFolder(flags.data!, {
+    ...(broken === undefined ? {} : { broken }),
+    ...(links === undefined ? {} : { links }),
+    ...(index === undefined ? cacheOption() : { index }),
+    onProgress: (done, of) => {
+      if (done % TOLD_EVERY === 0) printer.passing(`looked at ${number(done)} of ${number(of)}`);
+    },
+  });
+  printer.clear();
+  for (const half of [folder.train, folder.val]) {
+    if (half.broken.length === 0) continue;
+    printer.line(
+      `left out of ${half.folder}, ${number(half.broken.length)} files: ${namesOf(half.broken)}`,
+    );
+  }
+  return folder;
+}
+
+/** How many images a folder has to train and to validate on. */
+export function splitOf({ train, val }: PhotographFolder): Recipe["data"]["split"] {
+  return { training: train.photographs.length, validation: val.photographs.length };
+}
+
+/** The photographs as a recipe cuts them. */
+export function cutBy(
+  folder: PhotographFolder,
+  { data: { photographs, augmentation } }: Recipe,
+  flags: Flags,
+  seed: number,
+): Dataset {
+  const { size, shorterSide: { least, most }, colour, testShorterSide } = photographs!;
+  const { broken, orientation } = flags;
+  return photographSet(folder, {
+    ...{ seed, size, testShorterSide, ...cacheOption() },
+    ...(augmentation === "none" ? {} : {
+      augmentation: {
+        crop: augmentation === "scale-crop-flip" ? "scale" : "random-resized",
+        ...{ size, shorterSide: [least, most], flip: true, colour },
+      },
+    }),
+    ...(broken === undefined ? {} : { broken }),
+    ...(orientation === undefined ? {} : { rules: { ...AS_TORCHVISION, orientation } }),
+    workers: flags.workers ?? Math.max(1, navigator.hardwareConcurrency - 1),
+  });
+}

@@ -1,0 +1,346 @@
+/**
+ * A folder of photographs as a set to train and to test on: `train/` and `val/`, each with a folder
+ * for each class. Images are read, decoded and cut on other cores while a step computes, a few
+ * batches ahead, and never all in memory.
+ */
+import { type ByteImages, newLabels } from "../../engine/mod.ts";
+import { attempt, cacheFolder, readWhole, writeWhole } from "../../files/mod.ts";
+import { quote } from "../../text/mod.ts";
+import { type Dataset, PHOTOGRAPHS } from "../dataset.ts";
+import { DataError } from "../errors.ts";
+import {
+  type MeasuredNormalisation,
+  normalisationOf,
+  type NormalisationSettings,
+} from "../normalisation.ts";
+import type { ImageStream, StreamedFault, StreamedPart } from "../stream.ts";
+import type { Cut, CutPhotographs } from "./_cutting.ts";
+import { CuttingPool } from "./_pool.ts";
+import type { PhotographAugmentation } from "./augment.ts";
+import { type IndexOptions, indexPhotographs, type PhotographIndex } from "./folder.ts";
+import { AS_TORCHVISION, type ReadingRules } from "./image_file.ts";
+import { resample } from "./resample.ts";
+import { streamedStatistics } from "./statistics.ts";
+
+/** Images that are read together where they are tested or measured. */
+const WINDOW = 32;
+/** Batches that are made or wait while one is trained on. */
+const AHEAD = 2;
+/** The side of what people are shown, at most. */
+const THUMBNAIL = 96;
+
+/** The two halves of a folder of photographs. */
+export interface PhotographFolder {
+  /** What is trained on. */
+  readonly train: PhotographIndex;
+  /** What is tested on. */
+  readonly val: PhotographIndex;
+}
+
+/**
+ * Makes the index of a folder with `train/` and `val/`.
+ *
+ * @param folder As it was given.
+ * @param options What is refused, and where the indices are kept.
+ * @throws {DataError} If a half is missing or can't be read, or the two have different classes.
+ */
+export async function indexTrainingFolder(
+  folder: string,
+  options: IndexOptions = {},
+): Promise<PhotographFolder> {
+  const half = async (name: string) => {
+    const path = `${folder}/${name}`;
+    if (!await isFolder(path)) {
+      throw new DataError(
+        `${
+          quote(folder)
+        } has no folder ${name}/: photographs to train on lie in ${folder}/train/CLASS/, those to test on in ${folder}/val/CLASS/`,
+      );
+    }
+    const { index } = options;
+    return await indexPhotographs(path, {
+      ...options,
+      ...(index === undefined ? {} : { index: `${index}.${name}` }),
+    });
+  };
+  const train = await half("train");
+  const val = await half("val");
+  const missing = (one: PhotographIndex, other: PhotographIndex) =>
+    one.classNames.filter((name) => !other.classNames.includes(name));
+  const [untested, untrained] = [missing(train, val), missing(val, train)];
+  if (untested.length + untrained.length > 0) {
+    const said = (names: readonly string[], where: string) =>
+      names.length === 0 ? [] : [
+        `${names.slice(0, 5).map(quote).join(", ")}${
+          names.length > 5 ? ` and ${names.length - 5} more` : ""
+        } in ${where}/ alone`,
+      ];
+    throw new DataError(
+      `${quote(folder)}: train/ and val/ have the same classes, found ${
+        [...said(untested, "train"), ...said(untrained, "val")].join(", ")
+      }`,
+    );
+  }
+  if (train.classNames.length < 2) {
+    throw new DataError(
+      `${quote(folder)}: a network tells two classes or more apart, found one, ${
+        quote(train.classNames[0])
+      }`,
+    );
+  }
+  return { train, val };
+}
+
+/** A link to a folder is one too. */
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await Deno.stat(path)).isDirectory;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
+      return false;
+    }
+    throw error;
+  }
+}
+
+/** How the photographs of a folder are shown to a network. */
+export interface PhotographSetOptions {
+  /** Of the run: decides what is drawn. */
+  readonly seed: number;
+  /** How they are cut to be trained on; as they are tested when undefined. */
+  readonly augmentation?: PhotographAugmentation;
+  /** Side of what the network sees, in pixels. */
+  readonly size: number;
+  /** The shorter side of the image whose middle is tested. */
+  readonly testShorterSide: number;
+  /** What is done with a file that is damaged within: the training ends, or it is left out. */
+  readonly broken?: "refuse" | "skip";
+  /** How files are read; as torchvision does when undefined. */
+  readonly rules?: ReadingRules;
+  /** Workers that read and decode; 0 for none. */
+  readonly workers: number;
+  /** Where what was measured is kept; the user's cache folder when undefined. */
+  readonly cache?: string;
+}
+
+/**
+ * A folder's photographs as a data set.
+ *
+ * @param folder Its halves.
+ * @param options How they are cut, and by how many workers.
+ * @returns A set whose images come as a stream, which is to be disposed of.
+ */
+export function photographSet(
+  { train, val }: PhotographFolder,
+  options: PhotographSetOptions,
+): Dataset {
+  const { size } = options;
+  const classes = train.classNames.length;
+  const outline = ({ photographs }: PhotographIndex): ByteImages => {
+    const labels = newLabels(photographs.length, classes);
+    photographs.forEach(({ label }, i) => labels[i] = label);
+    return {
+      ...{ count: photographs.length, height: size, width: size, channels: 3 },
+      ...{ pixels: new Uint8Array(), labels, classes },
+    };
+  };
+  return {
+    name: PHOTOGRAPHS,
+    classNames: train.classNames,
+    hashes: { "train": train.sha256, "val": val.sha256 },
+    train: outline(train),
+    test: outline(val),
+    stream: new PhotographStream({ train, test: val }, options),
+  };
+}
+
+class PhotographStream implements ImageStream {
+  readonly window = WINDOW;
+  readonly #indices: Readonly<Record<"train" | "test", PhotographIndex>>;
+  readonly #options: PhotographSetOptions;
+  readonly #pool: CuttingPool;
+  /** By iteration: those that were asked for, or will be. */
+  readonly #batches = new Map<number, Promise<StreamedPart>>();
+
+  constructor(
+    indices: Readonly<Record<"train" | "test", PhotographIndex>>,
+    options: PhotographSetOptions,
+  ) {
+    this.#indices = indices;
+    this.#options = options;
+    this.#pool = new CuttingPool(options.workers);
+  }
+
+  async batch(
+    iteration: number,
+    plan: (iteration: number) => Uint32Array | undefined,
+  ): Promise<StreamedPart> {
+    for (const earlier of this.#batches.keys()) {
+      if (earlier < iteration) this.#batches.delete(earlier);
+    }
+    const { seed, augmentation } = this.#options;
+    for (let next = iteration; next <= iteration + AHEAD; next++) {
+      const indices = this.#batches.has(next) ? undefined : plan(next);
+      if (!indices) continue;
+      const made = this.#read(
+        "train",
+        indices,
+        augmentation ? { kind: "train", seed, iteration: next, augmentation } : this.#asTested(),
+      );
+      // Told of when it is asked for.
+      made.catch(() => {});
+      this.#batches.set(next, made);
+    }
+    const part = await this.#batches.get(iteration)!;
+    this.#batches.delete(iteration);
+    return part;
+  }
+
+  async *tested(set: "train" | "test", indices?: Uint32Array): AsyncGenerator<StreamedPart> {
+    const all = indices ??
+      Uint32Array.from(this.#indices[set].photographs, (_, index) => index);
+    const part = (first: number) =>
+      first < all.length
+        ? this.#read(set, all.subarray(first, first + WINDOW), this.#asTested())
+        : undefined;
+    let next = part(0);
+    for (let first = WINDOW; next; first += WINDOW) {
+      const read = await next;
+      // While whoever asked computes.
+      next = part(first);
+      next?.catch(() => {});
+      yield read;
+    }
+  }
+
+  thumbnails(images: ByteImages): ByteImages {
+    const side = Math.min(THUMBNAIL, images.height);
+    const bytes = images.height * images.width * 3;
+    const pixels = new Uint8Array(images.count * side * side * 3);
+    for (let i = 0; i < images.count; i++) {
+      const image = { ...images, pixels: images.pixels.subarray(i * bytes, (i + 1) * bytes) };
+      pixels.set(resample(image, side, side).pixels, i * side * side * 3);
+    }
+    return { ...images, height: side, width: side, pixels };
+  }
+
+  async measure(settings: NormalisationSettings): Promise<MeasuredNormalisation> {
+    const { size } = this.#options;
+    const shape = { height: size, width: size, channels: 3 };
+    const count = this.#indices.train.photographs.length;
+    const isMeasured = settings.mean.startsWith("per-") && settings.mean !== "per-image" ||
+      settings.std === "per-channel";
+    const { perPixel, mean, std } = isMeasured
+      ? await this.#statistics()
+      : { perPixel: new Float32Array(size * size * 3), mean: [0, 0, 0], std: [1, 1, 1] };
+    return normalisationOf(
+      shape,
+      {
+        pixels: Float64Array.from(perPixel, (value) => value * 255 * count),
+        channelMean: (channel) => mean[channel] * 255,
+        channelSquare: (channel) => (std[channel] ** 2 + mean[channel] ** 2) * 255 ** 2,
+      },
+      count,
+      settings,
+    );
+  }
+
+  [Symbol.dispose](): void {
+    this.#pool[Symbol.dispose]();
+  }
+
+  /** Of all training images as they are tested; kept, since it takes as long as an epoch. */
+  async #statistics(): Promise<
+    { readonly perPixel: Float32Array; readonly mean: number[]; readonly std: number[] }
+  > {
+    const { cache = cacheFolder(), size, testShorterSide, rules } = this.#options;
+    const { sha256 } = this.#indices.train;
+    const orientation = (rules ?? AS_TORCHVISION).orientation;
+    const file =
+      `${cache}/photographs/mean-${sha256}-${size}-${testShorterSide}-${orientation}.json`;
+    try {
+      const kept = JSON.parse(new TextDecoder().decode(await readWhole(file)));
+      const perPixel = new Float32Array(Uint8Array.fromBase64(kept.perPixel).buffer);
+      if (perPixel.length === size * size * 3) return { ...kept, perPixel };
+    } catch (error) {
+      if (error instanceof Deno.errors.NotCapable) throw error;
+      // None is there, or it is damaged: it is measured.
+    }
+    const measured = await streamedStatistics(this.#trained());
+    const { perPixel, mean, std } = measured;
+    const kept = {
+      ...{ mean: [...mean], std: [...std] },
+      perPixel: new Uint8Array(perPixel.buffer).toBase64(),
+    };
+    await attempt("write", cache, () => Deno.mkdir(`${cache}/photographs`, { recursive: true }));
+    await writeWhole(file, JSON.stringify(kept));
+    return { perPixel, mean: kept.mean, std: kept.std };
+  }
+
+  async *#trained() {
+    for await (const { images } of this.tested("train")) {
+      const bytes = images.height * images.width * 3;
+      for (let i = 0; i < images.count; i++) {
+        yield { ...images, pixels: images.pixels.subarray(i * bytes, (i + 1) * bytes) };
+      }
+    }
+  }
+
+  #asTested(): Cut {
+    const { testShorterSide: shorterSide, size } = this.#options;
+    return { kind: "test", shorterSide, size };
+  }
+
+  async #read(set: "train" | "test", indices: Uint32Array, cut: Cut): Promise<StreamedPart> {
+    const { folder, photographs, classNames } = this.#indices[set];
+    const { rules = AS_TORCHVISION, broken = "refuse" } = this.#options;
+    const asked = Array.from(indices, (index) => photographs[index]);
+    const found = await this.#pool.cut({ folder, photographs: asked, first: 0, cut, rules });
+    const faults: StreamedFault[] = found.faults.flatMap((reason, i) =>
+      reason === undefined ? [] : [{ path: asked[i].path, reason }]
+    );
+    if (faults.length > 0 && broken === "refuse") {
+      throw new DataError(
+        `${faults[0].reason}. Mend or remove it, or leave such files out: --broken skip`,
+      );
+    }
+    const read = Array.from(indices.keys()).filter((i) => found.faults[i] === undefined);
+    if (read.length === 0) {
+      throw new DataError(
+        `none of ${indices.length} photographs of ${
+          quote(folder)
+        } that were to be read together can be read: ${faults[0].reason}`,
+      );
+    }
+    const { size } = this.#options;
+    const labels = newLabels(read.length, classNames.length);
+    read.forEach((i, at) => labels[at] = asked[i].label);
+    const { pixels, shifts } = faults.length === 0 ? found : only(found, read, size * size * 3);
+    return {
+      images: {
+        ...{ count: read.length, height: size, width: size, channels: 3 },
+        ...{ pixels, labels, classes: classNames.length },
+      },
+      indices: Uint32Array.from(read, (i) => indices[i]),
+      ...(cut.kind === "train" && cut.augmentation.colour > 0 ? { shifts } : {}),
+      faults,
+    };
+  }
+}
+
+/** Those at some places. */
+function only(
+  { pixels, shifts }: CutPhotographs,
+  places: readonly number[],
+  bytes: number,
+): Pick<CutPhotographs, "pixels" | "shifts"> {
+  const kept = {
+    pixels: new Uint8Array(places.length * bytes),
+    shifts: new Float32Array(places.length * 3),
+  };
+  places.forEach((from, to) => {
+    kept.pixels.set(pixels.subarray(from * bytes, (from + 1) * bytes), to * bytes);
+    kept.shifts.set(shifts.subarray(from * 3, (from + 1) * 3), to * 3);
+  });
+  return kept;
+}

@@ -1,0 +1,196 @@
+/**
+ * How a run's images reach its engine: held by it, or read beside the training and fed to it a part
+ * at a time. The rest of the loop does not know which.
+ */
+import type { StreamedFault } from "../data/mod.ts";
+import {
+  type BatchPlan,
+  type ByteImages,
+  type Engine,
+  type EngineData,
+  EngineError,
+  type Evaluation,
+  type Labels,
+  labelsAt,
+  newLabels,
+} from "../engine/mod.ts";
+import type { ImageSample } from "../log/mod.ts";
+import {
+  augmentedSample,
+  mistakesIn,
+  type ResponseSubject,
+  sampleOf,
+  SHOWN,
+} from "./_artefacts.ts";
+import type { Prepared } from "./_prepare.ts";
+
+/** Training images on which the layers' responses are measured where images are large. */
+const RESPONSE_PHOTOGRAPHS = 16;
+
+/** A run's images and what looks at them. */
+export interface Shown {
+  readonly prepared: Prepared;
+  readonly engine: Engine;
+  /** Takes note of files that could not be read. */
+  readonly leaveOut: (faults: readonly StreamedFault[]) => void;
+}
+
+/** What an engine is loaded with: all images, or room for as many as are fed to it at once. */
+export function loadedFirst(
+  { dataset, recipe }: Prepared,
+  engine: Engine,
+): Pick<EngineData, "train" | "test"> {
+  const { train, test, stream } = dataset;
+  if (!stream) return { train, test };
+  if (!engine.feed) {
+    throw new EngineError(
+      `the engine ${engine.name} keeps the images that it was loaded with, and photographs come a part at a time. Use --engine wasm`,
+    );
+  }
+  const room = (images: ByteImages, count: number): ByteImages => ({
+    ...{ ...images, count, labels: newLabels(count, images.classes) },
+    pixels: new Uint8Array(count * images.height * images.width * images.channels),
+  });
+  return { train: room(train, recipe.batchSize), test: room(test, stream.window) };
+}
+
+/** A batch that was fed to the engine. */
+export interface FedBatch {
+  /** It, as it now lies in the engine. */
+  readonly plan: BatchPlan;
+  /** Seconds that went by until its images were there. */
+  readonly waited: number;
+}
+
+/** Feeds the engine the images of a step; undefined where it holds them. */
+export async function fedBatch(
+  { prepared, engine, leaveOut }: Shown,
+  iteration: number,
+  last: number,
+): Promise<FedBatch | undefined> {
+  const { dataset: { stream }, batches, normalisation } = prepared;
+  if (!stream) return undefined;
+  const asked = performance.now();
+  const { images, shifts, faults } = await stream.batch(
+    iteration,
+    (next) => next <= last ? batches.plan(next).indices : undefined,
+  );
+  const waited = (performance.now() - asked) / 1000;
+  leaveOut(faults);
+  // Shifts are of pixels in 0..1, and engines take them in the scaled unit.
+  engine.feed!("train", images, shifts?.map((shift) => shift * 255 * normalisation.scale));
+  return { plan: inTheirOrder(images.count), waited };
+}
+
+/** An evaluation, with what was evaluated. */
+export interface Evaluated extends Evaluation {
+  /** [N]. */
+  readonly labels: Labels;
+  /** [N], positions in the set. */
+  readonly indices: Uint32Array;
+}
+
+/** The images that are held out, or those of the test set, in test mode. */
+export async function evaluated(
+  { prepared, engine, leaveOut }: Shown,
+  set: "validation" | "test",
+): Promise<Evaluated> {
+  const { dataset: { train, test, stream }, validation } = prepared;
+  if (!stream) {
+    const isTest = set === "test";
+    const found = isTest
+      ? await engine.evaluate("test")
+      : await engine.evaluate("train", validation);
+    const indices = isTest ? Uint32Array.from(test.labels, (_, i) => i) : validation;
+    return { ...found, indices, labels: labelsAt((isTest ? test : train).labels, indices) };
+  }
+  // A folder holds out its other half, on which it is tested too.
+  let [images, errors, loss] = [0, 0, 0];
+  const logits = new Float32Array(test.count * test.classes);
+  const predictions = newLabels(test.count, test.classes);
+  const labels = newLabels(test.count, test.classes);
+  const indices = new Uint32Array(test.count);
+  for await (const part of stream.tested("test")) {
+    leaveOut(part.faults);
+    engine.feed!("test", part.images);
+    const found = await engine.evaluate("test");
+    logits.set(found.logits, images * test.classes);
+    predictions.set(found.predictions, images);
+    labels.set(part.images.labels, images);
+    indices.set(part.indices, images);
+    images += found.images;
+    errors += found.errors;
+    loss += found.loss * found.images;
+  }
+  return {
+    ...{ images, errors, loss: loss / images, logits: logits.subarray(0, images * test.classes) },
+    predictions: predictions.subarray(0, images),
+    labels: labels.subarray(0, images),
+    indices: indices.subarray(0, images),
+  };
+}
+
+/** The first images of a run as the network's input shows them. */
+export async function firstBatch({ dataset, batches, recipe }: Prepared): Promise<ImageSample> {
+  const { train, stream } = dataset;
+  const plan = batches.plan(1);
+  if (!stream) return augmentedSample(train, plan, recipe.data.cropPadding);
+  const { images, indices } = await stream.batch(
+    1,
+    (next) => next === 1 ? plan.indices : undefined,
+  );
+  const small = stream.thumbnails(images);
+  return sampleOf(
+    small,
+    Array.from(
+      { length: Math.min(SHOWN, small.count) },
+      (_, place) => [place, { index: indices[place], label: images.labels[place] }] as const,
+    ),
+  );
+}
+
+/** The wrong images of the test set of which the network was surest. */
+export async function mistakesOf(
+  { prepared: { dataset: { test, stream } } }: Shown,
+  found: Evaluated,
+): Promise<ImageSample> {
+  const mistakes = mistakesIn(found, test.classes);
+  if (!stream) return sampleOf(test, mistakes.map((mistake) => [mistake.index, mistake] as const));
+  const pictures = new Map<number, ByteImages>();
+  const indices = Uint32Array.from(mistakes, ({ index }) => index);
+  for await (const part of stream.tested("test", indices)) {
+    const small = stream.thumbnails(part.images);
+    const size = small.height * small.width * small.channels;
+    part.indices.forEach((index, i) => {
+      const pixels = small.pixels.subarray(i * size, (i + 1) * size);
+      pictures.set(index, { ...small, count: 1, pixels });
+    });
+  }
+  const samples = mistakes.flatMap((mistake) => {
+    const picture = pictures.get(mistake.index);
+    return picture ? [sampleOf(picture, [[0, mistake]])] : [];
+  });
+  const { height, width } = samples[0] ?? stream.thumbnails({ ...test, count: 0 });
+  return { height, width, images: samples.flatMap(({ images }) => images) };
+}
+
+/** The training images on which the layers' responses are measured. */
+export async function responseImages(
+  { prepared: { dataset: { train, stream }, training } }: Shown,
+): Promise<Pick<ResponseSubject, "images" | "indices">> {
+  if (!stream) return { images: train, indices: training };
+  for await (const { images } of stream.tested("train", training.slice(0, RESPONSE_PHOTOGRAPHS))) {
+    return { images, indices: inTheirOrder(images.count).indices };
+  }
+  throw new EngineError("there are no training images to measure the responses of layers on");
+}
+
+/** All images that were fed, as they are. */
+function inTheirOrder(count: number): BatchPlan {
+  return {
+    indices: Uint32Array.from({ length: count }, (_, i) => i),
+    cropY: new Uint8Array(count),
+    cropX: new Uint8Array(count),
+    flip: new Uint8Array(count),
+  };
+}

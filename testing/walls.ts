@@ -59,7 +59,7 @@ const IN_BROWSERS =
 
 /** Of those rooms what a browser's code never reaches, or reaches only by the file beside it. */
 const NEVER_IN_BROWSERS =
-  /^(data\/photographs\/(folder|imagenet_archives)\.ts$|engine\/(tensorflow|tfjs|bench)\/|files\/(cache|download|read_now|write_whole)\.ts$|recipes\/schema\/generate\.ts$|spec\/(readme\.ts|generated\/))/;
+  /^(data\/photographs\/(folder|imagenet_archives|set)\.ts$|engine\/(tensorflow|tfjs|bench)\/|files\/(cache|download|read_now|write_whole)\.ts$|recipes\/schema\/generate\.ts$|spec\/(readme\.ts|generated\/))/;
 
 /** A use of Deno, or of a module of Node's. */
 const RUNTIME = /\bDeno\.\w|["']node:/;

@@ -1,5 +1,6 @@
 /** What the parts of a run share, and the lines of its log that surround the loop. */
-import { type Engine, EngineError, type StepMetrics } from "../engine/mod.ts";
+import { quote } from "../text/mod.ts";
+import { EngineError, type StepMetrics } from "../engine/mod.ts";
 import type { StreamedFault } from "../data/mod.ts";
 import { countMultiplyAdds, countParameters } from "../resnet/mod.ts";
 import { firstBatch, type Shown } from "./_images.ts";
@@ -126,7 +127,7 @@ export function leaveOut(session: Session, faults: readonly StreamedFault[]): vo
   for (const { path, reason } of faults) {
     if (leftOut.has(path)) continue;
     leftOut.add(path);
-    warn(session, `left out, ${leftOut.size} so far: ${reason}`);
+    warn(session, `${quote(path)} was left out, file ${leftOut.size} so far: ${reason}`);
   }
 }
 

@@ -1,0 +1,99 @@
+// Trainings on folders of photographs, by the command: to the same weights however often they are
+// stopped and whoever decodes, with files left out by name, and from weights of other classes.
+import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
+import { encode } from "fast-png";
+import { architecture, initialise } from "../resnet/mod.ts";
+import { encodeSafetensors } from "../weights/mod.ts";
+
+/** Two classes that differ by where an image is bright; each image has a size of its own. */
+async function makeSet(folder: string): Promise<void> {
+  for (const part of ["train", "val"]) {
+    for (const [c, name] of ["left", "right"].entries()) {
+      await Deno.mkdir(`${folder}/${part}/${name}`, { recursive: true });
+      for (let i = 0; i < 8; i++) {
+        const width = 20 + i, height = 27 - i;
+        const data = Uint8Array.from(
+          { length: width * height * 3 },
+          (_, at) => (Math.floor(at / 3) % width < width / 2) === (c === 0) ? 200 : 7 * i,
+        );
+        const bytes = encode({ width, height, channels: 3, data });
+        await Deno.writeFile(`${folder}/${part}/${name}/${i}.png`, bytes);
+      }
+    }
+  }
+}
+
+Deno.test("train --recipe finetune goes on to the same weights, by any number of workers", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "cli-test-" });
+  const started = (out: string, ...args: string[]) =>
+    new Deno.Command(Deno.execPath(), {
+      args: [
+        ...["run", "--quiet", "--no-prompt", "--no-check", "-P=train"],
+        new URL("train.ts", import.meta.url).href,
+        ...["--recipe", "finetune", "--arch", "resnet8", "--image-size", "16", "--epochs", "5"],
+        ...["--batch", "6", "--checkpoint-every", "2", "--threads", "1", "--engine", "wasm"],
+        ...["--data", `${folder}/set`, "--index", `${folder}/index.jsonl`],
+        ...["--out", `${folder}/${out}`, ...args],
+      ],
+      ...{ stdin: "null", stdout: "piped", stderr: "piped" },
+    });
+  const run = async (out: string, ...args: string[]) => {
+    const { code, stderr } = await started(out, ...args).output();
+    return { code, said: new TextDecoder().decode(stderr) };
+  };
+  const weights = async (out: string) =>
+    await Deno.readFile(`${folder}/${out}/weights.safetensors`);
+  const lines = async (out: string) =>
+    (await Deno.readTextFile(`${folder}/${out}/events.jsonl`)).trim().split("\n")
+      .map((line) => JSON.parse(line));
+  try {
+    await makeSet(`${folder}/set`);
+    const whole = await run("whole");
+    assertEquals(whole.code, 0, whole.said);
+    assertEquals((await run("parts", "--stop-after", "3", "--workers", "0")).code, 0);
+    assertEquals((await run("parts", "--workers", "2")).code, 0);
+    assertEquals(await weights("parts"), await weights("whole"));
+
+    // Killed as soon as it has kept something.
+    const child = started("killed").spawn();
+    const output = child.output();
+    for (let i = 0; i < 600; i++) {
+      const text = await Deno.readTextFile(`${folder}/killed/events.jsonl`).catch(() => "");
+      if (text.includes('"type":"checkpoint"')) break;
+      await new Promise((resolve) => setTimeout(resolve, 25));
+    }
+    child.kill("SIGKILL");
+    await output;
+    assertEquals((await run("killed")).code, 0);
+    assertEquals(await weights("killed"), await weights("whole"));
+
+    const steps = (await lines("whole")).filter(({ type }) => type === "step");
+    assert(steps.every((step) => step.waitingSeconds >= 0 && step.computingSeconds > 0));
+    const tests = (await lines("whole")).filter(({ set }) => set === "test");
+    assertEquals(tests.map(({ images }) => images), [16]);
+
+    // From weights of ten classes, whose last layer is replaced; files that are no images, left out.
+    await Deno.writeFile(
+      `${folder}/ten.safetensors`,
+      encodeSafetensors(initialise(architecture("resnet8"), 3, "in")),
+    );
+    // One shows it at once, one only where its pixels are read.
+    await Deno.writeTextFile(`${folder}/set/train/left/9.jpg`, "no image");
+    const damaged = await Deno.readFile(`${folder}/set/train/left/7.png`);
+    await Deno.writeFile(`${folder}/set/train/right/9.png`, damaged.fill(0, 45, 60));
+    const refused = await run("refused");
+    assertNotEquals(refused.code, 0);
+    assertStringIncludes(refused.said, "left/9.jpg");
+    const tuned = await run(
+      "tuned",
+      ...["--broken", "skip", "--weights", `${folder}/ten.safetensors`],
+    );
+    assertEquals(tuned.code, 0, tuned.said);
+    const warnings = (await lines("tuned")).filter(({ type }) => type === "warning");
+    assertStringIncludes(JSON.stringify(warnings), "right/9.png");
+    assertStringIncludes(tuned.said, "left/9.jpg");
+    assertStringIncludes(tuned.said, "last layer");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

@@ -84,7 +84,7 @@ export function requireViewFlags(flags: Flags): void {
 /** Tests weights on photographs. */
 export async function evaluateViews(
   flags: Flags,
-  { sha256 }: Model,
+  { sha256, identity }: Model,
   { graph, weights, epsilon, inputTransform }: Runnable["network"],
 ): Promise<Outcome> {
   const printer = new ProgressPrinter();
@@ -93,6 +93,12 @@ export async function evaluateViews(
   if (inputTransform) {
     throw new CommandError(
       `${flags.weights} prepares its images by itself, which --view does not do twice. Give the weights alone, in PyTorch's format or as safetensors`,
+    );
+  }
+  const trained = identity?.recipe.data;
+  if (trained && trained.mean !== "imagenet") {
+    throw new CommandError(
+      `${flags.weights} was trained with another preparation (mean ${trained.mean}) than --view has, which is ImageNet's published channel means and deviations: its figures would be wrong. The run's own report has its error on val/`,
     );
   }
   const index = await indexPhotographs(folder, {

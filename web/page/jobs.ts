@@ -49,9 +49,13 @@ export class Jobs<Asked extends Given> {
    */
   begin(asked: Asked, tell: (text: string) => void, seconds: number): Work {
     const { worker, ready } = this.#started ??= this.#start();
+    let isOver = false;
     let end: (result: Judged | string, isItsOwn?: boolean) => void;
     const done = new Promise<Judged | string>((resolve) =>
       end = (result, isItsOwn = false) => {
+        // Ended again, by whom no longer wants it: the worker may have been asked for more.
+        if (isOver) return;
+        isOver = true;
         clearTimeout(timer);
         // One that was stopped may be anywhere; one that failed may have no memory left.
         if (!isItsOwn) {

@@ -36,7 +36,10 @@ Deno.test("work is done in turn in one worker, and what is refused does not end 
   const lines: string[] = [];
   const first = await jobs.begin(ask("a"), (line) => lines.push(line), 60).done;
   assertEquals([first, lines], [{ json: "1", text: "" }, ["working"]]);
-  assertEquals(await jobs.begin(ask("refused"), quiet, 60).done, "it is no network");
+  const refused = jobs.begin(ask("refused"), quiet, 60);
+  assertEquals(await refused.done, "it is no network");
+  // Who no longer wants what is done already, ends nothing.
+  refused.cancel();
   assertEquals(await jobs.begin(ask("b"), quiet, 60).done, { json: "3", text: "" });
   await ending(jobs);
 });

@@ -5,7 +5,7 @@
  * `deno task bench:testing --weights resnet20.th --preprocess imagenet --border black \
  *   --shortcut-padding split --data cifar-10-batches-bin`
  */
-import { measuredBy, PREPROCESSINGS, preprocessings, readModel } from "../audit/mod.ts";
+import { measuredBy, networkOf, PREPROCESSINGS, preprocessings, readModel } from "../audit/mod.ts";
 import {
   choice,
   COMMON,
@@ -132,11 +132,7 @@ function addSoftmax(sums: Float32Array, logits: Float32Array, classes: number): 
 async function testing(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
   if (flags.weights === undefined) throw new UsageError(`${command.usage} needs --weights FILE`);
   const asked = flags["shortcut-padding"] ?? "append";
-  const { subject } = await readModel(flags.weights);
-  const network = subject.candidates.map(({ network }) => network).find((network) =>
-    network?.graph.nodes.every((node) => node.kind !== "shortcut-a" || node.zeroChannels === asked)
-  );
-  if (!network) throw new UsageError(`${flags.weights} holds no network that can be run here`);
+  const { network } = networkOf(await readModel(flags.weights), asked);
   const set = flags.dataset ?? PAPER_DATASET;
   const dataset = await loadDataset(set, flags.data === undefined ? {} : { path: flags.data });
   const { data, batchNorm } = paper("resnet20");

@@ -243,7 +243,7 @@ export class Forward {
    */
   paddedInput(
     op: ConvolveOp,
-    { input, paddedInput, inputPadding: padding }: StoredConvolution,
+    { input, paddedInput, inputPadding: { before, after } }: StoredConvolution,
     at: Place,
     ofGroup = false,
   ): PaddedInput {
@@ -251,9 +251,9 @@ export class Forward {
     if (paddedInput === undefined) {
       return { row: input.width * pixel, prepare: () => [], pointer: at(op.input), bytes: 0 };
     }
-    const row = (input.width + 2 * padding) * pixel;
-    const bytes = (input.height + 2 * padding) * row;
-    const image = inScratch(paddedInput + padding * (row + pixel), ofGroup ? bytes : 0);
+    const row = (before + input.width + after) * pixel;
+    const bytes = (before + input.height + after) * row;
+    const image = inScratch(paddedInput + before * (row + pixel), ofGroup ? bytes : 0);
     const pointer = inScratch(paddedInput);
     const maker = makerOf(op.input);
     if (maker) return { row, prepare: this.#normalise(maker, at, image, row), pointer, bytes };

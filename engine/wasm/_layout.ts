@@ -13,7 +13,7 @@ import { PLAN_WORDS } from "./kernels/input.ts";
 import { LOSS_BYTES } from "./kernels/loss.ts";
 import { COEFFICIENTS, type ImageShape } from "./kernels/normalise.ts";
 import { outputsOfTap } from "./kernels/weight_gradient.ts";
-import { PLACES, planeBytes, tilesOf, weightPlaneBytes } from "./kernels/winograd.ts";
+import { overhang, PLACES, planeBytes, tilesOf, weightPlaneBytes } from "./kernels/winograd.ts";
 
 /** Images in one call of the evaluation program. */
 export const EVALUATION_IMAGES = 512;
@@ -49,6 +49,12 @@ export interface StoredWinograd {
   readonly backward: number;
 }
 
+/** Zeros around an image: rows above and columns to its left, rows below and columns to its right. */
+export interface Padding {
+  readonly before: number;
+  readonly after: number;
+}
+
 /** A convolution's geometry and arrays. */
 export interface StoredConvolution {
   readonly input: ImageShape;
@@ -69,10 +75,10 @@ export interface StoredConvolution {
    * and needs none.
    */
   readonly paddedInput?: number;
-  readonly inputPadding: number;
-  /** The same for the output's gradient, with zeros above and left, below and right. */
+  readonly inputPadding: Padding;
+  /** The same for the output's gradient. */
   readonly paddedGradient?: number;
-  readonly gradientPadding: { readonly before: number; readonly after: number };
+  readonly gradientPadding: Padding;
   /**
    * Without Winograd's algorithm: images that are worked together, more than one where weights
    * don't stay in cache from one to the next. A group's are in scratch without zeros.
@@ -286,11 +292,15 @@ const PRODUCT_TILES = 16;
 const LARGE_PRODUCT_TILES = 64;
 const CACHED_PRODUCTS = 2 ** 20;
 
-/** 3x3, stride 1, whole tiles, and channels enough to pay for the transforms. */
+/** Of multiply-adds, how many times as many the direct form must need to pay for the transforms. */
+const WINOGRAD_PAYS = 2;
+
+/** 3x3, stride 1, with pixels enough in its tiles and channels enough to pay for the transforms. */
 function suitsWinograd({ kernel, stride, padding, input, output, bias }: ConvolveOp): boolean {
   if (kernel !== 3 || stride !== 1 || padding !== 1 || bias) return false;
   const [height, width, channels] = input.shape;
-  return height % 4 === 0 && width % 4 === 0 && channels >= 16 &&
+  const saved = kernel * kernel * height * width / (PLACES * tilesOf({ height, width }));
+  return Math.min(height, width) >= 4 && saved >= WINOGRAD_PAYS && channels >= 16 &&
     output.shape[2] >= TILE_CHANNELS;
 }
 
@@ -385,16 +395,20 @@ function layOutConvolution(
       };
     })
   );
-  const padded = (image: ImageShape, first: number, last: number): ImageShape => ({
-    height: image.height + first + last,
-    width: image.width + first + last,
-    channels: image.channels,
-  });
+  const inZeros = (use: string, image: ImageShape, { before, after }: Padding): number => {
+    const [height, width] = [image.height, image.width].map((size) => before + size + after);
+    const { channels } = image;
+    return scratchFor(`${use} ${before} ${after}`, { height, width, channels }, images);
+  };
   const tiles = tilesOf(output);
   const transformedBytes = PLACES * weightPlaneBytes(input.channels, output.channels);
   const productTiles = transformedBytes > CACHED_PRODUCTS ? LARGE_PRODUCT_TILES : PRODUCT_TILES;
   const groupImages = Math.min(mostImages, Math.max(1, Math.ceil(productTiles / tiles)));
-  const inputPadding = images > 1 ? 0 : padding;
+  const beyond = useWinograd ? overhang(output) : 0;
+  const inputPadding = images > 1
+    ? { before: 0, after: 0 }
+    : { before: padding, after: padding + beyond };
+  const gradientPadding = { before, after: after + beyond };
   const outputsAlong = (tap: number, input: number, output: number) =>
     images === 1 ? output : outputsOfTap(tap, { stride, padding, input, output }).count;
   const met = Array.from(
@@ -423,12 +437,10 @@ function layOutConvolution(
     classes,
     paddedInput: padding === 0 && !op.input.maker && images === 1
       ? undefined
-      : scratchFor(`input ${inputPadding}`, padded(input, inputPadding, inputPadding), images),
+      : inZeros("input", input, inputPadding),
     inputPadding,
-    paddedGradient: needsGradientScratch
-      ? scratchFor(`gradient ${before} ${after}`, padded(output, before, after), images)
-      : undefined,
-    gradientPadding: { before, after },
+    paddedGradient: needsGradientScratch ? inZeros("gradient", output, gradientPadding) : undefined,
+    gradientPadding,
     images,
   };
 }

@@ -226,10 +226,18 @@ const SMALL_MAPS: readonly ConvolutionShape[] = [
   [4, 4, 128, 128, 3, 1],
 ];
 
+/** Maps that tiles of 4x4 reach beyond, as at 224x224: below, to the right, both. */
+const RAGGED_MAPS: readonly ConvolutionShape[] = [
+  [14, 14, 16, 20, 3, 1],
+  [7, 7, 32, 16, 3, 1],
+  [8, 15, 20, 16, 3, 1],
+  [10, 12, 16, 36, 3, 1],
+];
+
 /** More images than threads share evenly, and the sizes of the ImageNet layout at 32x32. */
 export const EXHAUSTIVE_CASES: readonly KernelCase[] = [
   ...SMALL_MAPS.map((shape) => convolutionCase(shape, 11)),
-  ...PAPER_CONVOLUTIONS.map((shape) => convolutionCase(shape, 5)),
+  ...[...PAPER_CONVOLUTIONS, ...RAGGED_MAPS].map((shape) => convolutionCase(shape, 5)),
   ...([
     [32, 32, 3, 64, 3, 1],
     [16, 16, 64, 128, 3, 2],

@@ -2,7 +2,8 @@
  * Winograd's minimal filtering F(4x4, 3x3) for 3x3 convolutions of stride 1
  * (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015).
  *
- * An image is cut into tiles of 4x4 outputs, each from 6x6 inputs d that overlap:
+ * An image is cut into tiles of 4x4 outputs, each from 6x6 inputs d that overlap; where the last
+ * ones reach beyond it, they read zeros, and what they compute there is not written:
  *
  *     V = B^T d B     U = G w G^T     M[i] = sum over c of V[i] U[i]     y = A^T M A
  *
@@ -56,9 +57,15 @@ export const PLACES = 36;
 const INPUT_TILE = 6;
 const OUTPUT_TILE = 4;
 
-/** Tiles of one image. */
+/** Tiles of one image; the last of a row or column may reach beyond it. */
 export function tilesOf({ height, width }: { height: number; width: number }): number {
-  return (height / OUTPUT_TILE) * (width / OUTPUT_TILE);
+  return Math.ceil(height / OUTPUT_TILE) * Math.ceil(width / OUTPUT_TILE);
+}
+
+/** Pixels by which tiles reach beyond an image. */
+export function overhang({ height, width }: { height: number; width: number }): number {
+  const along = (extent: number) => Math.ceil(extent / OUTPUT_TILE) * OUTPUT_TILE - extent;
+  return Math.max(along(height), along(width));
 }
 
 /** Bytes from one of the 36 planes to the next. */
@@ -213,15 +220,27 @@ function transform2d(
   ];
 }
 
+/** Writes what is inside of the image alone. */
+function clipped({ rows, columns }: Inside, write: Square["write"]): Square["write"] {
+  return (i, j, value) => i < rows && j < columns ? write(i, j, value) : [];
+}
+
 /** How many vectors of an image's channels a kernel transforms side by side. */
 function sideBySide(module: Module, channels: number): number {
   return channels / 4 % module.joined === 0 ? module.joined : 1;
 }
 
+/** How much of a tile is inside of the image. */
+interface Inside {
+  readonly rows: number;
+  readonly columns: number;
+}
+
 /**
  * Visits tiles, `vectors` vectors of channels at a time: each of `images` points at a tile's first
  * pixel, `plane` at its place in plane 0, and each of `channelwise` at the first of the tile's
- * channels.
+ * channels. `clips` where the code depends on how much of a tile is inside of the image: then the
+ * tiles that reach beyond it have code of their own.
  */
 function forTiles(
   f: FunctionBuilder,
@@ -230,31 +249,52 @@ function forTiles(
   images: readonly Local[],
   plane: Local,
   row: number,
-  body: (place: Local, pixels: readonly Local[], channels: readonly Local[]) => Code,
-  channelwise: readonly Local[] = [],
+  body: (
+    place: Local,
+    pixels: readonly Local[],
+    channels: readonly Local[],
+    inside: Inside,
+  ) => Code,
+  { clips = false, channelwise = [] }: {
+    readonly clips?: boolean;
+    readonly channelwise?: readonly Local[];
+  } = {},
 ): Code {
   const [y, x, vector, place] = [f.i32(), f.i32(), f.i32(), f.i32()];
   const [lines, pixels] = [images.map(() => f.i32()), images.map(() => f.i32())];
   const channelPointers = channelwise.map(() => f.i32());
   const all = (to: readonly Local[], from: readonly Local[]) =>
     to.map((local, i) => set(local, get(from[i])));
+  const tile = (inside: Inside): Code => [
+    all(channelPointers, channelwise),
+    repeat(vector, channels / 4 / vectors, [
+      body(place, pixels, channelPointers, inside),
+      [place, ...pixels, ...channelPointers].map((pointer) => advance(pointer, 16 * vectors)),
+    ]),
+    // From the end of one pixel's channels to the next tile's first pixel.
+    pixels.map((pixel) => advance(pixel, (OUTPUT_TILE - 1) * channels * 4)),
+  ];
+  const lineOfTiles = (rows: number): Code => [
+    all(pixels, lines),
+    alongTiles(width, clips).map(({ count, inside }) =>
+      repeat(x, count, [tile({ rows, columns: inside })])
+    ),
+    lines.map((line) => advance(line, OUTPUT_TILE * row)),
+  ];
   return [
     all(lines, images),
     set(place, get(plane)),
-    repeat(y, height / OUTPUT_TILE, [
-      all(pixels, lines),
-      repeat(x, width / OUTPUT_TILE, [
-        all(channelPointers, channelwise),
-        repeat(vector, channels / 4 / vectors, [
-          body(place, pixels, channelPointers),
-          [place, ...pixels, ...channelPointers].map((pointer) => advance(pointer, 16 * vectors)),
-        ]),
-        // From the end of one pixel's channels to the next tile's first pixel.
-        pixels.map((pixel) => advance(pixel, (OUTPUT_TILE - 1) * channels * 4)),
-      ]),
-      lines.map((line) => advance(line, OUTPUT_TILE * row)),
-    ]),
+    alongTiles(height, clips).map(({ count, inside }) => repeat(y, count, [lineOfTiles(inside)])),
   ];
+}
+
+/** Runs of tiles along an axis, and how many pixels of each are inside of the image. */
+function alongTiles(extent: number, clips: boolean): { count: number; inside: number }[] {
+  const [whole, rest] = [Math.floor(extent / OUTPUT_TILE), extent % OUTPUT_TILE];
+  if (rest === 0) return [{ count: whole, inside: OUTPUT_TILE }];
+  if (!clips) return [{ count: whole + 1, inside: OUTPUT_TILE }];
+  const runs = [{ count: whole, inside: OUTPUT_TILE }, { count: 1, inside: rest }];
+  return runs.filter(({ count }) => count > 0);
 }
 
 /**
@@ -306,7 +346,7 @@ export function outputTransformKernel(
   const vectors = sideBySide(module, shape.channels);
   return module.function(name, ["i32", "i32"], (f, m, y) => {
     const results = f.vectors(vectors);
-    return forTiles(f, shape, vectors, [y], m, row, (place, [pixel]) =>
+    return forTiles(f, shape, vectors, [y], m, row, (place, [pixel], _, inside) =>
       transform2d(
         f,
         multiplyAdd,
@@ -315,15 +355,15 @@ export function outputTransformKernel(
         OUTPUT_TILE,
         results.map((result, v) => ({
           read: (i, j) => load(place, (i * INPUT_TILE + j) * plane + 16 * v),
-          write: (i, j, value) => {
+          write: clipped(inside, (i, j, value) => {
             const offset = i * row + j * shape.channels * 4 + 16 * v;
             return [
               set(result, accumulate ? add(load(pixel, offset), value) : value),
               store(pixel, get(result), offset),
             ];
-          },
+          }),
         })),
-      ));
+      ), { clips: true });
   });
 }
 
@@ -360,7 +400,7 @@ export function maskedOutputTransformKernel(
         [dx, y, z],
         m,
         row,
-        (place, [to, output, input], [partial, layer]) => [
+        (place, [to, output, input], [partial, layer], inside) => [
           inTurn(parts.map(({ sum, product, ...coefficients }, v) => [
             loadMaskCoefficients(mask, channels, coefficients, layer, 16 * v),
             set(sum, load(partial, 16 * v)),
@@ -374,7 +414,7 @@ export function maskedOutputTransformKernel(
             OUTPUT_TILE,
             parts.map((part, v) => ({
               read: (i, j) => load(place, (i * INPUT_TILE + j) * plane + 16 * v),
-              write: (i, j, value) => {
+              write: clipped(inside, (i, j, value) => {
                 const offset = i * row + j * channels * 4 + 16 * v;
                 return [
                   set(part.gradient, accumulate ? add(load(to, offset), value) : value),
@@ -385,7 +425,7 @@ export function maskedOutputTransformKernel(
                   }),
                   store(to, get(part.gradient), offset),
                 ];
-              },
+              }),
             })),
           ),
           inTurn(parts.map(({ sum, product }, v) => [
@@ -393,7 +433,7 @@ export function maskedOutputTransformKernel(
             store(partial, get(product), channels * 4 + 16 * v),
           ])),
         ],
-        [partials, coefficients],
+        { clips: true, channelwise: [partials, coefficients] },
       ),
     ];
   });

@@ -10,7 +10,8 @@ import {
 import * as wasm from "../engine/wasm/mod.ts";
 import { composedTensorflowEngine } from "../engine/tensorflow/mod.ts";
 import { profileStep, type StepProfile } from "../engine/webgpu/mod.ts";
-import { architecture, initialise } from "../resnet/mod.ts";
+import { RandomStream } from "../random/mod.ts";
+import { architecture, type Graph, initialise } from "../resnet/mod.ts";
 
 /** Single precision, TensorFloat-32, or products in bfloat16. */
 export type Precision = "fp32" | "tf32" | "bf16";
@@ -42,6 +43,37 @@ export interface Task {
   readonly batch: number;
   /** Of the CPU. */
   readonly threads: number;
+  /** Height and width of the images, which then are of ImageNet's 1,000 classes; else CIFAR's. */
+  readonly size?: number;
+}
+
+/** The network of a task. */
+export function networkOf({ arch, size }: Task): Graph {
+  return size === undefined
+    ? architecture(arch)
+    : architecture(arch, { classes: LARGE_CLASSES, inputShape: [size, size, 3] });
+}
+
+const LARGE_CLASSES = 1000;
+/** Images of a made set of large ones. */
+const LARGE_IMAGES = 64;
+
+/** Images and how their batches are prepared. */
+async function dataOf({ batch, size }: Task) {
+  if (size === undefined) {
+    const { train, test } = await loadDataset("shapes10");
+    return { train, test, mean: "per-pixel", augmentation: "pad-crop-flip" } as const;
+  }
+  const made = (count: number) => {
+    const random = new RandomStream(0, "probe", count);
+    const pixels = new Uint8Array(count * size * size * 3).map(() => 256 * random.uniform());
+    const labels = Uint16Array.from({ length: count }, (_, i) => i % LARGE_CLASSES);
+    const shape = { height: size, width: size, channels: 3, classes: LARGE_CLASSES };
+    return { count, ...shape, pixels, labels };
+  };
+  const [train, test] = [made(batch), made(LARGE_IMAGES)];
+  // Crops of photographs are cut before an engine gets them.
+  return { train, test, mean: "per-channel", augmentation: "none" } as const;
 }
 
 /** What the paper's recipe asks of an engine. */
@@ -53,31 +85,34 @@ export const PAPER_STEP = {
 const LEARNING_RATE = 0.1;
 
 /**
- * One of our engines, on the built-in images.
+ * One of our engines, on the built-in images, or on random ones of a task's size.
  *
  * @throws {EngineError} If there is no such engine, or it can't run here.
  */
 export async function engineContender(
-  { arch, batch, threads }: Task,
+  task: Task,
   name: string,
   convolution: ConvolutionAlgorithm,
 ): Promise<Contender> {
-  const graph = architecture(arch);
+  const { batch, threads } = task;
+  const graph = networkOf(task);
+  const { train, test, mean, augmentation } = await dataOf(task);
+  const cropPadding = augmentation === "none" ? 0 : PAPER_STEP.cropPadding;
   const factories = [...engineFactories, composedTensorflowEngine];
   const { factory } = await chooseEngine(name, factories);
   const options = {
     graph,
     batchSize: batch,
     ...PAPER_STEP,
+    cropPadding,
     threads,
     convolution,
   } as const;
   const engine = await factory.create(options);
-  const { train, test } = await loadDataset("shapes10");
   const indices = Uint32Array.from({ length: train.count }, (_, i) => i);
   const { normalisation } = measureNormalisation(train, indices, {
     pixelScale: "0..1",
-    mean: "per-pixel",
+    mean,
     std: "none",
     meanSubtracted: "before-padding",
   });
@@ -88,8 +123,8 @@ export async function engineContender(
     seed: 0,
     indices,
     batchSize: batch,
-    cropPadding: PAPER_STEP.cropPadding,
-    augmentation: "pad-crop-flip",
+    cropPadding,
+    augmentation,
     order: "shuffled",
     epochEnd: "run-on",
   });

@@ -3,9 +3,9 @@
  * `peers/onnxruntime_resnet.py`, asked line by line.
  */
 import { CommandError } from "../cli/mod.ts";
-import { architecture, initialise } from "../resnet/mod.ts";
+import { initialise } from "../resnet/mod.ts";
 import { encodeOnnx } from "../weights/mod.ts";
-import type { Contender, Precision, Task } from "./_contender.ts";
+import { type Contender, networkOf, type Precision, type Task } from "./_contender.ts";
 
 /** Where PyTorch computes. */
 export type PeerDevice = "cpu" | "cuda" | "mps";
@@ -61,7 +61,7 @@ export interface Peer extends Contender {
  * @throws {PeerError} If it can't run here: the message is the reason.
  */
 export async function pytorchContender(
-  { arch, batch, threads }: Task,
+  { arch, batch, threads, size }: Task,
   variant: PeerVariant,
   augment: boolean,
 ): Promise<Peer> {
@@ -70,6 +70,7 @@ export async function pytorchContender(
     ...["--architecture", arch, "--batch", `${batch}`],
     ...["--threads", `${threads}`, "--device", device, "--mode", mode],
     ...["--layout", layout, "--precision", precision, ...(augment ? ["--augment"] : [])],
+    ...sizeFlags(size),
   ]);
   return {
     info,
@@ -89,13 +90,11 @@ export async function pytorchContender(
  *
  * @throws {PeerError} If it can't run here: the message is the reason.
  */
-export async function onnxRuntimeContender(
-  { arch, threads }: Task,
-): Promise<Omit<Peer, "train">> {
-  const graph = architecture(arch);
+export async function onnxRuntimeContender(task: Task): Promise<Omit<Peer, "train">> {
+  const graph = networkOf(task);
   const file = encodeOnnx(graph, initialise(graph, 0, "in"));
   const { info, ask, close } = await startPython("onnxruntime_resnet.py", [
-    ...["--threads", `${threads}`],
+    ...["--threads", `${task.threads}`, ...sizeFlags(task.size)],
   ], file);
   return {
     info,
@@ -106,6 +105,10 @@ export async function onnxRuntimeContender(
     evaluate: (images) => ask(`evaluate ${images}`),
     close,
   };
+}
+
+function sizeFlags(size: number | undefined): string[] {
+  return size === undefined ? [] : ["--size", `${size}`];
 }
 
 /** A script that answers a command a line, after a first line of JSON that says what it is. */

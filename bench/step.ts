@@ -18,8 +18,8 @@ import {
   main,
   type Outcome,
 } from "../cli/mod.ts";
-import { architecture, countMultiplyAdds } from "../resnet/mod.ts";
-import { type Contender, engineContender, type Task } from "./_contender.ts";
+import { countMultiplyAdds } from "../resnet/mod.ts";
+import { type Contender, engineContender, networkOf, type Task } from "./_contender.ts";
 import { groupProfiles, profileText } from "./_profile.ts";
 import {
   onnxRuntimeContender,
@@ -52,6 +52,7 @@ const FLAGS = {
   engine: list("our engines; wasm by default"),
   convolution: list("how wasm computes 3x3 convolutions; winograd by default", ALGORITHMS),
   batch: integer("images in a batch; 128 by default", 1),
+  size: integer("height and width of random images of 1,000 classes; CIFAR's by default", 32),
   rounds: integer("timed rounds; 7 by default", 1),
   burst: integer("steps at a time; by default two seconds of them, on a GPU 100 ms", 1),
   evaluate: integer("images of one evaluation; 2,000 by default, 0 for none", 0),
@@ -226,7 +227,7 @@ async function compare(
       bursts.set(contender, await burstOf(contender, flags.burst));
     }
     // A training step is a forward and two backward products of the same size.
-    const forward = 2 * countMultiplyAdds(architecture(task.arch));
+    const forward = 2 * countMultiplyAdds(networkOf(task));
     const training = await time(contenders, rounds, 3 * forward * task.batch, async (contender) => {
       const steps = bursts.get(contender)!;
       return await contender.train(steps) / steps;
@@ -269,22 +270,24 @@ async function compare(
 }
 
 async function bench(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
-  const { batch = 128, threads = navigator.hardwareConcurrency } = flags;
+  const { batch = 128, threads = navigator.hardwareConcurrency, size } = flags;
   const say = flags.json ? console.error : console.log; // at once: a run may be cut short
   const peak = 2 * peakMultiplyAdds();
   say(
-    `${threads} threads; batch ${batch}; one core's measured peak: ${
-      (peak / 1e9).toFixed(1)
-    } GFLOP/s in ${128 * joinedVectors()}-bit multiply-adds`,
+    `${threads} threads; batch ${batch}${
+      size === undefined ? "" : `; images of ${size}x${size}`
+    }; one core's measured peak: ${(peak / 1e9).toFixed(1)} GFLOP/s in ${
+      128 * joinedVectors()
+    }-bit multiply-adds`,
   );
   const results: Record<string, unknown>[] = [];
   for (const arch of flags.arch ?? ["resnet20", "resnet32"]) {
-    results.push(await compare({ arch, batch, threads }, flags, say));
+    results.push(await compare({ arch, batch, threads, size }, flags, say));
   }
   const { rounds = 7 } = flags;
   return {
     text: `\n${rounds} timed rounds each, in turn`,
-    json: { batch, threads, rounds, corePeakFlops: peak, results },
+    json: { batch, threads, size: size ?? null, rounds, corePeakFlops: peak, results },
   };
 }
 

@@ -1,7 +1,7 @@
 """Evaluations of a network in ONNX Runtime on a CPU, timed on request.
 
 Reads from standard input a line with the length of an ONNX file in bytes, then the file; its
-input is [N, 3, 32, 32]. Images are random. Prints a line of JSON when it is warm, then reads
+input is [N, 3, H, W]. Images are random. Prints a line of JSON when it is warm, then reads
 commands, one a line, and answers each with a line:
 
 evaluate N       milliseconds for N images
@@ -19,6 +19,7 @@ import numpy as np
 
 # Larger batches fall out of a processor's caches.
 BATCH = 500
+LARGE_BATCH = 32
 
 
 def main():
@@ -26,7 +27,10 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--size", type=int, help="height and width of large images; else CIFAR's")
     arguments = parser.parse_args()
+    size = arguments.size or 32
+    batch = LARGE_BATCH if arguments.size else BATCH
     try:
         import onnxruntime
     except ImportError:
@@ -38,16 +42,16 @@ def main():
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
-    images = np.random.default_rng(0).standard_normal((BATCH, 3, 32, 32), dtype=np.float32)
+    images = np.random.default_rng(0).standard_normal((batch, 3, size, size), dtype=np.float32)
 
     def evaluate(count):
         wrong = 0
-        for _ in range(0, count, BATCH):
+        for _ in range(0, count, batch):
             (scores,) = session.run(None, {name: images})
             wrong += int((scores.argmax(1) != 0).sum())
         return wrong
 
-    evaluate(BATCH)
+    evaluate(batch)
     print(json.dumps({"version": onnxruntime.__version__, "threads": arguments.threads}), flush=True)
     for line in sys.stdin.buffer:
         command, _, count = line.decode().strip().partition(" ")

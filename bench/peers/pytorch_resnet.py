@@ -46,6 +46,8 @@ TRAINING_IMAGES = 10_000
 PADDING = 4
 # Larger batches keep a GPU busy; on a processor they fall out of its caches.
 EVALUATION_BATCH = {"cpu": 500, "cuda": 2000, "mps": 2000}
+LARGE_EVALUATION_BATCH = {"cpu": 32, "cuda": 256, "mps": 64}
+LARGE_CLASSES = 1000
 # cuDNN, the compiler and the allocator settle in the first steps; a graph wants three before it.
 WARM_UP = 3
 
@@ -62,6 +64,7 @@ def parse():
     )
     parser.add_argument("--architecture", default="resnet20", help="resnet20, resnet32, ...")
     parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--size", type=int, help="of random images of 1,000 classes; else CIFAR's")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", choices=["cpu", "cuda", "mps"], default="cpu")
     parser.add_argument("--layout", choices=list(LAYOUTS), default="channels_last")
@@ -78,6 +81,8 @@ def parse():
         parser.error(f"--mode graphs and --precision tf32 need --device cuda, found {device}")
     if device != "cpu" and arguments.precision == "bf16":
         parser.error(f"--precision bf16 is measured with --device cpu, found {device}")
+    if arguments.augment and arguments.size:
+        parser.error("--augment is CIFAR's, and --size asks for other images")
     if arguments.batch < 1 or arguments.threads < 1:
         parser.error("--batch and --threads must be 1 or more")
     return arguments
@@ -91,17 +96,20 @@ class Contender:
         self.batch = arguments.batch
         self.augment = arguments.augment
         self.layout = LAYOUTS[arguments.layout]
-        self.evaluation_batch = EVALUATION_BATCH[self.device.type]
+        batches = LARGE_EVALUATION_BATCH if arguments.size else EVALUATION_BATCH
+        self.evaluation_batch = batches[self.device.type]
+        self.size = arguments.size or 32
+        classes = LARGE_CLASSES if arguments.size else 10
         self.half = arguments.precision == "bf16"
-        model = network(arguments.architecture)
+        model = network(arguments.architecture, classes)
         self.model = model.to(self.device, memory_format=self.layout)
         self.optimiser = torch.optim.SGD(
             self.model.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4,
             # One kernel for all parameters, where it pays.
             fused=True if self.device.type == "cuda" else None,
         )
-        self.images = self.random_images(self.batch)  # [N, 3, 32, 32]
-        self.labels = torch.randint(10, (self.batch,), device=self.device)  # [N]
+        self.images = self.random_images(self.batch)  # [N, 3, H, W]
+        self.labels = torch.randint(classes, (self.batch,), device=self.device)  # [N]
         self.test_images = self.random_images(self.evaluation_batch)
         if self.augment:
             # Normalised and padded beforehand: a step has to gather and mirror alone.
@@ -126,7 +134,7 @@ class Contender:
         self.synchronise()
 
     def random_images(self, count):
-        images = torch.randn(count, 3, 32, 32, device=self.device)
+        images = torch.randn(count, 3, self.size, self.size, device=self.device)
         return images.to(memory_format=self.layout)
 
     def autocast(self):

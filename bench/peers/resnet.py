@@ -98,15 +98,15 @@ class ImageNetLayout(nn.Module):
         return getattr(self, self.head)(x.mean((2, 3)))
 
 
-def network(name):
+def network(name, classes=10):
     """A network by our name: resnet20, resnet18-cifar, resnet34, ..."""
     match = re.fullmatch(r"resnet(\d+)(-cifar)?", name)
     if match is None:
         raise ValueError(f"resnet<depth> or resnet<depth>-cifar, found {name!r}")
     depth = int(match[1])
     if depth in (18, 34):
-        return ImageNetLayout(depth, cifar_stem=match[2] is not None)
-    return ResNet(depth, "A", "append")
+        return ImageNetLayout(depth, cifar_stem=match[2] is not None, classes=classes)
+    return ResNet(depth, "A", "append", classes)
 
 
 def load_state(model, tensors):

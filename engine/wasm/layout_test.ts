@@ -23,6 +23,9 @@ Deno.test("one image of any size fits, whatever its weights would group", () => 
   for (const [height, width] of [[224, 224], [384, 512], [640, 853], [640, 2400]]) {
     const graph = architecture("resnet34", { classes: 1000, inputShape: [height, width, 3] });
     const { end } = layOut(optionsFor(graph, { batchSize: 1, cropPadding: 0 }), 2);
-    assert(end < 3.5e9, `${height} x ${width}: ${end} bytes`);
+    assert(
+      end < 4e9, // of 4 GiB, with room for an image
+      `${height} x ${width}: ${end} bytes`,
+    );
   }
 });

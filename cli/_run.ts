@@ -13,7 +13,7 @@ import type { Recipe } from "../recipes/mod.ts";
 import { ARGUMENTS, cacheOption, taskNamed } from "./_arguments.ts";
 import type { FlagValues } from "./_flags.ts";
 import type { Outcome } from "./_main.ts";
-import { duration, number as count, percent } from "../text/mod.ts";
+import { duration, number as count, percent, READ_AHEAD, waitingInWords } from "../text/mod.ts";
 import { ProgressPrinter } from "./_progress.ts";
 import { revision, versions } from "./_provenance.ts";
 import {
@@ -110,6 +110,16 @@ async function finishedOutcome(
       } wrong) after ${count(result.iteration)} iterations and ${
         duration(result.trainingSeconds)
       } of training`,
+      ...(result.waitingSeconds === undefined ? [] : [
+        `  waiting for images: ${
+          waitingInWords(result.waitingSeconds, result.trainingSeconds, READ_AHEAD)
+        }`,
+      ]),
+      ...(result.testErrors5 === undefined ? [] : [
+        `  top-5 error ${percent(result.testErrors5 / result.testImages)} (${
+          count(result.testErrors5)
+        } without their class among the five likeliest)`,
+      ]),
       ...(errorFloor === undefined
         ? []
         : [`  the floor is ${percent(errorFloor)}: that share of the test labels is wrong`]),

@@ -1,6 +1,6 @@
 /** `evaluate --view`: weights on a folder of photographs. */
 import { cacheOption } from "./_arguments.ts";
-import { IMAGENET } from "../data/mod.ts";
+import { IMAGENET, isAmongFive, rankOf } from "../data/mod.ts";
 import {
   AS_TORCHVISION,
   type BrokenFile,
@@ -51,8 +51,6 @@ type Flags =
     readonly dataset?: string;
   };
 
-/** How many classes count for the second figure: the paper's top-5 error. */
-const TOP = 5;
 /** How many pairs of classes, and how many skipped files, are told of. */
 const TOLD = 5;
 
@@ -144,9 +142,12 @@ export async function evaluateViews(
     }
     images++;
     const right = labels[label];
-    const better = scores.reduce((count, score) => count + Number(score > scores[right]), 0);
-    if (better >= TOP) wrong.five++;
-    if (better === 0) continue;
+    if (!scores.every(Number.isFinite)) {
+      throw new CommandError(`${flags.weights} gives scores of ${path} that are no numbers`);
+    }
+    const rank = rankOf(scores, right);
+    if (!isAmongFive(rank)) wrong.five++;
+    if (rank === 0) continue;
     wrong.first++;
     const taken = nameOf(labels, index, scores.indexOf(Math.max(...scores)));
     const pair = `${spokenClass(index.classNames[label])} as ${taken}`;

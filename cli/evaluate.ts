@@ -14,12 +14,20 @@ import {
   searchOn,
 } from "../audit/mod.ts";
 import { PAPER_DATASET } from "../paper/mod.ts";
-import { type Dataset, loadDataset, normalisedBatch, PHOTOGRAPHS } from "../data/mod.ts";
+import {
+  type Dataset,
+  hasTopFive,
+  loadDataset,
+  normalisedBatch,
+  PHOTOGRAPHS,
+  topFiveErrors,
+} from "../data/mod.ts";
 import {
   type ByteImages,
   chooseEngine,
   type Engine,
   engineFactories,
+  type Evaluation,
   freshState,
   type Normalisation,
   PLAIN_SGD,
@@ -143,22 +151,28 @@ async function evaluate(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
       : measured.normalisation;
     await engine.load({ train: dataset.train, test: tested, normalisation });
     await engine.importState(freshState(graph, PLAIN_SGD, weights));
-    const { images, errors, loss } = flags.mode === "train"
+    const { images, errors, loss, logits } = flags.mode === "train"
       ? await inTrainingMode(engine, tested, normalisation)
       : await engine.evaluate("test");
     const error = errors / images;
+    const errors5 = hasTopFive(set, classes)
+      ? topFiveErrors(logits, tested.labels, classes)
+      : undefined;
+    const top5 = errors5 === undefined ? {} : { errors5, error5: errors5 / images };
     const doubts = doubtsOn({ errors, images, classes, graph, set });
     return {
       text: [
         ...(dataset.notice ? [dataset.notice] : []),
-        `${percent(error)} (${count(errors)} of ${count(images)} wrong)`,
+        `${percent(error)} (${count(errors)} of ${count(images)} wrong)${
+          errors5 === undefined ? "" : `, ${percent(errors5 / images)} not among the first five`
+        }`,
         ...(flags.mode === "train"
           ? [`with batch norm by the statistics of each batch of ${BATCH}, as in training`]
           : []),
         ...(auto ? [`found: ${auto.candidate.name}; ${auto.preprocessing.name}`] : doubts),
       ].join("\n"),
       json: {
-        ...{ error, errors, images, loss, mode: flags.mode ?? "test" },
+        ...{ error, errors, ...top5, images, loss, mode: flags.mode ?? "test" },
         ...{ dataset: set, notice: dataset.notice },
         architecture: { name: arch, shortcut: shortcutOf(graph), zeroChannels, classes },
         ...(doubts.length > 0 ? { doubts } : {}),
@@ -207,8 +221,9 @@ async function inTrainingMode(
   engine: Engine,
   images: ByteImages,
   normalisation: Normalisation,
-): Promise<{ readonly images: number; readonly errors: number; readonly loss: number }> {
+): Promise<Omit<Evaluation, "predictions">> {
   let errors = 0, loss = 0;
+  const all = new Float32Array(images.count * images.classes);
   for (let first = 0; first < images.count; first += BATCH) {
     const size = Math.min(BATCH, images.count - first);
     const zeros = new Uint8Array(size);
@@ -223,6 +238,7 @@ async function inTrainingMode(
     );
     const { output } = await engine.probe({ input, images: size, mode: "training" });
     const classes = output.length / size;
+    all.set(output, first * classes);
     for (let i = 0; i < size; i++) {
       const logits = output.subarray(i * classes, (i + 1) * classes);
       const most = Math.max(...logits);
@@ -232,7 +248,7 @@ async function inTrainingMode(
         logits[label];
     }
   }
-  return { images: images.count, errors, loss: loss / images.count };
+  return { images: images.count, errors, loss: loss / images.count, logits: all };
 }
 
 /** The network of a file that is tested on photographs: for images of 224 where nothing else is said. */

@@ -14,3 +14,4 @@ export { type DownloadProgress, FileError } from "../files/mod.ts";
 export * from "./normalisation.ts";
 export * from "./split.ts";
 export * from "./stream.ts";
+export * from "./top_five.ts";

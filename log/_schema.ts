@@ -96,12 +96,14 @@ const fileReference = z.strictObject({ path: innerPath, sha256: sha256Text, byte
 const evaluationEvent = z.strictObject({
   time,
   iteration: count,
-  type: z.literal("evaluation"),
-  set: z.enum(["validation", "test"]),
   images: positiveCount,
   errors: count,
   error: share,
+  errors5: count.optional(),
+  error5: share.optional(),
   loss: nonNegative,
+  type: z.literal("evaluation"),
+  set: z.enum(["validation", "test"]),
   predictions: fileReference.optional(),
 });
 
@@ -144,13 +146,15 @@ const statisticsEvent = z.strictObject({
 const bestEvent = z.strictObject({
   time,
   iteration: count,
-  type: z.literal("best"),
-  watched: watchedValue,
-  value: nonNegative,
   images: positiveCount,
   errors: count,
   error: share,
+  errors5: count.optional(),
+  error5: share.optional(),
   loss: nonNegative,
+  type: z.literal("best"),
+  watched: watchedValue,
+  value: nonNegative,
   file: fileReference,
 });
 

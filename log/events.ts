@@ -182,20 +182,28 @@ export interface RateEvent extends TimedEvent {
   readonly learningRate: NonNegative;
 }
 
-/** An evaluation in test mode. */
-export interface EvaluationEvent extends IterationEvent {
-  /** Tells the kinds of line apart. */
-  readonly type: "evaluation";
-  /** The images that were evaluated. */
-  readonly set: "validation" | "test";
-  /** How many they are. */
+/** What a test found. */
+export interface Scores {
+  /** Images that were tested. */
   readonly images: PositiveCount;
   /** How many of them were wrong. */
   readonly errors: Count;
   /** Share of wrong images, 0 to 1. */
   readonly error: Share;
+  /** Of sets with many classes: images whose class is not among the five likeliest. */
+  readonly errors5?: Count;
+  /** Their share, 0 to 1: the top-5 error. */
+  readonly error5?: Share;
   /** Mean softmax cross entropy. */
   readonly loss: NonNegative;
+}
+
+/** An evaluation in test mode. */
+export interface EvaluationEvent extends IterationEvent, Scores {
+  /** Tells the kinds of line apart. */
+  readonly type: "evaluation";
+  /** The images that were evaluated. */
+  readonly set: "validation" | "test";
   /** `label,prediction` for each image in order, as CSV; of the final test only. */
   readonly predictions?: FileReference;
 }
@@ -248,21 +256,13 @@ export interface StatisticsEvent extends IterationEvent {
 }
 
 /** The best weights by the value that the recipe names, scored after the training; not the result. */
-export interface BestEvent extends IterationEvent {
+export interface BestEvent extends IterationEvent, Scores {
   /** Tells the kinds of line apart. */
   readonly type: "best";
   /** By what they are the best. */
   readonly watched: WatchedValue;
   /** Its value after the step. */
   readonly value: NonNegative;
-  /** Test images. */
-  readonly images: PositiveCount;
-  /** How many of them were wrong. */
-  readonly errors: Count;
-  /** Share of wrong test images, 0 to 1. */
-  readonly error: Share;
-  /** Mean softmax cross entropy of the test images. */
-  readonly loss: NonNegative;
   /** The weights. */
   readonly file: FileReference;
 }

@@ -235,6 +235,8 @@ interface Counted {
   readonly wrong?: readonly number[];
   readonly passes?: number;
   readonly skipped?: number;
+  /** Seconds from asking for batches to having them, epoch by epoch. */
+  readonly waited?: readonly number[];
 }
 
 pythonTest(
@@ -255,7 +257,7 @@ pythonTest(
           const recording = await read(`${folder}/recordings/${counted.name}`);
           assertEquals(recording.start.recorder.name, "pytorch");
           checkCounts(recording, counted);
-          LOOPS[counted.name](recording);
+          LOOPS[counted.name](recording, counted);
         });
       }
     }),
@@ -288,7 +290,7 @@ function distinct<Item, Value>(items: readonly Item[], of: (item: Item) => Value
 }
 
 /** What each kind has that others have not. */
-const LOOPS: Readonly<Record<string, (recording: Recording) => void>> = {
+const LOOPS: Readonly<Record<string, (recording: Recording, counted: Counted) => void>> = {
   closure: ({ lines }) => {
     assertEquals(distinct(linesOf(lines, "step"), ({ passes }) => passes), [1]);
     assertEquals(distinct(linesOf(lines, "step"), ({ cleared }) => cleared), [true]);
@@ -351,6 +353,19 @@ const LOOPS: Readonly<Record<string, (recording: Recording) => void>> = {
       [2, 32],
     ]);
     assert(ends[0].order !== ends[2].order);
+  },
+  slow_loader: ({ lines }, { waited }) => {
+    const epochs = Map.groupBy(linesOf(lines, "step"), ({ epoch }) => epoch);
+    const [first, beside] = [1, 2].map((epoch) => {
+      const steps = epochs.get(epoch)!;
+      const wait = steps.reduce((sum, { waitSeconds }) => sum + waitSeconds!, 0);
+      const seconds = steps.reduce((sum, { seconds }) => sum + seconds!, 0);
+      return { wait, computing: seconds - wait };
+    });
+    // 128 images of a millisecond each: no less, and no more than the script waited itself.
+    assert(first.wait >= 0.128 && first.wait <= waited![0], `${first.wait} of ${waited![0]}`);
+    assert(first.computing >= 4 * 0.02, `${first.computing}`);
+    assertEquals(beside.wait, 0);
   },
   forward_by_hand: ({ lines }) => {
     const [network] = linesOf(lines, "network");

@@ -639,7 +639,6 @@ class Recorder {
         ...{ steps: 1, optimizer: 1, images, passes: passes.length, learningRate, seconds },
         ...(losses.length > 0 ? { loss: sum(losses) / losses.length } : {}),
         ...(known ? { error: sum(passes.map((one) => one.errors!)) / images } : {}),
-        waitSeconds: 0,
         ...this.#modes(),
         ...(this.#epoch && { loader: this.#epoch.loader, epoch: this.#epoch.number }),
         // Each call of the framework's `gradients` computes them anew.

@@ -8,3 +8,4 @@ export * from "./numbers.ts";
 export * from "./paths.ts";
 export * from "./printable.ts";
 export * from "./quote.ts";
+export * from "./waiting.ts";

@@ -4,7 +4,7 @@ import type { BestEvent, FileReference } from "../log/mod.ts";
 import { fitWeights, WeightFileError } from "../resnet/mod.ts";
 import { decodeSafetensors, encodeSafetensors } from "../weights/mod.ts";
 import { sha256 } from "../files/mod.ts";
-import { evaluated } from "./_images.ts";
+import { evaluated, scoresOf } from "./_images.ts";
 import type { Session } from "./_session.ts";
 import { weightMetadata } from "./checkpoint.ts";
 
@@ -48,10 +48,10 @@ export async function scoreBest(
   if (!kept || !recipe.best) return undefined;
   const weights = fitWeights(graph, await readKept(run, kept.file), kept.file.path);
   await engine.importState({ ...last, weights });
-  const { images, errors, loss } = await evaluated(session, "test");
+  const scores = scoresOf(session, await evaluated(session, "test"));
   const { iteration, value, file } = kept;
   const { watched } = recipe.best;
-  const found = { iteration, watched, value, images, errors, error: errors / images, loss, file };
+  const found = { iteration, watched, value, ...scores, file };
   run.append({ type: "best", ...found });
   return found;
 }

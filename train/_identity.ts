@@ -50,7 +50,7 @@ export function finishedBefore(run: RunStore): FinishedResult | undefined {
       `the log of the run in "${run.path}" must name the final test and the weights before its end, and does not. To train anew, choose another --out or --seed`,
     );
   }
-  const { iteration, testError, bestValidation, trainingSeconds } = end;
+  const { iteration, testError, bestValidation, trainingSeconds, waitingSeconds } = end;
   const best = events.findLast((event) => event.type === "best");
   return {
     outcome: "finished",
@@ -59,10 +59,12 @@ export function finishedBefore(run: RunStore): FinishedResult | undefined {
     iteration,
     testError,
     testErrors: test.errors,
+    ...(test.errors5 === undefined ? {} : { testErrors5: test.errors5 }),
     testImages: test.images,
     bestValidation,
     ...(best ? { best } : {}),
     trainingSeconds,
+    ...(waitingSeconds === undefined ? {} : { waitingSeconds }),
     weights: weights.file,
   };
 }

@@ -2,7 +2,7 @@
  * How a run's images reach its engine: held by it, or read beside the training and fed to it a part
  * at a time. The rest of the loop does not know which.
  */
-import type { StreamedFault } from "../data/mod.ts";
+import { hasTopFive, type StreamedFault, topFiveErrors } from "../data/mod.ts";
 import {
   type BatchPlan,
   type ByteImages,
@@ -14,7 +14,7 @@ import {
   labelsAt,
   newLabels,
 } from "../engine/mod.ts";
-import type { ImageSample } from "../log/mod.ts";
+import type { ImageSample, Scores } from "../log/mod.ts";
 import {
   augmentedSample,
   mistakesIn,
@@ -128,6 +128,17 @@ export async function evaluated(
     labels: labels.subarray(0, images),
     indices: indices.subarray(0, images),
   };
+}
+
+/** What an evaluation found, as the log has it. */
+export function scoresOf(
+  { prepared: { dataset: { name, test: { classes } } } }: Pick<Shown, "prepared">,
+  { images, errors, loss, logits, labels }: Evaluated,
+): Scores {
+  const found = { images, errors, error: errors / images, loss };
+  if (!hasTopFive(name, classes)) return found;
+  const errors5 = topFiveErrors(logits, labels, classes);
+  return { ...found, errors5, error5: errors5 / images };
 }
 
 /** The first images of a run as the network's input shows them. */

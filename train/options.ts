@@ -129,6 +129,8 @@ export interface FinishedResult {
   readonly testError: number;
   /** Wrong test images. */
   readonly testErrors: number;
+  /** Of sets with many classes: test images whose class is not among the five likeliest. */
+  readonly testErrors5?: number;
   /** Test images. */
   readonly testImages: number;
   /** Lowest validation error; named, never the result. */
@@ -137,6 +139,8 @@ export interface FinishedResult {
   readonly best?: Omit<BestEvent, "type" | "time">;
   /** Seconds spent in training steps, over all resumes. */
   readonly trainingSeconds: number;
+  /** Of images that are read beside the training: those of these seconds that waited for them. */
+  readonly waitingSeconds?: number;
   /** The final weights alone. */
   readonly weights: FileReference;
 }

@@ -2,7 +2,14 @@
 import { type BatchPlan, strictAverages } from "../engine/mod.ts";
 import { encodeSafetensors } from "../weights/mod.ts";
 import { layerStatistics, predictionsCsv } from "./_artefacts.ts";
-import { evaluated, fedBatch, loadedFirst, mistakesOf, responseImages } from "./_images.ts";
+import {
+  evaluated,
+  fedBatch,
+  loadedFirst,
+  mistakesOf,
+  responseImages,
+  scoresOf,
+} from "./_images.ts";
 import { checkOptions, inOrder, requireFiniteLoss, requireFiniteState } from "./_checks.ts";
 import { finishedBefore, refuseOtherData, startOf } from "./_identity.ts";
 import { firstState, prepare, type TrainableRecipe } from "./_prepare.ts";
@@ -195,9 +202,9 @@ async function loop(
     let validated: { readonly loss: number; readonly error: number } | undefined;
     const evaluates = isLast || iteration % evalEvery === 0 || watching.needsValidation(iteration);
     if (validation.length > 0 && evaluates) {
-      const { images, errors, loss } = await evaluated(session, "validation");
-      const error = errors / images;
-      run.append({ type: "evaluation", iteration, set: "validation", images, errors, error, loss });
+      const scores = scoresOf(session, await evaluated(session, "validation"));
+      const { error, loss } = scores;
+      run.append({ type: "evaluation", iteration, set: "validation", ...scores });
       const best = session.bestValidation?.error ?? Infinity;
       if (error < best) session.bestValidation = { iteration, error };
       validated = { loss, error };
@@ -277,13 +284,13 @@ async function finish(session: Session): Promise<FinishedResult> {
   const { averages } = prepared.recipe.batchNorm;
   if (averages === "strict") await engine.importState(await averaged(session));
   const test = await evaluated(session, "test");
-  const { images, errors, loss } = test;
-  const testError = errors / images;
+  const scores = scoresOf(session, test);
+  const { images, errors, errors5, error: testError } = scores;
   const csv = predictionsCsv(test.labels, test.predictions);
   const predictions = await run.write("predictions.csv", csv);
   run.append({
     ...{ type: "evaluation" as const, iteration, set: "test" as const },
-    ...{ images, errors, error: testError, loss, predictions },
+    ...{ ...scores, predictions },
   });
   const mistakes = await mistakesOf(session, test);
   await record(run, "worst-mistakes", "worst-mistakes.json", JSON.stringify(mistakes));
@@ -318,10 +325,12 @@ async function finish(session: Session): Promise<FinishedResult> {
     iteration,
     testError,
     testErrors: errors,
+    ...(errors5 === undefined ? {} : { testErrors5: errors5 }),
     testImages: images,
     bestValidation,
     ...(best ? { best } : {}),
     trainingSeconds,
+    ...(waitingSeconds === undefined ? {} : { waitingSeconds }),
     weights,
   };
 }

@@ -10,7 +10,7 @@ import { RandomStream } from "../random/mod.ts";
 import { decodeSafetensors } from "../weights/mod.ts";
 import { architecture, initialise, WeightFileError } from "../resnet/mod.ts";
 import { TrainingError } from "./_checks.ts";
-import { eventsIn, measured, plateauRun, tinyRun } from "../testing/runs/mod.ts";
+import { eventsIn, measured, plateauRun, tinyDataset, tinyRun } from "../testing/runs/mod.ts";
 import { nullEngineFactory } from "../testing/mod.ts";
 import { RunError, RunFolder } from "../log/mod.ts";
 import type { FinishedResult, TrainOptions, TrainResult } from "./options.ts";
@@ -135,6 +135,57 @@ Deno.test("a finished run's folder holds what the log names", () =>
     const kept = [...Deno.readDirSync(folder)].map(({ name }) => name)
       .filter((name) => name.startsWith("checkpoint")).sort();
     assertEquals(kept, ["checkpoint-100.safetensors", "checkpoint-120.safetensors"]);
+  }));
+
+Deno.test("of many classes the log has the top-5 error beside the error; of few it has none", () =>
+  inFolder(async (folder) => {
+    const classes = 25;
+    const random = new RandomStream(9, "probe", 0);
+    const seen = new Map<string, number>();
+    const engine: EngineFactory = {
+      ...nullEngineFactory,
+      async create(options): Promise<Engine> {
+        const engine = await nullEngineFactory.create(options);
+        engine.evaluate = (set, indices = Uint32Array.from({ length: 40 }, (_, i) => i)) => {
+          const rows = Array.from(
+            indices,
+            () => Array.from({ length: classes }, () => Math.fround(random.uniform())),
+          );
+          // By sorting, where what is tested counts.
+          const order = rows.map((row) => row.map((_, k) => k).sort((a, b) => row[b] - row[a]));
+          const without = (first: number) =>
+            order.filter((best, i) => !best.slice(0, first).includes(indices[i] % classes)).length;
+          seen.set(set, without(5));
+          return Promise.resolve({
+            ...{ images: indices.length, errors: without(1), loss: 1 },
+            logits: Float32Array.from(rows.flat()),
+            predictions: Uint8Array.from(order, ([best]) => best),
+          });
+        };
+        return engine;
+      },
+    };
+    const { train: images, test, ...tiny } = tinyDataset();
+    const many = (of: typeof images) => ({
+      ...of,
+      classes,
+      labels: Uint8Array.from({ length: of.count }, (_, i) => i % classes),
+    });
+    const dataset = () =>
+      Promise.resolve({
+        ...{ ...tiny, train: many(images), test: many(test) },
+        classNames: Array.from({ length: classes }, (_, k) => `${k}`),
+      });
+    const result = finished(await train(tinyRun(`${folder}/a`, { dataset, engine })));
+    assertEquals(result.testErrors5, seen.get("test"));
+    assert(result.testErrors5! > 0 && result.testErrors5! < result.testErrors);
+    const tests = eventsIn(`${folder}/a`).filter((event) => event.type === "evaluation");
+    assertEquals(tests.at(-1)!.error5, result.testErrors5! / 40);
+    assertEquals(tests.at(-2)!.errors5, seen.get("train"));
+    const again = finished(await train(tinyRun(`${folder}/a`, { dataset, engine })));
+    assertEquals([again.before, again.testErrors5], [true, result.testErrors5]);
+    assertEquals(finished(await train(tinyRun(`${folder}/b`))).testErrors5, undefined);
+    for (const event of eventsIn(`${folder}/b`)) assert(!("errors5" in event));
   }));
 
 Deno.test("the weights file holds the graph's arrays and nothing of the optimiser", () =>

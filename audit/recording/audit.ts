@@ -59,6 +59,15 @@ export interface RecordingReport {
   readonly choices: AuditReport["choices"];
   /** Rates by step: where they changed. */
   readonly rates: readonly { readonly iteration: number; readonly rate: number }[];
+  /** How the steps' time was spent, where its loader was timed. */
+  readonly waiting?: {
+    /** All seconds of these steps. */
+    readonly seconds: number;
+    /** Of them, between asking the loader for a batch and having it. */
+    readonly waited: number;
+    /** Processes that load. */
+    readonly workers: number;
+  };
   /** What a reader should know. */
   readonly notes: readonly string[];
 }
@@ -132,6 +141,7 @@ export async function auditRecording(
     layers: layersOf(subject.graph, judgements),
     choices: recordedChoices(subject),
     rates: ratesOf(recording),
+    ...waitingOf(recording),
     notes: [
       ...recording.notes,
       ...(traced?.notes ?? []),
@@ -303,6 +313,19 @@ function ratesOf({ lines }: Recording): RecordingReport["rates"] {
     if (rates.length >= 1_000) break;
   }
   return rates;
+}
+
+/** Of the steps whose images came from a loader that was timed. */
+function waitingOf({ lines }: Recording): Pick<RecordingReport, "waiting"> {
+  let seconds = 0, waited = 0, last: number | undefined;
+  for (const step of linesOf(lines, "step")) {
+    if (step.loader === undefined || step.waitSeconds === undefined) continue;
+    seconds += step.seconds ?? 0;
+    waited += step.waitSeconds;
+    last = step.loader;
+  }
+  const loader = linesOf(lines, "loader").find(({ id }) => id === last);
+  return loader === undefined ? {} : { waiting: { seconds, waited, workers: loader.workers } };
 }
 
 function waysToShowMore(

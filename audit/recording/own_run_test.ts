@@ -1,5 +1,5 @@
 // One recipe, two frameworks: what our own log and a recording of PyTorch both show is judged alike.
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { logSubjectOf, MemoryRun, readRecording } from "../../log/mod.ts";
 import { paper } from "../../recipes/mod.ts";
 import { DATASET } from "../../spec/mod.ts";
@@ -39,6 +39,14 @@ Deno.test("a run of ours and a recording of the same recipe get the same judgeme
     assert(both.includes(id), `${id} is not among ${both.join(", ")}`);
   }
   assert(both.length >= 18, both.join(", "));
+});
+
+Deno.test("the seconds that the recorded steps waited for their loader are added up", () => {
+  const { seconds, waited, workers } = report.waiting!;
+  // Added up by Python's json and sum.
+  assertAlmostEquals(seconds, 5.973463794000054, 1e-9);
+  assertAlmostEquals(waited, 0.5765045039970573, 1e-9);
+  assertEquals(workers, 0);
 });
 
 Deno.test("both decide the open points that they show by the same readings", () => {

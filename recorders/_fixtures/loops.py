@@ -7,6 +7,7 @@ pytorch_recorder.py (a copy of the recorder) has to stand beside this file.
 import copy
 import json
 import sys
+import time
 
 import pytorch_recorder
 import torch
@@ -319,6 +320,46 @@ def hugging_like():
         wrong.append(found)
         model.train()
     return model, {"losses": losses, "wrong": wrong}
+
+
+class Slow(TensorDataset):
+    """Images that take their time."""
+
+    def __getitem__(self, index):
+        time.sleep(0.001)
+        return super().__getitem__(index)
+
+
+class BusyStream:
+    @staticmethod
+    def query():
+        return False
+
+
+@kind
+def slow_loader():
+    """Times its loader itself; in the second epoch a GPU seems to compute beside it."""
+    training, testing = (DataLoader(Slow(*one.dataset.tensors), 32) for one in loaders())
+    net = Net()
+    optimizer, waited, kept = sgd(net), [], (torch.cuda.is_initialized, torch.cuda.current_stream)
+    for epoch in range(2):
+        if epoch == 1:
+            torch.cuda.is_initialized, torch.cuda.current_stream = lambda: True, BusyStream
+        waited.append(0)
+        batches = iter(training)
+        while True:
+            asked = time.perf_counter()
+            images, labels = next(batches, (None, None))
+            if images is None:
+                break
+            waited[-1] += time.perf_counter() - asked
+            optimizer.zero_grad()
+            F.cross_entropy(net(images), labels).backward()
+            time.sleep(0.02)
+            optimizer.step()
+        torch.cuda.is_initialized, torch.cuda.current_stream = kept
+        evaluate(net, testing)
+    return net, {"waited": waited}
 
 
 def run(function):

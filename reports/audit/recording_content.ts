@@ -8,7 +8,7 @@ import {
   type ObservedImages,
   preparationInWords,
 } from "../../spec/mod.ts";
-import { number, significant } from "../../text/mod.ts";
+import { number, significant, waitingInWords } from "../../text/mod.ts";
 import {
   type Block,
   heading,
@@ -55,7 +55,7 @@ export function recordingContent(audit: RecordingAudit): Report {
 }
 
 function headline(
-  { verdict: [what, first, others], status, judgements, checklist }: RecordingReport,
+  { verdict: [what, first, others], status, judgements, checklist, waiting }: RecordingReport,
 ) {
   const count = (...outcomes: string[]) =>
     number(judgements.filter(({ outcome }) => outcomes.includes(outcome)).length);
@@ -69,9 +69,22 @@ function headline(
         ["Rules that pass", count("pass")],
         ["Not observable", count("not-observable", "defect")],
         ["Checklist", checklistInWords(checklist)],
+        ...waitingFact(waiting),
       ],
     },
   ] satisfies Block[];
+}
+
+/** A fact about speed alone: it changes no result, and no rule asks for it. */
+function waitingFact(waiting: RecordingReport["waiting"]): [string, string][] {
+  if (waiting === undefined) return [];
+  const { waited, seconds, workers } = waiting;
+  const advice = workers === 0
+    ? "The loader reads while nothing computes (num_workers=0): with some workers it reads ahead."
+    : `More than ${workers} loading ${
+      workers === 1 ? "process" : "processes"
+    } (num_workers), or transforms that cost less, would shorten it.`;
+  return [["Waiting for images", waitingInWords(waited, seconds, advice)]];
 }
 
 function changes({ changes }: RecordingReport): Block[] {

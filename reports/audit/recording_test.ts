@@ -32,6 +32,7 @@ const report: RecordingReport = {
   ],
   choices: [{ id: "pixel-scale", question: "What is the range?", choice: "0 to 1" }],
   rates: [{ iteration: 1, rate: 0.1 }, { iteration: 9, rate: 0.01 }],
+  waiting: { seconds: 40, waited: 30, workers: 0 },
   notes: ["a note"],
 };
 
@@ -124,6 +125,23 @@ Deno.test("Markdown and text say the same, the text with the three lines on top"
     assertStringIncludes(markdown, part);
     assertStringIncludes(text, part);
   }
+});
+
+Deno.test("waiting for the loader is a fact, with advice where it is much, and no departure", () => {
+  const said = (waiting: RecordingReport["waiting"], status: 0 | 1 = 1) =>
+    formatRecording({ ...audit, report: { ...report, status, waiting } });
+  assertStringIncludes(
+    said(report.waiting),
+    "Waiting for images: 30 s, 75.0%; computing 10 s. The loader reads while nothing computes (num_workers=0)",
+  );
+  assertStringIncludes(
+    said({ seconds: 40, waited: 30, workers: 2 }),
+    "More than 2 loading processes (num_workers)",
+  );
+  const little = said({ seconds: 40, waited: 4, workers: 0 }, 0);
+  assertStringIncludes(little, "Waiting for images: 4 s, 10.0%; computing 36 s\n");
+  assert(!little.includes("num_workers"));
+  assert(!said(undefined).includes("Waiting"));
 });
 
 Deno.test("text from a recording is escaped, and the page asks for nothing", () => {

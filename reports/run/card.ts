@@ -19,7 +19,7 @@ import type { Subject } from "./subject.ts";
  */
 export function modelCard(subject: Subject): string | undefined {
   const { run, result } = subject;
-  const { testError, data } = result;
+  const { testError, topFiveError, data } = result;
   if (!testError) return undefined;
   const metadata = {
     tags: ["image-classification", "resnet", "safetensors"],
@@ -30,7 +30,12 @@ export function modelCard(subject: Subject): string | undefined {
       results: [{
         task: { type: "image-classification" },
         dataset: { name: setName(data.set), type: data.set, split: "test" },
-        metrics: [{ type: "accuracy", value: 1 - testError.error }],
+        metrics: [
+          { type: "accuracy", value: 1 - testError.error },
+          ...(topFiveError
+            ? [{ type: "accuracy", name: "top-5 accuracy", value: 1 - topFiveError.error }]
+            : []),
+        ],
       }],
     }],
   };
@@ -41,9 +46,9 @@ export function modelCard(subject: Subject): string | undefined {
       kind: "text",
       text: `${percent(testError.error)} test error (${number(testError.errors)} of ${
         number(testError.images)
-      } images of ${setName(data.set)} wrong) after the last of ${
-        number(result.iterations)
-      } iterations, seed ${result.seed}. ${
+      } images of ${setName(data.set)} wrong${
+        topFiveError ? `; top-5 error ${percent(topFiveError.error)}` : ""
+      }) after the last of ${number(result.iterations)} iterations, seed ${result.seed}. ${
         departures === 0
           ? "Trained as section 4.2 of “Deep Residual Learning for Image Recognition” says (arXiv 1512.03385)."
           : `Trained as section 4.2 of “Deep Residual Learning for Image Recognition” (arXiv 1512.03385) says but for ${

@@ -1,11 +1,18 @@
 /** The first thing that a run's report says: its result, and what one must know to read it. */
 import { Epochs } from "../../recipes/mod.ts";
-import { duration, number, percent, significant } from "../../text/mod.ts";
+import {
+  duration,
+  number,
+  percent,
+  READ_AHEAD,
+  significant,
+  waitingInWords,
+} from "../../text/mod.ts";
 import { networkName, setName } from "../_format.ts";
 import { paperError, table6Name } from "../_paper.ts";
 import { type Block, type Line, notice, numbers, table } from "../page/blocks.ts";
 import type { Subject } from "./subject.ts";
-import type { RunResult } from "./result.ts";
+import type { RunResult, TestError } from "./result.ts";
 
 /** "ResNet-20 on CIFAR-10". */
 export function titleOf({ architecture, data }: RunResult): string {
@@ -35,15 +42,16 @@ export function headline({ run, result }: Subject): Block[] {
 }
 
 function facts({ run, result }: Subject): [string, Line][] {
-  const { trainingSeconds, imagesPerSecond, bestValidation, architecture } = result;
+  const { trainingSeconds, waiting, imagesPerSecond, bestValidation, architecture } = result;
   const { schedule } = run.start.recipe;
   const epochs = new Epochs(run.start.recipe);
   const at = (iteration: number) =>
     `iteration ${number(iteration)} (epoch ${number(epochs.of(iteration), 2)})`;
-  const { best } = result;
+  const { best, topFiveError: topFive } = result;
   const reference = paperError(run.start);
   const all: [string, Line | undefined][] = [
     ["The paper's test error (Table 6)", reference],
+    ["Top-5 test error", topFive ? topFiveInWords(topFive) : undefined],
     ["Seed", String(result.seed)],
     ["Iterations", `${number(result.iterations)} of ${number(schedule.iterations)}`],
     ["Epochs", number(epochs.of(result.iterations), 2)],
@@ -62,6 +70,14 @@ function facts({ run, result }: Subject): [string, Line][] {
     ["Engine", result.engines.length > 0 ? enginesLine(result) : undefined],
     ["Training time", trainingSeconds === null ? undefined : duration(trainingSeconds)],
     [
+      "Waiting for images",
+      waiting === null ? undefined : waitingInWords(
+        waiting.waitingSeconds,
+        waiting.waitingSeconds + waiting.computingSeconds,
+        READ_AHEAD,
+      ),
+    ],
+    [
       "Training speed (median)",
       imagesPerSecond === null ? undefined : `${number(imagesPerSecond)} images/s`,
     ],
@@ -77,6 +93,12 @@ function facts({ run, result }: Subject): [string, Line][] {
     ["Next", nextCommand(result, run.start.command)],
   ];
   return all.filter((fact): fact is [string, Line] => fact[1] !== undefined);
+}
+
+function topFiveInWords({ error, errors, images, interval }: TestError): string {
+  return `${percent(error)}, 95% interval ${percent(interval.lower)} to ${
+    percent(interval.upper)
+  }: ${number(errors)} of ${number(images)} without their class among the five likeliest`;
 }
 
 /** What to type now: goes on with the run, or has it judged. FOLDER is where this page lies. */

@@ -46,7 +46,11 @@ export function renderRunReport(reading: FolderReading): RunReport {
     html: renderHtml(runContent({ run, result })),
     result,
     stepsCsv: stringify(run.steps.map((step) => ({ ...step })), {
-      columns: ["iteration", "steps", "learningRate", "loss", "error", "imagesPerSecond", "time"],
+      columns: [
+        ...["iteration", "steps", "learningRate", "loss", "error", "imagesPerSecond"],
+        ...(result.waiting === null ? [] : ["waitingSeconds", "computingSeconds"]),
+        "time",
+      ],
     }),
     ...(card === undefined ? {} : { card }),
   };

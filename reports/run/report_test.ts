@@ -185,6 +185,54 @@ Deno.test("a run that went over to another engine names both, with their iterati
   assertMatch(textOf(one.html), /Engine wasm (?!to)/);
 });
 
+Deno.test("page, card and data have the top-5 error where the log has it", async () => {
+  const folder = await fixtureFolder({ samples: false });
+  const lines = textIn(folder, "events.jsonl").replace(
+    '"set":"test"',
+    '"set":"test","errors5":120,"error5":0.012',
+  );
+  setText(folder, "events.jsonl", lines);
+  const { html, card, result } = renderRunReport(await readFolder("run", readerOf(folder)));
+  const { interval, ...five } = result.topFiveError!;
+  assertEquals(five, { error: 0.012, errors: 120, images: 10_000 });
+  assert(interval.lower < 0.012 && interval.upper > 0.012 && interval.upper < 0.015);
+  assertStringIncludes(textOf(html), "Top-5 test error 1.20%, 95% interval 1.00%");
+  assertStringIncludes(textOf(html), "120 of 10,000 without their class among the five likeliest");
+  assertStringIncludes(card!, "top-5 error 1.20%");
+  assertStringIncludes(card!, '"value": 0.988');
+  const without = await reportOf({ samples: false });
+  assertEquals(without.result.topFiveError, null);
+  assertFalse((textOf(without.html) + without.card).includes("op-5"));
+});
+
+Deno.test("waiting for images and computing stand apart, with what to do where it is much", async () => {
+  const folder = await fixtureFolder({ resumed: true, samples: false, logEvery: 100 });
+  const timed = (waitingSeconds: number) => {
+    const lines = textIn(folder, "events.jsonl").trim().split("\n").map((line) => {
+      const event = JSON.parse(line);
+      if (event.type !== "step") return line;
+      return JSON.stringify({ ...event, waitingSeconds, computingSeconds: 5 });
+    });
+    const changed = new Map(folder);
+    setText(changed, "events.jsonl", lines.map((line) => line + "\n").join(""));
+    return readFolder("run", readerOf(changed)).then(renderRunReport);
+  };
+  // Of 20 events; those that the resume took back don't count.
+  const { html, result, stepsCsv } = await timed(3);
+  assertEquals(result.waiting, { waitingSeconds: 60, computingSeconds: 100 });
+  const said = "Waiting for images 1 min 00 s, 37.5%; computing 1 min 40 s";
+  assertStringIncludes(textOf(html), `${said}. More --workers read further ahead`);
+  const [titles, first] = parse(stepsCsv);
+  assertEquals(titles.slice(-3), ["waitingSeconds", "computingSeconds", "time"]);
+  assertEquals(first.slice(-3, -1), ["3", "5"]);
+  const little = textOf((await timed(0.25)).html);
+  assertStringIncludes(little, "Waiting for images 5 s, 4.8%; computing 1 min 40 s");
+  assertFalse(little.includes("--workers"));
+  const held = await reportOf({ samples: false });
+  assertEquals(held.result.waiting, null);
+  assertFalse(textOf(held.html).includes("Waiting for images"));
+});
+
 Deno.test("a run that broke off early still has a report", async () => {
   const text = textOf((await reportOf({ ending: "none", samples: false })).html);
   assertStringIncludes(text, "No result");

@@ -18,6 +18,8 @@ export interface RunResult {
   readonly reason?: string;
   /** The result: the test error after the last step; null where the run did not finish. */
   readonly testError: TestError | null;
+  /** The same, of labels that are not among the five likeliest classes; null with few classes. */
+  readonly topFiveError: TestError | null;
   /** The paper's own run in every field that the paper decides, or why not. */
   readonly paperRun: { readonly is: boolean; readonly differences: readonly string[] };
   /** The network, by the recipe's name for it. */
@@ -47,6 +49,8 @@ export interface RunResult {
   readonly iterations: number;
   /** Seconds over all resumes; null where the run did not finish. */
   readonly trainingSeconds: number | null;
+  /** Of images that are read beside the training: how its steps' seconds were spent; else null. */
+  readonly waiting: { readonly waitingSeconds: number; readonly computingSeconds: number } | null;
   /** Training images a second: the median over the log's step events. */
   readonly imagesPerSecond: number | null;
   /** Every engine that the weights come from, in order; checkpoints fit all of them. */
@@ -126,14 +130,8 @@ export function runResult(run: Run, log: LogSubject): RunResult {
     run: start.run,
     completeness: completenessOf(outcome),
     ...(outcome && "reason" in outcome ? { reason: outcome.reason } : {}),
-    testError: finalTest
-      ? {
-        error: finalTest.errors / finalTest.images,
-        errors: finalTest.errors,
-        images: finalTest.images,
-        interval: wilsonInterval(finalTest.errors, finalTest.images),
-      }
-      : null,
+    testError: testErrorOf(finalTest?.errors, finalTest?.images),
+    topFiveError: testErrorOf(finalTest?.errors5, finalTest?.images),
     paperRun: { is: differences.length === 0, differences },
     architecture: {
       name: start.recipe.architecture.name,
@@ -150,6 +148,7 @@ export function runResult(run: Run, log: LogSubject): RunResult {
     confusion,
     iterations,
     trainingSeconds: end?.trainingSeconds ?? null,
+    waiting: waitingOf(run),
     imagesPerSecond: median(steps.map((step) => step.imagesPerSecond)),
     engines: enginesOf(run, iterations),
     engine: engine.name,
@@ -161,6 +160,11 @@ export function runResult(run: Run, log: LogSubject): RunResult {
     checklist: runChecklist(run, log),
     weightsSha256: end?.weightsSha256 ?? null,
   };
+}
+
+function testErrorOf(errors: number | undefined, images = 0): TestError | null {
+  if (errors === undefined) return null;
+  return { error: errors / images, errors, images, interval: wilsonInterval(errors, images) };
 }
 
 /**
@@ -219,6 +223,14 @@ function enginesOf({ start, resumes }: Run, iterations: number): EngineShare[] {
     to = iteration;
   }
   return shares;
+}
+
+function waitingOf({ steps }: Run): RunResult["waiting"] {
+  const timed = steps.filter((step) => step.waitingSeconds !== undefined);
+  if (timed.length === 0) return null;
+  const sum = (of: "waitingSeconds" | "computingSeconds") =>
+    timed.reduce((sum, step) => sum + (step[of] ?? 0), 0);
+  return { waitingSeconds: sum("waitingSeconds"), computingSeconds: sum("computingSeconds") };
 }
 
 /** The first of the lowest validation errors, taken from the evaluations themselves. */

@@ -263,12 +263,19 @@ export const LOG_TEST_RULES: readonly Rule<LogSubject>[] = defineRules([
       const classes = run.start.classes.length;
       const none = predictions.find((one) => !(Number.isInteger(one) && one >= 0 && one < classes));
       if (none !== undefined) problems.push(`a prediction is ${none}, of ${classes} classes`);
-      for (const { set, iteration, error, errors, images } of run.evaluations) {
+      for (const { set, iteration, error, errors, error5, errors5, images } of run.evaluations) {
         if (Math.abs(error - errors / images) > 1e-9) {
           problems.push(
             `${set} after step ${number(iteration)}: ${errors} of ${images} are not ${
               percent(error)
             }`,
+          );
+        }
+        if (errors5 === undefined && error5 === undefined) continue;
+        if (!(errors5 !== undefined && errors5 <= errors && error5 === errors5 / images)) {
+          problems.push(
+            `${set} after step ${number(iteration)}: a top-5 error of ${errors5} of ${images}, ` +
+              `${percent(error5 ?? NaN)}, where ${errors} are wrong`,
           );
         }
       }
@@ -305,6 +312,12 @@ export const LOG_TEST_RULES: readonly Rule<LogSubject>[] = defineRules([
           return { ...good, predictions: { labels, predictions: other } };
         },
       },
+      badLines(
+        "evaluation",
+        "a top-5 error above the error",
+        "the five least likely classes are taken",
+        ({ errors, images }) => ({ errors5: errors + 1, error5: (errors + 1) / images }),
+      ),
       badLines("evaluation", "an error of its own", "it is a mean over batches", ({ error }) => ({
         error: error * 0.99,
       })),

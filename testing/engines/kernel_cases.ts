@@ -226,12 +226,16 @@ const SMALL_MAPS: readonly ConvolutionShape[] = [
   [4, 4, 128, 128, 3, 1],
 ];
 
-/** Maps that tiles of 4x4 reach beyond, as at 224x224: below, to the right, both. */
+/**
+ * Maps that tiles of 4x4 reach beyond, as at 224x224: below, to the right, both; by 3 pixels where
+ * a convolution's own zeros don't hide what is read there.
+ */
 const RAGGED_MAPS: readonly ConvolutionShape[] = [
   [14, 14, 16, 20, 3, 1],
   [7, 7, 32, 16, 3, 1],
   [8, 15, 20, 16, 3, 1],
   [10, 12, 16, 36, 3, 1],
+  [13, 9, 16, 20, 3, 1],
 ];
 
 /** More images than threads share evenly, and the sizes of the ImageNet layout at 32x32. */

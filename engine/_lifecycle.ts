@@ -75,6 +75,16 @@ export abstract class Lifecycle implements Engine {
    *   engine is as it was.
    */
   protected abstract hold(data: EngineData): Awaitable<void>;
+  /**
+   * Copies images to the place of a set's: steps and evaluations from here on see them.
+   *
+   * @param shifts [N, C], scaled, added to the channels of each.
+   */
+  protected abstract replace(
+    set: SetName,
+    images: ByteImages,
+    shifts: Float32Array | undefined,
+  ): void;
   /** Copies a state to the device. */
   protected abstract write(state: Omit<TrainingState, "iteration">): Awaitable<void>;
   /** A copy of the state. */
@@ -129,18 +139,12 @@ export abstract class Lifecycle implements Engine {
     this.#loaded = { ...sets };
   }
 
-  /** {@linkcode Engine.feed}, for engines that can: checks, replaces, and counts anew. */
-  protected replace(
-    set: SetName,
-    images: ByteImages,
-    shifts: Float32Array | undefined,
-    write: () => void,
-  ): void {
+  feed(set: SetName, images: ByteImages, shifts?: Float32Array): void {
     const what = "feeding images";
     const sets = this.#requireData(what) as Record<SetName, ByteImages>;
     checkFed(this.#loaded![set], images, shifts);
     try {
-      write();
+      this.replace(set, images, shifts);
     } catch (error) {
       throw this.#failure(what, error);
     }

@@ -25,13 +25,22 @@ export function storedSize({ shape, role }: ParameterSpec): number {
 }
 
 /**
- * The mean of each channel of each image, scaled: [N, C]; undefined where none is subtracted.
+ * What is subtracted from the channels of each image, scaled: [N, C]; its own means, where they
+ * are, and what is added to it, with the other sign. Undefined where nothing is.
  */
 export function imageMeans(
-  { count, height, width, channels, pixels }: ByteImages,
+  images: ByteImages,
   { scale, perImage }: Pick<Normalisation, "scale" | "perImage">,
+  shifts?: Float32Array,
 ): Float32Array | undefined {
-  if (!perImage) return undefined;
+  const own = perImage ? ownMeans(images, scale) : undefined;
+  return shifts?.map((shift, i) => (own?.[i] ?? 0) - shift) ?? own;
+}
+
+function ownMeans(
+  { count, height, width, channels, pixels }: ByteImages,
+  scale: number,
+): Float32Array {
   const means = new Float32Array(count * channels);
   const size = height * width * channels;
   for (let n = 0; n < count; n++) {

@@ -229,8 +229,7 @@ export interface Engine {
   load(data: EngineData): Promise<void>;
   /**
    * Puts images in the place of those of a set, for sets that are larger than memory: steps and
-   * evaluations from here on see these, those before saw the others. Not there where an engine
-   * keeps what it was loaded with.
+   * evaluations from here on see these, those before saw the others.
    *
    * @param set The set, which was loaded with at least as many images of the same shape and classes.
    * @param images Indices count from their first.
@@ -238,7 +237,7 @@ export interface Engine {
    *   subtracted: x = (byte * scale + shift - mean) / std; none when undefined.
    * @throws {EngineError} If they don't fit what was loaded; the set is as it was.
    */
-  feed?(set: "train" | "test", images: ByteImages, shifts?: Float32Array): void;
+  feed(set: "train" | "test", images: ByteImages, shifts?: Float32Array): void;
   /** Replaces the whole state; names and shapes must be the graph's. */
   importState(state: TrainingState): Promise<void>;
   /** The whole state, after all queued steps. */

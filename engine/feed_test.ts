@@ -1,4 +1,4 @@
-/** Labels beyond a byte in every engine, and sets that are fed in parts where engines can. */
+/** Labels beyond a byte in every engine, and sets that are fed in parts. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { buildGraph, type Graph } from "../resnet/mod.ts";
 import {
@@ -12,7 +12,6 @@ import {
 } from "../testing/engines/mod.ts";
 import { type ByteImages, EngineError } from "./engine.ts";
 import { newLabels } from "./labels.ts";
-import { wasmEngine } from "./wasm/mod.ts";
 
 const CLASSES = 300;
 
@@ -58,56 +57,59 @@ await testEveryEngine("class 299 of 300 is not class 43", async (factory) => {
   });
 });
 
-Deno.test("a set that is fed in parts trains and tests as one that is held", async () => {
-  const graph = graphOf(10);
-  const options = optionsFor(graph, { batchSize: 4 });
-  const data = randomData(graph, 8, 8);
-  const part = (images: ByteImages, from: number, count = 4): ByteImages => ({
-    ...images,
-    count,
-    pixels: images.pixels.subarray(from * 108, (from + count) * 108),
-    labels: images.labels.subarray(from, from + count),
-  });
-  const held = await withEngine(wasmEngine, options, async (engine) => {
-    await engine.load(data);
-    await engine.importState(randomState(graph));
-    engine.step(planFor([0, 1, 2, 3], 0), 0.1);
-    engine.step(planFor([5, 4, 6], 0), 0.1);
-    return [await engine.metrics(), await engine.exportState(), await engine.evaluate("test")];
-  });
-  const fed = await withEngine(wasmEngine, options, async (engine) => {
-    await engine.load({ ...data, train: part(data.train, 0), test: part(data.test, 0) });
-    await engine.importState(randomState(graph));
-    engine.step(planFor([0, 1, 2, 3], 0), 0.1);
-    engine.feed!("train", part(data.train, 4, 3));
-    engine.step(planFor([1, 0, 2], 0), 0.1);
-    const first = await engine.evaluate("test");
-    engine.feed!("test", part(data.test, 4));
-    const second = await engine.evaluate("test");
-    const join = (a: Float32Array, b: Float32Array) => Float32Array.of(...a, ...b);
-    return [await engine.metrics(), await engine.exportState(), {
-      images: 8,
-      loss: (first.loss + second.loss) / 2,
-      errors: first.errors + second.errors,
-      logits: join(first.logits, second.logits),
-      predictions: Uint8Array.of(...first.predictions, ...second.predictions),
-    }];
-  });
-  assertEquals(fed.slice(0, 2), held.slice(0, 2));
-  const [one, other] = [fed[2], held[2]] as { loss: number; logits: Float32Array }[];
-  assertEquals(one.logits, other.logits);
-  assert(Math.abs(one.loss - other.loss) < 1e-6);
-});
+await testEveryEngine(
+  "a set that is fed in parts trains and tests as one that is held",
+  async (factory) => {
+    const graph = graphOf(10);
+    const options = optionsFor(graph, { batchSize: 4 });
+    const data = randomData(graph, 8, 8);
+    const part = (images: ByteImages, from: number, count = 4): ByteImages => ({
+      ...images,
+      count,
+      pixels: images.pixels.subarray(from * 108, (from + count) * 108),
+      labels: images.labels.subarray(from, from + count),
+    });
+    const held = await withEngine(factory, options, async (engine) => {
+      await engine.load(data);
+      await engine.importState(randomState(graph));
+      engine.step(planFor([0, 1, 2, 3], 0), 0.1);
+      engine.step(planFor([5, 4, 6], 0), 0.1);
+      return [await engine.metrics(), await engine.exportState(), await engine.evaluate("test")];
+    });
+    const fed = await withEngine(factory, options, async (engine) => {
+      await engine.load({ ...data, train: part(data.train, 0), test: part(data.test, 0) });
+      await engine.importState(randomState(graph));
+      engine.step(planFor([0, 1, 2, 3], 0), 0.1);
+      engine.feed("train", part(data.train, 4, 3));
+      engine.step(planFor([1, 0, 2], 0), 0.1);
+      const first = await engine.evaluate("test");
+      engine.feed("test", part(data.test, 4));
+      const second = await engine.evaluate("test");
+      const join = (a: Float32Array, b: Float32Array) => Float32Array.of(...a, ...b);
+      return [await engine.metrics(), await engine.exportState(), {
+        images: 8,
+        loss: (first.loss + second.loss) / 2,
+        errors: first.errors + second.errors,
+        logits: join(first.logits, second.logits),
+        predictions: Uint8Array.of(...first.predictions, ...second.predictions),
+      }];
+    });
+    assertEquals(fed.slice(0, 2), held.slice(0, 2));
+    const [one, other] = [fed[2], held[2]] as { loss: number; logits: Float32Array }[];
+    assertEquals(one.logits, other.logits);
+    assert(Math.abs(one.loss - other.loss) < 1e-6);
+  },
+);
 
-Deno.test("shifts are added to the channels of their image", async () => {
+await testEveryEngine("shifts are added to the channels of their image", async (factory) => {
   const graph = graphOf(10);
   const data = randomData(graph, 2, 2);
-  await withEngine(wasmEngine, optionsFor(graph, { batchSize: 2 }), async (engine) => {
+  await withEngine(factory, optionsFor(graph, { batchSize: 2 }), async (engine) => {
     await engine.load(data);
     const plan = planFor([0, 1], 0);
     const plain = await engine.augmented(plan);
     const shifts = Float32Array.of(0, 0, 0, 0.25, -0.5, 1);
-    engine.feed!("train", data.train, shifts);
+    engine.feed("train", data.train, shifts);
     const { std } = data.normalisation;
     const shifted = await engine.augmented(plan);
     shifted.forEach((value, i) => {
@@ -115,27 +117,27 @@ Deno.test("shifts are added to the channels of their image", async () => {
       assert(Math.abs(value - plain[i] - shift) < 1e-5, `value ${i}`);
     });
     // None are left behind.
-    engine.feed!("train", data.train);
+    engine.feed("train", data.train);
     assertEquals(await engine.augmented(plan), plain);
   });
 });
 
-Deno.test("what does not fit what was loaded is not fed", async () => {
+await testEveryEngine("what does not fit what was loaded is not fed", async (factory) => {
   const graph = graphOf(10);
   const data = randomData(graph, 2, 2);
-  await withEngine(wasmEngine, optionsFor(graph, { batchSize: 2 }), async (engine) => {
+  await withEngine(factory, optionsFor(graph, { batchSize: 2 }), async (engine) => {
     const { train } = data;
-    assertThrows(() => engine.feed!("train", train), EngineError, "call load first");
+    assertThrows(() => engine.feed("train", train), EngineError, "call load first");
     await engine.load(data);
     const refused = (images: ByteImages, shifts?: Float32Array) =>
-      assertThrows(() => engine.feed!("train", images, shifts), EngineError, "feeding images");
+      assertThrows(() => engine.feed("train", images, shifts), EngineError, "feeding images");
     refused(randomImages(graph, 3, 7));
     refused({ ...train, height: 12, width: 3 });
     refused({ ...train, classes: 11 });
     refused({ ...train, pixels: train.pixels.subarray(1) });
     refused({ ...train, labels: new Uint8Array(2).fill(10) });
     refused(train, new Float32Array(5));
-    engine.feed!("train", { ...randomImages(graph, 1, 7) });
+    engine.feed("train", { ...randomImages(graph, 1, 7) });
     await assertRejects(() => engine.augmented(planFor([1], 0)), EngineError, "below 1");
   });
 });

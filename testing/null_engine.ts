@@ -82,6 +82,10 @@ class NullEngine implements Engine {
     return Promise.resolve();
   }
 
+  feed(set: "train" | "test", images: ByteImages): void {
+    this.#data = { ...this.#loaded(), [set]: images };
+  }
+
   // deno-lint-ignore require-await -- async, so that a wrong state rejects
   async importState(state: TrainingState): Promise<void> {
     overwrite(this.#weights, state.weights);

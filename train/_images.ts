@@ -38,15 +38,9 @@ export interface Shown {
 /** What an engine is loaded with: all images, or room for as many as are fed to it at once. */
 export function loadedFirst(
   { dataset, recipe }: Prepared,
-  engine: Engine,
 ): Pick<EngineData, "train" | "test"> {
   const { train, test, stream } = dataset;
   if (!stream) return { train, test };
-  if (!engine.feed) {
-    throw new EngineError(
-      `the engine ${engine.name} keeps the images that it was loaded with, and photographs come a part at a time. Use --engine wasm`,
-    );
-  }
   const room = (images: ByteImages, count: number): ByteImages => ({
     ...{ ...images, count, labels: newLabels(count, images.classes) },
     pixels: new Uint8Array(count * images.height * images.width * images.channels),
@@ -78,7 +72,7 @@ export async function fedBatch(
   const waited = (performance.now() - asked) / 1000;
   leaveOut(faults);
   // Shifts are of pixels in 0..1, and engines take them in the scaled unit.
-  engine.feed!("train", images, shifts?.map((shift) => shift * 255 * normalisation.scale));
+  engine.feed("train", images, shifts?.map((shift) => shift * 255 * normalisation.scale));
   return { plan: inTheirOrder(images.count), waited };
 }
 
@@ -112,7 +106,7 @@ export async function evaluated(
   const indices = new Uint32Array(test.count);
   for await (const part of stream.tested("test")) {
     leaveOut(part.faults);
-    engine.feed!("test", part.images);
+    engine.feed("test", part.images);
     const found = await engine.evaluate("test");
     logits.set(found.logits, images * test.classes);
     predictions.set(found.predictions, images);

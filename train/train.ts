@@ -103,7 +103,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   }
   const engine = await options.engine.create(engineOptions);
   try {
-    await engine.load({ ...loadedFirst(prepared, engine), normalisation });
+    await engine.load({ ...loadedFirst(prepared), normalisation });
     await engine.importState(state);
     const { trainingSeconds = 0, waitingSeconds, bestValidation, watching } =
       found.checkpoint?.progress ?? {};

@@ -6,7 +6,6 @@ import {
   type BatchNormSettings,
   type ByteImages,
   type Engine,
-  EngineError,
   type EngineFactory,
   type EngineOptions,
   freshState,
@@ -69,7 +68,7 @@ export interface PhotographScores {
  * @param scoring The network and the view.
  * @param time Told of the milliseconds spent on reading and on computing, part by part.
  * @throws {DataError} If a file is damaged, where that is refused.
- * @throws {EngineError} If the engine can't be fed, or an image is too large for it.
+ * @throws {EngineError} If an image is too large for the engine.
  *
  * Source: section 3.4; the views' softmax scores are averaged as its authors' README states.
  */
@@ -162,7 +161,7 @@ class Engines implements Disposable {
     const engine = await this.#engineFor(images[0]);
     const logits: Float32Array[] = [];
     for (let first = 0; first < images.length; first += PART) {
-      engine.feed!("test", joined(images.slice(first, first + PART), this.#classes));
+      engine.feed("test", joined(images.slice(first, first + PART), this.#classes));
       const { logits: found, images: count } = await engine.evaluate("test");
       for (let i = 0; i < count; i++) {
         logits.push(found.slice(i * this.#classes, (i + 1) * this.#classes));
@@ -192,11 +191,6 @@ class Engines implements Disposable {
       ...this.#scoring.engine,
     });
     this.#engines.set(size, engine);
-    if (!engine.feed) {
-      throw new EngineError(
-        `the engine ${engine.name} keeps the images that it was loaded with, and photographs come a part at a time. Use --engine wasm`,
-      );
-    }
     const room = (count: number): ByteImages => ({
       ...{ count, height, width, channels: 3, pixels: new Uint8Array(count * height * width * 3) },
       ...{ labels: newLabels(count, this.#classes), classes: this.#classes },

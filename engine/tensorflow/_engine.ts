@@ -9,6 +9,7 @@ import { imagesOf, Lifecycle, type Measured, type SetName } from "../_lifecycle.
 import { score } from "../_stored.ts";
 import type {
   BatchPlan,
+  ByteImages,
   DeviceDescription,
   EngineData,
   EngineOptions,
@@ -97,6 +98,10 @@ export class TensorFlowEngine extends Lifecycle {
       train: new DeviceImages(this.#tf, train, normalisation),
       test: new DeviceImages(this.#tf, test, normalisation),
     };
+  }
+
+  protected replace(set: SetName, images: ByteImages, shifts: Float32Array | undefined): void {
+    this.#sets![set].replace(images, shifts);
   }
 
   protected write({ weights, slots }: Omit<TrainingState, "iteration">): void {

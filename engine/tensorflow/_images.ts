@@ -17,33 +17,29 @@ const BYTES_PER_FLOAT = 4;
 
 /** A set of images on the device. */
 export class DeviceImages {
-  readonly #count: number;
+  #count: number;
   readonly #tf: Operations;
   readonly #shape: readonly [number, number, number];
   /** [N, ceil(H W C / 4)]: each row an image's bytes. */
-  readonly #rows: Handle;
+  #rows: Handle;
   readonly #rowBytes: number;
   readonly #normalisation: { scale: Handle; mean: Handle; std: Handle; beforePadding: boolean };
-  /** [N, C], where each image's own means are subtracted. */
-  readonly #own: Float32Array | undefined;
+  readonly #perImage: Pick<Normalisation, "scale" | "perImage">;
+  /** [N, C], where something of each image's own is subtracted. */
+  #own: Float32Array | undefined;
   readonly #attributes: Readonly<Record<string, readonly Attribute[]>>;
 
   constructor(tf: Operations, images: ByteImages, normalisation: Normalisation) {
-    const { count, height, width, channels, pixels } = images;
+    const { count, height, width, channels } = images;
     this.#tf = tf;
     this.#count = count;
     this.#shape = [height, width, channels];
-    const imageBytes = height * width * channels;
-    const rowFloats = Math.ceil(imageBytes / BYTES_PER_FLOAT);
-    this.#rowBytes = rowFloats * BYTES_PER_FLOAT;
-    const rows = new Uint8Array(count * this.#rowBytes);
-    for (let n = 0; n < count; n++) {
-      rows.set(pixels.subarray(n * imageBytes, (n + 1) * imageBytes), n * this.#rowBytes);
-    }
+    this.#rowBytes = Math.ceil(height * width * channels / BYTES_PER_FLOAT) * BYTES_PER_FLOAT;
+    this.#rows = this.#kept(images);
     const kept = (shape: readonly number[], values: Float32Array) =>
       tf.keep(tf.floats(shape, values));
-    this.#rows = kept([count, rowFloats], new Float32Array(rows.buffer));
-    const { scale, mean, std, beforePadding } = normalisation;
+    const { scale, mean, std, beforePadding, perImage } = normalisation;
+    this.#perImage = { scale, ...(perImage ? { perImage } : {}) };
     this.#normalisation = {
       scale: kept([], Float32Array.of(scale)),
       mean: kept(this.#shape, mean.slice()),
@@ -69,6 +65,26 @@ export class DeviceImages {
         tf.attributeText("fill_mode", "CONSTANT"),
       ],
     };
+  }
+
+  /** Other images, with what is added to the channels of each. */
+  replace(images: ByteImages, shifts: Float32Array | undefined): void {
+    // Operations that read the others hold on to them.
+    this.#tf.release(this.#rows);
+    this.#rows = this.#kept(images);
+    this.#count = images.count;
+    this.#own = imageMeans(images, this.#perImage, shifts);
+  }
+
+  #kept({ count, pixels }: ByteImages): Handle {
+    const [height, width, channels] = this.#shape;
+    const imageBytes = height * width * channels;
+    const rows = new Uint8Array(count * this.#rowBytes);
+    for (let n = 0; n < count; n++) {
+      rows.set(pixels.subarray(n * imageBytes, (n + 1) * imageBytes), n * this.#rowBytes);
+    }
+    const shape = [count, this.#rowBytes / BYTES_PER_FLOAT];
+    return this.#tf.keep(this.#tf.floats(shape, new Float32Array(rows.buffer)));
   }
 
   /** Bytes on the device. */

@@ -4,6 +4,7 @@ import type { BatchPlan, ByteImages, Normalisation } from "../engine.ts";
 /**
  * Crops, mirrors and normalises the images of a plan.
  *
+ * @param shifts Of all images, [N, C], scaled.
  * @returns [N, H, W, C].
  */
 export function networkInput(
@@ -11,12 +12,16 @@ export function networkInput(
   plan: BatchPlan,
   { scale, mean, std, beforePadding, perImage }: Normalisation,
   padding: number,
+  shifts?: Float32Array,
 ): Float32Array {
   const { height, width, channels } = images;
   const input = new Float32Array(plan.indices.length * height * width * channels);
   let next = 0;
   plan.indices.forEach((index, n) => {
-    const own = new Float64Array(channels);
+    const own = Float64Array.from(
+      { length: channels },
+      (_, c) => -(shifts?.[index * channels + c] ?? 0),
+    );
     for (let i = 0; perImage && i < height * width * channels; i++) {
       own[i % channels] += images.pixels[index * height * width * channels + i] * scale /
         (height * width);

@@ -2,6 +2,7 @@ import { parametersOf, type ParameterSpec, sizeOf, type Weights } from "../../re
 import { imagesOf, Lifecycle, type Measured, type SetName, unaugmented } from "../_lifecycle.ts";
 import type {
   BatchPlan,
+  ByteImages,
   EngineData,
   EngineOptions,
   Probe,
@@ -51,6 +52,8 @@ export class TfjsEngine extends Lifecycle {
   #slots: ReadonlyMap<string, Map<string, Float32Array>>;
   #measured: Measured[] = [];
   #data: EngineData | undefined;
+  /** What is added to the channels of each image. */
+  #shifts: Partial<Record<SetName, Float32Array>> = {};
 
   constructor(name: string, tf: Library, options: EngineOptions) {
     const version = tf.version.tfjs;
@@ -78,6 +81,12 @@ export class TfjsEngine extends Lifecycle {
 
   protected hold(data: EngineData): void {
     this.#data = structuredClone(data);
+  }
+
+  protected replace(set: SetName, images: ByteImages, shifts: Float32Array | undefined): void {
+    this.#data = { ...this.#data!, [set]: structuredClone(images) };
+    const { [set]: _, ...others } = this.#shifts;
+    this.#shifts = shifts ? { ...others, [set]: shifts.slice() } : others;
   }
 
   protected write({ weights, slots }: Omit<TrainingState, "iteration">): void {
@@ -152,7 +161,7 @@ export class TfjsEngine extends Lifecycle {
 
   protected batch(plan: BatchPlan, set: SetName = "train"): Float32Array {
     const { [set]: images, normalisation } = this.#data!;
-    return networkInput(images, plan, normalisation, this.options.cropPadding);
+    return networkInput(images, plan, normalisation, this.options.cropPadding, this.#shifts[set]);
   }
 
   protected free(): void {

@@ -200,13 +200,10 @@ export class WasmEngine extends Lifecycle {
     this.#normalisation = { scale: normalisation.scale, perImage: normalisation.perImage };
   }
 
-  feed(set: SetName, images: ByteImages, shifts?: Float32Array): void {
+  protected replace(set: SetName, images: ByteImages, shifts: Float32Array | undefined): void {
     // A step is over before `step` returns here, so that nobody reads what is replaced.
-    this.replace(set, images, shifts, () => {
-      this.#bytes(this.#pixels[set], images.pixels.length).set(images.pixels);
-      const own = imageMeans(images, this.#normalisation!);
-      this.#means![set] = shifts?.map((shift, i) => (own?.[i] ?? 0) - shift) ?? own;
-    });
+    this.#bytes(this.#pixels[set], images.pixels.length).set(images.pixels);
+    this.#means![set] = imageMeans(images, this.#normalisation!, shifts);
   }
 
   protected write({ weights, slots }: Omit<TrainingState, "iteration">): void {

@@ -4,10 +4,12 @@ import { imagesOf, Lifecycle, type Measured, type SetName, unaugmented } from ".
 import { copyPixels, fromStored, imageMeans, roundUp, storedSize, toStored } from "../_stored.ts";
 import {
   type BatchPlan,
+  type ByteImages,
   type EngineData,
   EngineError,
   type EngineOptions,
   type LossScaling,
+  type Normalisation,
   type Probe,
   type ProbeResult,
   type TrainingState,
@@ -76,7 +78,8 @@ export class WebGpuEngine extends Lifecycle {
   readonly #executor: Executor;
   readonly #passes: Passes;
   /** Each image's own, where they are subtracted: [N, C]. */
-  #means: Readonly<Record<SetName, Float32Array | undefined>> | undefined;
+  #means: Record<SetName, Float32Array | undefined> | undefined;
+  #normalisation: Pick<Normalisation, "scale" | "perImage"> | undefined;
   readonly #planWords: Uint32Array;
   #sets: Readonly<Record<SetName, LoadedSet>> | undefined;
   /** Images of the steps whose metrics are in the slots, from slot 0 on. */
@@ -207,7 +210,17 @@ export class WebGpuEngine extends Lifecycle {
       train: imageMeans(data.train, data.normalisation),
       test: imageMeans(data.test, data.normalisation),
     };
+    const { scale, perImage } = data.normalisation;
+    this.#normalisation = { scale, ...(perImage ? { perImage } : {}) };
     this.#memoryBytes += bytesOf(storages);
+  }
+
+  protected replace(set: SetName, images: ByteImages, shifts: Float32Array | undefined): void {
+    // In the queue's order: the steps before have read what was there.
+    for (const part of this.#sets![set].parts) {
+      if (part.first < images.count) this.#executor.write(part.slice, wordsOf(images, part));
+    }
+    this.#means![set] = imageMeans(images, this.#normalisation!, shifts);
   }
 
   protected write({ weights, slots, lossScaling }: Omit<TrainingState, "iteration">): void {

@@ -121,6 +121,7 @@ export function wrap(inner: Engine, replaced: Partial<Engine>): Engine {
     device: inner.device,
     memoryBytes: inner.memoryBytes,
     load: (data) => inner.load(data),
+    feed: (set, images, shifts) => inner.feed(set, images, shifts),
     importState: (state) => inner.importState(state),
     exportState: () => inner.exportState(),
     step: (plan, rate) => inner.step(plan, rate),

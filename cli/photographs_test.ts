@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { encode } from "fast-png";
 import { architecture, initialise } from "../resnet/mod.ts";
+import { pythonTest, runProgram } from "../testing/mod.ts";
 import { encodeSafetensors } from "../weights/mod.ts";
 
 /** Two classes that differ by where an image is bright; each image has a size of its own. */
@@ -94,6 +95,43 @@ Deno.test("train --recipe finetune goes on to the same weights, by any number of
     assertStringIncludes(tuned.said, "left/9.jpg");
     assertStringIncludes(tuned.said, "last layer");
   } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+/** Runs a command as a user whom permissions bind: who is root gives up what lets root read all. */
+const BOUND = `
+import ctypes, os, sys
+if os.geteuid() == 0:
+    for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+        if ctypes.CDLL(None).prctl(24, capability, 0, 0, 0) != 0:  # PR_CAPBSET_DROP
+            sys.exit("root can't give up its rights here")
+os.execv(sys.argv[1], sys.argv[1:])
+`;
+
+pythonTest("what this user may not read is named: a file, a folder", [], async () => {
+  const folder = await Deno.makeTempDir({ prefix: "cli-test-" });
+  const refused = async (...args: string[]) => {
+    const { code, errors } = await runProgram("python3", [
+      ...["-c", BOUND, Deno.execPath(), "run", "--quiet", "--no-prompt", "--no-check", "-P=train"],
+      ...[new URL("train.ts", import.meta.url).pathname, "--recipe", "finetune"],
+      ...["--data", `${folder}/set`, "--index", `${folder}/index.jsonl`, ...args],
+    ], folder);
+    assertEquals(code, 1, errors);
+    return errors;
+  };
+  try {
+    await makeSet(`${folder}/set`);
+    await Deno.chmod(`${folder}/set/train/left/3.png`, 0o000);
+    const file = await refused();
+    assertStringIncludes(file, "of 16 files 1 can't be read");
+    assertStringIncludes(file, '"left/3.png" (the system does not let this user read it)');
+    await Deno.chmod(`${folder}/set/train/right`, 0o000);
+    // A class is never left out.
+    const locked = await refused("--broken", "skip");
+    assertStringIncludes(locked, `can't read ${folder}/set/train/right: Permission denied`);
+  } finally {
+    await Deno.chmod(`${folder}/set/train/right`, 0o700).catch(() => {});
     await Deno.remove(folder, { recursive: true });
   }
 });

@@ -1,5 +1,5 @@
 /** What a decoding worker is asked, and what it does: photographs read and cut, a few together. */
-import { DataError } from "../errors.ts";
+import { FileError } from "../../files/mod.ts";
 import { augmentPhotograph, drawAugmentation, type PhotographAugmentation } from "./augment.ts";
 import { type Photograph, readPhotograph } from "./folder.ts";
 import type { ReadingRules } from "./image_file.ts";
@@ -62,8 +62,9 @@ export async function cutPhotographs(
       pixels.set(result.image.pixels, at * bytes);
       shifts.set(result.shift, at * 3);
     } catch (error) {
+      // One that is gone, or that the system does not give out any more, can't be read either.
       // Anything else is a fault of the program, and no file's.
-      if (!(error instanceof DataError)) throw error;
+      if (!(error instanceof FileError)) throw error;
       faults[at] = error.message;
     }
   }

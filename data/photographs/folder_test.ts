@@ -122,7 +122,7 @@ Deno.test("files that are no whole images are named, counted, and left out where
       index,
       `of 8 files ${count} can't be read`,
       '"a/empty.jpg" (it is empty)',
-      '"a/text.jpg" (JPEG, PNG and WebP can, and it begins with the bytes 3c68746d',
+      '"a/text.jpg" (JPEG, PNG and WebP can, and it is text, as of a web page',
       '"a/cut.png" (it ends early',
       "it is BMP",
       "leads nowhere",

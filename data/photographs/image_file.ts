@@ -62,8 +62,9 @@ export async function decodeImage(
   try {
     return await decode(bytes, rules);
   } catch (error) {
+    const advice = error instanceof SizeError ? "Make it smaller" : "Save it as PNG anew";
     throw new DataError(
-      `the image ${quote(name)} can't be decoded: ${(error as Error).message}. Save it as PNG anew`,
+      `the image ${quote(name)} can't be decoded: ${(error as Error).message}. ${advice}`,
       { cause: error },
     );
   }
@@ -71,7 +72,7 @@ export async function decodeImage(
 
 /**
  * What speaks against a file before it is decoded: that it is no image of a format that is read,
- * or ends early. Damage within shows when it is decoded alone.
+ * too large, or ends early. Damage within shows when it is decoded alone.
  *
  * @param bytes The whole file.
  * @returns In words, as the end of "it can't be read:"; undefined where nothing does.
@@ -88,15 +89,19 @@ export function faultOf(bytes: Uint8Array): string | undefined {
   const format = formatOf(bytes);
   if (!format) return bytes.length === 0 ? "it is empty" : foreign(bytes);
   try {
+    expectSize(format.sizeOf(bytes));
     return format.isWhole(bytes) ? undefined : `it ends early, after ${bytes.length} bytes`;
   } catch (error) {
     return (error as Error).message;
   }
 }
 
+type Size = Pick<RgbImage, "height" | "width">;
+
 interface Format {
   readonly at: number;
   readonly signature: readonly number[];
+  readonly sizeOf: (bytes: Uint8Array) => Size;
   readonly isWhole: (bytes: Uint8Array) => boolean;
   readonly decode: (bytes: Uint8Array, rules: ReadingRules) => Promise<RgbImage>;
 }
@@ -104,16 +109,19 @@ interface Format {
 const FORMATS: readonly Format[] = [
   {
     ...{ at: 0, signature: [0x89, 0x50, 0x4e, 0x47] },
+    sizeOf: pngSize,
     isWhole: hasEnd,
     decode: decodePng,
   },
   {
     ...{ at: 0, signature: [0xff, 0xd8, 0xff] },
+    sizeOf: jpegHeader,
     isWhole: (bytes) => jpegHeader(bytes).isWhole,
     decode: decodeJpeg,
   },
   {
     ...{ at: 8, signature: [0x57, 0x45, 0x42, 0x50] },
+    sizeOf: webpSize,
     isWhole: (bytes) =>
       bytes.length >= new DataView(bytes.buffer, bytes.byteOffset).getUint32(4, true) + 8,
     decode: decodeWebp,
@@ -126,6 +134,13 @@ function formatOf(bytes: Uint8Array): Format | undefined {
 
 function lettersAt(bytes: Uint8Array, at: number, count: number): string {
   return new TextDecoder("latin1").decode(bytes.subarray(Math.max(0, at), at + count));
+}
+
+/** The size of a PNG file: its first part has it, at a fixed place. */
+function pngSize(bytes: Uint8Array): Size {
+  if (bytes.length < 24) throw new Error(`it ends early, after ${bytes.length} bytes`);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return { width: view.getUint32(16), height: view.getUint32(20) };
 }
 
 /** Whether the last part of a PNG file is there, with something behind it. */
@@ -144,6 +159,8 @@ function foreign(bytes: Uint8Array): string {
   );
   const found = bytes.length === 0
     ? "it is empty. Get it again"
+    : format === undefined && lettersAt(bytes, 0, 1) === "<"
+    ? "it is text, as of a web page in the place of an image that is gone. Get it again"
     : format === undefined
     ? `it begins with the bytes ${bytes.subarray(0, 4).toHex()}. Save it as PNG`
     : `it is ${format.name}. Make a PNG of it: magick FILE image.png, or in Python ` +
@@ -159,6 +176,7 @@ const OTHER_FORMATS: readonly {
 }[] = [
   { name: "AVIF", at: 8, letters: "avif" },
   { name: "HEIC", at: 4, letters: "ftyp" },
+  { name: "SVG", at: 0, letters: "<svg" },
   { name: "GIF", at: 0, letters: "GIF8" },
   { name: "BMP", at: 0, letters: "BM" },
   { name: "TIFF", at: 0, letters: "II*\0" },
@@ -168,9 +186,7 @@ const OTHER_FORMATS: readonly {
 // The decoders are loaded where they are met: most commands read no images.
 
 async function decodePng(bytes: Uint8Array, rules: ReadingRules): Promise<RgbImage> {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  // Its first part has the size, at a fixed place.
-  expectSize({ width: view.getUint32(16), height: view.getUint32(20) });
+  expectSize(pngSize(bytes));
   const { convertIndexedToRgb, decode } = await import("fast-png");
   const image = decode(bytes, { checkCrc: true });
   const { width, height } = image;
@@ -286,9 +302,10 @@ function flattened(
   return { height, width, pixels };
 }
 
-function expectSize(
-  { width, height }: { readonly width: number; readonly height: number },
-): void {
+/** An image that is too large. */
+class SizeError extends Error {}
+
+function expectSize({ width, height }: Size): void {
   if (width * height <= MOST_PIXELS) return;
-  throw new Error(`it has ${width} x ${height} pixels, and at most ${MOST_PIXELS} are read`);
+  throw new SizeError(`it has ${width} x ${height} pixels, and at most ${MOST_PIXELS} are read`);
 }

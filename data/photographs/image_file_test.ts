@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { encode } from "fast-png";
 import { DataError } from "../errors.ts";
-import { AS_TORCHVISION, decodeImage } from "./image_file.ts";
+import { AS_TORCHVISION, decodeImage, faultOf } from "./image_file.ts";
 import { fitImage } from "./resample.ts";
 import type { RgbImage } from "./rgb_image.ts";
 
@@ -173,6 +173,8 @@ Deno.test("what is no image, too large or damaged is refused by name", async () 
       ["....ftypheic", "it is HEIC"],
       ["GIF89a", "it is GIF"],
       ["II*\0", "it is TIFF"],
+      ["<svg xmlns", "it is SVG"],
+      ["<!DOCTYPE html>", "a web page"],
       ["RIFF....WAVE", "begins with the bytes 52494646"],
     ]
   ) await refused(new TextEncoder().encode(letters), what);
@@ -182,6 +184,10 @@ Deno.test("what is no image, too large or damaged is refused by name", async () 
   const large = png.slice();
   new DataView(large.buffer).setUint32(16, 1_000_000);
   new DataView(large.buffer).setUint32(20, 1_000_000);
-  await refused(large, "at most 100000000");
+  await refused(large, "at most 100000000 are read. Make it smaller");
+  // Before a training begins, too.
+  assertEquals(faultOf(large), "it has 1000000 x 1000000 pixels, and at most 100000000 are read");
+  assertEquals(faultOf(png), undefined);
+  assertEquals(faultOf(png.subarray(0, 20)), "it ends early, after 20 bytes");
   await refused(Uint8Array.fromBase64(JPEG).subarray(0, 300), "can't be decoded");
 });

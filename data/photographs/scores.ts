@@ -12,8 +12,8 @@ import {
   newLabels,
   PLAIN_SGD,
 } from "../../engine/mod.ts";
+import { FileError } from "../../files/mod.ts";
 import { type Graph, resized, shapeOf, type Weights } from "../../resnet/mod.ts";
-import { DataError } from "../errors.ts";
 import type { ChannelStatistics } from "../normalisation.ts";
 import { type PhotographIndex, readPhotograph } from "./folder.ts";
 import { AS_TORCHVISION, type ReadingRules } from "./image_file.ts";
@@ -67,7 +67,7 @@ export interface PhotographScores {
  * @param index Which photographs.
  * @param scoring The network and the view.
  * @param time Told of the milliseconds spent on reading and on computing, part by part.
- * @throws {DataError} If a file is damaged, where that is refused.
+ * @throws {FileError} If a file is damaged, where that is refused.
  * @throws {EngineError} If an image is too large for the engine.
  *
  * Source: section 3.4; the views' softmax scores are averaged as its authors' README states.
@@ -89,7 +89,7 @@ export async function* scorePhotographs(
         const image = await readPhotograph(index, place, rules);
         viewsOf(image, view, sizes).forEach((image, view) => views.push({ place, view, image }));
       } catch (error) {
-        if (broken === "refuse" || !(error instanceof DataError)) throw error;
+        if (broken === "refuse" || !(error instanceof FileError)) throw error;
         faults.set(place, error.message);
       }
     }

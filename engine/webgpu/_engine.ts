@@ -477,8 +477,9 @@ export class WebGpuEngine extends Lifecycle {
       words[word + PLAN.cropX] = plan.cropX[i];
       words[word + PLAN.flip] = plan.flip[i];
       words[word + PLAN.label] = labels[index];
-      for (let c = 0; means && c < Math.min(channels, MOST_IMAGE_MEANS); c++) {
-        floats[word + PLAN.means + c] = means[index * channels + c];
+      // Zeros too: a batch before may have had means.
+      for (let c = 0; c < Math.min(channels, MOST_IMAGE_MEANS); c++) {
+        floats[word + PLAN.means + c] = means?.[index * channels + c] ?? 0;
       }
     });
     const used = words.subarray(0, PLAN_WORDS * plan.indices.length);

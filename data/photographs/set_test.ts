@@ -1,0 +1,33 @@
+// What a training is given of a folder of photographs while files of it go away.
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { encode } from "fast-png";
+import { DataError } from "../errors.ts";
+import { indexTrainingFolder, photographSet } from "./set.ts";
+
+for (const workers of [0, 2]) {
+  Deno.test(`a file that is gone since it was indexed is named or left out, with ${workers} workers`, async () => {
+    const folder = await Deno.makeTempDir({ prefix: "photographs-" });
+    try {
+      for (const path of ["train/a/1", "train/a/2", "train/b/1", "val/a/1", "val/b/1"]) {
+        const full = `${folder}/set/${path}.png`;
+        await Deno.mkdir(full.slice(0, full.lastIndexOf("/")), { recursive: true });
+        const data = new Uint8Array(12 * 9 * 3).fill(path.length);
+        await Deno.writeFile(full, encode({ width: 12, height: 9, channels: 3, data }));
+      }
+      const found = await indexTrainingFolder(`${folder}/set`, { index: `${folder}/index.jsonl` });
+      await Deno.remove(`${folder}/set/train/a/2.png`);
+      const options = { seed: 0, size: 8, testShorterSide: 8, workers };
+      const plan = (iteration: number) => iteration === 1 ? Uint32Array.of(2, 1, 0) : undefined;
+      using refusing = photographSet(found, options).stream!;
+      const { message } = await assertRejects(() => refusing.batch(1, plan), DataError);
+      assert(message.includes("a/2.png: it does not exist"), message);
+      assert(message.includes("--broken skip"), message);
+      using skipping = photographSet(found, { ...options, broken: "skip" }).stream!;
+      const { indices, images, faults } = await skipping.batch(1, plan);
+      assertEquals([[...indices], [...images.labels]], [[2, 0], [1, 0]]);
+      assertEquals(faults.map(({ path }) => path), ["a/2.png"]);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+}

@@ -8,14 +8,16 @@ import {
   indexPhotographs,
   namesOf,
   type PhotographIndex,
+  SCALES,
   scorePhotographs,
   spokenClass,
   validationFolder,
   VIEWS,
+  type ViewSizes,
 } from "../data/photographs/mod.ts";
 import { chooseEngine, engineFactories, selfTest } from "../engine/mod.ts";
 import { attempt, readWholeText } from "../files/mod.ts";
-import { paper } from "../recipes/mod.ts";
+import { paper, type Recipe } from "../recipes/mod.ts";
 import { fitWeights } from "../resnet/mod.ts";
 import { number, percent, quote } from "../text/mod.ts";
 import { choice, type FlagValues, text, UsageError } from "./_flags.ts";
@@ -116,6 +118,12 @@ export async function evaluateViews(
     } photographs of ${folder}, ${prepared}`,
   );
   if (flags.verbose) printer.line(reason);
+  const sizes = sizesOf(trained?.photographs);
+  if (sizes.cropped !== undefined) {
+    printer.line(
+      `in the sizes of its training: crops of ${sizes.cropped} from a shorter side of ${sizes.resized}`,
+    );
+  }
   const wrong: { first: number; five: number } = { first: 0, five: 0 };
   const pairs = new Map<string, number>();
   const skipped: BrokenFile[] = [...index.broken];
@@ -123,7 +131,7 @@ export async function evaluateViews(
   const { batchNorm } = paper("resnet20");
   const scored = scorePhotographs(index, {
     ...{ graph, weights: fitWeights(graph, weights, flags.weights!), channels: IMAGENET },
-    ...{ view, factory, broken, rules: { ...AS_TORCHVISION, ...orientationOf(flags) } },
+    ...{ view, sizes, factory, broken, rules: { ...AS_TORCHVISION, ...orientationOf(flags) } },
     batchNorm: { ...batchNorm, epsilon: epsilon ?? batchNorm.epsilon },
     engine: {
       ...(flags.threads === undefined ? {} : { threads: flags.threads }),
@@ -165,9 +173,9 @@ export async function evaluateViews(
   const seconds = (milliseconds: number) => `${(milliseconds / 1000).toFixed(1)} s`;
   return {
     text: [
-      `${percent(error)} (${number(wrong.first)} of ${number(images)} wrong), ${
-        percent(error5)
-      } not among the first five`,
+      `${percent(error)} (${number(wrong.first)} of ${number(images)} wrong)${
+        classesOf(graph) > TOP ? `, ${percent(error5)} not among the first five` : ""
+      }`,
       ...(confused.length > 0
         ? [`most often: ${confused.map(([pair, count]) => `${pair} (${count})`).join(", ")}`]
         : []),
@@ -185,6 +193,17 @@ export async function evaluateViews(
       milliseconds: { reading: Math.round(waited), computing: Math.round(computed) },
       weights: { path: flags.weights, sha256 },
     },
+  };
+}
+
+/** The views' sizes for weights of another size of image than the paper's: in its proportions. */
+function sizesOf(photographs: Recipe["data"]["photographs"] | undefined): ViewSizes {
+  if (!photographs || photographs.size === SCALES[0]) return {};
+  const { size, testShorterSide } = photographs;
+  return {
+    cropped: size,
+    resized: testShorterSide,
+    scales: SCALES.map((scale) => Math.round(scale * size / SCALES[0])),
   };
 }
 

@@ -73,6 +73,17 @@ Deno.test("train --recipe finetune goes on to the same weights, by any number of
     const tests = (await lines("whole")).filter(({ set }) => set === "test");
     assertEquals(tests.map(({ images }) => images), [16]);
 
+    // Tested by the other command in the sizes of its training, it errs on as many.
+    const tested = await runProgram(Deno.execPath(), [
+      ...["run", "--quiet", "--no-prompt", "--no-check", "-P=evaluate"],
+      ...[new URL("evaluate.ts", import.meta.url).pathname, "--view", "1-crop", "--json"],
+      ...["--weights", `${folder}/whole/weights.safetensors`, "--data", `${folder}/set`],
+      ...["--index", `${folder}/index.jsonl.val`, "--threads", "1"],
+    ], folder);
+    assertEquals(tested.code, 0, tested.errors);
+    assertStringIncludes(tested.errors, "crops of 16 from a shorter side of 18");
+    assertEquals(JSON.parse(tested.output).error, tests[0].error);
+
     // From weights of ten classes, whose last layer is replaced; files that are no images, left out.
     await Deno.writeFile(
       `${folder}/ten.safetensors`,

@@ -1,6 +1,6 @@
 /** `evaluate --view`: weights on a folder of photographs. */
 import { cacheOption } from "./_arguments.ts";
-import { IMAGENET, isAmongFive, rankOf } from "../data/mod.ts";
+import { hasTopFive, IMAGENET, isAmongFive, PHOTOGRAPHS, rankOf } from "../data/mod.ts";
 import {
   AS_TORCHVISION,
   type BrokenFile,
@@ -174,7 +174,9 @@ export async function evaluateViews(
   return {
     text: [
       `${percent(error)} (${number(wrong.first)} of ${number(images)} wrong)${
-        classesOf(graph) > TOP ? `, ${percent(error5)} not among the first five` : ""
+        hasTopFive(PHOTOGRAPHS, classesOf(graph))
+          ? `, ${percent(error5)} not among the first five`
+          : ""
       }`,
       ...(confused.length > 0
         ? [`most often: ${confused.map(([pair, count]) => `${pair} (${count})`).join(", ")}`]

@@ -54,7 +54,8 @@ export function cutBy(
   seed: number,
 ): Dataset {
   const { size, shorterSide: { least, most }, colour, testShorterSide } = photographs!;
-  const { broken, orientation } = flags;
+  const { orientation = AS_TORCHVISION.orientation } = photographs!;
+  const { broken } = flags;
   return photographSet(folder, {
     ...{ seed, size, testShorterSide, ...cacheOption() },
     ...(augmentation === "none" ? {} : {
@@ -64,7 +65,7 @@ export function cutBy(
       },
     }),
     ...(broken === undefined ? {} : { broken }),
-    ...(orientation === undefined ? {} : { rules: { ...AS_TORCHVISION, orientation } }),
+    rules: { ...AS_TORCHVISION, orientation },
     workers: flags.workers ?? Math.max(1, navigator.hardwareConcurrency - 1),
   });
 }

@@ -199,6 +199,9 @@ export function recipeOf(
     if (flags.colour !== undefined) {
       recipe = vary(recipe, { data: { photographs: { colour: flags.colour } } }, ASKED);
     }
+    if (flags.orientation === "upright") {
+      recipe = vary(recipe, { data: { photographs: { orientation: "upright" } } }, ASKED);
+    }
   }
   if (flags.dataset) recipe = forDataset(recipe, flags.dataset, ASKED);
   recipe = vary(recipe, {

@@ -118,6 +118,7 @@ export async function evaluateViews(
     } photographs of ${folder}, ${prepared}`,
   );
   if (flags.verbose) printer.line(reason);
+  const { orientation = trained?.photographs?.orientation ?? AS_TORCHVISION.orientation } = flags;
   const sizes = sizesOf(trained?.photographs);
   if (sizes.cropped !== undefined) {
     printer.line(
@@ -131,7 +132,7 @@ export async function evaluateViews(
   const { batchNorm } = paper("resnet20");
   const scored = scorePhotographs(index, {
     ...{ graph, weights: fitWeights(graph, weights, flags.weights!), channels: IMAGENET },
-    ...{ view, sizes, factory, broken, rules: { ...AS_TORCHVISION, ...orientationOf(flags) } },
+    ...{ view, sizes, factory, broken, rules: { ...AS_TORCHVISION, orientation } },
     batchNorm: { ...batchNorm, epsilon: epsilon ?? batchNorm.epsilon },
     engine: {
       ...(flags.threads === undefined ? {} : { threads: flags.threads }),
@@ -207,10 +208,6 @@ function sizesOf(photographs: Recipe["data"]["photographs"] | undefined): ViewSi
     resized: testShorterSide,
     scales: SCALES.map((scale) => Math.round(scale * size / SCALES[0])),
   };
-}
-
-function orientationOf({ orientation }: Flags) {
-  return orientation === undefined ? {} : { orientation };
 }
 
 /** The network's output for each of the folder's classes. */

@@ -52,6 +52,9 @@ Deno.test("train --recipe finetune goes on to the same weights, by any number of
     const whole = await run("whole");
     assertEquals(whole.code, 0, whole.said);
     assertEquals((await run("parts", "--stop-after", "3", "--workers", "0")).code, 0);
+    const turned = await run("parts", "--orientation", "upright");
+    assertNotEquals(turned.code, 0);
+    assertStringIncludes(turned.said, "data.photographs.orientation");
     assertEquals((await run("parts", "--workers", "2")).code, 0);
     assertEquals(await weights("parts"), await weights("whole"));
 

@@ -108,6 +108,8 @@ export interface PhotographSettings {
   readonly colour: NonNegative;
   /** The shorter side of the image whose middle is tested. */
   readonly testShorterSide: PositiveCount;
+  /** JPEGs turned as their camera noted; as they are stored, and torchvision reads them, when undefined. */
+  readonly orientation?: "upright";
 }
 
 /** v = momentum * v + g; w = w - rate * v, with g including weight decay. */

@@ -19,6 +19,7 @@ const photographSettings = z.strictObject({
   shorterSide: z.strictObject({ least: positiveCount, most: positiveCount }),
   colour: nonNegative,
   testShorterSide: positiveCount,
+  orientation: z.literal("upright").optional(),
 });
 
 const sgd = z.strictObject({

@@ -32,6 +32,7 @@ class FailingEngine extends Lifecycle {
   }
 
   protected hold = () => this.#kernel(undefined);
+  protected replace = () => this.#kernel(undefined);
   protected write = (state: Omit<TrainingState, "iteration">) => {
     this.#state = this.#kernel({ ...state, iteration: 0 });
   };
@@ -64,6 +65,7 @@ class FailingEngine extends Lifecycle {
 const CALLS: Readonly<Record<string, (engine: FailingEngine) => unknown>> = {
   "importing a state": (engine) => engine.importState(randomState(GRAPH)),
   "exporting the state": (engine) => engine.exportState(),
+  "feeding images": (engine) => engine.feed("train", randomData(GRAPH).train),
   "a training step": (engine) => engine.step(STEP, 0.1),
   "reading metrics": (engine) => engine.metrics(),
   "evaluating": (engine) => engine.evaluate("test"),

@@ -6,10 +6,11 @@ import type { ByteImages } from "../engine/mod.ts";
 import { wilsonInterval } from "../verdicts/mod.ts";
 import { countParameters, shapeOf } from "../resnet/mod.ts";
 import { type EvaluationEvent, finalTestOf, loggedRun, type LogSubject } from "../log/mod.ts";
-import { choicesOf } from "../recipes/mod.ts";
+import { choicesOf, isOfPhotographs } from "../recipes/mod.ts";
 import {
   ARCHITECTURE_RULES,
   CHECKLIST,
+  concerning,
   depthOf,
   find,
   type Finding,
@@ -81,14 +82,17 @@ export async function audit(
   const possible = trials ? possibleAfter(candidates, trials) : candidates;
   const observed = trials ? observe(trials, possible) : {};
   const assumed = subject.inferred === true && !(trials && confirms(trials, possible));
-  const causes = causesOf(subject, possible, assumed, trials);
-  const judgements = [
+  const { recipe } = subject.claims ?? {};
+  const photographs = recipe !== undefined && isOfPhotographs(recipe);
+  // What causes of departures there are is known of section 4.2's nets alone.
+  const causes = photographs ? [] : causesOf(subject, possible, assumed, trials);
+  const judgements = concerning([
     ...ownJudgements(subject, causes),
     ...staticJudgements(subject, possible)
       .map((judgement) => assumed ? withoutAssumed(judgement) : judgement),
     ...await probeEngine({}),
     ...judge(LOG_RULES, subject.log ?? {}),
-  ].map((judgement): Judgement => {
+  ], recipe).map((judgement): Judgement => {
     const { id } = judgement;
     const seen = causes.filter((cause) => causeKind(cause.id).rule === id);
     if (seen.length > 0) {
@@ -106,9 +110,10 @@ export async function audit(
   const leaders = trials?.leaders ?? [];
   const tested = leaders.length > 0 ? leaders[0] : finalTest(subject.log);
   const testError = tested && errorOf(tested);
-  const ofPaper = isOfPaper(judgements, possible);
+  const ofPaper = !photographs && isOfPaper(judgements, possible);
   const changes = changesFor(findings);
-  const conclusion = concludes(findings, open, possible, testError);
+  const otherImages = (recipe?.data.set ?? PAPER_DATASET) !== PAPER_DATASET;
+  const conclusion = concludes(findings, open, possible, otherImages ? undefined : testError);
   const ofForm = judgements.every(({ id, outcome }) =>
     outcome !== "fail" || !ARCHITECTURE_IDS.has(id)
   );
@@ -124,7 +129,7 @@ export async function audit(
       uncropped: trials?.firstNorm?.border === "none",
       claimed: subject.claimed,
       trainingKnown: subject.claims?.recipe !== undefined || (subject.evidence ?? []).length > 0,
-      otherImages: (subject.claims?.recipe?.data.set ?? PAPER_DATASET) !== PAPER_DATASET,
+      ...{ otherImages, photographs },
     }),
     findings,
     candidates: candidates.map((candidate) => ({
@@ -212,7 +217,7 @@ function findingsOf(
   });
   const others = [...left.values()].map(({ id, tier, requirement, evidence }): AuditFinding => ({
     ...{ id, rule: id, title: requirement, requirement, evidence, follows: [] },
-    severity: tier === "static" || OBSERVED.has(id) ? "departure" : "fault",
+    severity: tier === "static" || CHOICES.has(id) ? "departure" : "fault",
   }));
   const all = [...findings, ...others];
   // What follows from another rule's failure stands with that.
@@ -229,8 +234,13 @@ const FOLLOWING: Readonly<Record<string, readonly string[]>> = {
   "parameters": ["stem", "stages", "depth", "identity", "no-bias", "batch-norm", "head"],
   "preprocessed-mean": ["mean"],
 };
-/** Numeric rules that trials on images answer: another preprocessing is another choice. */
-const OBSERVED: ReadonlySet<string> = new Set(["preprocessed-mean"]);
+/**
+ * Rules of other tiers that say what was chosen, not that something is broken: the preprocessing
+ * that trials on images find, and how the run's recipe and start differ from the paper's.
+ */
+const CHOICES: ReadonlySet<string> = new Set([
+  ...["preprocessed-mean", "recipe-of-paper", "from-scratch"],
+]);
 
 /** What it all comes to. */
 function concludes(

@@ -18,7 +18,7 @@ import {
   type OnnxNoteId,
 } from "../weights/mod.ts";
 import type { RunIdentity } from "../train/mod.ts";
-import { completed } from "../recipes/mod.ts";
+import { completed, isOfPhotographs } from "../recipes/mod.ts";
 import { consumersOf, ofKind, subjectOf } from "../spec/mod.ts";
 import { number } from "../text/mod.ts";
 import type { Cause, CauseId } from "./causes.ts";
@@ -242,7 +242,12 @@ const NOTED: Readonly<Partial<Record<OnnxNoteId, CauseId>>> = {
 export function runSubject(target: string, log: LogSubject): AuditSubject {
   const start = log.events?.find((event): event is StartEvent => event.type === "start");
   if (!start) return { target, form: "a run without a start", candidates: [], log };
-  const { graph, ...claims } = subjectOf(start.recipe, start.seed);
+  const { recipe, seed, classes } = start;
+  const { graph, ...claims } = subjectOf(
+    recipe,
+    seed,
+    isOfPhotographs(recipe) ? classes.length : undefined,
+  );
   return {
     target,
     form: `a run of ${graph.name}`,

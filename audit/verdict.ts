@@ -33,6 +33,8 @@ export interface Grounds {
   readonly claimed: ClaimedError | undefined;
   /** Whether its recipe trains and tests on other images than CIFAR-10. */
   readonly otherImages: boolean;
+  /** Whether those are photographs, the matter of the paper's section 3.4. */
+  readonly photographs: boolean;
   /** Whether anything says how it was trained. */
   readonly trainingKnown: boolean;
 }
@@ -92,6 +94,11 @@ function identity(grounds: Grounds): string {
   }
   const [{ graph, name }] = candidates;
   const facts = factsOf(graph, grounds.parameters);
+  if (grounds.photographs) {
+    return `This was trained on photographs, the matter of the paper's section 3.4: ${
+      titled(name)
+    } with ${facts}, on images of ${graph.inputShape.slice(0, 2).join("x")}.`;
+  }
   const kinds = findings.filter(({ id }) => FORMS.has(id)).map(({ title }) => title);
   if (!ofPaper) {
     const near = nearest(graph);

@@ -3,7 +3,6 @@ import type { Dataset } from "../data/mod.ts";
 import {
   AS_TORCHVISION,
   indexTrainingFolder,
-  namesOf,
   type PhotographFolder,
   photographSet,
 } from "../data/photographs/mod.ts";
@@ -19,7 +18,7 @@ type Flags = FlagValues<typeof PHOTOGRAPH_FLAGS & typeof DATA_FLAGS>;
 /** How often a search says where it is. */
 const TOLD_EVERY = 100;
 
-/** The two halves of `--data`, with a line of what was left out of each. */
+/** The two halves of `--data`. */
 export async function photographsOf(flags: Flags): Promise<PhotographFolder> {
   const { broken, links, index } = flags;
   const printer = new ProgressPrinter();
@@ -32,12 +31,6 @@ export async function photographsOf(flags: Flags): Promise<PhotographFolder> {
     },
   });
   printer.clear();
-  for (const half of [folder.train, folder.val]) {
-    if (half.broken.length === 0) continue;
-    printer.line(
-      `left out of ${half.folder}, ${number(half.broken.length)} files: ${namesOf(half.broken)}`,
-    );
-  }
   return folder;
 }
 

@@ -106,7 +106,15 @@ Deno.test("train --recipe finetune goes on to the same weights, by any number of
     assertEquals(tuned.code, 0, tuned.said);
     const warnings = (await lines("tuned")).filter(({ type }) => type === "warning");
     assertStringIncludes(JSON.stringify(warnings), "right/9.png");
-    assertStringIncludes(tuned.said, "left/9.jpg");
+    const [before] = warnings;
+    assertStringIncludes(before.message, "left out: 1 file of train/");
+    assertStringIncludes(before.message, "left/9.jpg");
+    assertStringIncludes(tuned.said, before.message.slice(0, 40));
+    const report = await Deno.readTextFile(`${folder}/tuned/report.html`);
+    assertStringIncludes(report, "left/9.jpg");
+    const [{ data: { notice } }] = await lines("tuned");
+    assertStringIncludes(notice, "val/ are validation and final test at once");
+    for (const place of [tuned.said, report]) assertStringIncludes(place, notice);
     assertStringIncludes(tuned.said, "last layer");
   } finally {
     await Deno.remove(folder, { recursive: true });

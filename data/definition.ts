@@ -33,7 +33,7 @@ export interface LoadedImages {
   readonly test: ByteImages;
   /** SHA-256 of each source file, or of the generated pixels and labels, by name. */
   readonly hashes: Readonly<Record<string, string>>;
-  /** To be shown with every result on built-in data, so that nobody takes it for CIFAR. */
+  /** To be shown with every result: that built-in data is not CIFAR, what a folder is tested on. */
   readonly notice?: string;
   /** Built-in data: the share of wrong test labels, the error of a perfect model. */
   readonly errorFloor?: number;

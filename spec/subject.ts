@@ -37,6 +37,7 @@ export interface StaticSubject {
  *
  * @param recipe Any recipe.
  * @param seed The seed of the split, the initialisation and the batches.
+ * @param classes How many the network tells apart, where it is not the paper's ten.
  * @returns A subject of which every part is known.
  *
  * @example
@@ -53,10 +54,15 @@ export interface StaticSubject {
 export function subjectOf(
   recipe: Recipe,
   seed = 0,
+  classes?: number,
 ): Required<Omit<StaticSubject, "samplingSeed">> {
   const { name, ...options } = recipe.architecture;
-  const graph = architecture(name, options);
-  const { set, split: sizes } = recipe.data;
+  const { set, split: sizes, photographs } = recipe.data;
+  const graph = architecture(name, {
+    ...options,
+    ...(photographs ? { inputShape: [photographs.size, photographs.size, 3] } : {}),
+    ...(classes === undefined ? {} : { classes }),
+  });
   const images = set === PHOTOGRAPHS
     ? sizes.training + sizes.validation
     : datasetNamed(set).trainingImages;

@@ -71,7 +71,9 @@ export function finishedBefore(run: RunStore): FinishedResult | undefined {
 
 /** @throws {RunError} If the run was begun on other images. */
 export function refuseOtherData(run: RunStore, begun: DataRecord, asked: DataRecord): void {
-  refuseDifferences(run, { data: begun }, { data: asked });
+  // What is said of the images is words: another version may say it otherwise.
+  const compared = ({ notice: _, ...data }: DataRecord) => ({ data });
+  refuseDifferences(run, compared(begun), compared(asked));
 }
 
 function refuseDifferences(run: RunStore, begun: object, asked: object): void {

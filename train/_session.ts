@@ -65,6 +65,7 @@ export async function logStart(
       logEvery,
       ...(plan === undefined ? {} : { plan }),
     });
+    for (const message of dataset.leftOut ?? []) warn(session, message);
   }
   if (run.tornBytes > 0) {
     warn(

@@ -17,7 +17,7 @@ import type { ImageStream, StreamedFault, StreamedPart } from "../stream.ts";
 import type { Cut, CutPhotographs } from "./_cutting.ts";
 import { CuttingPool } from "./_pool.ts";
 import type { PhotographAugmentation } from "./augment.ts";
-import { type IndexOptions, indexPhotographs, type PhotographIndex } from "./folder.ts";
+import { type IndexOptions, indexPhotographs, namesOf, type PhotographIndex } from "./folder.ts";
 import { AS_TORCHVISION, type ReadingRules } from "./image_file.ts";
 import { resample } from "./resample.ts";
 import { streamedStatistics } from "./statistics.ts";
@@ -28,6 +28,9 @@ const WINDOW = 32;
 const AHEAD = 2;
 /** The side of what people are shown, at most. */
 const THUMBNAIL = 96;
+/** What the error of a folder's other half says, and what it does not. */
+const TESTED_ON =
+  "The photographs of val/ are validation and final test at once, as in the paper's results on ImageNet: what was chosen by their error (the best weights, when a rate falls, one of several settings) has no held-out result here.";
 
 /** The two halves of a folder of photographs. */
 export interface PhotographFolder {
@@ -148,6 +151,14 @@ export function photographSet(
     name: PHOTOGRAPHS,
     classNames: train.classNames,
     hashes: { "train": train.sha256, "val": val.sha256 },
+    notice: TESTED_ON,
+    leftOut: Object.entries({ train, val }).flatMap(([half, { broken }]) =>
+      broken.length === 0 ? [] : [
+        `left out: ${broken.length} ${
+          broken.length === 1 ? "file" : "files"
+        } of ${half}/ that can't be read: ${namesOf(broken)}`,
+      ]
+    ),
     train: outline(train),
     test: outline(val),
     stream: new PhotographStream({ train, test: val }, options),

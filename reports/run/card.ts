@@ -1,5 +1,5 @@
 /** A run's model card, in the form that Hugging Face reads: what the weights are and how good. */
-import { isOpen } from "../../recipes/mod.ts";
+import { isOfPhotographs, isOpen } from "../../recipes/mod.ts";
 import { number, percent } from "../../text/mod.ts";
 import { setName } from "../_format.ts";
 import { type Block, heading, type Report } from "../page/blocks.ts";
@@ -39,6 +39,7 @@ export function modelCard(subject: Subject): string | undefined {
       }],
     }],
   };
+  const section = isOfPhotographs(run.start.recipe) ? "3.4" : "4.2";
   const departures =
     result.recipe.departures.filter(({ field }) => !isOpen(run.start.recipe, field)).length;
   const body: Block[] = [
@@ -50,8 +51,8 @@ export function modelCard(subject: Subject): string | undefined {
         topFiveError ? `; top-5 error ${percent(topFiveError.error)}` : ""
       }) after the last of ${number(result.iterations)} iterations, seed ${result.seed}. ${
         departures === 0
-          ? "Trained as section 4.2 of “Deep Residual Learning for Image Recognition” says (arXiv 1512.03385)."
-          : `Trained as section 4.2 of “Deep Residual Learning for Image Recognition” (arXiv 1512.03385) says but for ${
+          ? `Trained as section ${section} of “Deep Residual Learning for Image Recognition” says (arXiv 1512.03385).`
+          : `Trained as section ${section} of “Deep Residual Learning for Image Recognition” (arXiv 1512.03385) says but for ${
             number(departures)
           } ${departures === 1 ? "field" : "fields"} of the recipe, below.`
       }`,
@@ -73,7 +74,7 @@ export function modelCard(subject: Subject): string | undefined {
     },
     ...recipe(subject),
     heading(2, "The paper's checklist"),
-    { kind: "text", text: checklistCounts(result.checklist) },
+    { kind: "text", text: checklistCounts(result.checklist, run.start.recipe) },
   ];
   const report: Report = { eyebrow: "", title: titleOf(result), head: [], body };
   return `---\n${JSON.stringify(metadata, null, 2)}\n---\n\n${renderMarkdown(report)}`;

@@ -1,5 +1,6 @@
 /** The first thing that a run's report says: its result, and what one must know to read it. */
-import { Epochs } from "../../recipes/mod.ts";
+import { IMAGENET_NETS } from "../../paper/mod.ts";
+import { Epochs, isOfPhotographs, type Recipe } from "../../recipes/mod.ts";
 import {
   duration,
   number,
@@ -35,8 +36,8 @@ export function headline({ run, result }: Subject): Block[] {
         } test images wrong after the last step; Wilson interval for that number of images, not for the spread over seeds`,
       }
       : { kind: "result", figure: "No result", text: endingOf(result) },
-    ...builtInNotice(result),
-    ...verdict(result),
+    ...dataNotice(result),
+    ...verdict(result, run.start.recipe),
     { kind: "facts", facts: facts({ run, result }) },
   ];
 }
@@ -64,7 +65,7 @@ function facts({ run, result }: Subject): [string, Line][] {
       best
         ? `${percent(best.error)}, of ${at(best.iteration)}, where it was ${
           significant(best.value)
-        }`
+        }${isHeldOut(run.start.recipe) ? "" : "; chosen on the images that it was tested on"}`
         : undefined,
     ],
     ["Engine", result.engines.length > 0 ? enginesLine(result) : undefined],
@@ -101,6 +102,10 @@ function topFiveInWords({ error, errors, images, interval }: TestError): string 
   }: ${number(errors)} of ${number(images)} without their class among the five likeliest`;
 }
 
+/** Whether the test's images are others than those that the best weights were chosen by. */
+const isHeldOut = (recipe: Recipe): boolean =>
+  !isOfPhotographs(recipe) || !recipe.best?.watched.startsWith("validation");
+
 /** What to type now: goes on with the run, or has it judged. FOLDER is where this page lies. */
 function nextCommand({ completeness }: RunResult, command: readonly string[]): Line {
   return completeness === "finished"
@@ -118,7 +123,7 @@ function filesLine(weights: boolean): Line {
   return files.flatMap((name, i) => [...(i > 0 ? [", "] : []), { text: name, href: name }]);
 }
 
-function builtInNotice({ data, testError }: RunResult): Block[] {
+function dataNotice({ data, testError }: RunResult): Block[] {
   const { notice: said, errorFloor, linearModelError } = data;
   if (!said) return [];
   const builtIn = errorFloor !== undefined;
@@ -140,24 +145,27 @@ function sentenceCase(name: string): string {
   return (name[0].toUpperCase() + name.slice(1)).replace(/ \((.*)\)/, ", $1");
 }
 
-function verdict({ paperRun, architecture }: RunResult): Block[] {
+function verdict({ paperRun, architecture }: RunResult, recipe: Recipe): Block[] {
   const { differences } = paperRun;
+  const photographs = isOfPhotographs(recipe);
+  const the = photographs ? "the paper's run on ImageNet, section 3.4" : "the paper's run";
   if (differences.length === 0) {
     return [{
       kind: "text",
-      text: "The paper's run: nothing that the paper decides is different.",
+      text: `${the[0].toUpperCase()}${the.slice(1)}: nothing that the paper decides is different.`,
     }];
   }
-  const net = table6Name(architecture.name)
-    ? []
-    : [`${networkName(architecture.name)}, not one of the paper's nets`];
+  const net =
+    (photographs ? IMAGENET_NETS.includes(architecture.name) : table6Name(architecture.name))
+      ? []
+      : [`${networkName(architecture.name)}, not one of the paper's nets`];
   const reasons = [
     ...net,
     ...differences.filter((reason) => !reason.startsWith("architecture.name")),
   ];
   return reasons.length === 1
-    ? [{ kind: "text", text: `Not the paper's run: ${reasons[0]}.` }]
-    : [{ kind: "text", text: "Not the paper's run:" }, { kind: "list", items: reasons }];
+    ? [{ kind: "text", text: `Not ${the}: ${reasons[0]}.` }]
+    : [{ kind: "text", text: `Not ${the}:` }, { kind: "list", items: reasons }];
 }
 
 /** "wasm", or "wasm to iteration 1,000, tfjs-cpu to iteration 2,000". */

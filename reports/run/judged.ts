@@ -4,6 +4,7 @@ import type { Recipe } from "../../recipes/mod.ts";
 import {
   CHECKLIST,
   type ChecklistVersion,
+  concerning,
   judge,
   type Judgement,
   LOG_RULES,
@@ -36,7 +37,8 @@ function judgeRecipe(recipe: Recipe, seed: number): readonly Judgement[] {
 
 /** A run's recipe and log, judged. */
 export function runChecklist({ start: { recipe, seed } }: Run, log: LogSubject): RunChecklist {
-  const judgements = [...judgeRecipe(recipe, seed), ...judge(LOG_RULES, log)];
+  const all = [...judgeRecipe(recipe, seed), ...judge(LOG_RULES, log)];
+  const judgements = concerning(all, recipe);
   const count = (outcome: Judgement["outcome"]) =>
     judgements.filter((judgement) => judgement.outcome === outcome).length;
   return {

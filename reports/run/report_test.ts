@@ -185,6 +185,46 @@ Deno.test("a run that went over to another engine names both, with their iterati
   assertMatch(textOf(one.html), /Engine wasm (?!to)/);
 });
 
+Deno.test("a run on photographs is held to section 3.4, and accused by no rule of CIFAR-10", async () => {
+  const { html, card, result } = await reportOf({ set: "photographs", samples: false });
+  const broken = result.checklist.fails.map(({ id }) => id);
+  // The first two are of the fixture, whose best validation and weights are made up.
+  assertEquals(broken, ["final-step", "files-named", "recipe-of-paper"]);
+  assert(result.checklist.pass >= 12, `${result.checklist.pass}`);
+  const text = textOf(html);
+  for (const place of [text, card!]) {
+    assertStringIncludes(place, "Photographs are the matter of the paper's section 3.4.");
+    assertStringIncludes(place, "val/ is validation and test.");
+    assertFalse(/4\.2|CIFAR/.test(place), place.match(/.{60}(4\.2|CIFAR).{60}/)?.[0]);
+  }
+  assertStringIncludes(text, "Not the paper's run on ImageNet, section 3.4:");
+  assertStringIncludes(card!, "Trained as section 3.4 of");
+  assertFalse(text.includes("not one of the paper's nets"));
+  assertStringIncludes((await reportOf({})).card!, "Trained as section 4.2 of");
+});
+
+Deno.test("best weights that photographs of the test chose are said to be chosen so", async () => {
+  const said = async (set: "photographs" | "cifar10", watched: string) => {
+    const folder = await fixtureFolder({ set, samples: false, iterations: 200 });
+    const lines = textIn(folder, "events.jsonl").trim().split("\n").map((line) => JSON.parse(line));
+    const [start] = lines;
+    start.recipe.best = { watched, threshold: 0 };
+    const { time, iteration } = lines.at(-1);
+    const best = {
+      ...{ type: "best", time, iteration, watched, value: 0.1, loss: 1, images: 10_000 },
+      ...{ errors: 700, error: 0.07 },
+      file: { path: "best.safetensors", sha256: "0".repeat(64), bytes: 1 },
+    };
+    lines.splice(-1, 0, best);
+    setText(folder, "events.jsonl", lines.map((line) => JSON.stringify(line) + "\n").join(""));
+    return textOf(renderRunReport(await readFolder("run", readerOf(folder))).html);
+  };
+  const chosen = "; chosen on the images that it was tested on";
+  assertStringIncludes(await said("photographs", "validation-error"), chosen);
+  assertFalse((await said("photographs", "training-loss")).includes(chosen));
+  assertFalse((await said("cifar10", "validation-error")).includes(chosen));
+});
+
 Deno.test("page, card and data have the top-5 error where the log has it", async () => {
   const folder = await fixtureFolder({ samples: false });
   const lines = textIn(folder, "events.jsonl").replace(

@@ -109,7 +109,7 @@ export const LOG_RUN_RULES: readonly Rule<LogSubject>[] = defineRules([
   },
   {
     id: "recipe-of-paper",
-    section: "4.2",
+    section: "4.2, 3.4",
     requirement: "The run's recipe is the paper's, declared or not: it differs only in what the " +
       "paper leaves open.",
     tier: "log",
@@ -180,7 +180,7 @@ export const LOG_RUN_RULES: readonly Rule<LogSubject>[] = defineRules([
   },
   {
     id: "from-scratch",
-    section: "4.2",
+    section: "4.2, 3.4",
     requirement: "Training began from the initialisation, not from given weights.",
     tier: "log",
     check: reading([], ({ start: { startWeights } }) =>
@@ -211,7 +211,7 @@ export const LOG_RUN_RULES: readonly Rule<LogSubject>[] = defineRules([
   },
   {
     id: "run-finished",
-    section: "4.2",
+    section: "all",
     requirement: "The run came to its end: it was not broken off, and nothing follows its result.",
     tier: "log",
     check: reading([], (run) => {

@@ -250,7 +250,7 @@ export const LOG_TEST_RULES: readonly Rule<LogSubject>[] = defineRules([
   },
   {
     id: "error-recomputed",
-    section: "4.2",
+    section: "all",
     requirement: "The errors are those of the predictions.",
     tier: "log",
     check: reading(["predictions"], (run, { predictions: { labels, predictions } }) => {
@@ -338,7 +338,7 @@ export const LOG_TEST_RULES: readonly Rule<LogSubject>[] = defineRules([
   },
   {
     id: "final-step",
-    section: "4.2",
+    section: "all",
     requirement: "The result is the test error after the last step; the best validation step is " +
       "named and never the result.",
     tier: "log",

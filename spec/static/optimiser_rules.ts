@@ -15,7 +15,7 @@ const STANDARD_ERRORS = 6;
 export const OPTIMISER_RULES: readonly Rule<StaticSubject>[] = defineRules([
   {
     id: "initialisation",
-    section: "4.2, [13]",
+    section: "4.2, 3.4, [13]",
     requirement:
       "Kernels start from a normal distribution with mean 0 and variance 2 / fan (He initialisation), each from values of its own; batch normalisation starts as the identity.",
     tier: "static",
@@ -147,7 +147,7 @@ export const OPTIMISER_RULES: readonly Rule<StaticSubject>[] = defineRules([
   },
   {
     id: "momentum",
-    section: "4.2",
+    section: "4.2, 3.4",
     requirement: "Training is by stochastic gradient descent with a momentum of 0.9.",
     tier: "static",
     check: field(
@@ -169,7 +169,7 @@ export const OPTIMISER_RULES: readonly Rule<StaticSubject>[] = defineRules([
   },
   {
     id: "weight-decay",
-    section: "4.2",
+    section: "4.2, 3.4",
     requirement: "The weight decay is 0.0001.",
     tier: "static",
     check: field("the weight decay", ({ optimiser }) => optimiser.weightDecay, 0.0001),

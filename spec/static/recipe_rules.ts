@@ -48,7 +48,7 @@ export const RECIPE_RULES: readonly Rule<StaticSubject>[] = defineRules([
   },
   {
     id: "batch-norm-constants",
-    section: "4.2, [16]",
+    section: "4.2, 3.4, [16]",
     requirement:
       "Batch normalisation's constants, and the images that its statistics are of, are those that the paper can be read as.",
     tier: "static",

@@ -1,12 +1,12 @@
 /** A made-up but plausible run's folder in memory, for tests; no network made these numbers. */
 import { createHash } from "node:crypto";
 import type { FileReference, ImageSample, LayerStatistics, RunEvent } from "../../log/mod.ts";
-import { forDataset, paper, withIterations } from "../../recipes/mod.ts";
+import { finetune, forDataset, forFolder, paper, withIterations } from "../../recipes/mod.ts";
 
 /** What a test can choose. */
 export interface FixtureOptions {
   readonly architecture?: string;
-  readonly set?: "cifar10" | "shapes10";
+  readonly set?: "cifar10" | "shapes10" | "photographs";
   readonly iterations?: number;
   readonly logEvery?: number;
   readonly ending?: "end" | "stop" | "failure" | "none";
@@ -92,9 +92,10 @@ export async function fixtureFolder(options: FixtureOptions = {}): Promise<Folde
     command: ["train", "--arch", architecture, "--note", text],
   };
   const whole = paper(architecture);
-  const recipe = iterations === 64_000
-    ? forDataset(whole, set)
-    : withIterations(forDataset(whole, set), iterations, text);
+  const onSet = set === "photographs"
+    ? forFolder(finetune("resnet18"), { training: 1000, validation: TEST.images })
+    : forDataset(whole, set);
+  const recipe = iterations === 64_000 ? onSet : withIterations(onSet, iterations, text);
   events.push({
     type: "start",
     time: now(),
@@ -110,6 +111,8 @@ export async function fixtureFolder(options: FixtureOptions = {}): Promise<Folde
       set,
       ...(set === "shapes10"
         ? { notice: "Procedural shapes.", errorFloor: 0.02, linearModelError: 0.314 }
+        : set === "photographs"
+        ? { notice: "val/ is validation and test." }
         : {}),
       hashes: { [text]: hash("1") },
       trainingImages: recipe.data.split.training,

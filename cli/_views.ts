@@ -16,8 +16,9 @@ import {
   type ViewSizes,
 } from "../data/photographs/mod.ts";
 import { chooseEngine, engineFactories, selfTest } from "../engine/mod.ts";
-import { attempt, readWholeText } from "../files/mod.ts";
+import { attempt, readWholeText, writeWhole } from "../files/mod.ts";
 import { paper, type Recipe } from "../recipes/mod.ts";
+import { type Confusion, type SureMistake, viewsPage } from "../reports/views/mod.ts";
 import { fitWeights } from "../resnet/mod.ts";
 import { number, percent, quote } from "../text/mod.ts";
 import { choice, type FlagValues, text, UsageError } from "./_flags.ts";
@@ -39,6 +40,7 @@ export const VIEW_FLAGS = {
     ["stored", "upright"],
     "with --view: JPEGs as torchvision reads them (stored), or turned as their camera noted",
   ),
+  html: text("FILE", "with --view: write errors, confusions and the surest mistakes as a page"),
   index: text("FILE", "with --view: where the folder's index is kept; in the cache by default"),
 } as const;
 
@@ -55,11 +57,13 @@ type Flags =
 
 /** How many pairs of classes, and how many skipped files, are told of. */
 const TOLD = 5;
+/** How many of the surest mistakes, and of the pairs, a page shows. */
+const SHOWN = 24;
 
 /** @throws {UsageError} If flags were given that `--view` has no use for, or needs. */
 export function requireViewFlags(flags: Flags): void {
   if (flags.view === undefined) {
-    const alone = ["classes", "broken", "links", "orientation", "index"] as const;
+    const alone = ["classes", "broken", "links", "orientation", "html", "index"] as const;
     const stray = alone.find((name) => flags[name] !== undefined);
     if (stray) throw new UsageError(`--${stray} goes with --view ${VIEWS.join("|")}`);
     return;
@@ -125,14 +129,16 @@ export async function evaluateViews(
       `in the sizes of its training: crops of ${sizes.cropped} from a shorter side of ${sizes.resized}`,
     );
   }
-  const wrong: { first: number; five: number } = { first: 0, five: 0 };
-  const pairs = new Map<string, number>();
+  const rules = { ...AS_TORCHVISION, orientation };
+  const wrong = { first: 0, five: 0 };
+  const pairs = new Map<string, Confusion>();
+  const mistakes: SureMistake[] = [];
   const skipped: BrokenFile[] = [...index.broken];
   let [images, waited, computed] = [0, 0, 0];
   const { batchNorm } = paper("resnet20");
   const scored = scorePhotographs(index, {
     ...{ graph, weights: fitWeights(graph, weights, flags.weights!), channels: IMAGENET },
-    ...{ view, sizes, factory, broken, rules: { ...AS_TORCHVISION, orientation } },
+    ...{ view, sizes, factory, broken, rules },
     batchNorm: { ...batchNorm, epsilon: epsilon ?? batchNorm.epsilon },
     engine: {
       ...(flags.threads === undefined ? {} : { threads: flags.threads }),
@@ -158,9 +164,15 @@ export async function evaluateViews(
     if (!isAmongFive(rank)) wrong.five++;
     if (rank === 0) continue;
     wrong.first++;
-    const taken = nameOf(labels, index, scores.indexOf(Math.max(...scores)));
-    const pair = `${spokenClass(index.classNames[label])} as ${taken}`;
-    pairs.set(pair, (pairs.get(pair) ?? 0) + 1);
+    const confidence = scores.reduce((a, b) => Math.max(a, b));
+    const pair = {
+      label: spokenClass(index.classNames[label]),
+      taken: nameOf(labels, index, scores.indexOf(confidence)),
+    };
+    const key = `${pair.label} as ${pair.taken}`;
+    pairs.set(key, { ...pair, count: (pairs.get(key)?.count ?? 0) + 1 });
+    mistakes.push({ ...pair, place, confidence, labelProbability: scores[right] });
+    mistakes.sort((a, b) => b.confidence - a.confidence).splice(SHOWN);
   }
   if (images === 0) {
     throw new CommandError(
@@ -169,29 +181,51 @@ export async function evaluateViews(
       }`,
     );
   }
-  const [error, error5] = [wrong.first / images, wrong.five / images];
-  const confused = [...pairs].sort(([, a], [, b]) => b - a).slice(0, TOLD);
+  const error = wrong.first / images;
+  const errors5 = hasTopFive(PHOTOGRAPHS, classesOf(graph)) ? wrong.five : undefined;
+  const top5 = errors5 === undefined ? {} : { errors5, error5: errors5 / images };
+  const frequent = [...pairs.values()].sort((a, b) => b.count - a.count);
+  const confused = frequent.slice(0, TOLD)
+    .map(({ label, taken, count }) => ({ pair: `${label} as ${taken}`, count }));
   const seconds = (milliseconds: number) => `${(milliseconds / 1000).toFixed(1)} s`;
+  if (flags.html !== undefined) {
+    const page = await viewsPage({
+      ...{ network: graph.name, view, index, rules, images, errors: wrong.first, mistakes },
+      ...(errors5 === undefined ? {} : { errors5 }),
+      confused: frequent.slice(0, SHOWN),
+      facts: [
+        ["Photographs", `${number(images)} of ${number(index.classNames.length)} classes`],
+        ...(skipped.length > 0
+          ? [["Skipped", `${number(skipped.length)} files: ${namesOf(skipped)}`] as const]
+          : []),
+        ["Prepared by", prepared],
+        ["Engine", factory.name],
+        ["Time", `reading ${seconds(waited)}, computing ${seconds(computed)}`],
+        ["Hash of the photographs", { code: index.sha256 }],
+        ["Hash of the weights", { code: sha256 }],
+      ],
+    });
+    await writeWhole(flags.html, page);
+  }
   return {
     text: [
       `${percent(error)} (${number(wrong.first)} of ${number(images)} wrong)${
-        hasTopFive(PHOTOGRAPHS, classesOf(graph))
-          ? `, ${percent(error5)} not among the first five`
-          : ""
+        errors5 === undefined ? "" : `, ${percent(errors5 / images)} not among the first five`
       }`,
       ...(confused.length > 0
-        ? [`most often: ${confused.map(([pair, count]) => `${pair} (${count})`).join(", ")}`]
+        ? [`most often: ${confused.map(({ pair, count }) => `${pair} (${count})`).join(", ")}`]
         : []),
       ...(skipped.length > 0
         ? [`skipped, ${number(skipped.length)} files: ${namesOf(skipped)}`]
         : []),
       `reading ${seconds(waited)}, computing ${seconds(computed)}`,
+      ...(flags.html === undefined ? [] : [`page: ${flags.html}`]),
     ].join("\n"),
     json: {
-      ...{ error, error5, errors: wrong.first, errors5: wrong.five, images, view },
+      ...{ error, errors: wrong.first, ...top5, images, view },
       ...{ folder, classes: index.classNames.length, photographs: index.sha256 },
       ...{ passedOver: Object.fromEntries(index.passedOver), skipped },
-      confused: confused.map(([pair, count]) => ({ pair, count })),
+      confused,
       ...{ architecture: graph.name, preprocess: prepared, engine: factory.name },
       milliseconds: { reading: Math.round(waited), computing: Math.round(computed) },
       weights: { path: flags.weights, sha256 },

@@ -42,10 +42,15 @@ Deno.test("evaluate --view tests on a folder of photographs", async () => {
       classes.map((c) => `${c} is a class\n`).join(""),
     );
     const named = ["--view", "1-crop", "--classes", `${folder}/classes.txt`];
-    const { code, stdout, stderr } = await run(...named, "--json");
+    const page = `${folder}/page.html`;
+    const { code, stdout, stderr } = await run(...named, "--json", "--html", page);
     assertEquals(code, 0, stderr);
-    const { error, errors, images, confused, skipped } = JSON.parse(stdout);
+    const { error, errors, errors5, images, confused, skipped } = JSON.parse(stdout);
     assertEquals([error, errors, images, skipped], [0.5, 2, 4, []]);
+    const html = await Deno.readTextFile(page);
+    for (const said of ["50.00%", `: ${errors5} of 4 without`, "a → b", "c → b", "a/1.png"]) {
+      assertStringIncludes(html, said);
+    }
     assertEquals(confused, [{ pair: "a as b", count: 1 }, { pair: "c as b", count: 1 }]);
 
     await Deno.writeTextFile(`${folder}/set/val/a/2.jpg`, "no image");
@@ -60,6 +65,7 @@ Deno.test("evaluate --view tests on a folder of photographs", async () => {
     for (
       const [args, word] of [
         [["--broken", "skip"], "--broken goes with --view"],
+        [["--html", "page.html"], "--html goes with --view"],
         [["--view", "1-crop", "--dataset", "cifar10"], "leave out --dataset"],
         [["--view", "1-crop", "--preprocess", "per-pixel"], "ImageNet's channel means"],
       ] as const

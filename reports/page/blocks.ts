@@ -96,6 +96,8 @@ export type Block =
   }
   | {
     readonly kind: "images";
+    /** Photographs, which are shown larger than images of a few pixels, and smooth. */
+    readonly large?: boolean;
     readonly images: readonly {
       /** A data URL. */
       readonly source: string;

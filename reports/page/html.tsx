@@ -154,24 +154,31 @@ function Part({ block }: { block: Block }): VNode {
           ))}
         </dl>
       );
-    case "images":
+    case "images": {
+      const form = block.large
+        ? " large"
+        : block.images.some(({ beside }) => beside)
+        ? " pairs"
+        : "";
+      const side = block.large ? 96 : 64;
       return (
-        <ul class={block.images.some(({ beside }) => beside) ? "images pairs" : "images"}>
+        <ul class={`images${form}`}>
           {block.images.map(({ source, alt, beside, lines }, i) => (
             <li key={i}>
               {beside
                 ? (
                   <div>
-                    <img src={source} alt={alt} width="64" height="64" />
-                    <img src={beside.source} alt={beside.alt} width="64" height="64" />
+                    <img src={source} alt={alt} width={side} height={side} />
+                    <img src={beside.source} alt={beside.alt} width={side} height={side} />
                   </div>
                 )
-                : <img src={source} alt={alt} width="64" height="64" />}
+                : <img src={source} alt={alt} width={side} height={side} />}
               <Lines lines={lines} />
             </li>
           ))}
         </ul>
       );
+    }
     case "judgements":
       return (
         <dl class="judgements">

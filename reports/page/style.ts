@@ -120,10 +120,13 @@ td.bar { min-width: 7rem; width: 40%; }
 td.bar span { display: block; height: .75rem; margin-top: .3rem; width: var(--share); min-width: 1px; background: var(--accent); print-color-adjust: exact; }
 .images { display: grid; grid-template-columns: repeat(auto-fill, minmax(5rem, 1fr)); gap: 1rem .75rem; margin: 1rem 0 0; padding: 0; list-style: none; max-width: none; }
 .images.pairs { grid-template-columns: repeat(auto-fill, minmax(8.75rem, 1fr)); }
+.images.large { grid-template-columns: repeat(auto-fill, minmax(8rem, 1fr)); }
+.images.large img { width: 6rem; height: 6rem; object-fit: contain; object-position: left bottom; image-rendering: auto; background: none; }
+.images.large li { overflow-wrap: anywhere; }
 .images div { display: flex; gap: .25rem; }
 .images img { display: block; width: 4rem; height: 4rem; image-rendering: pixelated; background: var(--tint); }
 .images li { font-size: .75rem; line-height: 1.35; break-inside: avoid; }
-.images span { color: var(--muted); }
+.images span { color: var(--muted); font-size: inherit; }
 .fields { columns: 19rem 2; column-gap: 2.5rem; font-size: .875rem; margin: .5rem 0; }
 .fields div { display: flex; justify-content: space-between; gap: 1rem; padding: .2rem 0; border-bottom: 1px solid var(--rule); break-inside: avoid; }
 .fields dt { color: var(--muted); }

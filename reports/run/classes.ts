@@ -49,15 +49,36 @@ function topConfusions(confusion: Matrix, perClass: readonly ClassError[]): Bloc
     .filter(({ label, prediction, count }) => label !== prediction && count > 0)
     .sort((a, b) => b.count - a.count)
     .slice(0, LARGEST_MATRIX);
+  return pairsTable(
+    pairs.map(({ label, prediction, count }) => ({
+      ...{ label: perClass[label].name, taken: perClass[prediction].name, count },
+    })),
+    "The most frequent confusions; result.json holds the whole matrix.",
+    "Images",
+  );
+}
+
+/** How often images of a class were taken for another. */
+export interface ConfusedPair {
+  /** The class. */
+  readonly label: string;
+  /** The other. */
+  readonly taken: string;
+  /** Images. */
+  readonly count: number;
+}
+
+/** Confusions, the most frequent first. */
+export function pairsTable(
+  pairs: readonly ConfusedPair[],
+  caption: string,
+  counted: string,
+): Block {
   return table(
     "confusion",
-    "The most frequent confusions; result.json holds the whole matrix.",
-    ["Label", "Prediction", numbers("Images")],
-    pairs.map(({ label, prediction, count }) => [
-      perClass[label].name,
-      perClass[prediction].name,
-      number(count),
-    ]),
+    caption,
+    ["Label", "Prediction", numbers(counted)],
+    pairs.map(({ label, taken, count }) => [label, taken, number(count)]),
   );
 }
 

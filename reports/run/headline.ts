@@ -25,21 +25,28 @@ export function headline({ run, result }: Subject): Block[] {
   const { testError } = result;
   return [
     testError
-      ? {
-        kind: "result",
-        figure: percent(testError.error),
-        text: `test error, 95% interval ${percent(testError.interval.lower)} to ${
-          percent(testError.interval.upper)
-        }`,
-        note: `${number(testError.errors)} of ${
-          number(testError.images)
-        } test images wrong after the last step; Wilson interval for that number of images, not for the spread over seeds`,
-      }
+      ? errorBlock(testError, "test error", "test images wrong after the last step")
       : { kind: "result", figure: "No result", text: endingOf(result) },
     ...dataNotice(result),
     ...verdict(result, run.start.recipe),
     { kind: "facts", facts: facts({ run, result }) },
   ];
+}
+
+/** An error as the first thing on a page. */
+export function errorBlock(
+  { error, errors, images, interval }: TestError,
+  what: string,
+  wrong: string,
+): Block {
+  return {
+    kind: "result",
+    figure: percent(error),
+    text: `${what}, 95% interval ${percent(interval.lower)} to ${percent(interval.upper)}`,
+    note: `${number(errors)} of ${
+      number(images)
+    } ${wrong}; Wilson interval for that number of images, not for the spread over seeds`,
+  };
 }
 
 function facts({ run, result }: Subject): [string, Line][] {
@@ -96,7 +103,8 @@ function facts({ run, result }: Subject): [string, Line][] {
   return all.filter((fact): fact is [string, Line] => fact[1] !== undefined);
 }
 
-function topFiveInWords({ error, errors, images, interval }: TestError): string {
+/** "1.20%, 95% interval ...: 120 of 10,000 without their class among the five likeliest". */
+export function topFiveInWords({ error, errors, images, interval }: TestError): string {
   return `${percent(error)}, 95% interval ${percent(interval.lower)} to ${
     percent(interval.upper)
   }: ${number(errors)} of ${number(images)} without their class among the five likeliest`;
@@ -133,8 +141,8 @@ function dataNotice({ data, testError }: RunResult): Block[] {
     ["Error floor: share of wrong test labels", errorFloor],
   ] as const).flatMap(([name, error]) => error === undefined ? [] : [[name, percent(error)]]);
   return [
-    notice(builtIn ? `${sentenceCase(setName(data.set))}.` : "", said),
-    ...(rows.length > 0
+    builtIn ? notice(`${sentenceCase(setName(data.set))}.`, said) : notice("", said, "calm"),
+    ...(builtIn && rows.length > 0
       ? [table("built-in", "Test error on these images", ["", numbers("")], rows, "plain")]
       : []),
   ];

@@ -198,6 +198,8 @@ Deno.test("a run on photographs is held to section 3.4, and accused by no rule o
     assertFalse(/4\.2|CIFAR/.test(place), place.match(/.{60}(4\.2|CIFAR).{60}/)?.[0]);
   }
   assertStringIncludes(text, "Not the paper's run on ImageNet, section 3.4:");
+  assertStringIncludes(html, 'class="notice calm"');
+  assertFalse(text.includes("Test error on these images"));
   assertStringIncludes(card!, "Trained as section 3.4 of");
   assertFalse(text.includes("not one of the paper's nets"));
   assertStringIncludes((await reportOf({})).card!, "Trained as section 4.2 of");

@@ -162,7 +162,8 @@ export function runResult(run: Run, log: LogSubject): RunResult {
   };
 }
 
-function testErrorOf(errors: number | undefined, images = 0): TestError | null {
+/** A test error of so many images; null where it is not known. */
+export function testErrorOf(errors: number | undefined, images = 0): TestError | null {
   if (errors === undefined) return null;
   return { error: errors / images, errors, images, interval: wilsonInterval(errors, images) };
 }

@@ -5,6 +5,9 @@ import { type Block, heading, type Line } from "../page/blocks.ts";
 import { pngUri } from "./_image.ts";
 import type { Subject } from "./subject.ts";
 
+/** Larger images are photographs, and are shown as such. */
+const SMALL = 64;
+
 type SampleImage = ImageSample["images"][number];
 
 /** The sections of the samples that the run has. */
@@ -16,15 +19,7 @@ export function samples({ run: { start, worstMistakes, augmentedSample } }: Subj
       const taken = prediction === undefined ? "unknown" : classes[prediction];
       return {
         alt: `Test image ${index}: ${classes[label]}, taken for ${taken}`,
-        lines: [
-          [
-            `${classes[label]} → ${taken}`,
-            ...(confidence === undefined ? [] : [{ muted: ` (${percent(confidence, 1)})` }]),
-          ],
-          ...(labelProbability === undefined
-            ? []
-            : [{ muted: `${classes[label]}: ${percent(labelProbability, 1)}` }]),
-        ],
+        lines: mistakeLines(classes[label], taken, confidence, labelProbability),
       };
     },
   );
@@ -73,12 +68,31 @@ export function samples({ run: { start, worstMistakes, augmentedSample } }: Subj
   ];
 }
 
+/** What is said of a mistake: what was taken for what, how surely, and how likely it was itself. */
+export function mistakeLines(
+  label: string,
+  taken: string,
+  confidence: number | undefined,
+  labelProbability: number | undefined,
+): Line[] {
+  return [
+    [
+      `${label} → ${taken}`,
+      ...(confidence === undefined ? [] : [{ muted: ` (${percent(confidence, 1)})` }]),
+    ],
+    ...(labelProbability === undefined
+      ? []
+      : [{ muted: `${label}: ${percent(labelProbability, 1)}` }]),
+  ];
+}
+
 function images(
   sample: ImageSample,
   say: (image: SampleImage) => { readonly alt: string; readonly lines: readonly Line[] },
 ): Block {
   return {
     kind: "images",
+    large: sample.height > SMALL,
     images: sample.images.map((image) => ({
       source: pngUri(sample, image.pixels),
       ...say(image),

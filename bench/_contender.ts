@@ -2,8 +2,8 @@
 import { BatchSource, loadDataset, measureNormalisation } from "../data/mod.ts";
 import {
   chooseEngine,
-  type ConvolutionAlgorithm,
   engineFactories,
+  type EngineOptions,
   freshState,
   PLAIN_SGD,
 } from "../engine/mod.ts";
@@ -13,13 +13,12 @@ import { profileStep, type StepProfile } from "../engine/webgpu/mod.ts";
 import { RandomStream } from "../random/mod.ts";
 import { architecture, type Graph, initialise } from "../resnet/mod.ts";
 
-/** Single precision, TensorFloat-32, or products in bfloat16. */
-export type Precision = "fp32" | "tf32" | "bf16";
+/** Single precision, TensorFloat-32, products in bfloat16, or what half precision stores. */
+export type Precision = "fp32" | "tf32" | "bf16" | "fp16";
 
 /** Someone who can take training steps and evaluate. */
 export interface Contender {
   readonly name: string;
-  /** How a peer computes; ours is single precision. */
   readonly precision: Precision;
   /** PyTorch, not an engine of ours. */
   readonly isPeer: boolean;
@@ -92,7 +91,7 @@ const LEARNING_RATE = 0.1;
 export async function engineContender(
   task: Task,
   name: string,
-  convolution: ConvolutionAlgorithm,
+  settings: Pick<EngineOptions, "convolution" | "precision"> = {},
 ): Promise<Contender> {
   const { batch, threads } = task;
   const graph = networkOf(task);
@@ -106,7 +105,7 @@ export async function engineContender(
     ...PAPER_STEP,
     cropPadding,
     threads,
-    convolution,
+    ...settings,
   } as const;
   const engine = await factory.create(options);
   const indices = Uint32Array.from({ length: train.count }, (_, i) => i);
@@ -130,8 +129,8 @@ export async function engineContender(
   });
   let iteration = 0;
   return {
-    name: name === "wasm" ? `wasm ${convolution}` : name,
-    precision: "fp32",
+    name: [name, ...Object.values(settings).filter((value) => value !== "single")].join(" "),
+    precision: settings.precision === "mixed" ? "fp16" : "fp32",
     isPeer: false,
     queues: name === "webgpu",
     async train(steps) {

@@ -18,8 +18,15 @@ export interface PeerVariant {
   readonly precision: Precision;
 }
 
-/** The ways that are compared on a device: no one way is PyTorch's fastest everywhere. */
-export function peerVariants(device: PeerDevice): PeerVariant[] {
+/**
+ * The ways that are compared on a device: no one way is PyTorch's fastest everywhere.
+ *
+ * @param ours The precisions of our engines: on CUDA those that compare with them are run.
+ */
+export function peerVariants(
+  device: PeerDevice,
+  ours: readonly ("single" | "mixed")[] = ["single"],
+): PeerVariant[] {
   const eager = [
     { device, mode: "eager", layout: "channels_last", precision: "fp32" },
     { device, mode: "eager", layout: "contiguous", precision: "fp32" },
@@ -33,7 +40,9 @@ export function peerVariants(device: PeerDevice): PeerVariant[] {
     { device, mode: "graphs", layout: "channels_last", precision: "fp32" },
     { device, mode: "graphs", layout: "contiguous", precision: "fp32" },
   ] as const;
-  return [...fp32, ...fp32.map((variant) => ({ ...variant, precision: "tf32" as const }))];
+  const comparable = { single: ["fp32", "tf32"], mixed: ["fp16"] } as const;
+  return ours.flatMap((precision) => comparable[precision])
+    .flatMap((precision) => fp32.map((variant) => ({ ...variant, precision })));
 }
 
 /** For tables: `PyTorch graphs channels_last tf32`. */

@@ -17,4 +17,8 @@ Deno.test("on CUDA PyTorch runs in every mode, with and without TensorFloat-32",
     peerVariants("cuda").map(peerName),
     ["fp32", "tf32"].flatMap((precision) => ways.map((way) => `PyTorch ${way} ${precision}`)),
   );
+  assertEquals(
+    peerVariants("cuda", ["mixed"]).map(peerName),
+    ways.map((way) => `PyTorch ${way} fp16`),
+  );
 });

@@ -83,7 +83,7 @@ async function againstLine(
   const contenders: Contender[] = [];
   try {
     for (const { arch, batch } of points) {
-      contenders.push(await engineContender({ arch, batch, threads }, "wasm", "winograd"));
+      contenders.push(await engineContender({ arch, batch, threads }, "wasm"));
     }
     const times = await timeInTurn(
       contenders,

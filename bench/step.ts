@@ -7,7 +7,7 @@
  * finds caches full of another's data. A burst's time is divided by its steps.
  *
  * `deno task bench --arch resnet20,resnet32 --rounds 10`
- * `deno task bench --engine webgpu --peer cuda`
+ * `deno task bench --engine webgpu --peer cuda --precision single,mixed`
  */
 import {
   choice,
@@ -45,12 +45,14 @@ const CAP_MILLISECONDS = 60_000;
 const PROFILED_STEPS = 20;
 
 const ALGORITHMS = ["winograd", "direct"] as const;
+const PRECISIONS = ["single", "mixed"] as const;
 const MODES = ["eager", "compile", "graphs"] as const;
 
 const FLAGS = {
   arch: list("networks; resnet20,resnet32 by default"),
   engine: list("our engines; wasm by default"),
   convolution: list("how wasm computes 3x3 convolutions; winograd by default", ALGORITHMS),
+  precision: list("of webgpu, and of PyTorch on cuda; single by default", PRECISIONS),
   batch: integer("images in a batch; 128 by default", 1),
   size: integer("height and width of random images of 1,000 classes; CIFAR's by default", 32),
   rounds: integer("timed rounds; 7 by default", 1),
@@ -170,7 +172,7 @@ async function startPeers(
   say: (text: string) => void,
 ): Promise<Contender[]> {
   const peers: Contender[] = [];
-  for (const variant of peerVariants(device)) {
+  for (const variant of peerVariants(device, flags.precision)) {
     if (!(flags["peer-mode"] ?? MODES).includes(variant.mode)) continue;
     try {
       const peer = await pytorchContender(task, variant, flags.augment ?? false);
@@ -210,14 +212,17 @@ async function compare(
   say: (text: string) => void,
 ): Promise<Record<string, unknown>> {
   const { rounds = 7, evaluate = 2000, peer = "cpu" } = flags;
+  const { convolution = ["winograd"], precision = ["single"] } = flags;
   const contenders: Contender[] = [];
   const evaluators: Omit<Contender, "train">[] = [];
   try {
     for (const engine of flags.engine ?? ["wasm"]) {
-      const algorithms = engine === "wasm" ? flags.convolution ?? ["winograd"] : ["winograd"];
-      for (const convolution of algorithms as (typeof ALGORITHMS)[number][]) {
-        contenders.push(await engineContender(task, engine, convolution));
-      }
+      const settings: Parameters<typeof engineContender>[2][] = engine === "wasm"
+        ? convolution.map((convolution) => ({ convolution }))
+        : engine === "webgpu"
+        ? precision.map((precision) => ({ precision }))
+        : [{}];
+      for (const each of settings) contenders.push(await engineContender(task, engine, each));
     }
     if (peer !== "none") contenders.push(...await startPeers(task, peer, flags, say));
     if (peer === "cpu" && evaluate > 0) evaluators.push(...await startOnnxRuntime(task, say));

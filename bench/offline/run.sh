@@ -18,6 +18,7 @@ run.sh [flags]
   --train-flags "…"  more flags for the training
   --bench-flags "…"  more flags for the benchmark
   --bench-seconds N  how long to time at most; 0 for not at all; 600 by default
+  --large-seconds N  the same for resnet34 on images of 224, single and mixed; 600 by default
   --restore FOLDER   results of another machine: its run is gone on with, if --out is not there yet
 
 Parts that are there are taken into HOME, so that they may come and go one by one; once all were
@@ -36,7 +37,7 @@ stop() {
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 home=$PWD/offline parts=$here results="" check=false
 engine=webgpu arch=resnet20 seed=0 out="" seconds=300 restore=""
-train_flags=() bench_flags=() bench_seconds=600
+train_flags=() bench_flags=() bench_seconds=600 large_seconds=600
 while (($# > 0)); do
   case $1 in
     --check) check=true && shift && continue ;;
@@ -55,13 +56,14 @@ while (($# > 0)); do
     --train-flags) read -ra train_flags <<<"$2" ;;
     --bench-flags) read -ra bench_flags <<<"$2" ;;
     --bench-seconds) bench_seconds=$2 ;;
+    --large-seconds) large_seconds=$2 ;;
     --restore) restore=$2 ;;
     *) stop 2 "no flag $1; see --help" ;;
   esac
   shift 2
 done
-for number in "$seconds" "$bench_seconds"; do
-  [[ $number =~ ^[0-9]+$ ]] || stop 2 "--seconds and --bench-seconds must be whole, found $number"
+for number in "$seconds" "$bench_seconds" "$large_seconds"; do
+  [[ $number =~ ^[0-9]+$ ]] || stop 2 "--seconds, --bench-seconds and --large-seconds must be whole, found $number"
 done
 manifest=$here/MANIFEST.sha256
 [[ -f $manifest ]] || stop 1 "$manifest is missing: it must lie beside this script"
@@ -199,14 +201,21 @@ deno run -q --cached-only bench/offline/self_test.ts "$engine" 2>&1 | tee -a "$r
 
 # --- The benchmark -----------------------------------------------------------
 
-if ((bench_seconds > 0)); then
-  peer=cpu
+# Its log, its seconds and its flags.
+time_steps() {
+  local log=$results/$1 limit=$2 peer=cpu
+  shift 2
+  ((limit > 0)) || return 0
   if sees_cuda; then peer=cuda; fi
   # Deno lets a program with LD_LIBRARY_PATH start others only where it may start any.
-  timeout --kill-after=10 "$bench_seconds" "$home/deno/deno" run -q --cached-only --allow-run \
-    bench/step.ts --arch "$arch" --engine "$engine" --peer "$peer" ${bench_flags[@]+"${bench_flags[@]}"} \
-    2>&1 | tee "$results/bench.log" || failed+=(benchmark)
-fi
+  timeout --kill-after=10 "$limit" "$home/deno/deno" run -q --cached-only --allow-run \
+    bench/step.ts --engine "$engine" --peer "$peer" "$@" 2>&1 | tee "$log" || failed+=("${log##*/}")
+}
+
+time_steps bench.log "$bench_seconds" --arch "$arch" ${bench_flags[@]+"${bench_flags[@]}"}
+large=(--arch resnet34 --size 224 --batch 32 --evaluate 0 --peer-mode "eager,graphs")
+if [[ $engine == webgpu ]]; then large+=(--precision "single,mixed"); fi
+time_steps bench-224.log "$large_seconds" "${large[@]}"
 
 # --- The training ------------------------------------------------------------
 
@@ -245,7 +254,7 @@ fi
 
 # --- The results -------------------------------------------------------------
 
-# At most seven files: four logs, the report, the newest checkpoint, and the rest of the run.
+# At most eight files: five logs, the report, the newest checkpoint, and the rest of the run.
 if [[ -d $out ]]; then
   tar --create --directory "$(dirname "$out")" --exclude='checkpoint-*' --exclude=run.lock \
     "$(basename "$out")" | compress >"$results/run.tar.xz"

@@ -14,6 +14,7 @@ draws, crops and mirrors its batch on the device, as our engines do.
             tf32 convolutions and products in TensorFloat-32 (CUDA alone; what
                  PyTorch does by default for convolutions)
             bf16 convolutions and products in bfloat16, by autocast (CPU)
+            fp16 the same in half precision, with a scaled loss (not on mps)
 
 Prints a line of JSON when it is warm: what it runs and on what. Then reads
 commands from standard input, one a line, and answers each with a line:
@@ -41,6 +42,7 @@ import torch.nn.functional as F
 from resnet import network
 
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+AUTOCAST = {"fp32": None, "tf32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 COMPILE_MODE = {"cpu": "default", "cuda": "max-autotune", "mps": "default"}
 TRAINING_IMAGES = 10_000
 PADDING = 4
@@ -69,7 +71,7 @@ def parse():
     parser.add_argument("--device", choices=["cpu", "cuda", "mps"], default="cpu")
     parser.add_argument("--layout", choices=list(LAYOUTS), default="channels_last")
     parser.add_argument("--mode", choices=["eager", "compile", "graphs"], default="eager")
-    parser.add_argument("--precision", choices=["fp32", "tf32", "bf16"], default="fp32")
+    parser.add_argument("--precision", choices=list(AUTOCAST), default="fp32")
     parser.add_argument("--augment", action="store_true", help="prepare each batch on the device")
     arguments = parser.parse_args()
     device = arguments.device
@@ -81,6 +83,8 @@ def parse():
         parser.error(f"--mode graphs and --precision tf32 need --device cuda, found {device}")
     if device != "cpu" and arguments.precision == "bf16":
         parser.error(f"--precision bf16 is measured with --device cpu, found {device}")
+    if device == "mps" and arguments.precision == "fp16":
+        parser.error("--precision fp16 needs --device cuda or cpu, found mps")
     if arguments.augment and arguments.size:
         parser.error("--augment is CIFAR's, and --size asks for other images")
     if arguments.batch < 1 or arguments.threads < 1:
@@ -100,7 +104,10 @@ class Contender:
         self.evaluation_batch = batches[self.device.type]
         self.size = arguments.size or 32
         classes = LARGE_CLASSES if arguments.size else 10
-        self.half = arguments.precision == "bf16"
+        self.half = AUTOCAST[arguments.precision]
+        self.scaler = torch.amp.GradScaler(
+            self.device.type, enabled=arguments.precision == "fp16"
+        )  # One that is not enabled passes the loss and the step through.
         model = network(arguments.architecture, classes)
         self.model = model.to(self.device, memory_format=self.layout)
         self.optimiser = torch.optim.SGD(
@@ -138,7 +145,7 @@ class Contender:
         return images.to(memory_format=self.layout)
 
     def autocast(self):
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.half)
+        return torch.autocast(self.device.type, self.half, enabled=self.half is not None)
 
     def draw(self):
         """A batch of random images, each cropped at random and mirrored half of the time."""
@@ -163,8 +170,9 @@ class Contender:
         self.optimiser.zero_grad(set_to_none=True)
         with self.autocast():
             loss = F.cross_entropy(self.network(self.images), self.labels)
-        loss.backward()
-        self.optimiser.step()
+        self.scaler.scale(loss).backward()
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
         return loss.detach()
 
     @torch.no_grad()

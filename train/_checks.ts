@@ -56,11 +56,34 @@ const adviceOf = (saved: boolean): string =>
     saved ? "The last checkpoint before it is kept" : "No checkpoint was written before it"
   }; the learning rate may be too high`;
 
-/** @throws {TrainingError} If a step's loss is infinite or not a number. */
-export function requireFiniteLoss({ iteration, loss }: StepMetrics, saved: boolean): void {
+/**
+ * @throws {TrainingError} If a loss, of a step or of images in test mode, is infinite or not a
+ *   number: no log can hold it.
+ */
+export function requireFiniteLoss(
+  { iteration, loss }: Pick<StepMetrics, "iteration" | "loss">,
+  saved: boolean,
+  of: "training" | "test" = "training",
+): void {
   if (!Number.isFinite(loss)) {
     throw new TrainingError(
-      `the loss must be finite; at iteration ${iteration} it is ${loss}. ${adviceOf(saved)}`,
+      `the loss must be finite; at iteration ${iteration} it is ${loss}${
+        of === "test" ? " in test mode" : ""
+      }. ${adviceOf(saved)}`,
+    );
+  }
+}
+
+/** @throws {TrainingError} If a gradient overflows though no scale of the loss made it larger. */
+export function requireUsefulScale(
+  { iteration, skipped, lossScale = Infinity }: StepMetrics,
+  saved: boolean,
+): void {
+  if (skipped && lossScale <= 1) {
+    throw new TrainingError(
+      `activations and gradients must fit in half precision; at iteration ${iteration} they did not, with the loss's scale at ${lossScale}. ${
+        adviceOf(saved)
+      }, or the network needs --precision single`,
     );
   }
 }

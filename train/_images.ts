@@ -22,6 +22,7 @@ import {
   sampleOf,
   SHOWN,
 } from "./_artefacts.ts";
+import { requireFiniteLoss } from "./_checks.ts";
 import type { Prepared } from "./_prepare.ts";
 
 /** Training images on which the layers' responses are measured where images are large. */
@@ -33,6 +34,12 @@ export interface Shown {
   readonly engine: Engine;
   /** Takes note of files that could not be read. */
   readonly leaveOut: (faults: readonly StreamedFault[]) => void;
+}
+
+/** How far a run has come, and whether a checkpoint was written. */
+interface Progressed {
+  readonly iteration: number;
+  readonly saved: boolean;
 }
 
 /** What an engine is loaded with: all images, or room for as many as are fed to it at once. */
@@ -124,11 +131,17 @@ export async function evaluated(
   };
 }
 
-/** What an evaluation found, as the log has it. */
+/**
+ * What an evaluation found, as the log has it.
+ *
+ * @throws {TrainingError} If its loss is not finite.
+ */
 export function scoresOf(
-  { prepared: { dataset: { name, test: { classes } } } }: Pick<Shown, "prepared">,
+  { prepared, iteration, saved }: Pick<Shown, "prepared"> & Progressed,
   { images, errors, loss, logits, labels }: Evaluated,
 ): Scores {
+  requireFiniteLoss({ iteration, loss }, saved, "test");
+  const { name, test: { classes } } = prepared.dataset;
   const found = { images, errors, error: errors / images, loss };
   if (!hasTopFive(name, classes)) return found;
   const errors5 = topFiveErrors(logits, labels, classes);

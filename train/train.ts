@@ -10,7 +10,13 @@ import {
   responseImages,
   scoresOf,
 } from "./_images.ts";
-import { checkOptions, inOrder, requireFiniteLoss, requireFiniteState } from "./_checks.ts";
+import {
+  checkOptions,
+  inOrder,
+  requireFiniteLoss,
+  requireFiniteState,
+  requireUsefulScale,
+} from "./_checks.ts";
 import { finishedBefore, refuseOtherData, startOf } from "./_identity.ts";
 import { firstState, prepare, type TrainableRecipe } from "./_prepare.ts";
 import {
@@ -175,6 +181,7 @@ async function loop(
     // What they measured.
     window.add(metrics, seconds, waited);
     for (const step of metrics) {
+      requireUsefulScale(step, session.saved);
       if (step.skipped) warnOfSkipped(session, step);
       requireFiniteLoss(step, session.saved);
       // What the engine says that it used, not what it was asked for.

@@ -514,6 +514,44 @@ Deno.test("a loss that is not finite ends the run, and the checkpoint before it 
     assertEquals(await hashOf(tinyRun(folder)), whole);
   }));
 
+Deno.test("a loss in test mode that is not finite ends the run, and its log can be read", () =>
+  inFolder(async (folder) => {
+    for (const [set, before] of [["train", "validation 30"], ["test", "validation 120"]] as const) {
+      const engine: EngineFactory = {
+        ...nullEngineFactory,
+        async create(options): Promise<Engine> {
+          const engine = await nullEngineFactory.create(options);
+          const { evaluate } = engine;
+          let evaluations = 0;
+          engine.evaluate = async (...asked) => {
+            const found = await evaluate.call(engine, ...asked);
+            const fails = asked[0] === set && (set === "test" || ++evaluations === 2);
+            return fails ? { ...found, loss: NaN } : found;
+          };
+          return engine;
+        },
+      };
+      const out = `${folder}/${set}`;
+      const error = await assertRejects(() => train(tinyRun(out, { engine })), TrainingError);
+      assert(error.message.includes("it is NaN in test mode"), error.message);
+      assertEquals(Object.keys(measured(out)).findLast((key) => /^[vt][ae]/.test(key)), before);
+      assertEquals(eventsIn(out).at(-1)?.type, "failure");
+      assertEquals(await hashOf(tinyRun(out)), await hashOf(tinyRun(`${out}-whole`)));
+    }
+  }));
+
+Deno.test("a run whose activations half precision can't hold at any scale ends", () =>
+  inFolder(async (folder) => {
+    const engine = altered((step) =>
+      step.iteration > 3 ? { ...step, lossScale: 2 ** (6 - step.iteration), skipped: true } : step
+    );
+    const error = await assertRejects(() => train(tinyRun(folder, { engine })), TrainingError);
+    assert(error.message.includes("at iteration 6 they did not, with the loss's scale at 1."));
+    const types = eventsIn(folder).map(({ type }) => type);
+    assertEquals(types.filter((type) => type === "warning").length, 2);
+    assertEquals(types.at(-1), "failure");
+  }));
+
 Deno.test("before the first checkpoint nobody is told that one is kept", () =>
   inFolder(async (folder) => {
     const engine = altered((step) => step.iteration === 4 ? { ...step, loss: NaN } : step);

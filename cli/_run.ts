@@ -110,15 +110,15 @@ async function finishedOutcome(
       } wrong) after ${count(result.iteration)} iterations and ${
         duration(result.trainingSeconds)
       } of training`,
-      ...(result.waitingSeconds === undefined ? [] : [
-        `  waiting for images: ${
-          waitingInWords(result.waitingSeconds, result.trainingSeconds, READ_AHEAD)
-        }`,
-      ]),
       ...(result.testErrors5 === undefined ? [] : [
         `  top-5 error ${percent(result.testErrors5 / result.testImages)} (${
           count(result.testErrors5)
         } without their class among the five likeliest)`,
+      ]),
+      ...(result.waitingSeconds === undefined ? [] : [
+        `  waiting for images: ${
+          waitingInWords(result.waitingSeconds, result.trainingSeconds, READ_AHEAD)
+        }`,
       ]),
       ...(errorFloor === undefined
         ? []

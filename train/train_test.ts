@@ -702,6 +702,25 @@ Deno.test("a run of other fields is refused by name", () =>
     assert(error.message.includes("seed: 5 there, 9 asked for"), error.message);
   }));
 
+Deno.test("a run goes on where a later version says otherwise what its images are", () =>
+  inFolder(async (folder) => {
+    await train(tinyRun(folder, { stopAfter: 20 }));
+    const dataset = () => Promise.resolve({ ...tinyDataset(), notice: "in other words" });
+    finished(await train(tinyRun(folder, { dataset })));
+  }));
+
+Deno.test("files that were left out of a set are warnings of its log, once", () =>
+  inFolder(async (folder) => {
+    const heard: string[] = [];
+    const run = { onWarning: (message: string) => heard.push(message) };
+    const dataset = () => Promise.resolve({ ...tinyDataset(), leftOut: ["a.jpg was left out"] });
+    await train(tinyRun(folder, { ...run, dataset, stopAfter: 20 }));
+    finished(await train(tinyRun(folder, { ...run, dataset })));
+    assertEquals(heard, ["a.jpg was left out"]);
+    const logged = eventsIn(folder).filter((event) => event.type === "warning");
+    assertEquals(logged.map(({ iteration, message }) => [iteration, message]), [[0, heard[0]]]);
+  }));
+
 Deno.test("a run on other images is refused by name", () =>
   inFolder(async (folder) => {
     await train(tinyRun(folder, { stopAfter: 10 }));

@@ -6,7 +6,7 @@
  *   decoding  images a second that workers read, decode and cut, beside what a step takes
  *   training  images a second of a training whose images are read beside it, by number of workers
  *
- * `deno run --v8-flags=$(deno task -q v8-flags) --allow-run --allow-read --allow-write
+ * `deno run --v8-flags=$(deno task -q v8-flags) --allow-run --allow-read --allow-write --allow-env
  * bench/photographs.ts --data FOLDER`
  */
 import { join, resolve } from "node:path";

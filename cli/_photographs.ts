@@ -15,6 +15,11 @@ import type { DATA_FLAGS, PHOTOGRAPH_FLAGS } from "./_training_flags.ts";
 
 type Flags = FlagValues<typeof PHOTOGRAPH_FLAGS & typeof DATA_FLAGS>;
 
+/**
+ * Workers that are started where nobody says how many: each takes 50 MiB, and reads for the steps
+ * of several cores (`bench/photographs.ts`).
+ */
+const MOST_WORKERS = 16;
 /** How often a search says where it is. */
 const TOLD_EVERY = 100;
 
@@ -59,6 +64,7 @@ export function cutBy(
     }),
     ...(broken === undefined ? {} : { broken }),
     rules: { ...AS_TORCHVISION, orientation },
-    workers: flags.workers ?? Math.max(1, navigator.hardwareConcurrency - 1),
+    workers: flags.workers ??
+      Math.max(1, Math.min(MOST_WORKERS, navigator.hardwareConcurrency - 1)),
   });
 }

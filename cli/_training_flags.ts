@@ -129,7 +129,11 @@ export const PHOTOGRAPH_FLAGS = {
     "photographs: JPEGs as torchvision reads them (stored), or turned as their camera noted",
   ),
   index: text("FILE", "photographs: where the folder's index is kept; in the cache by default"),
-  workers: integer("photographs: threads that read and decode beside the training", 0, 64),
+  workers: integer(
+    "photographs: threads that read and decode beside the training; one less than cores, and at most 16, by default",
+    0,
+    64,
+  ),
 } as const;
 
 /** The flags of `train`. */

@@ -28,6 +28,8 @@ import type { RgbImage } from "./rgb_image.ts";
 const EXTENSIONS = /\.(jpe?g|png|ppm|bmp|pgm|tiff?|webp)$/i;
 /** How many files an error names before it only counts. */
 const NAMED = 5;
+/** Of what speaks against a file: what was kept by other rules is not believed. */
+const RULES = 2;
 /** A photograph has fewer. */
 const MOST_BYTES = 256 * 2 ** 20;
 
@@ -313,11 +315,13 @@ interface Known {
   readonly sha256: string;
   /** Null where nothing speaks against it. */
   readonly fault: string | null;
+  /** By which that was said. */
+  readonly rules: number;
 }
 
 /** What is known of a file: what was known earlier, if it did not change. */
 async function lookAt(full: string, path: string, earlier: Known | undefined): Promise<Known> {
-  const unread = { path, bytes: 0, changed: null, sha256: "" };
+  const unread = { path, bytes: 0, changed: null, sha256: "", rules: RULES };
   try {
     const { size, mtime, isFile } = await Deno.stat(full);
     const changed = mtime?.getTime() ?? null;
@@ -328,7 +332,7 @@ async function lookAt(full: string, path: string, earlier: Known | undefined): P
     if (size === 0) return { ...unread, changed, fault: "it is empty" };
     const bytes = await readWhole(full, MOST_BYTES);
     return {
-      ...{ path, bytes: bytes.length, changed, sha256: sha256(bytes) },
+      ...{ path, bytes: bytes.length, changed, sha256: sha256(bytes), rules: RULES },
       fault: faultOf(bytes) ?? null,
     };
   } catch (error) {
@@ -359,8 +363,9 @@ async function readKept(path: string): Promise<ReadonlyMap<string, Known>> {
   return known;
 }
 
-function isKnown({ path, bytes, changed, sha256, fault }: Known): boolean {
-  return typeof path === "string" && Number.isInteger(bytes) && typeof sha256 === "string" &&
+function isKnown({ path, bytes, changed, sha256, fault, rules }: Known): boolean {
+  return rules === RULES && typeof path === "string" && Number.isInteger(bytes) &&
+    typeof sha256 === "string" &&
     (changed === null || typeof changed === "number") &&
     (fault === null || typeof fault === "string");
 }

@@ -20,7 +20,7 @@ import { attempt, readWholeText, writeWhole } from "../files/mod.ts";
 import { paper, type Recipe } from "../recipes/mod.ts";
 import { type Confusion, type SureMistake, viewsPage } from "../reports/views/mod.ts";
 import { fitWeights } from "../resnet/mod.ts";
-import { number, percent, quote } from "../text/mod.ts";
+import { number, percent, quote, short } from "../text/mod.ts";
 import { choice, type FlagValues, text, UsageError } from "./_flags.ts";
 import { CommandError, type Outcome } from "./_main.ts";
 import { ProgressPrinter } from "./_progress.ts";
@@ -196,7 +196,7 @@ export async function evaluateViews(
       facts: [
         ["Photographs", `${number(images)} of ${number(index.classNames.length)} classes`],
         ...(skipped.length > 0
-          ? [["Skipped", `${number(skipped.length)} files: ${namesOf(skipped)}`] as const]
+          ? [["Skipped", `${number(skipped.length)}: ${namesOf(skipped)}`] as const]
           : []),
         ["Prepared by", prepared],
         ["Engine", factory.name],
@@ -213,10 +213,20 @@ export async function evaluateViews(
         errors5 === undefined ? "" : `, ${percent(errors5 / images)} not among the first five`
       }`,
       ...(confused.length > 0
-        ? [`most often: ${confused.map(({ pair, count }) => `${pair} (${count})`).join(", ")}`]
+        ? [
+          `most often: ${
+            frequent.slice(0, TOLD).map(({ label, taken, count }) =>
+              `${short(label)} as ${short(taken)} (${count})`
+            ).join(", ")
+          }`,
+        ]
         : []),
       ...(skipped.length > 0
-        ? [`skipped, ${number(skipped.length)} files: ${namesOf(skipped)}`]
+        ? [
+          `skipped, ${number(skipped.length)} ${skipped.length === 1 ? "file" : "files"}: ${
+            namesOf(skipped)
+          }`,
+        ]
         : []),
       `reading ${seconds(waited)}, computing ${seconds(computed)}`,
       ...(flags.html === undefined ? [] : [`page: ${flags.html}`]),

@@ -116,6 +116,22 @@ Deno.test("train --recipe finetune goes on to the same weights, by any number of
     assertStringIncludes(notice, "val/ are validation and final test at once");
     for (const place of [tuned.said, report]) assertStringIncludes(place, notice);
     assertStringIncludes(tuned.said, "last layer");
+
+    // What can't be read ends a training, and costs none of its steps.
+    await Deno.remove(`${folder}/set/train/left/9.jpg`);
+    const ended = await run("ended", "--seed", "1");
+    assertNotEquals(ended.code, 0);
+    assertStringIncludes(ended.said, "right/9.png");
+    assertStringIncludes(ended.said, "goes on from iteration 1");
+    assertEquals((await run("ended", "--seed", "1", "--broken", "skip")).code, 0);
+    assertEquals((await run("skipped", "--seed", "1", "--broken", "skip")).code, 0);
+    assertEquals(await weights("ended"), await weights("skipped"));
+    // A folder that has changed since is another.
+    assertEquals((await run("fewer", "--stop-after", "1", "--broken", "skip")).code, 0);
+    await Deno.remove(`${folder}/set/train/right/9.png`);
+    const fewer = await run("fewer");
+    assertNotEquals(fewer.code, 0);
+    assertStringIncludes(fewer.said, "put them back as they were");
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -60,7 +60,7 @@ Deno.test("evaluate --view tests on a folder of photographs", async () => {
     const skipping = await run(...named, "--broken", "skip");
     assertEquals(skipping.code, 0, skipping.stderr);
     assertStringIncludes(skipping.stdout, "50.00% (2 of 4 wrong)");
-    assertStringIncludes(skipping.stdout, `skipped, 1 files: "a/2.jpg"`);
+    assertStringIncludes(skipping.stdout, `skipped, 1 file: "a/2.jpg"`);
 
     for (
       const [args, word] of [

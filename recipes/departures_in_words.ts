@@ -108,6 +108,24 @@ function inWords(field: string, here: string, paper: string, set: string): strin
       return here === "none" ? "no shortcuts" : `shortcuts of option ${here} instead of ${paper}`;
     case "data.mean":
       return `the ${here} mean is subtracted, instead of the ${paper} one`;
+    case "data.std":
+      return here === "none"
+        ? `no deviation divides, instead of the ${paper} one`
+        : `the ${here} deviation divides, instead of ${paper}`;
+    case "data.photographs.size":
+      return `crops of ${here}x${here} instead of ${paper}x${paper}`;
+    case "data.photographs.shorterSide.least":
+      return `a shorter side of at least ${here} before the crop instead of ${paper}`;
+    case "data.photographs.shorterSide.most":
+      return `a shorter side of at most ${here} before the crop instead of ${paper}`;
+    case "data.photographs.testShorterSide":
+      return `tests from a shorter side of ${here} instead of ${paper}`;
+    case "data.photographs.colour":
+      return here === "0"
+        ? "no PCA colour augmentation"
+        : `PCA colour of deviation ${here} instead of ${paper}`;
+    case "data.photographs.orientation":
+      return "JPEGs turned as their camera noted, instead of as they are stored";
     case "data.augmentation":
       return here === "none" ? "no augmentation" : `augmentation by ${here} instead of ${paper}`;
     case "batchNormImages":

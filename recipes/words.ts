@@ -105,9 +105,15 @@ function everyInWords({ every }: Watch, epochs: Epochs): string {
   return `every ${lengths(epochs, every.count, every.unit).join(" ")}`;
 }
 
+function counted(figure: string, unit: string): string {
+  return `${figure} ${unit}${figure === "1" ? "" : "s"}`;
+}
+
 /** A length in its own unit, and in the other in brackets. */
 function lengths(epochs: Epochs, count: number, unit: ScheduleUnit): [string, string] {
+  const inEpochs = (length: number) => counted(number(length, 2), "epoch");
+  const inIterations = (length: number) => counted(number(length), "iteration");
   return unit === "iteration"
-    ? [`${number(count)} iterations`, `(${number(epochs.of(count), 2)} epochs)`]
-    : [`${number(count)} epochs`, `(${number(epochs.end(count))} iterations)`];
+    ? [inIterations(count), `(${inEpochs(epochs.of(count))})`]
+    : [inEpochs(count), `(${inIterations(epochs.end(count))})`];
 }

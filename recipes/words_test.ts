@@ -10,6 +10,13 @@ const wordsOf = (changes: Parameters<typeof paper>[1]) => {
 Deno.test("a schedule in words says iterations and epochs, and which is which", () => {
   const length = "64,000 iterations (182.04 epochs).";
   const unit = "epoch";
+  assertEquals(
+    wordsOf({
+      schedule: { boundaries: [1], unit, iterations: 1 },
+      data: { split: { training: 128, validation: 0 } },
+    })[0],
+    "Rate 0.1, times 0.1 after 1 epoch (1 iteration). 1 iteration (1 epoch).",
+  );
   assertEquals(wordsOf({ schedule: { boundaries: [100, 150], unit } }), [
     `Rate 0.1, times 0.1 after 100 epochs (35,157 iterations) and 150 epochs (52,735 iterations). ${length}`,
     undefined,

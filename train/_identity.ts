@@ -1,5 +1,5 @@
 /** Whether the run in a folder is the one that was asked for. */
-import { completed, differingFields, type Recipe } from "../recipes/mod.ts";
+import { completed, differingFields, isOfPhotographs, type Recipe } from "../recipes/mod.ts";
 import {
   type DataRecord,
   effectiveEvents,
@@ -76,15 +76,26 @@ export function refuseOtherData(run: RunStore, begun: DataRecord, asked: DataRec
   refuseDifferences(run, compared(begun), compared(asked));
 }
 
+/** Whether the recipe that was asked for takes its split from a folder of photographs. */
+function isOfFolder(asked: { readonly recipe?: Pick<Recipe, "data"> }): boolean {
+  return asked.recipe !== undefined && isOfPhotographs(asked.recipe);
+}
+
 function refuseDifferences(run: RunStore, begun: object, asked: object): void {
   const differing = differingFields(begun, asked);
   if (differing.length === 0) return;
   const list = differing.map(({ field, before, after }) =>
     `  ${field}: ${before} there, ${after} asked for`
   );
+  // A folder's length is not asked for: it follows from what lies in it.
+  const areOthers = differing.some(({ field }) => field.startsWith("data.hashes.")) ||
+    isOfFolder(asked) && differing.some(({ field }) => field.startsWith("recipe.data.split."));
+  const way = areOthers
+    ? "Its images have changed since, or are others: put them back as they were"
+    : "Ask for the same";
   throw new RunError(
     `the run in "${run.path}" can only be gone on with as it was begun; these fields differ:\n${
       list.join("\n")
-    }\nAsk for the same, or choose another folder with --out`,
+    }\n${way}, or choose another folder with --out`,
   );
 }

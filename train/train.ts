@@ -1,5 +1,7 @@
 /** The training loop: one run from its first step, or its last checkpoint, to its result. */
+import { DataError } from "../data/mod.ts";
 import { type BatchPlan, strictAverages } from "../engine/mod.ts";
+import { number } from "../text/mod.ts";
 import { encodeSafetensors } from "../weights/mod.ts";
 import { layerStatistics, predictionsCsv } from "./_artefacts.ts";
 import {
@@ -42,6 +44,8 @@ export const WEIGHTS_FILE = "weights.safetensors";
 /** Steps are queued for about this long before the loop looks at signals again. */
 const QUEUE_SECONDS = 0.2;
 const QUEUE_STEPS = 1000;
+/** In the place of a step's images. */
+const UNREADABLE: unique symbol = Symbol("unreadable");
 
 /**
  * Trains a network by a recipe, or goes on with a run that was stopped or
@@ -150,6 +154,34 @@ async function loop(
     watching.rate ?? learningRate(schedule, step, warmUp.ended, epochs);
   let queueLength = 1; // One step first, to measure how long it takes.
   let yielded = performance.now();
+  let savedAt = session.iteration;
+
+  const save = async () => {
+    const state = await engine.exportState();
+    requireFiniteState(state, session.saved);
+    const { trainingSeconds, waitingSeconds, bestValidation } = session;
+    const progress = {
+      window: window.state,
+      warmUp: warmUp.state,
+      trainingSeconds,
+      ...(waitingSeconds === undefined ? {} : { waitingSeconds }),
+      bestValidation,
+      watching: watching.state,
+    };
+    await saveCheckpoint(run, { state, progress }, identity);
+    session.saved = true;
+    savedAt = session.iteration;
+    await forgetBest(session);
+  };
+  /** Images that can't be read end a training, and cost none of its steps. */
+  const keptBefore = async ({ message }: DataError) => {
+    if (savedAt < session.iteration) await save();
+    if (session.iteration === 0) return new DataError(message);
+    const { iteration } = session;
+    return new DataError(
+      `${message}. The state is kept: the same command goes on from iteration ${number(iteration)}`,
+    );
+  };
 
   while (session.iteration < schedule.iterations && !watching.hasEnded) {
     // Queue steps up to the next iteration at which something else is due.
@@ -158,19 +190,27 @@ async function loop(
     const queued = session.iteration + queueLength;
     const look = watching.next(session.iteration);
     const until = Math.min(...due, look, schedule.iterations, stopAfter, queued);
-    const steps = until - session.iteration;
+    const from = session.iteration;
     const began = performance.now();
     let waited: number | undefined;
     let batch: BatchPlan;
     do {
       const next = session.iteration + 1;
       batch = batches.plan(next);
-      const fed = await fedBatch(session, next, Math.min(schedule.iterations, stopAfter));
+      const fed = await fedBatch(session, next, Math.min(schedule.iterations, stopAfter))
+        .catch(async (error): Promise<typeof UNREADABLE> => {
+          if (!(error instanceof DataError)) throw error;
+          if (session.iteration > from) return UNREADABLE;
+          throw await keptBefore(error);
+        });
+      // The steps before it are measured first; then it is asked for again.
+      if (fed === UNREADABLE) break;
       if (fed) waited = (waited ?? 0) + fed.waited;
       session.iteration = next;
       engine.step(fed?.plan ?? batch, rateOf(next));
     } while (session.iteration < until);
     const { iteration } = session;
+    const steps = iteration - from;
     const metrics = await engine.metrics();
     const seconds = (performance.now() - began) / 1000;
     session.trainingSeconds += seconds;
@@ -238,22 +278,7 @@ async function loop(
       yielded = performance.now();
     }
     const stopping = signal?.aborted || iteration === stopAfter;
-    if (isLast || stopping || iteration % checkpointEvery === 0) {
-      const state = await engine.exportState();
-      requireFiniteState(state, session.saved);
-      const { trainingSeconds, waitingSeconds, bestValidation } = session;
-      const progress = {
-        window: window.state,
-        warmUp: warmUp.state,
-        trainingSeconds,
-        ...(waitingSeconds === undefined ? {} : { waitingSeconds }),
-        bestValidation,
-        watching: watching.state,
-      };
-      await saveCheckpoint(run, { state, progress }, identity);
-      session.saved = true;
-      await forgetBest(session);
-    }
+    if (isLast || stopping || iteration % checkpointEvery === 0) await save();
     if (stopping && !isLast) {
       const reason = signal?.aborted ? String(signal.reason) : `--stop-after ${stopAfter}`;
       run.append({ type: "stop", iteration, reason });

@@ -702,6 +702,14 @@ Deno.test("a run of other fields is refused by name", () =>
     assert(error.message.includes("seed: 5 there, 9 asked for"), error.message);
   }));
 
+Deno.test("a run of other images says so, and what can be done about it", () =>
+  inFolder(async (folder) => {
+    await train(tinyRun(folder, { stopAfter: 20 }));
+    const dataset = () => Promise.resolve({ ...tinyDataset(), hashes: { train: "other" } });
+    const error = await assertRejects(() => train(tinyRun(folder, { dataset })), RunError);
+    assert(error.message.includes("Its images have changed since, or are others"), error.message);
+  }));
+
 Deno.test("a run goes on where a later version says otherwise what its images are", () =>
   inFolder(async (folder) => {
     await train(tinyRun(folder, { stopAfter: 20 }));

@@ -312,7 +312,7 @@ class PhotographStream implements ImageStream {
     );
     if (faults.length > 0 && broken === "refuse") {
       throw new DataError(
-        `${faults[0].reason}. Mend or remove it, or leave such files out: --broken skip`,
+        `${faults[0].reason}. Put it back whole, or leave such files out: --broken skip`,
       );
     }
     const read = Array.from(indices.keys()).filter((i) => found.faults[i] === undefined);

@@ -1,6 +1,6 @@
 /** A run's model card, in the form that Hugging Face reads: what the weights are and how good. */
 import { isOfPhotographs, isOpen } from "../../recipes/mod.ts";
-import { number, percent } from "../../text/mod.ts";
+import { number, percent, short } from "../../text/mod.ts";
 import { setName } from "../_format.ts";
 import { type Block, heading, type Report } from "../page/blocks.ts";
 import { renderMarkdown } from "../page/markdown.ts";
@@ -65,7 +65,7 @@ export function modelCard(subject: Subject): string | undefined {
         ["File: ", { code: "weights.safetensors" }, ", with PyTorch's names and layouts."],
         `Input: ${preparation(subject)}.`,
         `Output: ${number(run.start.classes.length)} logits: ${
-          run.start.classes.slice(0, 20).join(", ")
+          run.start.classes.slice(0, 20).map(short).join(", ")
         }${run.start.classes.length > 20 ? ", ..." : ""}.`,
         `${number(result.architecture.parameters)} trainable parameters, ${
           number(result.architecture.multiplyAdds / 1e6, 2)
@@ -89,5 +89,7 @@ function preparation({ run: { start: { recipe: { data } } } }: Subject): string 
       : `the ${data.mean} mean subtracted`,
     ...(data.std === "none" ? [] : [`divided by the ${data.std} standard deviation`]),
   ];
-  return `RGB images with pixels in ${data.pixelScale}, ${steps.join(", ")}`;
+  const { size } = data.photographs ?? {};
+  const shape = size === undefined ? "" : ` of ${size}x${size}`;
+  return `RGB images${shape} with pixels in ${data.pixelScale}, ${steps.join(", ")}`;
 }

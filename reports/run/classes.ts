@@ -1,5 +1,5 @@
 /** Which classes a run confuses. */
-import { number, percent } from "../../text/mod.ts";
+import { number, percent, short } from "../../text/mod.ts";
 import { type Block, heading, NONE, numbers, table } from "../page/blocks.ts";
 import type { Subject } from "./subject.ts";
 import type { ClassError } from "./result.ts";
@@ -26,9 +26,9 @@ function confusionMatrix(confusion: Matrix, perClass: readonly ClassError[]): Bl
   return table(
     "confusion",
     "Confusion matrix, in test images: a row is a label, a column a prediction. Wrong predictions are shaded against the most frequent confusion.",
-    ["", ...perClass.map(({ name }) => name)],
+    ["", ...perClass.map(({ name }) => short(name))],
     confusion.map((row, label) => [
-      perClass[label].name,
+      short(perClass[label].name),
       ...row.map((count, prediction) => {
         const right = label === prediction;
         const full = right ? Math.max(1, perClass[label].images) : most;
@@ -78,7 +78,7 @@ export function pairsTable(
     "confusion",
     caption,
     ["Label", "Prediction", numbers(counted)],
-    pairs.map(({ label, taken, count }) => [label, taken, number(count)]),
+    pairs.map(({ label, taken, count }) => [short(label), short(taken), number(count)]),
   );
 }
 
@@ -89,7 +89,7 @@ function errorByClass(perClass: readonly ClassError[]): Block {
     "Test error by class, with bars against the class of the highest error",
     ["Class", numbers("Error"), numbers("Wrong"), numbers("Images"), ""],
     perClass.map(({ name, error, errors, images }) => [
-      name,
+      short(name),
       error === null ? NONE : percent(error),
       number(errors),
       number(images),

@@ -1,6 +1,6 @@
 /** Images of a run: the test images it is most wrongly sure of, and what augmentation made. */
 import type { ImageSample } from "../../log/mod.ts";
-import { percent } from "../../text/mod.ts";
+import { percent, short } from "../../text/mod.ts";
 import { type Block, heading, type Line } from "../page/blocks.ts";
 import { pngUri } from "./_image.ts";
 import type { Subject } from "./subject.ts";
@@ -32,7 +32,7 @@ export function samples({ run: { start, worstMistakes, augmentedSample } }: Subj
       ].filter(Boolean).join("; ");
       return {
         alt: `Training image ${index}: ${classes[label]}${how && `, ${how}`}`,
-        lines: [classes[label], { muted: how }],
+        lines: [short(classes[label]), { muted: how }],
       };
     },
   );
@@ -77,12 +77,12 @@ export function mistakeLines(
 ): Line[] {
   return [
     [
-      `${label} → ${taken}`,
+      `${short(label)} → ${short(taken)}`,
       ...(confidence === undefined ? [] : [{ muted: ` (${percent(confidence, 1)})` }]),
     ],
     ...(labelProbability === undefined
       ? []
-      : [{ muted: `${label}: ${percent(labelProbability, 1)}` }]),
+      : [{ muted: `${short(label)}: ${percent(labelProbability, 1)}` }]),
   ];
 }
 

@@ -6,7 +6,7 @@ import {
   resample,
   type RgbImage,
 } from "../../data/photographs/mod.ts";
-import { number, quote } from "../../text/mod.ts";
+import { number, quote, short } from "../../text/mod.ts";
 import { type Block, heading, type Line, type Report } from "../page/blocks.ts";
 import { renderHtml } from "../page/html.tsx";
 import { pngUri } from "../run/_image.ts";
@@ -105,7 +105,9 @@ async function surest({ mistakes, index, rules }: TestedViews): Promise<Block[]>
       shown.push({
         source: pngUri(image, image.pixels),
         alt: `${path}: ${label}, taken for ${taken}`,
-        lines: [...mistakeLines(label, taken, confidence, labelProbability), { muted: path }],
+        lines: [...mistakeLines(label, taken, confidence, labelProbability), {
+          muted: shortPath(path),
+        }],
       });
     } catch (error) {
       if (error instanceof Deno.errors.NotCapable) throw error;
@@ -126,6 +128,11 @@ async function surest({ mistakes, index, rules }: TestedViews): Promise<Block[]>
     ...(gone.length > 0 ? [{ kind: "list" as const, items: gone }] : []),
     { kind: "images", large: true, images: shown },
   ];
+}
+
+/** A path of which no part takes a page of its own. */
+function shortPath(path: string): string {
+  return path.split("/").map(short).join("/");
 }
 
 /** An image that is no larger than a thumbnail. */

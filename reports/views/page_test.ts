@@ -52,6 +52,14 @@ Deno.test("a test's page has its errors, the confused pairs, and its mistakes as
     assert(pictures.every(({ data }) => data.every((byte) => byte === 70)));
     assert(!/<script|<b>|https?:(?!\/\/www\.w3\.org)/.test(html));
     const few = await viewsPage({ ...tested, mistakes: [], confused: [], errors: 0 });
+    const long = "n".repeat(200);
+    const named = await viewsPage({
+      ...tested,
+      confused: [{ label: long, taken: `${long}-left`, count: 1 }],
+      mistakes: [{ ...tested.mistakes[0], label: long, taken: `${long}-left` }],
+    });
+    const shown = named.slice(named.indexOf("<body>")).replace(/<[^>]*>/g, " ");
+    assert(!shown.includes("n".repeat(50)) && shown.includes("nnn-left"));
     assert(!few.includes("op-5") && !few.includes("Surest"));
   } finally {
     await Deno.remove(folder, { recursive: true });

@@ -92,7 +92,7 @@ export async function audit(
       .map((judgement) => assumed ? withoutAssumed(judgement) : judgement),
     ...await probeEngine({}),
     ...judge(LOG_RULES, subject.log ?? {}),
-  ], recipe).map((judgement): Judgement => {
+  ], photographs).map((judgement): Judgement => {
     const { id } = judgement;
     const seen = causes.filter((cause) => causeKind(cause.id).rule === id);
     if (seen.length > 0) {

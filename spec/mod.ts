@@ -23,7 +23,7 @@ export { RECORDING_RULES } from "./recording/rules.ts";
 export type * from "./recording/subject.ts";
 export { classInWords } from "./recording/subject.ts";
 export { mainOptimizer } from "./recording/training_rules.ts";
-export { concerning } from "./photographs.ts";
+export { concerning, isOfSection3 } from "./photographs.ts";
 export * from "./rule.ts";
 export { badKernels } from "./static/optimiser_rules.ts";
 export { table6Reference } from "./statistical/reference.ts";

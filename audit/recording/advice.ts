@@ -71,6 +71,7 @@ const CHANGES: readonly (readonly [rule: string, change: string])[] = [
     "learning-rate",
     "Use 0.1, divided by 10 after 32,000 and after 48,000 iterations: step the scheduler in the unit in which its milestones are counted.",
   ],
+  ["scheduler-stepped", "Step the scheduler in the unit in which its milestones are counted."],
   ["optimiser", "Use SGD with a momentum of 0.9 and a rate of 0.1."],
   ["momentum", "Use a momentum of 0.9."],
   [
@@ -94,6 +95,10 @@ const CHANGES: readonly (readonly [rule: string, change: string])[] = [
     "Choose by validation images, and score the test set once, after the last step.",
   ],
   ["test-view", "Test whole images, neither cropped nor mirrored."],
+  [
+    "evaluation-view",
+    "Take what is drawn at random out of the transform of what is evaluated.",
+  ],
   ["validation-view", "Validate whole images: give the validation part the test's transform."],
   ["test-set-whole", "Score all 10,000 test images: no drop_last in the test's loader."],
   [
@@ -124,6 +129,13 @@ const CHANGES: readonly (readonly [rule: string, change: string])[] = [
   ],
 ];
 
+/** Where section 3.4 says something else. */
+const ON_PHOTOGRAPHS: Readonly<Record<string, string>> = {
+  "learning-rate": "Use 0.1, divided by 10 when the error stops falling.",
+  "batch-size": "Take 256 photographs a step.",
+  "loss": "Take the mean of the batch's losses, not their sum.",
+};
+
 /** Rules that fail because others do, whose change is theirs. */
 const FOLLOWING: Readonly<Record<string, readonly string[]>> = {
   "parameters": [
@@ -145,6 +157,8 @@ const FOLLOWING: Readonly<Record<string, readonly string[]>> = {
   "order-over-epochs": ["shuffled"],
   "same-preparation": ["pixel-order", "channel-order"],
   "momentum": ["optimiser"],
+  "scheduler-stepped": ["learning-rate"],
+  "evaluation-view": ["validation-view", "test-view"],
   "validation-view": ["resized"],
   "from-scratch": [],
 };
@@ -181,6 +195,7 @@ const CALLS: Readonly<Record<string, readonly string[]>> = {
     ].map((rule) => [rule, ["transform", "loader", "network"]]),
   ),
   "learning-rate": ["scheduler", "step"],
+  "scheduler-stepped": ["scheduler", "step"],
   "gradients-cleared": ["step"],
   "gradients-clipped": ["clip", "step"],
   "weight-decay": ["optimizer", "step"],
@@ -196,6 +211,8 @@ const CALLS: Readonly<Record<string, readonly string[]>> = {
 export interface RecordingChange extends Change {
   /** What was found. */
   readonly evidence: string;
+  /** On photographs: section 3.4 chose otherwise, and nothing is wrong with it. */
+  readonly choice?: true;
   /** The line of code that it begins at, where it is known. */
   readonly where?: string;
 }
@@ -246,4 +263,23 @@ export function recordingChanges(
         ...(where === undefined ? {} : { where }),
       };
     });
+}
+
+/**
+ * The changes of a training on photographs: what is wrong, then what section 3.4 chose otherwise.
+ *
+ * @param changes As {@linkcode recordingChanges} gives them.
+ * @param chosen The rules that section 3.4 states.
+ */
+export function onPhotographs(
+  changes: readonly RecordingChange[],
+  chosen: ReadonlySet<string>,
+): readonly RecordingChange[] {
+  return changes.map((change): RecordingChange => ({
+    ...change,
+    change: ON_PHOTOGRAPHS[change.rule] ?? change.change,
+    // What is known of costs is of CIFAR-10.
+    cost: NOT_MEASURED,
+    ...(chosen.has(change.rule) ? { choice: true } : {}),
+  })).toSorted((a, b) => Number(a.choice ?? false) - Number(b.choice ?? false));
 }

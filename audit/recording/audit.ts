@@ -3,14 +3,16 @@
  * error, with evidence that its owner can check, and what was not seen.
  */
 import type { Dataset } from "../../data/mod.ts";
-import { linesOf, type Recording } from "../../log/mod.ts";
+import { linesOf, type NetworkLine, type Recording } from "../../log/mod.ts";
 import { countParameters, type Graph } from "../../resnet/mod.ts";
 import {
   ARCHITECTURE_RULES,
   CHECKLIST,
   type ChecklistVersion,
+  concerning,
   depthOf,
   IMAGE_RULES,
+  isOfSection3,
   judge,
   type Judgement,
   ofKind,
@@ -21,9 +23,10 @@ import { number, percent } from "../../text/mod.ts";
 import { featureMaps } from "../_feature_maps.ts";
 import { expectedError, PAPER_DEPTHS } from "../expected.ts";
 import type { AuditReport, FeatureMap } from "../report.ts";
-import { type RecordingChange, recordingChanges } from "./advice.ts";
+import { onPhotographs, type RecordingChange, recordingChanges } from "./advice.ts";
 import { recordedChoices } from "./_choices.ts";
 import { observe } from "./observe.ts";
+import { type LargeImages, largeImages } from "./_photographs.ts";
 import type { ObservedSample } from "./_samples.ts";
 import { type TracedGraph, tracedGraph, weightsUnder } from "./traced_graph.ts";
 
@@ -102,47 +105,67 @@ export async function auditRecording(
   onProgress?: (line: string) => void,
 ): Promise<RecordingAudit> {
   const { subject: observed, samples } = await observe(recording, dataset, onProgress);
-  const traced = graphOf(recording);
+  const network = mainNetwork(recording);
+  const large = largeImages(recording, network, dataset);
+  const photographs = large?.photographs === true;
+  const traced = network && graphOf(recording, network);
   const initial = traced && await initialWeights(recording, traced);
   const subject: RecordingSubject = {
     ...observed,
+    photographs,
     ...(traced?.graph === undefined ? {} : { graph: traced.graph }),
     ...(initial === undefined ? {} : { initialWeights: initial }),
   };
-  const judgements = [
+  const judgements = concerning([
     ...judge(ARCHITECTURE_RULES, subject.graph === undefined ? {} : { graph: subject.graph }),
     ...judge(RECORDING_RULES, subject),
     ...(traced?.problems ?? []).map((evidence): Judgement => ({
       ...{ id: "operations", section: "4.2", tier: "static", outcome: "fail", evidence },
       requirement: "The network is made of the layers that the paper names.",
     })),
-  ].map((judgement): Judgement =>
+  ], photographs).map((judgement): Judgement =>
     dataset === undefined && judgement.outcome === "not-observable" &&
-      (IMAGE_IDS.has(judgement.id) || judgement.evidence.startsWith("not known: ")) &&
+      (IMAGE_IDS.has(judgement.id) || /^not known: .*\bdataset\b/.test(judgement.evidence)) &&
       judgement.tier === "recording"
-      ? { ...judgement, evidence: "the images were not matched: give --data" }
+      ? {
+        ...judgement,
+        evidence: photographs
+          ? "photographs are not matched with their files"
+          : "the images were not matched: give --data",
+      }
       : judgement
   );
   const failed = judgements.filter(({ outcome }) => outcome === "fail");
-  const changes = recordingChanges(failed, siteOf(recording));
+  const found = recordingChanges(failed, siteOf(recording));
+  const changes = photographs
+    ? onPhotographs(found, new Set(failed.filter(isOfSection3).map(({ id }) => id)))
+    : found;
   const silent = judgements.filter(({ outcome }) => outcome === "not-observable");
   const report: RecordingReport = {
     target,
     form: formOf(recording),
-    verdict: verdictOf(recording, subject.graph, judgements, changes, dataset !== undefined),
+    verdict: verdictOf(
+      recording,
+      subject.graph,
+      judgements,
+      changes,
+      photographs ? large.size : undefined,
+      dataset !== undefined,
+    ),
     status: failed.length > 0 ? 1 : silent.length > 0 ? 3 : 0,
     checklist: CHECKLIST,
     judgements,
     changes,
     unseen: [...Map.groupBy(silent, ({ evidence }) => evidence)]
       .map(([why, of]) => ({ why, rules: of.map(({ id }) => id) })),
-    showMore: waysToShowMore(recording, dataset, silent),
+    showMore: waysToShowMore(recording, dataset !== undefined || photographs, silent),
     ...offsetsOf(subject),
     layers: layersOf(subject.graph, judgements),
     choices: recordedChoices(subject),
     rates: ratesOf(recording),
     ...waitingOf(recording),
     notes: [
+      ...enlarged(large),
       ...recording.notes,
       ...(traced?.notes ?? []),
       ...linesOf(recording.lines, "warning").slice(0, 5).map(({ message }) => message),
@@ -174,17 +197,27 @@ function names(text: string, layer: string): boolean {
   return false;
 }
 
-/** The graph of the network that is trained most, from its first training pass. */
-function graphOf({ lines }: Recording): TracedGraph | undefined {
+function enlarged(large: LargeImages | undefined): string[] {
+  return large === undefined || large.photographs ? [] : [
+    `The images that entered are of ${large.size}. They are taken for enlarged small ones and judged by section 4.2: ${large.why}.`,
+  ];
+}
+
+/** The network that is trained most. */
+function mainNetwork({ lines }: Recording): NetworkLine | undefined {
   const counts = new Map<number, number>();
   for (const { phase, network } of linesOf(lines, "batch")) {
     if (phase === "training") counts.set(network, (counts.get(network) ?? 0) + 1);
   }
   const [main] = [...counts].toSorted((a, b) => b[1] - a[1])[0] ?? [];
-  const network = linesOf(lines, "network").find(({ id }) => id === main);
-  const graphs = linesOf(lines, "graph").filter((line) => line.network === main);
+  return linesOf(lines, "network").find(({ id }) => id === main);
+}
+
+/** Its graph, from its first training pass. */
+function graphOf({ lines }: Recording, network: NetworkLine): TracedGraph | undefined {
+  const graphs = linesOf(lines, "graph").filter((line) => line.network === network.id);
   const graph = graphs.find(({ phase }) => phase === "training") ?? graphs[0];
-  return network && graph && tracedGraph(graph, network);
+  return graph && tracedGraph(graph, network);
 }
 
 async function initialWeights(recording: Recording, traced: TracedGraph) {
@@ -222,12 +255,18 @@ function verdictOf(
   graph: Graph | undefined,
   judgements: readonly Judgement[],
   changes: readonly RecordingChange[],
+  photographs: string | undefined,
   matched: boolean,
 ): RecordingReport["verdict"] {
   const failed = new Set(
     judgements.filter(({ outcome }) => outcome === "fail").map(({ id }) => id),
   );
-  const network = whatIsTrained(recording, graph, [...failed].some((id) => NETWORK_IDS.has(id)));
+  const network = whatIsTrained(
+    recording,
+    graph,
+    [...failed].some((id) => NETWORK_IDS.has(id)),
+    photographs,
+  );
   const [first, ...others] = changes;
   const expected = graph && expectedError(depthOf(graph));
   const isPlain = graph !== undefined && ofKind(graph, "add").length === 0;
@@ -252,21 +291,48 @@ function verdictOf(
       "Begin the recording before the first step, and let it see at least a few.",
     ];
   }
+  if (photographs !== undefined) {
+    return [
+      `${network} It is judged by what that states, and by what holds of any training.`,
+      first === undefined || first.choice
+        ? "No mistake was seen; how photographs are cut out, coloured and normalised is not judged, since they are not matched with their files."
+        : firstInWords(first),
+      departuresInWords(changes),
+    ];
+  }
   return [
     `${network} ${error}`,
     first === undefined
       ? matched
         ? "Nothing that was seen departs from the paper."
         : "Nothing that was seen departs from the paper, but the images that entered were not looked at: give --data (augmentation, preparation, labels and data are not judged without it)."
-      : `Change first: ${first.change} Evidence: ${first.evidence}${
-        first.where === undefined ? "" : ` (${first.where})`
-      }. [${first.rule}]`,
+      : firstInWords(first),
     others.length === 0
       ? "Nothing else was seen to depart."
-      : `What else departs: ${
-        others.slice(0, 6).map(({ rule, evidence }) => `${rule} (${brief(evidence)})`).join("; ")
-      }${others.length > 6 ? `; and ${others.length - 6} more` : ""}.`,
+      : `What else departs: ${listed(others)}.`,
   ];
+}
+
+function firstInWords({ change, evidence, where, rule }: RecordingChange): string {
+  return `Change first: ${change} Evidence: ${evidence}${
+    where === undefined ? "" : ` (${where})`
+  }. [${rule}]`;
+}
+
+function listed(changes: readonly RecordingChange[]): string {
+  const some = changes.slice(0, 6).map(({ rule, evidence }) => `${rule} (${brief(evidence)})`);
+  return `${some.join("; ")}${changes.length > 6 ? `; and ${changes.length - 6} more` : ""}`;
+}
+
+/** On photographs: what else is wrong, and what is otherwise than in section 3.4 by choice. */
+function departuresInWords(changes: readonly RecordingChange[]): string {
+  const wrong = changes.filter(({ choice }) => !choice).slice(1);
+  const chosen = changes.filter(({ choice }) => choice);
+  const sentences = [
+    ...wrong.length > 0 ? [`What else is wrong: ${listed(wrong)}.`] : [],
+    ...chosen.length > 0 ? [`Chosen otherwise than in section 3.4: ${listed(chosen)}.`] : [],
+  ];
+  return sentences.length > 0 ? sentences.join(" ") : "Nothing else was seen to depart.";
 }
 
 /** At most 90 characters, cut behind a word. */
@@ -276,8 +342,21 @@ function brief(text: string): string {
   return `${cut.slice(0, Math.max(cut.lastIndexOf(" "), 60)).replace(/[\s,(:;]+$/, "")} ...`;
 }
 
-function whatIsTrained({ lines }: Recording, graph: Graph | undefined, departs: boolean): string {
-  const [line] = linesOf(lines, "network");
+function whatIsTrained(
+  recording: Recording,
+  graph: Graph | undefined,
+  departs: boolean,
+  photographs: string | undefined,
+): string {
+  const line = mainNetwork(recording) ?? linesOf(recording.lines, "network")[0];
+  if (photographs !== undefined) {
+    const parameters = `${number(line.trainable)} parameters`;
+    return `Trained on photographs, the matter of the paper's section 3.4: ${
+      line.class.split(".").at(-1)
+    } with ${
+      graph === undefined ? parameters : `${depthOf(graph)} weighted layers, ${parameters}`
+    }, on images of ${photographs}.`;
+  }
   if (graph === undefined) {
     return line === undefined
       ? "No network was seen."
@@ -330,13 +409,13 @@ function waitingOf({ lines }: Recording): Pick<RecordingReport, "waiting"> {
 
 function waysToShowMore(
   { lines }: Recording,
-  dataset: Dataset | undefined,
+  matched: boolean,
   silent: readonly Judgement[],
 ): readonly string[] {
   const ids = new Set(silent.map(({ id }) => id));
   const steps = linesOf(lines, "step").at(-1)?.iteration ?? 0;
   return [
-    ...(dataset === undefined
+    ...(!matched
       ? ["--data cifar-10-batches-bin: matches the recorded images with the stored ones"]
       : []),
     ...(["views-over-epochs", "order-over-epochs", "shuffled", "learning-rate"].some((id) =>

@@ -88,20 +88,25 @@ function waitingFact(waiting: RecordingReport["waiting"]): [string, string][] {
 }
 
 function changes({ changes }: RecordingReport): Block[] {
-  return changes.length === 0 ? [] : [
-    heading(2, "What to change, most effective first"),
-    {
-      kind: "list",
-      ordered: true,
-      items: changes.map(({ rule, change, evidence, where, cost }): Line => [
-        `${change} Rule `,
-        { code: rule },
-        `. Seen: ${evidence}.`,
-        ...(where === undefined ? [] : [" It begins at ", { code: where }, "."]),
-        { muted: ` What it costs: ${cost}.` },
-      ]),
-    },
-  ];
+  return ([
+    ["What to change, most effective first", changes.filter(({ choice }) => !choice)],
+    ["What section 3.4 chose otherwise", changes.filter(({ choice }) => choice)],
+  ] as const).flatMap(([title, of]): Block[] =>
+    of.length === 0 ? [] : [
+      heading(2, title),
+      {
+        kind: "list",
+        ordered: true,
+        items: of.map(({ rule, change, evidence, where, cost }): Line => [
+          `${change} Rule `,
+          { code: rule },
+          `. Seen: ${evidence}.`,
+          ...(where === undefined ? [] : [" It begins at ", { code: where }, "."]),
+          { muted: ` What it costs: ${cost}.` },
+        ]),
+      },
+    ]
+  );
 }
 
 /** As they entered, beside the stored ones. */
@@ -184,7 +189,7 @@ function crops({ offsets }: RecordingReport): Block[] {
 }
 
 /** The rates beside the paper's. */
-function rates({ report, subject: { log } }: RecordingAudit): Block[] {
+function rates({ report, subject: { log, photographs } }: RecordingAudit): Block[] {
   const steps = log === undefined ? [] : linesOf(log.lines, "step");
   const last = steps.at(-1)?.iteration;
   if (report.rates.length === 0 || last === undefined || last < 2) return [];
@@ -195,8 +200,12 @@ function rates({ report, subject: { log } }: RecordingAudit): Block[] {
   found.push([last, report.rates.at(-1)!.rate]);
   const paper = [1, 32_000, 32_001, 48_000, 48_001, last].filter((at) => at <= last)
     .map((at): Point => [at, paperRate(at)]);
+  const ofPaper: Series = {
+    ...{ name: "the paper's", color: "--validation", dashed: true, points: paper },
+  };
   const series: Series[] = [
-    { name: "the paper's", color: "--validation", dashed: true, points: paper },
+    // Section 3.4 names no steps.
+    ...(photographs ? [] : [ofPaper]),
     { name: "recorded", color: "--training", points: found },
   ];
   const changes = report.rates.length - 1;
@@ -217,7 +226,9 @@ function rates({ report, subject: { log } }: RecordingAudit): Block[] {
           : `, ${changes} changes, ${significant(report.rates.at(-1)!.rate)} at step ${
             number(last)
           }`
-      }. The paper: ${paperRate(1)} at first, ${paperRate(last)} at that step.`,
+      }.${
+        photographs ? "" : ` The paper: ${paperRate(1)} at first, ${paperRate(last)} at that step.`
+      }`,
     },
   ];
 }

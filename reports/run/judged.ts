@@ -1,6 +1,6 @@
 /** What the paper's checklist says of a run: how many rules it keeps, and which it breaks. */
 import type { LogSubject, Run } from "../../log/mod.ts";
-import type { Recipe } from "../../recipes/mod.ts";
+import { isOfPhotographs, type Recipe } from "../../recipes/mod.ts";
 import {
   CHECKLIST,
   type ChecklistVersion,
@@ -38,7 +38,7 @@ function judgeRecipe(recipe: Recipe, seed: number): readonly Judgement[] {
 /** A run's recipe and log, judged. */
 export function runChecklist({ start: { recipe, seed } }: Run, log: LogSubject): RunChecklist {
   const all = [...judgeRecipe(recipe, seed), ...judge(LOG_RULES, log)];
-  const judgements = concerning(all, recipe);
+  const judgements = concerning(all, isOfPhotographs(recipe));
   const count = (outcome: Judgement["outcome"]) =>
     judgements.filter((judgement) => judgement.outcome === outcome).length;
   return {

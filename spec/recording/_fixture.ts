@@ -181,7 +181,7 @@ export function goodRecording(): Required<RecordingSubject> {
   );
   const tested = (part: "validation" | "test", line: RecordedEvaluation): ObservedEvaluation => ({
     ...images(512, labels, (i) => (part === "test" ? 50_000 : 45_000) + i),
-    ...{ part, line, loader: line.loader, iteration: STEPS },
+    ...{ part, line, loader: line.loader, iteration: line.iteration },
     ...(part === "validation" ? { overlap: { images: 5_000, trained: 0 } } : {}),
   });
   const all = lines();
@@ -189,12 +189,17 @@ export function goodRecording(): Required<RecordingSubject> {
   if (start.type !== "start") throw new Error("a recording begins with its start");
   return {
     log: { start, lines: all, notes: [] },
+    photographs: false,
     dataset: {
       ...{ name: "cifar10", training: 50_000, test: 10_000, labels },
       ...{ mean: [125.3, 123, 113.9], deviation: [63, 62.1, 66.7] },
     },
     training: [{ ...first, loader: 1 }, { ...second, loader: 1, epoch: 2, iteration: EPOCH }],
-    evaluations: [tested("validation", validation), tested("test", test)],
+    // Tried out before the first step.
+    evaluations: [validation, { ...validation, iteration: 0 }].map((line) =>
+      tested("validation", line)
+    )
+      .concat([test, { ...test, iteration: 0 }].map((line) => tested("test", line))),
     graph,
     initialWeights: initialise(graph, 0, "in"),
   };

@@ -311,6 +311,33 @@ function wholeViews(part: "validation" | "test"): Rule<RecordingSubject>["check"
   });
 }
 
+/** Images of an evaluation that is made again, with the values that they had before. */
+const evaluationView = observing(["evaluations"], ({ evaluations }) => {
+  const before = new Map<string, bigint>();
+  let same = 0, of = 0;
+  for (const { loader, indices, hashes } of evaluations) {
+    hashes.forEach((hash, i) => {
+      if (loader === undefined || indices[i] < 0 || hash === 0n) return;
+      const place = `${loader} ${indices[i]}`;
+      const earlier = before.get(place);
+      if (earlier !== undefined) of++;
+      if (earlier === hash) same++;
+      before.set(place, hash);
+    });
+  }
+  if (of < ENOUGH) return notObservable("no evaluation was recorded twice");
+  return finding(
+    same < 0.98 * of
+      ? [
+        `of ${number(of)} images that were evaluated again ${
+          number(of - same)
+        } had other values: something is drawn at random in their transform`,
+      ]
+      : [],
+    `${number(same)} of ${number(of)} images that were evaluated again had the same values`,
+  );
+});
+
 /** Values of the data sets whose constants are copied: mean and deviation, 0 to 1. */
 const CONSTANTS: readonly (readonly [string, readonly number[], readonly number[]])[] = [
   ["ImageNet", [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]],
@@ -581,6 +608,19 @@ function classesGiven(
   return order;
 }
 
+/** Where a rule is stated, but for those of section 4.2 alone; `all`: it holds of any training. */
+const SECTIONS: Readonly<Record<string, string>> = {
+  "view-of-each-image": "all",
+  "views-over-epochs": "all",
+  "evaluation-view": "all",
+  "mean": "4.2, 3.4",
+  "scale": "all",
+  "channel-order": "all",
+  "pixel-order": "all",
+  "same-preparation": "all",
+  "labels": "all",
+};
+
 const rule = (
   id: string,
   requirement: string,
@@ -588,7 +628,7 @@ const rule = (
   rejects: Rule<RecordingSubject>["rejects"],
 ): Rule<RecordingSubject> => ({
   id,
-  section: "4.2",
+  section: SECTIONS[id] ?? "4.2",
   requirement,
   tier: "recording",
   check,
@@ -722,6 +762,19 @@ export const IMAGE_RULES: readonly Rule<RecordingSubject>[] = defineRules([
       views((_, i) => ({ flip: i % 2 > 0 })),
     ),
   ]),
+  rule(
+    "evaluation-view",
+    "An image that is evaluated again enters as it did before: nothing is drawn at random.",
+    evaluationView,
+    [
+      badImages("cropped", "the training's transform", "validation", ({ hashes, iteration }) => ({
+        hashes: hashes.map((hash) => iteration === 0 ? hash : hash + 1n),
+      })),
+      badImages("half of them mirrored", "a flip is left in", "test", ({ hashes, iteration }) => ({
+        hashes: hashes.map((hash, i) => i % 2 === 0 || iteration === 0 ? hash : hash + 1n),
+      })),
+    ],
+  ),
   rule("mean", "The per-pixel mean is subtracted; nothing else is done to the values.", mean, [
     badImages(
       "each image's own",

@@ -12,6 +12,8 @@ import { unknown } from "../subject.ts";
 export interface RecordingSubject {
   /** Every line. */
   readonly log?: RecordingLog;
+  /** Whether it is on photographs, the matter of section 3.4; on CIFAR-10 where undefined. */
+  readonly photographs?: boolean;
   /** The data set among whose images those of the recording were looked for. */
   readonly dataset?: RecordedSet;
   /** What was trained on, by epoch. */

@@ -11,7 +11,7 @@ import {
 import { BATCH_SIZE, ITERATIONS, paperRate } from "../../paper/mod.ts";
 import { number, significant } from "../../text/mod.ts";
 import { depthOf } from "../_graphs.ts";
-import { defineRules, type Finding, type Rule } from "../rule.ts";
+import { defineRules, type Finding, type KnownBad, type Rule } from "../rule.ts";
 import { badKernels } from "../static/optimiser_rules.ts";
 import { finding } from "../subject.ts";
 import { badEvaluations, badLines } from "./_bad.ts";
@@ -70,7 +70,7 @@ const logits = observing(["log"], ({ log }) => {
 const CROSS_ENTROPY = new Set(["cross_entropy", "nll_loss"]);
 
 /** The loss is the mean cross entropy of a step's images. */
-const loss = observing(["log"], ({ log }) => {
+const loss = observing(["log"], ({ log, photographs = false }) => {
   const lines = linesOf(log.lines, "loss");
   const steps = stepsOf(log);
   if (lines.length === 0 || steps.length === 0) return notObservable("no loss was seen");
@@ -78,7 +78,9 @@ const loss = observing(["log"], ({ log }) => {
   for (const line of lines) {
     const { function: name, reduction = "mean", scaled = 1, weight, labelSmoothing = 0 } = line;
     const passes = steps[0].passes;
-    if (name !== undefined && !CROSS_ENTROPY.has(name)) problems.push(`it is ${name}`);
+    if (!photographs && name !== undefined && !CROSS_ENTROPY.has(name)) {
+      problems.push(`it is ${name}`);
+    }
     if (reduction === "sum") {
       problems.push(
         scaled < 0.1
@@ -90,6 +92,8 @@ const loss = observing(["log"], ({ log }) => {
     } else if (reduction === "mean" && scaled > 2 && scaled > 2 * passes) {
       problems.push(`the mean loss is multiplied by ${scaled} before backward`);
     }
+    // Section 3.4 says no more of its loss than softmax: what follows is a choice.
+    if (photographs) continue;
     if (weight?.some((value) => value !== weight[0])) problems.push("the classes have weights");
     if (labelSmoothing > 0) problems.push(`labels are smoothed by ${labelSmoothing}`);
   }
@@ -298,9 +302,10 @@ function hasFinishedEpoch(log: RecordingLog): boolean {
 const SHORT_CLASS = (name: string): string => name.split(".").at(-1)!;
 
 /** 0.1, divided by 10 at 32,000 and 48,000 iterations: what was used, and what is scheduled. */
-const learningRate = observing(["log"], ({ log, graph }) => {
+const learningRate = observing(["log"], ({ log, graph, photographs = false }) => {
   const steps = stepsOf(log);
   if (steps.length === 0) return notObservable("no step was seen");
+  if (photographs) return rateOnPhotographs(log);
   const line = mainOptimizer(log);
   const warmUp = graph !== undefined && depthOf(graph) === 110;
   const isAdaptive = line !== undefined && /adam|rms|lion|lamb/i.test(line.class);
@@ -352,19 +357,82 @@ const OTHER_RATES = /^(CosineAnnealing|Exponential|OneCycle|StepLR|Polynomial|Cy
 const WARM_UPS = /^(Linear|Constant)/;
 const NOT_THE_PAPERS = "other rates than 0.1 divided by 10 at 32,000 and 48,000 iterations";
 
-function problemOf(
-  { scheduler, count, steps, every }: Calls,
-  log: RecordingLog,
-): string | undefined {
+/** What is divided by 10 falls so, whenever it does: section 3.4 waits for a plateau. */
+const FALLS_BY_STEPS = /^(StepLR|MultiStepLR|ReduceLROnPlateau)$/;
+
+/** 0.1, divided by 10 when the error stops falling: section 3.4. */
+function rateOnPhotographs(log: RecordingLog): Finding {
+  const [first] = stepsOf(log);
+  if (/adam|rms|lion|lamb/i.test(mainOptimizer(log)?.class ?? "")) {
+    return notObservable("the rate is that of another optimiser");
+  }
+  const schedulers = schedulersOf(log);
+  if (schedulers.some((calls) => misstepped(calls, log) !== undefined)) {
+    return notObservable("what is scheduled is not what is used: see scheduler-stepped");
+  }
+  const problems = Math.abs(first.learningRate - 0.1) > 1e-6
+    ? [`the rate is ${significant(first.learningRate)} at first, not 0.1`]
+    : [];
+  for (const { scheduler } of schedulers) {
+    const name = SHORT_CLASS(scheduler.class);
+    const { gamma, factor = gamma } = scheduler.settings;
+    if (!FALLS_BY_STEPS.test(name)) {
+      problems.push(`${name} gives other rates than those that are divided by 10 now and then`);
+    } else if (typeof factor === "number" && Math.abs(factor - 0.1) > 1e-6) {
+      problems.push(`${name} multiplies the rate by ${factor}, not by 0.1`);
+    }
+  }
+  if (problems.length === 0 && schedulers.length === 0) {
+    return notObservable("0.1 in the steps that were recorded; whether it falls was not seen");
+  }
+  return finding(
+    problems,
+    `0.1 at first; ${SHORT_CLASS(schedulers[0]?.scheduler.class ?? "")} divides it by 10`,
+  );
+}
+
+/** How a scheduler is stepped otherwise than its settings mean. */
+function misstepped({ scheduler, count, every }: Calls, log: RecordingLog): string | undefined {
   const name = SHORT_CLASS(scheduler.class);
-  const taken = stepsOf(log).at(-1)?.iteration ?? 0;
   if (count === 0) {
     return hasFinishedEpoch(log)
       ? `${name} was made and not stepped in ${
-        number(taken)
+        number(stepsOf(log).at(-1)?.iteration ?? 0)
       } steps, past the end of an epoch: the rate never changes`
       : undefined;
   }
+  const { milestones, step_size: size } = scheduler.settings;
+  const [at] = Array.isArray(milestones) ? milestones : [size];
+  const epoch = stepsPerEpoch(log);
+  return every === 1 && typeof at === "number" && epoch !== undefined && epoch > 1 && at <= epoch
+    ? `${name} is called in every step: the rate falls after ${
+      number(at)
+    } steps, within the first epoch of ${number(epoch)}`
+    : undefined;
+}
+
+const schedulerStepped = observing(["log"], ({ log }) => {
+  const schedulers = schedulersOf(log);
+  if (schedulers.length === 0) return notObservable("no scheduler was seen");
+  const problems = schedulers.flatMap((calls) => misstepped(calls, log) ?? []);
+  if (problems.length === 0 && schedulers.every(({ count }) => count === 0)) {
+    return notObservable("no scheduler was stepped, and no epoch ended");
+  }
+  return finding(
+    problems,
+    schedulers.map(({ scheduler, count }) =>
+      `${SHORT_CLASS(scheduler.class)} was stepped ${number(count)} times`
+    ).join("; "),
+  );
+});
+
+function problemOf(
+  calls: Calls,
+  log: RecordingLog,
+): string | undefined {
+  const { scheduler, count, steps, every } = calls;
+  const name = SHORT_CLASS(scheduler.class);
+  if (count === 0) return misstepped(calls, log);
   if (name === "ReduceLROnPlateau") {
     const fed = steps.find(({ argument }) => argument !== undefined);
     const before = fed && stepsOf(log).findLast(({ iteration }) => iteration <= fed.iteration);
@@ -475,7 +543,7 @@ const gradientsClipped = observing(["log"], ({ log }) => {
   );
 });
 
-const parametersOptimised = observing(["log"], ({ log }) => {
+const parametersOptimised = observing(["log"], ({ log, photographs = false }) => {
   const lines = linesOf(log.lines, "parameters");
   const line = lines.at(-1);
   if (line === undefined) return notObservable("what changed was not seen");
@@ -492,6 +560,16 @@ const parametersOptimised = observing(["log"], ({ log }) => {
   );
   const unheld = line.unheld.filter((name) => !held.has(name) || line.unchanged.includes(name));
   if (unheld.length > 0) problems.push(`no optimiser holds ${some(unheld)}`);
+  // All but the last layer: features of another training, which nobody freezes by mistake.
+  const isHeadAlone = photographs && network !== undefined &&
+    network.parameters.slice(0, -2).every(({ name }) => line.frozen.includes(name)) &&
+    network.parameters.slice(-2).every(({ name }) => !line.frozen.includes(name));
+  if (isHeadAlone && problems.length === 0) {
+    return finding(
+      [],
+      `all but ${network.parameters.slice(-2).map(({ name }) => name).join(" and ")} is frozen`,
+    );
+  }
   if (line.frozen.length > 0) problems.push(`${some(line.frozen)} require no gradient`);
   const still = line.iteration < 2
     ? []
@@ -580,13 +658,18 @@ const runningStatistics = observing(["log"], ({ log }) => {
   return finding([...new Set(problems)], `momentum ${norms[0].momentum}, epsilon ${norms[0].eps}`);
 });
 
-const batchSize = observing(["log"], ({ log }) => {
+/** Section 3.4: "a mini-batch size of 256". */
+const PHOTOGRAPHS_BATCH = 256;
+
+const batchSize = observing(["log"], ({ log, photographs = false }) => {
   const steps = stepsOf(log);
   if (steps.length === 0) return notObservable("no step was seen");
   const sizes = steps.map(({ images, steps }) => images / steps).toSorted((a, b) => a - b);
   const size = sizes[sizes.length >> 1];
   return finding(
-    size === BATCH_SIZE ? [] : [`a step has ${number(size)} images`],
+    size === (photographs ? PHOTOGRAPHS_BATCH : BATCH_SIZE)
+      ? []
+      : [`a step has ${number(size)} images`],
     `${size} images`,
   );
 });
@@ -627,6 +710,27 @@ const finite = observing(["log"], ({ log }) => {
   );
 });
 
+/** Where a rule is stated, but for those of section 4.2 alone; `all`: it holds of any training. */
+const SECTIONS: Readonly<Record<string, string>> = {
+  "logits": "all",
+  "loss": "all",
+  "gradients-cleared": "all",
+  "scheduler-stepped": "all",
+  "parameters-optimised": "all",
+  "training-mode": "all",
+  "evaluation-mode": "all",
+  "running-statistics": "all",
+  "finite": "all",
+  "optimiser": "4.2, 3.4",
+  "momentum": "4.2, 3.4",
+  "weight-decay": "4.2, 3.4",
+  "learning-rate": "4.2, 3.4",
+  "gradients-clipped": "4.2, 3.4",
+  "batch-size": "4.2, 3.4",
+  "from-scratch": "4.2, 3.4",
+  "initialisation": "4.2, 3.4, [13]",
+};
+
 const rule = (
   id: string,
   requirement: string,
@@ -634,7 +738,7 @@ const rule = (
   rejects: Rule<RecordingSubject>["rejects"],
 ): Rule<RecordingSubject> => ({
   id,
-  section: "4.2",
+  section: SECTIONS[id] ?? "4.2",
   requirement,
   tier: "recording",
   check,
@@ -648,6 +752,24 @@ const badOptimizer = (name: string, why: string, settings: object, change: objec
   }));
 const badScheduler = (name: string, why: string, milestones: readonly number[]) =>
   badLines(name, why, "scheduler", ({ settings }) => ({ settings: { ...settings, milestones } }));
+
+const NEVER_STEPPED: KnownBad<RecordingSubject> = {
+  name: "never called",
+  why: "it is forgotten",
+  kind: "recording",
+  spoil: (good) => ({
+    ...good,
+    log: {
+      ...good.log,
+      lines: good.log.lines.filter(({ type }) => type !== "scheduler-step")
+        .map((line): RecordingLine =>
+          line.type === "end" || line.type === "failure" || line.type === "parameters"
+            ? { ...line, schedulerCalls: { 1: 0 } } as RecordingLine
+            : line
+        ),
+    },
+  }),
+};
 
 /** The rules on loss, optimiser, rates and modes. */
 export const TRAINING_STEP_RULES: readonly Rule<RecordingSubject>[] = defineRules([
@@ -686,32 +808,42 @@ export const TRAINING_STEP_RULES: readonly Rule<RecordingSubject>[] = defineRule
   ]),
   rule(
     "learning-rate",
-    "The learning rate is 0.1, and is divided by 10 at 32,000 and at 48,000 iterations.",
+    "The learning rate is 0.1, and is divided by 10 at 32,000 and at 48,000 iterations; on photographs when the error stops falling.",
     learningRate,
     [
+      {
+        name: "another factor, on photographs",
+        why: "a habit of longer schedules",
+        kind: "recording",
+        spoil: (good) => ({
+          ...good,
+          photographs: true,
+          log: {
+            ...good.log,
+            lines: good.log.lines.map((line) =>
+              line.type === "scheduler"
+                ? { ...line, settings: { ...line.settings, gamma: 0.2 } }
+                : line
+            ),
+          },
+        }),
+      },
       badScheduler("epochs, called in every step", "the call stands in the inner loop", [82, 123]),
       badLines("iterations, called in every epoch", "units are mixed", "scheduler-step", () => ({
         stepsSince: 352,
         place: "epoch",
       })),
       badLines("another rate", "a habit of Adam", "step", () => ({ learningRate: 0.001 })),
-      {
-        name: "never called",
-        why: "it is forgotten",
-        kind: "recording",
-        spoil: (good) => ({
-          ...good,
-          log: {
-            ...good.log,
-            lines: good.log.lines.filter(({ type }) => type !== "scheduler-step")
-              .map((line): RecordingLine =>
-                line.type === "end" || line.type === "failure" || line.type === "parameters"
-                  ? { ...line, schedulerCalls: { 1: 0 } } as RecordingLine
-                  : line
-              ),
-          },
-        }),
-      },
+      NEVER_STEPPED,
+    ],
+  ),
+  rule(
+    "scheduler-stepped",
+    "A scheduler that is made is stepped, in the unit in which it counts.",
+    schedulerStepped,
+    [
+      badScheduler("epochs, called in every step", "the call stands in the inner loop", [82, 123]),
+      NEVER_STEPPED,
     ],
   ),
   rule(
@@ -796,7 +928,13 @@ export const TRAINING_STEP_RULES: readonly Rule<RecordingSubject>[] = defineRule
       })),
     ],
   ),
-  rule("batch-size", "A batch has 128 images.", batchSize, [
+  rule("batch-size", "A batch has 128 images; on photographs 256.", batchSize, [
+    {
+      name: "128 photographs",
+      why: "CIFAR-10's",
+      kind: "recording",
+      spoil: (good) => ({ ...good, photographs: true }),
+    },
     badLines("64", "half of the memory", "step", () => ({ images: 64 })),
     badLines("256", "ImageNet's", "step", () => ({ images: 256 })),
   ]),

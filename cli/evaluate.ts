@@ -37,6 +37,7 @@ import { architecture, fitWeights, type Graph } from "../resnet/mod.ts";
 import { paper } from "../recipes/mod.ts";
 import { choice, COMMON, type FlagValues, text, UsageError } from "./_flags.ts";
 import { CommandError, main, type Outcome } from "./_main.ts";
+import { requirePlaces } from "./_place.ts";
 import { doubtsOn } from "./_doubts.ts";
 import { telling } from "./_search.ts";
 import { number as count, percent } from "../text/mod.ts";
@@ -89,6 +90,7 @@ async function evaluate(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
     throw new UsageError(`${command.usage} needs --weights FILE. See ${command.usage} --help`);
   }
   requireViewFlags(flags);
+  await requirePlaces(flags.html);
   const model = await readModel(flags.weights);
   const { file, identity } = model;
   const stated = (identity?.recipe ?? paper("resnet20")).architecture.zeroChannels;

@@ -9,6 +9,7 @@ import { predict as predicted } from "../reports/predict/mod.ts";
 import { cacheOption } from "./_arguments.ts";
 import { choice, COMMON, type FlagValues, text, UsageError } from "./_flags.ts";
 import { main, type Outcome } from "./_main.ts";
+import { requirePlaces } from "./_place.ts";
 import { DATA_FLAGS, PADDING_FLAG } from "./_training_flags.ts";
 
 const FLAGS = {
@@ -45,6 +46,7 @@ async function predict(flags: FlagValues<typeof FLAGS>, ...paths: string[]): Pro
       `${command.usage} needs --weights FILE and an image. See ${command.usage} --help`,
     );
   }
+  await requirePlaces(html);
   const { text, json, page } = await predicted(weights, paths, {
     ...{ preprocess, dataset, zeroChannels: flags["shortcut-padding"] },
     from: data === undefined ? cacheOption() : { path: data },

@@ -1,4 +1,4 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { encode } from "fast-png";
 import { architecture, initialise } from "../resnet/mod.ts";
 import { encodeSafetensors } from "../weights/mod.ts";
@@ -52,6 +52,14 @@ Deno.test("evaluate --view tests on a folder of photographs", async () => {
       assertStringIncludes(html, said);
     }
     assertEquals(confused, [{ pair: "a as b", count: 1 }, { pair: "c as b", count: 1 }]);
+
+    // Nothing is computed for a page that can't be written.
+    for (const place of [`${folder}/none/page.html`, folder]) {
+      const { code, stderr } = await run(...named, "--html", place);
+      assertEquals(code, 1);
+      assertStringIncludes(stderr, `can't write ${place}`);
+      assert(!stderr.includes("ImageNet's channel means"), stderr);
+    }
 
     await Deno.writeTextFile(`${folder}/set/val/a/2.jpg`, "no image");
     const refused = await run(...named);

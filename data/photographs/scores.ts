@@ -6,6 +6,7 @@ import {
   type BatchNormSettings,
   type ByteImages,
   type Engine,
+  EngineError,
   type EngineFactory,
   type EngineOptions,
   freshState,
@@ -13,6 +14,7 @@ import {
   PLAIN_SGD,
 } from "../../engine/mod.ts";
 import { FileError } from "../../files/mod.ts";
+import { quote } from "../../text/mod.ts";
 import { type Graph, resized, shapeOf, type Weights } from "../../resnet/mod.ts";
 import type { ChannelStatistics } from "../normalisation.ts";
 import { type PhotographIndex, readPhotograph } from "./folder.ts";
@@ -39,7 +41,7 @@ export interface Scoring {
   readonly view: ViewName;
   /** The views' sizes; the paper's when undefined. */
   readonly sizes?: ViewSizes;
-  /** What runs it; one that can be fed. */
+  /** What runs it. */
   readonly factory: EngineFactory;
   /** Its threads, convolutions and precision, where they are chosen. */
   readonly engine?: Pick<EngineOptions, "threads" | "convolution" | "precision">;
@@ -97,7 +99,18 @@ export async function* scorePhotographs(
     const logits = new Map<number, Float32Array[]>();
     const shapes = Map.groupBy(views, ({ image }) => `${image.height} x ${image.width}`);
     for (const same of shapes.values()) {
-      const found = await engines.run(same.map(({ image }) => image));
+      let found: Float32Array[];
+      try {
+        found = await engines.run(same.map(({ image }) => image));
+      } catch (error) {
+        if (!(error instanceof EngineError)) throw error;
+        const [{ place, image: { height, width } }] = same;
+        const { path } = index.photographs[place];
+        const reason = `${quote(path)}, shown as ${height} x ${width} pixels: ${error.message}`;
+        if (broken === "refuse") throw new EngineError(reason, { cause: error });
+        same.forEach(({ place }) => faults.set(place, reason));
+        continue;
+      }
       same.forEach(({ place, view }, i) => {
         const all = logits.get(place) ?? [];
         all[view] = found[i];

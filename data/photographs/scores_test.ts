@@ -1,9 +1,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { encode } from "fast-png";
-import { freshState, PLAIN_SGD, wasmEngine } from "../../engine/mod.ts";
+import { EngineError, freshState, PLAIN_SGD, wasmEngine } from "../../engine/mod.ts";
 import { buildGraph, type Graph, initialise, resized } from "../../resnet/mod.ts";
 import { RandomStream } from "../../random/mod.ts";
-import { nullEngineFactory } from "../../testing/mod.ts";
 import { DataError } from "../errors.ts";
 import { IMAGENET } from "../normalisation.ts";
 import { indexPhotographs, type PhotographIndex, readPhotograph } from "./folder.ts";
@@ -107,12 +106,24 @@ Deno.test("a photograph that is damaged within is refused, or told of and passed
   });
 });
 
-Deno.test("an engine that can't be fed says so", async () => {
-  await withPhotographs(1, async (index) => {
-    const error = await assertRejects(
-      () => Array.fromAsync(scorePhotographs(index, scoring({ factory: nullEngineFactory }))),
-      Error,
-    );
-    assert(error.message.includes("Use --engine wasm"), error.message);
+Deno.test("a photograph that is too large for the engine is named, or left out", async () => {
+  await withPhotographs(3, async (index) => {
+    const refuses: typeof wasmEngine = {
+      ...wasmEngine,
+      // With a shorter side of 16 the last, of 34 x 22 pixels, is 24 high, the others 16.
+      create: (options) =>
+        options.graph.inputShape[0] > 16
+          ? Promise.reject(new EngineError("no batch of this network fits"))
+          : wasmEngine.create(options),
+    };
+    const run = (broken: "refuse" | "skip") =>
+      Array.fromAsync(scorePhotographs(
+        index,
+        scoring({ broken, view: "multi-scale", sizes: { scales: [16] }, factory: refuses }),
+      ));
+    const { message } = await assertRejects(() => run("refuse"), EngineError);
+    assertEquals(message, '"a/002.png", shown as 24 x 16 pixels: no batch of this network fits');
+    const found = await run("skip");
+    assertEquals(found.map(({ fault }) => fault), [undefined, undefined, message]);
   });
 });

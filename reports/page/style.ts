@@ -72,7 +72,7 @@ code { font: .875em/1.4 ui-monospace, "SF Mono", Menlo, Consolas, monospace; ove
 @media (min-width: 56rem) { .columns { grid-template-columns: 1fr 1fr; } }
 .columns > * { min-width: 0; }
 figure { margin: 0 0 1rem; max-width: 36rem; break-inside: avoid; }
-figure:has(.wide-table), figure:has(.network) { max-width: none; }
+figure:has(.wide-table), figure:has(.confusion), figure:has(.network) { max-width: none; }
 figure h3 { margin: .5rem 0 .25rem; }
 figcaption { margin-top: .25rem; }
 .legend { display: flex; flex-wrap: wrap; gap: .125rem 1.25rem; margin: 0; padding: 0; list-style: none; font-size: .875rem; }

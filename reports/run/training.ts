@@ -104,9 +104,11 @@ function learningRate({ steps, rates, start: { recipe: { schedule } } }: Run): F
       points.push([at, before.learningRate], [at, step.learningRate]);
       // The log says no more of a change than the steps that an event averages.
       phrases.push(
-        `${significant(step.learningRate)}, first logged for iterations ${
-          number(before.iteration + 1)
-        } to ${number(step.iteration)}`,
+        `${significant(step.learningRate)}, first logged for ${
+          step.iteration === before.iteration + 1
+            ? "iteration"
+            : `iterations ${number(before.iteration + 1)} to`
+        } ${number(step.iteration)}`,
       );
     }
   }

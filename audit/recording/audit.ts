@@ -293,7 +293,7 @@ function verdictOf(
   }
   if (photographs !== undefined) {
     return [
-      `${network} It is judged by what that states, and by what holds of any training.`,
+      `${network} It is judged by what that section states, and by what holds of any training.`,
       first === undefined || first.choice
         ? "No mistake was seen; how photographs are cut out, coloured and normalised is not judged, since they are not matched with their files."
         : firstInWords(first),

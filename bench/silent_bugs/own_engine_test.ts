@@ -83,6 +83,9 @@ const ONLY_RECORDING: Readonly<Record<string, readonly string[]>> = {
     ...["logits", "loss", "optimiser", "running-statistics", "gradients-cleared"],
     ...["gradients-clipped", "parameters-optimised", "training-mode", "evaluation-mode"],
   ],
+  "the rate of a run of ours is a function of its step: there is no scheduler to forget": [
+    "scheduler-stepped",
+  ],
   "a run of ours whose loss is no number ends with a failure": ["finite"],
 };
 

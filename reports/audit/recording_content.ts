@@ -90,7 +90,7 @@ function waitingFact(waiting: RecordingReport["waiting"]): [string, string][] {
 function changes({ changes }: RecordingReport): Block[] {
   return ([
     ["What to change, most effective first", changes.filter(({ choice }) => !choice)],
-    ["What section 3.4 chose otherwise", changes.filter(({ choice }) => choice)],
+    ["Chosen otherwise than in section 3.4", changes.filter(({ choice }) => choice)],
   ] as const).flatMap(([title, of]): Block[] =>
     of.length === 0 ? [] : [
       heading(2, title),

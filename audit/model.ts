@@ -1,7 +1,7 @@
 /** Files of weights, with all that they say of themselves. */
 import { sha256 } from "../files/mod.ts";
 import { decodeModel, type ModelFile, openSource } from "../weights/mod.ts";
-import { identityOf, type RunIdentity, weightsOf } from "../train/mod.ts";
+import { classesIn, identityOf, type RunIdentity, weightsOf } from "../train/mod.ts";
 import type { AuditSubject } from "./report.ts";
 import { fileSubject } from "./targets.ts";
 
@@ -13,6 +13,8 @@ export interface Model {
   readonly subject: AuditSubject;
   /** What the file says of its own training, if it is of a run of ours. */
   readonly identity?: RunIdentity;
+  /** The classes that it names, in the order of its outputs. */
+  readonly classes?: readonly string[];
   /** SHA-256 of the file's bytes, in hexadecimal. */
   readonly sha256: string;
 }
@@ -37,10 +39,12 @@ export async function readModel(path: string): Promise<Model> {
   const decoded = await decodeModel(source);
   const file = { ...decoded, tensors: weightsOf(decoded.tensors) };
   const identity = identityOf(file.metadata);
+  const classes = identity && classesIn(file.metadata);
   return {
     file,
     subject: fileSubject(path, file, identity),
     ...(identity ? { identity } : {}),
+    ...(classes ? { classes } : {}),
     sha256: sha256(source.bytes),
   };
 }

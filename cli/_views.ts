@@ -88,7 +88,7 @@ export function requireViewFlags(flags: Flags): void {
 /** Tests weights on photographs. */
 export async function evaluateViews(
   flags: Flags,
-  { sha256, identity }: Model,
+  { sha256, identity, classes }: Model,
   { graph, weights, epsilon, inputTransform }: Runnable["network"],
 ): Promise<Outcome> {
   const printer = new ProgressPrinter();
@@ -109,7 +109,7 @@ export async function evaluateViews(
     ...{ broken, links },
     ...(flags.index === undefined ? cacheOption() : { index: flags.index }),
   });
-  const labels = await labelsOf(index, classesOf(graph), flags);
+  const labels = await labelsOf(index, classesOf(graph), flags, classes);
   const { factory, reason } = await chooseEngine(flags.engine ?? "wasm", engineFactories);
   await selfTest(factory);
   const { mean, std } = IMAGENET;
@@ -259,7 +259,18 @@ async function labelsOf(
   { classNames, folder }: PhotographIndex,
   outputs: number,
   { classes: path, weights }: Flags,
+  trained: readonly string[] | undefined,
 ): Promise<readonly number[]> {
+  if (path === undefined && trained?.length === outputs) {
+    const strange = classNames.find((name) => !trained.includes(name));
+    if (strange === undefined) return classNames.map((name) => trained.indexOf(name));
+    throw new CommandError(
+      `${weights} was trained on ${listed(trained)}, and ${folder} has a folder ${
+        quote(strange)
+      }. ` +
+        `Say which is which: --classes FILE, a folder's name a line, in the order of the outputs`,
+    );
+  }
   if (path === undefined) {
     if (classNames.length === outputs) return classNames.map((_, label) => label);
     const known = IMAGENET_CLASSES.map(({ wnid }) => wnid);
@@ -287,6 +298,12 @@ async function labelsOf(
     }
     return place;
   });
+}
+
+/** Some names of many. */
+function listed(names: readonly string[]): string {
+  const more = names.length - 5;
+  return names.slice(0, 5).map(quote).join(", ") + (more > 0 ? ` and ${number(more)} more` : "");
 }
 
 function nameOf(labels: readonly number[], { classNames }: PhotographIndex, output: number) {

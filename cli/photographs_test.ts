@@ -87,6 +87,29 @@ Deno.test("train --recipe finetune goes on to the same weights, by any number of
     assertStringIncludes(tested.errors, "crops of 16 from a shorter side of 18");
     assertEquals(JSON.parse(tested.output).error, tests[0].error);
 
+    // The weights name their classes: they are told by name, and others are refused.
+    const own = ["--weights", `${folder}/whole/weights.safetensors`];
+    const predicted = await runProgram(Deno.execPath(), [
+      ...["run", "--quiet", "--no-prompt", "--no-check", "-P=predict"],
+      ...[new URL("predict.ts", import.meta.url).pathname, ...own, "--json"],
+      `${folder}/set/val/left/3.png`,
+    ], folder);
+    assertEquals(predicted.code, 0, predicted.errors);
+    const [{ top }] = JSON.parse(predicted.output).predictions;
+    assertEquals(top.map((one: { class: string }) => one.class).toSorted(), ["left", "right"]);
+    await Deno.mkdir(`${folder}/others`);
+    for (const [name, other] of [["left", "cat"], ["right", "left"]]) {
+      await Deno.symlink(`${folder}/set/val/${name}`, `${folder}/others/${other}`);
+    }
+    const foreign = await runProgram(Deno.execPath(), [
+      ...["run", "--quiet", "--no-prompt", "--no-check", "-P=evaluate"],
+      ...[new URL("evaluate.ts", import.meta.url).pathname, "--view", "1-crop", ...own],
+      ...["--data", `${folder}/others`, "--index", `${folder}/others.jsonl`, "--links", "follow"],
+    ], folder);
+    assertEquals(foreign.code, 1);
+    assertStringIncludes(foreign.errors, 'was trained on "left", "right", and');
+    assertStringIncludes(foreign.errors, 'has a folder "cat"');
+
     // From weights of ten classes, whose last layer is replaced; files that are no images, left out.
     await Deno.writeFile(
       `${folder}/ten.safetensors`,

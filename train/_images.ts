@@ -2,7 +2,13 @@
  * How a run's images reach its engine: held by it, or read beside the training and fed to it a part
  * at a time. The rest of the loop does not know which.
  */
-import { hasTopFive, type StreamedFault, topFiveErrors } from "../data/mod.ts";
+import {
+  type Dataset,
+  hasTopFive,
+  PHOTOGRAPHS,
+  type StreamedFault,
+  topFiveErrors,
+} from "../data/mod.ts";
 import {
   type BatchPlan,
   type ByteImages,
@@ -146,6 +152,11 @@ export function scoresOf(
   if (!hasTopFive(name, classes)) return found;
   const errors5 = topFiveErrors(logits, labels, classes);
   return { ...found, errors5, error5: errors5 / images };
+}
+
+/** The classes of a folder of photographs, which weights name: no set's name tells them. */
+export function foldersOf({ name, classNames }: Dataset): readonly string[] | undefined {
+  return name === PHOTOGRAPHS ? classNames : undefined;
 }
 
 /** The first images of a run as the network's input shows them. */

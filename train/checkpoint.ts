@@ -97,12 +97,14 @@ export function encodeCheckpoint(checkpoint: Checkpoint, identity: RunIdentity):
  * @param kind Whether the file holds the whole state or the weights alone.
  * @param identity The run.
  * @param iteration Steps taken.
+ * @param classes Of a folder of photographs, whose classes no name tells.
  * @returns Strings by name, as safetensors wants them.
  */
 export function weightMetadata(
   kind: "checkpoint" | "weights",
   identity: RunIdentity,
   iteration: number,
+  classes?: readonly string[],
 ): Record<string, string> {
   return {
     // What PyTorch's loaders look for.
@@ -110,7 +112,27 @@ export function weightMetadata(
     kind,
     iteration: String(iteration),
     identity: JSON.stringify(identity),
+    ...(classes ? { classes: JSON.stringify(classes) } : {}),
   };
+}
+
+/**
+ * The classes that a weight file of a run names, in the order of the network's outputs.
+ *
+ * @param metadata Of a safetensors file.
+ * @returns Their names, or undefined where it names none.
+ */
+export function classesIn(
+  metadata: Readonly<Record<string, string>>,
+): readonly string[] | undefined {
+  if (metadata.classes === undefined) return undefined;
+  try {
+    const classes: unknown = JSON.parse(metadata.classes);
+    const areNames = Array.isArray(classes) && classes.every((name) => typeof name === "string");
+    return areNames ? classes : undefined;
+  } catch {
+    return undefined; // Somebody else's word for something else.
+  }
 }
 
 /**

@@ -5,6 +5,7 @@
  */
 export {
   type Checkpoint,
+  classesIn,
   decodeCheckpoint,
   encodeCheckpoint,
   type FoundCheckpoint,

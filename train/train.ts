@@ -7,6 +7,7 @@ import { layerStatistics, predictionsCsv } from "./_artefacts.ts";
 import {
   evaluated,
   fedBatch,
+  foldersOf,
   loadedFirst,
   mistakesOf,
   responseImages,
@@ -327,7 +328,12 @@ async function finish(session: Session): Promise<FinishedResult> {
   const mistakes = await mistakesOf(session, test);
   await record(run, "worst-mistakes", "worst-mistakes.json", JSON.stringify(mistakes));
   const state = await engine.exportState();
-  const metadata = weightMetadata("weights", identity, iteration);
+  const metadata = weightMetadata(
+    "weights",
+    identity,
+    iteration,
+    foldersOf(prepared.dataset),
+  );
   const bytes = encodeSafetensors(state.weights, metadata);
   const weights = await record(run, "weights", WEIGHTS_FILE, bytes);
   const responses = await layerStatistics({

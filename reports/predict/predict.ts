@@ -165,13 +165,23 @@ interface Prepared {
 /** How the images become the network's input. */
 async function preparation(
   { preprocess, dataset: asked, from = {} }: PredictOptions,
-  { identity, subject }: Model,
+  { identity, subject, classes }: Model,
   inputs: readonly RgbImage[],
 ): Promise<Prepared> {
   const set = asked ?? identity?.recipe.data.set ?? PAPER_DATASET;
+  if (set === PHOTOGRAPHS && classes && (preprocess ?? identity?.recipe.data.mean) === "imagenet") {
+    const images = joined(inputs, classes.length);
+    const constants = { train: images } as Dataset;
+    const { normalisation, of, way } = preparationFor(constants, identity, "imagenet");
+    return { classNames: classes, normalisation, of, arranged: arrangedImages(images, way ?? {}) };
+  }
   if (set === PHOTOGRAPHS) {
     throw new PredictionError(
-      `${subject.target} was trained on photographs, whose classes it does not name. Test it on a folder of them: deno task evaluate --weights FILE --data FOLDER --view 1-crop`,
+      `${subject.target} ${
+        classes
+          ? "was trained on photographs less their own mean"
+          : "was trained on photographs, whose classes it does not name"
+      }. Test it on a folder of them: deno task evaluate --weights FILE --data FOLDER --view 1-crop`,
     );
   }
   const { classNames } = datasetNamed(set);

@@ -208,7 +208,7 @@ function verticalTicks(y: ScaleContinuousNumeric<number, number>, logarithmic = 
   );
   const within = (value: number) => value >= low * 0.999 && value <= high * 1.001;
   const fine = decades.flatMap((decade) => [decade, 2 * decade, 5 * decade]).filter(within);
-  if (fine.length < 2) return scaleLinear([low, high]).ticks(4);
+  if (fine.length < 2) return scaleLinear([low, high], [0, 1]).ticks(4);
   const round = fine.length > 7 ? decades.filter(within) : fine;
   return round.map((value) => Number(value.toPrecision(1)));
 }

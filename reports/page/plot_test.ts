@@ -50,6 +50,14 @@ Deno.test("no axis has the same number twice, and a short logarithmic one has so
   assertEquals(texts("middle"), ["0", "1", "2", "3"]);
   const losses = texts("end");
   assert(losses.length >= 2 && new Set(losses).size === losses.length, losses.join(" "));
+  // They are numbers of the axis: none lies where another value does.
+  assert(losses.every((loss) => Number(loss) >= 2.5 && Number(loss) <= 2.6), losses.join(" "));
+  const constant = { ...short, series: [{ ...short.series[0], points: [[0, 0.01], [8, 0.01]] }] };
+  const rates = [
+    ...drawPlot(constant as unknown as Plot, 540, 300)
+      .matchAll(/text-anchor="end">([\d.]+)</g),
+  ].map(([, text]) => Number(text));
+  assert(rates[0] === 0.01 && rates.every((rate) => rate <= 0.011), rates.join(" "));
 });
 
 Deno.test("a band reaches from its lower to its upper values, behind the lines", () => {

@@ -114,6 +114,19 @@ const splitFlag: Flag<Recipe["data"]["split"]> = {
   },
 };
 
+/** How a folder of photographs is read; `where` says when they count. */
+export function folderFlags(where: string) {
+  return {
+    broken: choice(["refuse", "skip"], `${where}: what is done with files that can't be read`),
+    links: choice(["refuse", "follow"], `${where}: what is done with links out of the folder`),
+    orientation: choice(
+      ["stored", "upright"],
+      `${where}: JPEGs as torchvision reads them (stored), or turned as their camera noted`,
+    ),
+    index: text("FILE", `${where}: where the folder's index is kept; in the cache by default`),
+  } as const;
+}
+
 /** Of a recipe for photographs. */
 export const PHOTOGRAPH_FLAGS = {
   "image-size": integer(
@@ -122,13 +135,7 @@ export const PHOTOGRAPH_FLAGS = {
     2048,
   ),
   colour: nonNegative("photographs: deviation of the PCA colour augmentation, 0.1; 0 for none"),
-  broken: choice(["refuse", "skip"], "photographs: what is done with files that can't be read"),
-  links: choice(["refuse", "follow"], "photographs: what is done with links out of the folder"),
-  orientation: choice(
-    ["stored", "upright"],
-    "photographs: JPEGs as torchvision reads them (stored), or turned as their camera noted",
-  ),
-  index: text("FILE", "photographs: where the folder's index is kept; in the cache by default"),
+  ...folderFlags("photographs"),
   workers: integer(
     "photographs: threads that read and decode beside the training; one less than cores, and at most 16, by default",
     0,

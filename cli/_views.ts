@@ -24,7 +24,7 @@ import { number, percent, quote, short } from "../text/mod.ts";
 import { choice, type FlagValues, text, UsageError } from "./_flags.ts";
 import { CommandError, type Outcome } from "./_main.ts";
 import { ProgressPrinter } from "./_progress.ts";
-import type { ENGINE_FLAGS } from "./_training_flags.ts";
+import { type ENGINE_FLAGS, folderFlags } from "./_training_flags.ts";
 import { classesOf, type Model, type Runnable } from "./_weights.ts";
 
 /** Of a folder of photographs. */
@@ -34,14 +34,8 @@ export const VIEW_FLAGS = {
     "test on a folder of photographs (--data), a folder for each class: what is shown of each",
   ),
   classes: text("FILE", "with --view: the classes' folders in the order of the network's outputs"),
-  broken: choice(["refuse", "skip"], "with --view: what is done with files that can't be read"),
-  links: choice(["refuse", "follow"], "with --view: what is done with links out of the folder"),
-  orientation: choice(
-    ["stored", "upright"],
-    "with --view: JPEGs as torchvision reads them (stored), or turned as their camera noted",
-  ),
+  ...folderFlags("with --view"),
   html: text("FILE", "with --view: write errors, confusions and the surest mistakes as a page"),
-  index: text("FILE", "with --view: where the folder's index is kept; in the cache by default"),
 } as const;
 
 type Flags =

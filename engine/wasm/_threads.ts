@@ -1,7 +1,8 @@
 /**
- * Threads that share one WebAssembly memory. The main thread is thread 0; the
- * others are workers from a self-contained blob, which needs no permission.
+ * Threads that share one WebAssembly memory. The main thread is thread 0; the others are
+ * workers.
  */
+import { type StartedWorker, startWorker } from "./_worker.ts";
 
 /** The entries of an emitted module; see `_program.ts`. */
 export interface Program {
@@ -24,9 +25,9 @@ onmessage = async ({ data: { module, memory, thread } }) => {
 /** A module running on several threads. */
 export class Threads implements Program {
   #exports: { command(command: number): void };
-  #workers: Worker[];
+  #workers: StartedWorker[];
 
-  private constructor(exports: { command(command: number): void }, workers: Worker[]) {
+  private constructor(exports: { command(command: number): void }, workers: StartedWorker[]) {
     this.#exports = exports;
     this.#workers = workers;
   }
@@ -41,11 +42,12 @@ export class Threads implements Program {
     const module = await WebAssembly.compile(bytes);
     const env = { memory, exp: Math.exp, log: Math.log, lap };
     const { exports } = await WebAssembly.instantiate(module, { env });
-    const workers: Worker[] = [];
+    const workers: StartedWorker[] = [];
     try {
-      await Promise.all(
-        Array.from({ length: threads - 1 }, (_, i) => startWorker(workers, module, memory, i + 1)),
-      );
+      for (let thread = 1; thread < threads; thread++) {
+        workers.push(startWorker(WORKER, `wasm thread ${thread}`, { module, memory, thread }));
+      }
+      await Promise.all(workers.map(({ ready }) => ready));
     } catch (error) {
       workers.forEach((worker) => worker.terminate());
       throw error;
@@ -62,23 +64,4 @@ export class Threads implements Program {
     this.#workers.forEach((worker) => worker.terminate());
     this.#workers = [];
   }
-}
-
-function startWorker(
-  workers: Worker[],
-  module: WebAssembly.Module,
-  memory: WebAssembly.Memory,
-  thread: number,
-): Promise<void> {
-  const url = URL.createObjectURL(new Blob([WORKER], { type: "text/javascript" }));
-  const worker = new Worker(url, { type: "module", name: `wasm thread ${thread}` });
-  workers.push(worker);
-  return new Promise<void>((resolve, reject) => {
-    worker.onmessage = ({ data }) => data === "ready" ? resolve() : reject(new Error(data));
-    worker.onerror = (event) => {
-      event.preventDefault();
-      reject(new Error(event.message));
-    };
-    worker.postMessage({ module, memory, thread });
-  }).finally(() => URL.revokeObjectURL(url));
 }

@@ -1,7 +1,7 @@
 /** What tests need of a page, whichever browser shows it. */
 
 /** Milliseconds after which an answer or a condition is missing. */
-export const PATIENCE = 20_000;
+export const PATIENCE = 60_000;
 
 /** One open page. */
 export interface BrowserPage {

@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 /** Work in a worker, which can be ended at any moment and takes nothing of the page with it. */
 import type { Given, Judged, Told } from "./messages.ts";
-import { endOf, startWorker } from "./workers.ts";
+import { endOf, type PageWorker, startWorker } from "./workers.ts";
 
 /** Work that is under way. */
 export interface Work {
@@ -12,8 +12,7 @@ export interface Work {
 }
 
 /** A worker and whether it can be asked. */
-interface Started {
-  readonly worker: Worker;
+interface Started extends PageWorker {
   readonly ready: Promise<void>;
 }
 
@@ -35,9 +34,9 @@ export class Jobs<Asked extends Given> {
   }
 
   #start(): Started {
-    const worker = startWorker(this.#program, this.#name);
-    const ready = new Promise<void>((resolve) => worker.onmessage = () => resolve());
-    return { worker, ready };
+    const started = startWorker(this.#program, this.#name);
+    const ready = new Promise<void>((resolve) => started.worker.onmessage = () => resolve());
+    return { ...started, ready };
   }
 
   /**
@@ -48,7 +47,7 @@ export class Jobs<Asked extends Given> {
    * @param seconds After so many it is ended.
    */
   begin(asked: Asked, tell: (text: string) => void, seconds: number): Work {
-    const { worker, ready } = this.#started ??= this.#start();
+    const { worker, end: endWorker, ready } = this.#started ??= this.#start();
     let isOver = false;
     let end: (result: Judged | string, isItsOwn?: boolean) => void;
     const done = new Promise<Judged | string>((resolve) =>
@@ -59,7 +58,7 @@ export class Jobs<Asked extends Given> {
         clearTimeout(timer);
         // One that was stopped may be anywhere; one that failed may have no memory left.
         if (!isItsOwn) {
-          worker.terminate();
+          endWorker();
           this.#started = undefined;
         }
         resolve(result);

@@ -13,7 +13,7 @@ export type Ask = (asked: Asked) => void;
  * @param tell Gets everything that it says.
  */
 export function startTraining(program: string, tell: (told: Told) => void): Ask {
-  const worker = startWorker(program, "training");
+  const { worker } = startWorker(program, "training");
   worker.onmessage = ({ data }: MessageEvent<Told>) => tell(data);
   worker.onerror = (event) => {
     event.preventDefault();

@@ -4,7 +4,6 @@ import { PAPER_DATASET } from "../../paper/mod.ts";
 import { checklistInWords, type Judgement } from "../../spec/mod.ts";
 import { figure6Axis } from "../figure_6.ts";
 import { duration, moment, number, percent } from "../../text/mod.ts";
-import { recipeValue } from "../../recipes/mod.ts";
 import { networkName, setName } from "../_format.ts";
 import {
   addressOf,
@@ -169,7 +168,7 @@ function claim({ plan }: SetResult): Block[] {
 }
 
 function groupBlocks(group: SetGroup, index: number): Block[] {
-  const { data, iterations, recipe, departures, nets } = group;
+  const { data, iterations, recipe, departuresInWords, nets } = group;
   const id = (name: string) => `${name}-${index + 1}`;
   return [
     heading(
@@ -179,15 +178,9 @@ function groupBlocks(group: SetGroup, index: number): Block[] {
     {
       kind: "text",
       muted: true,
-      text: departures.length === 0
+      text: departuresInWords.length === 0
         ? "The recipe is the paper's in every field."
-        : `The recipe leaves the paper's in: ${
-          departures.map(({ field, here, paper }) =>
-            `${field} ${recipeValue(here)} (paper: ${recipeValue(paper)})`
-          ).join(
-            "; ",
-          )
-        }.`,
+        : `The recipe leaves the paper's: ${departuresInWords.join("; ")}.`,
     },
     ...errorTable(group, id("errors")),
     ...failures(nets),

@@ -8,7 +8,7 @@ import {
   STATISTICAL_RULES,
 } from "../../spec/mod.ts";
 import type { DataRecord, LayerStatistics, LogSubject, Run } from "../../log/mod.ts";
-import { type Departure, departuresOf } from "../../recipes/mod.ts";
+import { type Departure, departuresInWords, departuresOf } from "../../recipes/mod.ts";
 import { paperError } from "../_paper.ts";
 import {
   canonicalJson,
@@ -96,6 +96,8 @@ export interface SetGroup {
   readonly recipe: string;
   /** Where the recipe leaves the paper's, but for the network itself. */
   readonly departures: readonly Departure[];
+  /** The same as phrases, several fields in one where they belong together. */
+  readonly departuresInWords: readonly string[];
   /** Whether these are Table 6's data set and number of steps. */
   readonly comparable: boolean;
   /** By name, a plain net before the residual one of its depth. */
@@ -250,11 +252,12 @@ function groupResult(runs: readonly RunOfSet[], plan?: ReproductionPlan): SetGro
   const comparable = recipe.data.set === PAPER_DATASET && iterations === PAPER_ITERATIONS;
   const nets = [...Map.groupBy(runs, ({ run }) => netOf(run))]
     .sort(([a], [b]) => depthOf(a) - depthOf(b) || (a < b ? -1 : 1));
+  const departures = departuresOf(recipe).filter(({ field }) =>
+    field !== "architecture.name" && !field.startsWith("schedule.warmUp")
+  );
   return {
-    ...{ data, iterations, recipe: recipe.name },
-    departures: departuresOf(recipe).filter(({ field }) =>
-      field !== "architecture.name" && !field.startsWith("schedule.warmUp")
-    ),
+    ...{ data, iterations, recipe: recipe.name, departures },
+    departuresInWords: departuresInWords(recipe, departures).map(({ text }) => text),
     comparable,
     nets: nets.map(([_, ofNet]) => netResult(ofNet, comparable, plan)),
   };

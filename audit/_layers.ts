@@ -203,7 +203,9 @@ function lengthened(group: Group, notes: string[]): Group {
   notes.push("layers are under weight normalisation, which was applied to their weights");
   const size = kernel.data.length / kernel.shape[0];
   const norms = length.data.map((_, filter) =>
-    Math.hypot(...kernel.data.subarray(filter * size, (filter + 1) * size))
+    Math.sqrt(
+      kernel.data.subarray(filter * size, (filter + 1) * size).reduce((sum, w) => sum + w * w, 0),
+    )
   );
   const data = kernel.data.map((value, i) => {
     const filter = Math.floor(i / size);

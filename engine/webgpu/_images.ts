@@ -73,7 +73,11 @@ export function wordsOf(
 
 /** What `inputKernel` reads of a normalisation: scale, mean, standard deviation. */
 export function normalisationValues({ scale, mean, std }: Normalisation): Float32Array {
-  return Float32Array.of(scale, ...mean, ...std);
+  const values = new Float32Array(1 + mean.length + std.length);
+  values[0] = scale;
+  values.set(mean, 1);
+  values.set(std, 1 + mean.length);
+  return values;
 }
 
 /** Floats of `normalisationValues`. */

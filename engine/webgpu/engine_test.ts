@@ -18,7 +18,7 @@ import { type Engine, EngineError, type EngineFactory, type TrainingState } from
 import { wasmEngine } from "../wasm/mod.ts";
 import { type Gpu, openGpu } from "./_device.ts";
 import { WebGpuEngine } from "./_engine.ts";
-import { storeSet, wordsOf } from "./_images.ts";
+import { normalisationSize, normalisationValues, storeSet, wordsOf } from "./_images.ts";
 import { writeProgram } from "./_program.ts";
 import { whole } from "./_storage.ts";
 import { GUARANTEED, testKernel } from "./_testing.ts";
@@ -87,6 +87,14 @@ Deno.test("webgpu: a set larger than a binding is divided between its images", (
     ...new Uint8Array(wordsOf(train, part).buffer).subarray(0, 3 * part.count),
   ]);
   assertEquals(bytes, [...train.pixels]);
+});
+
+Deno.test("webgpu: the mean of an image of 224 x 224 is written whole", () => {
+  const [mean, std] = [new Float32Array(224 * 224 * 3).fill(0.5), Float32Array.of(2, 3, 4)];
+  mean[mean.length - 1] = 0.25;
+  const values = normalisationValues({ scale: 1, mean, std, beforePadding: true });
+  assertEquals(values.length, normalisationSize([224, 224, 3]));
+  assertEquals([values[0], values[1], ...values.slice(-4)], [1, 0.5, 0.25, 2, 3, 4]);
 });
 
 testKernel(

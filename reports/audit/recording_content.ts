@@ -210,7 +210,11 @@ function rates({ report, subject: { log, photographs } }: RecordingAudit): Block
   ];
   const changes = report.rates.length - 1;
   const all = series.flatMap(({ points }) => points.map(([, rate]) => rate));
-  const logarithmic = Math.max(...all) > 2 * Math.min(...all);
+  const [least, most] = all.reduce(
+    ([low, high], rate) => [Math.min(low, rate), Math.max(high, rate)],
+    [Infinity, -Infinity],
+  );
+  const logarithmic = most > 2 * least;
   return [
     heading(2, "Rates and order"),
     {

@@ -29,7 +29,7 @@ const EXTENSIONS = /\.(jpe?g|png|ppm|bmp|pgm|tiff?|webp)$/i;
 /** How many files an error names before it only counts. */
 const NAMED = 5;
 /** Of what speaks against a file: what was kept by other rules is not believed. */
-const RULES = 2;
+const RULES = 3;
 /** A photograph has fewer. */
 const MOST_BYTES = 256 * 2 ** 20;
 

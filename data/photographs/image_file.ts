@@ -29,8 +29,9 @@ const AS_SEEN: ReadingRules = { transparency: "on-white", orientation: "stored" 
 
 /**
  * Decodes a JPEG, PNG or WebP file to three channels of a byte each. Grey images get three equal
- * channels; four inks (CMYK) become three colours by Pillow's formula, without a profile; 16 bits
- * become 8; of an animation the first picture counts. Colour profiles are not looked at.
+ * channels; four inks (CMYK) become three colours by Pillow's formula, without a profile; of 16 bits
+ * the upper 8 are taken; of an animation the first picture counts. Colour profiles and a single
+ * transparent colour are not looked at, and interlaced PNGs of less than a byte a pixel not read.
  *
  * JPEGs come out as libjpeg-turbo's: the same bytes as Pillow's, but for CMYK (a few steps of
  * brightness). A file that ends early is refused, as Pillow refuses it.
@@ -138,8 +139,13 @@ function lettersAt(bytes: Uint8Array, at: number, count: number): string {
 
 /** The size of a PNG file: its first part has it, at a fixed place. */
 function pngSize(bytes: Uint8Array): Size {
-  if (bytes.length < 24) throw new Error(`it ends early, after ${bytes.length} bytes`);
+  if (bytes.length < 29) throw new Error(`it ends early, after ${bytes.length} bytes`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const depth = bytes[24], isInterlaced = bytes[28] !== 0;
+  // The decoder takes each of their pixels for a byte.
+  if (depth < 8 && isInterlaced) {
+    throw new Error(`it is an interlaced PNG of ${depth} bits a pixel, which is not read`);
+  }
   return { width: view.getUint32(16), height: view.getUint32(20) };
 }
 
@@ -189,12 +195,26 @@ async function decodePng(bytes: Uint8Array, rules: ReadingRules): Promise<RgbIma
   expectSize(pngSize(bytes));
   const { convertIndexedToRgb, decode } = await import("fast-png");
   const image = decode(bytes, { checkCrc: true });
-  const { width, height } = image;
-  const { data, channels, depth } = image.palette
-    ? { data: convertIndexedToRgb(image), channels: image.palette[0].length, depth: 8 }
-    : image;
-  const most = 2 ** Math.min(depth, 16) - 1;
-  return flattened(width, height, channels, (i) => data[i] * 255 / most, rules);
+  const { width, height, depth } = image;
+  // Colours may have a palette too, for screens that show few: it says nothing of their pixels.
+  if (image.palette && image.channels === 1) {
+    const data = convertIndexedToRgb(image);
+    return flattened(width, height, image.palette[0].length, (i) => data[i], rules);
+  }
+  const { data, channels } = image;
+  if (depth >= 8) {
+    // Of 16 bits Pillow takes the upper eight.
+    return flattened(width, height, channels, (i) => data[i] >> (depth - 8), rules);
+  }
+  if (channels > 1) throw new Error(`it has ${channels} channels of ${depth} bits`);
+  // Grey of less than a byte lies packed, each row from a byte of its own.
+  const most = 2 ** depth - 1, stride = Math.ceil(width * depth / 8);
+  const at = (i: number) => {
+    const bit = i % width * depth;
+    const byte = data[Math.floor(i / width) * stride + (bit >> 3)];
+    return (byte >> (8 - depth - bit % 8) & most) * 255 / most;
+  };
+  return flattened(width, height, channels, at, rules);
 }
 
 async function decodeJpeg(bytes: Uint8Array, rules: ReadingRules): Promise<RgbImage> {

@@ -162,6 +162,67 @@ Deno.test("PNGs with a palette, in grey, of 16 bits and with transparency", asyn
   assertEquals([...(await decodeImage(clear, "", AS_TORCHVISION)).pixels], [9, 8, 7]);
 });
 
+/** 11 x 3 pixels, so that no row ends with a byte; Pillow 13.0: the second row of each. */
+// deno-fmt-ignore
+const PACKED = {
+  "grey of 1 bit": [
+    "iVBORw0KGgoAAAANSUhEUgAAAAsAAAADAQAAAABthMjmAAAAEUlEQVR42mMIdWD4/4Ah1AEADdYDCtkcvnoAAAAASUVORK5CYII=",
+    [255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255],
+  ],
+  "palette of 1 bit": [
+    "iVBORw0KGgoAAAANSUhEUgAAAAsAAAADAQMAAAB/MWcIAAAABlBMVEUAPXolYp/xqYb7AAAAEUlEQVR42mMIdWD4/4Ah1AEADdYDCtkcvnoAAAAASUVORK5CYII=",
+    [37, 98, 159, 37, 98, 159, 37, 98, 159, 37, 98, 159, 37, 98, 159, 37, 98, 159, 37, 98, 159, 37, 98, 159, 37, 98, 159, 37, 98, 159, 37, 98, 159],
+  ],
+  "grey of 2 bits": [
+    "iVBORw0KGgoAAAANSUhEUgAAAAsAAAADAgAAAAAqJLI2AAAAFElEQVR42mOQlpZguHv3DsPkyRMAFg8Em5QGn7oAAAAASUVORK5CYII=",
+    [255, 255, 255, 85, 85, 85, 255, 255, 255, 85, 85, 85, 255, 255, 255, 85, 85, 85, 255, 255, 255, 85, 85, 85, 255, 255, 255, 85, 85, 85, 255, 255, 255],
+  ],
+  "palette of 2 bits": [
+    "iVBORw0KGgoAAAANSUhEUgAAAAsAAAADAgMAAAA4kR3YAAAADFBMVEUAPXolYp9Kh8RvrOm4kVveAAAAFElEQVR42mOQlpZguHv3DsPkyRMAFg8Em5QGn7oAAAAASUVORK5CYII=",
+    [111, 172, 233, 37, 98, 159, 111, 172, 233, 37, 98, 159, 111, 172, 233, 37, 98, 159, 111, 172, 233, 37, 98, 159, 111, 172, 233, 37, 98, 159, 111, 172, 233],
+  ],
+  "grey of 4 bits": [
+    "iVBORw0KGgoAAAANSUhEUgAAAAsAAAADBAAAAAClZEeWAAAAHklEQVR42mNgXe/5uFeBwfLrxlrLDwy53prsTw8AAFgCCKAr7vvRAAAAAElFTkSuQmCC",
+    [51, 51, 51, 153, 153, 153, 255, 255, 255, 85, 85, 85, 187, 187, 187, 17, 17, 17, 119, 119, 119, 221, 221, 221, 51, 51, 51, 153, 153, 153, 255, 255, 255],
+  ],
+  "palette of 4 bits": [
+    "iVBORw0KGgoAAAANSUhEUgAAAAsAAAADBAMAAAC30eh4AAAAMFBMVEUAPXolYp9Kh8RvrOmU0Q659jPeG1gDQH0oZaJNisdyr+yX1BG8+TbhHlsGQ4AraKXHIRkwAAAAHklEQVR42mNgXe/5uFeBwfLrxlrLDwy53prsTw8AAFgCCKAr7vvRAAAAAElFTkSuQmCC",
+    [111, 172, 233, 77, 138, 199, 43, 104, 165, 185, 246, 51, 151, 212, 17, 37, 98, 159, 3, 64, 125, 225, 30, 91, 111, 172, 233, 77, 138, 199, 43, 104, 165],
+  ],
+  "grey of 2 bits with a transparent one": [
+    "iVBORw0KGgoAAAANSUhEUgAAAAsAAAADAgAAAAAqJLI2AAAAAnRSTlMAAQGU/a4AAAAUSURBVHjaY5CWlmC4e/cOw+TJEwAWDwSblAafugAAAABJRU5ErkJggg==",
+    [255, 255, 255, 85, 85, 85, 255, 255, 255, 85, 85, 85, 255, 255, 255, 85, 85, 85, 255, 255, 255, 85, 85, 85, 255, 255, 255, 85, 85, 85, 255, 255, 255],
+  ],
+} as const;
+
+Deno.test("PNGs of less than a byte a pixel are decoded to the byte", async () => {
+  for (const [name, [file, row]] of Object.entries(PACKED)) {
+    const { pixels } = await decodeImage(Uint8Array.fromBase64(file), name, AS_TORCHVISION);
+    assertEquals([...pixels.subarray(33, 66)], [...row], name);
+  }
+  const interlaced = Uint8Array.fromBase64(PACKED["grey of 4 bits"][0]);
+  interlaced[28] = 1;
+  assertEquals(
+    faultOf(interlaced),
+    "it is an interlaced PNG of 4 bits a pixel, which is not read",
+  );
+  await assertRejects(() => decodeImage(interlaced, ""), DataError, "interlaced PNG of 4 bits");
+});
+
+// Pillow 13.0: 4 x 1 pixels of three channels of 16 bits, and of 8 with a palette beside them.
+const SIXTEEN =
+  "iVBORw0KGgoAAAANSUhEUgAAAAQAAAABEAIAAAAmzkTZAAAAHUlEQVR42gXBgQEAAAiCMLw8ezzaAAyZNI7tIno+YIkK+4/7OJ8AAAAASUVORK5CYII=";
+const SUGGESTED =
+  "iVBORw0KGgoAAAANSUhEUgAAAAQAAAABCAIAAAB2XpiaAAAADFBMVEVkZWZnaGlqa2xtbm+W5DCxAAAAFUlEQVR42mNgYGRiZmFlY+fg5OIGAAErAEOd+M8cAAAAAElFTkSuQmCC";
+
+Deno.test("of 16 bits the upper ones count, and a palette beside colours does not", async () => {
+  const read = async (
+    file: string,
+  ) => [...(await decodeImage(Uint8Array.fromBase64(file), "")).pixels];
+  assertEquals(await read(SIXTEEN), [0, 0, 1, 1, 1, 1, 127, 128, 129, 255, 255, 254]);
+  assertEquals(await read(SUGGESTED), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+});
+
 Deno.test("what is no image, too large or damaged is refused by name", async () => {
   const refused = async (bytes: Uint8Array, what: string) => {
     const error = await assertRejects(() => decodeImage(bytes, "x.bin"), DataError);

@@ -4,9 +4,10 @@
  * extensions at any depth, each folder's files sorted by name.
  *
  * Departures, each on the careful side. A link that leads out of the folder is refused unless it
- * is asked for. Every file is read once before the first is used, so that what can't be an image
- * is known before an epoch begins, and the set has a hash. What is known of a file is kept, and
- * holds while its size and time of change do.
+ * is asked for, and a folder counts once in a class, however many links lead to it. Every file is
+ * read once before the first is used, so that what can't be an image is known before an epoch
+ * begins, and the set has a hash. What is known of a file is kept, and holds while its size and time
+ * of change do.
  *
  * Source: torchvision, `datasets/folder.py`.
  */
@@ -242,14 +243,13 @@ async function listed(folder: string, root: string, links: "refuse" | "follow"):
   ): Promise<{ readonly path: string; readonly names: readonly string[] }[]> {
     const result: { path: string; names: readonly string[] }[] = [];
     const open = [start];
-    const seen = new Set<string>();
+    // A link to a folder above would never end.
+    const seen = new Set([root]);
     for (let path = open.pop(); path !== undefined; path = open.pop()) {
-      if (links === "follow") {
-        // A link to a folder above would never end.
-        const real = await Deno.realPath(`${root}/${path}`);
-        if (seen.has(real)) continue;
-        seen.add(real);
-      }
+      const full = `${root}/${path}`;
+      const real = await attempt("read", full, () => Deno.realPath(full));
+      if (seen.has(real)) continue;
+      seen.add(real);
       const { folders, files } = await entriesOf(folder, root, path, links);
       result.push({ path, names: files });
       for (const name of folders) open.push(`${path}/${name}`);

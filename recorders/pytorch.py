@@ -1212,6 +1212,7 @@ class Recorder:
             with contextlib.suppress(ImportError):
                 scaler = getattr(importlib.import_module(place), "GradScaler", None)
                 if scaler is not None and "step" in vars(scaler):
+                    self.wrap(scaler, "scale", after=self.loss_scaled)
                     self.wrap(scaler, "step", self.before_scaled_step, self.after_scaled_step)
         for kind in list(vars(schedulers).values()):
             if inspect.isclass(kind) and kind.__module__ == schedulers.__name__:
@@ -2089,7 +2090,8 @@ class Recorder:
             state.backwards += 1
             optimizer = state.reference()
             if optimizer is not None and state.steps and state.checked:
-                state.backward_norm = norms_of([one.grad for one in parameters_of(optimizer)])[0]
+                norm = norms_of([one.grad for one in parameters_of(optimizer)])[0]
+                state.backward_norm = norm if norm is None or self.scale is None else norm / self.scale
         self.settle()
         if self.own is None:
             if self.main is None or any(state.begun for state in self.optimizers.values()):
@@ -2312,15 +2314,18 @@ class Recorder:
             })
         return figures
 
-    def before_scaled_step(self, scaler, optimizer, *_, **__):
-        self.end_if_done()
+    @careful
+    def loss_scaled(self, _, scaler, *__, **___):
         scale = getattr(scaler, "_scale", None)
         self.scale = scale.detach().clone() if torch.is_tensor(scale) else None
+
+    def before_scaled_step(self, scaler, optimizer, *_, **__):
+        self.end_if_done()
         self.steps_before = self.state_of(optimizer).steps
 
     @careful
     def after_scaled_step(self, _, scaler, optimizer, *__, **___):
-        state = self.state_of(optimizer)
+        state, self.scale = self.state_of(optimizer), None
         if state.steps == self.steps_before:  # an overflow: the scaler left the step out
             state.rates = rates_of(optimizer)
             self.write_steps([{**self.step_record(state, 1), "skipped": True}])

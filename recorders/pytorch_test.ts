@@ -1,5 +1,5 @@
 /** PyTorch's recorder: what it leaves behind is read by our reader, and no training is changed. */
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertStringIncludes } from "@std/assert";
 import { auditRecording } from "../audit/recording/mod.ts";
 import { linesOf, readRecording, type Recording } from "../log/mod.ts";
 import { type Ended, pythonTest, runProgram } from "../testing/mod.ts";
@@ -308,7 +308,13 @@ const LOOPS: Readonly<Record<string, (recording: Recording, counted: Counted) =>
   },
   amp: ({ lines }) => {
     assertEquals(linesOf(lines, "network")[0].autocast, "bfloat16");
-    assertEquals(linesOf(lines, "loss").map(({ scaled }) => scaled), [256]);
+    // The scaler's factor, and what it does to gradients, is taken back from the first step on.
+    assertEquals(linesOf(lines, "loss").map(({ scaled }) => scaled), [1]);
+    const norms = linesOf(lines, "step").flatMap(({ checked, clips }) =>
+      checked?.backwardNorm === undefined ? [] : [[checked.backwardNorm, clips![0].norm!]]
+    );
+    assert(norms.length > 0);
+    for (const [norm, unscaled] of norms) assertAlmostEquals(norm, unscaled, 1e-5);
     assertEquals(linesOf(lines, "end")[0].optimizerSteps, { 1: 7 });
     assertEquals(distinct(linesOf(lines, "step"), ({ clips }) => clips?.[0].max), [1]);
     replaysFit(lines);

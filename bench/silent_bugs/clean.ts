@@ -35,13 +35,24 @@ export const CLEAN: readonly CleanScript[] = [
   {
     id: "amp",
     script: "trainer",
-    change: [{
-      find:
-        "        logits = self.model(images)\n        loss = self.loss_function(logits, labels)\n",
-      put: '        with torch.autocast("cpu", dtype=torch.bfloat16):\n' +
-        "            logits = self.model(images)\n" +
-        "            loss = self.loss_function(logits, labels)\n",
-    }],
+    change: [
+      {
+        find:
+          "        logits = self.model(images)\n        loss = self.loss_function(logits, labels)\n",
+        put: '        with torch.autocast("cpu", dtype=torch.bfloat16):\n' +
+          "            logits = self.model(images)\n" +
+          "            loss = self.loss_function(logits, labels)\n",
+      },
+      {
+        find: "        loss.backward()\n        self.optimizer.step()\n",
+        put: "        self.scaler.scale(loss).backward()\n" +
+          "        self.scaler.step(self.optimizer)\n        self.scaler.update()\n",
+      },
+      {
+        find: "        self.scheduler = ",
+        put: '        self.scaler = torch.amp.GradScaler("cpu")\n        self.scheduler = ',
+      },
+    ],
   },
   {
     id: "compiled",

@@ -82,8 +82,25 @@ const noise: KnownGood<RecordingSubject> = {
   make: lines("step", ({ iteration }) => ({ loss: 2 + (iteration % 7) / 10 })),
 };
 
+const scaled: KnownGood<RecordingSubject> = {
+  name: "a loss that is multiplied, and gradients divided by as much",
+  why: "16 bits hold no smaller ones",
+  make: (good) =>
+    lines(
+      "step",
+      ({ checked }) =>
+        checked === undefined
+          ? {}
+          : { checked: { ...checked, gradientNorm: 1, backwardNorm: 1024 } },
+    )(
+      lines("loss", () => ({ scaled: 1024 }))(good) as Required<RecordingSubject>,
+    ),
+};
+
+type Goods = readonly [KnownGood<RecordingSubject>, ...KnownGood<RecordingSubject>[]];
+
 /** For each rule on recordings what it must accept. */
-export const GOOD_RECORDINGS: Readonly<Record<string, KnownGood<RecordingSubject>>> = {
+export const GOOD_RECORDINGS: Readonly<Record<string, KnownGood<RecordingSubject> | Goods>> = {
   shuffled: few("three quarters of what was looked at"),
   "order-over-epochs": few("three quarters of what was looked at"),
   "batches-from-training-images": workers,
@@ -123,14 +140,14 @@ export const GOOD_RECORDINGS: Readonly<Record<string, KnownGood<RecordingSubject
   "data-set": few("three quarters of what was looked at"),
   labels: few("three quarters of what was looked at"),
   logits: noise,
-  loss: noise,
+  loss: [noise, scaled],
   optimiser: nesterov,
   momentum: nesterov,
   "weight-decay": unseen,
   "learning-rate": unseen,
   "scheduler-stepped": unseen,
   "gradients-cleared": unseen,
-  "gradients-clipped": noise,
+  "gradients-clipped": [noise, scaled],
   "parameters-optimised": nesterov,
   "training-mode": noise,
   "evaluation-mode": withoutPrints,

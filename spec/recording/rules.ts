@@ -24,6 +24,8 @@ import { TRAINING_STEP_RULES } from "./training_rules.ts";
 export const RECORDING_RULES: readonly Rule<RecordingSubject>[] = defineRules([
   ...[...IMAGE_RULES, ...DATA_RULES, ...TRAINING_STEP_RULES].map((rule) => {
     const good = GOOD_RECORDINGS[rule.id];
-    return good ? { ...rule, accepts: [good] as const } : rule;
+    return good === undefined
+      ? rule
+      : { ...rule, accepts: "name" in good ? [good] as const : good };
   }),
 ]);

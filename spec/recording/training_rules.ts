@@ -89,7 +89,9 @@ const loss = observing(["log"], ({ log, photographs = false }) => {
             steps[0].images
           } times those of their mean`,
       );
-    } else if (reduction === "mean" && scaled > 2 && scaled > 2 * passes) {
+    } else if (
+      reduction === "mean" && scaled > 2 && scaled > 2 * passes && !isTakenBack(scaled, log)
+    ) {
       problems.push(`the mean loss is multiplied by ${scaled} before backward`);
     }
     // Section 3.4 says no more of its loss than softmax: what follows is a choice.
@@ -101,14 +103,26 @@ const loss = observing(["log"], ({ log, photographs = false }) => {
   if (name === undefined && problems.length === 0) {
     return notObservable("the loss was computed by none of the framework's functions");
   }
-  const found = [...new Set(problems)].filter((problem) => problem !== "");
-  // Gradient scalers multiply the loss, and take it back.
-  const isScaled = linesOf(log.lines, "step").some((step) => "scale" in step);
   return finding(
-    isScaled ? found.filter((p) => !p.includes("multiplied")) : found,
+    [...new Set(problems)].filter((problem) => problem !== ""),
     `${name}, reduction ${reduction}`,
   );
 });
+
+/** Norms of gradients at the step, as shares of those when backward ended. */
+const keptShares = (log: RecordingLog): readonly number[] =>
+  stepsOf(log).flatMap(({ checked: { gradientNorm, backwardNorm } = {} }) =>
+    gradientNorm === undefined || backwardNorm === undefined || !(backwardNorm > 0)
+      ? []
+      : [gradientNorm / backwardNorm]
+  );
+
+/** Whether gradients of a multiplied loss are divided by as much before the step, as in 16 bits. */
+function isTakenBack(scaled: number, log: RecordingLog): boolean {
+  const shares = keptShares(log);
+  const back = shares.filter((share) => Math.abs(share * scaled - 1) < 0.01);
+  return scaled > 1 && back.length > shares.length / 2;
+}
 
 /** SGD, whose steps are what its formula says. */
 const optimiser = observing(["log"], ({ log }) => {
@@ -506,16 +520,9 @@ const gradientsCleared = observing(["log"], ({ log }) => {
 const gradientsClipped = observing(["log"], ({ log }) => {
   const steps = stepsOf(log);
   if (steps.length === 0) return notObservable("no step was seen");
-  let shrunk = 0, looked = 0, least = 1;
-  for (const { checked } of steps) {
-    const { gradientNorm, backwardNorm } = checked ?? {};
-    if (gradientNorm === undefined || backwardNorm === undefined || !(backwardNorm > 0)) continue;
-    looked++;
-    if (gradientNorm < 0.99 * backwardNorm) {
-      shrunk++;
-      least = Math.min(least, gradientNorm / backwardNorm);
-    }
-  }
+  const shares = keptShares(log);
+  const shrunk = shares.filter((share) => share < 0.99);
+  const isScaler = linesOf(log.lines, "loss").some(({ scaled = 1 }) => isTakenBack(scaled, log));
   const clips = steps.flatMap(({ clips = [] }) => clips);
   const active = clips.filter(({ kind, max, norm }) =>
     kind === "norm" && norm !== undefined && norm > max
@@ -529,12 +536,12 @@ const gradientsClipped = observing(["log"], ({ log }) => {
         active[0].norm!.toPrecision(3)
       } at first`,
     );
-  } else if (looked > 0 && shrunk > looked / 2) {
+  } else if (shrunk.length > shares.length / 2 && !isScaler) {
     const value = clips.find(({ kind }) => kind === "value");
     problems.push(
-      `between backward and step gradients shrink to ${(100 * least).toFixed(0)}% of their norm${
-        value ? `: clipped to values of ${value.max}` : ""
-      }`,
+      `between backward and step gradients shrink to ${
+        (100 * Math.min(...shrunk)).toFixed(0)
+      }% of their norm${value ? `: clipped to values of ${value.max}` : ""}`,
     );
   }
   return finding(

@@ -527,7 +527,11 @@ class Network:
         leaves = [(name, one) for name, one in named if not one._modules]
         norms = [(name, one) for name, one in named if hasattr(one, "running_mean")]
         drops = [(n, one) for n, one in leaves if type(getattr(one, "p", None)) in (int, float)]
-        momentum = [getattr(one, "momentum", None) for _, one in norms]
+
+        def share(norm):
+            known = getattr(norm, "momentum", None)
+            return "cumulative" if known is None and hasattr(norm, "momentum") else known
+
         return {
             "id": self.number, "class": self.class_name,
             "wrappers": self.wrappers,
@@ -540,10 +544,10 @@ class Network:
             "norms": alike(
                 {
                     "class": type(one).__name__, "eps": getattr(one, "eps", None),
-                    "momentum": "cumulative" if share is None else share,
+                    "momentum": share(one),
                     "tracked": one.running_mean is not None, "name": name,
                 }
-                for (name, one), share in zip(norms, momentum)
+                for name, one in norms
             ),
             "dropouts": alike(
                 {"class": type(one).__name__, "p": one.p, "name": name} for name, one in drops
@@ -2074,7 +2078,8 @@ class Recorder:
         end = nodes.index(output.grad_fn) + 1 if output is not None and output.grad_fn in nodes else None
 
         def scaled():
-            return float(value) / float(scale or 1) / sum(map(float, values))
+            total = sum(map(float, values))
+            return float(value) / float(scale or 1) / total if total else None
 
         self.emit(
             "loss", id=self.losses[key], **kind,

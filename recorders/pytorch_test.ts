@@ -401,6 +401,18 @@ const LOOPS: Readonly<Record<string, (recording: Recording, counted: Counted) =>
     assertEquals(scheduler.settings.constants, [1, 8]);
     replaysFit(lines);
   },
+  unusual: ({ lines }) => {
+    const [{ norms, output }] = linesOf(lines, "network");
+    assertEquals(output, undefined);
+    assertEquals(norms.map(({ class: name, eps, momentum }) => [name, eps, momentum]), [
+      ["OwnNorm", undefined, undefined],
+      ["BatchNorm2d", 1e-5, 0.1],
+    ]);
+    assertEquals(linesOf(lines, "loss").map(({ scaled }) => scaled), [Infinity]);
+    assertEquals(linesOf(lines, "optimizer")[0].groups[0].learningRate, undefined);
+    const [{ values }] = linesOf(lines, "save");
+    assertEquals(values, { epoch: 1, is_best: true, best: "NaN" });
+  },
 };
 
 /** The formula of the optimiser's class gives the update that was made. */

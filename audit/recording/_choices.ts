@@ -68,7 +68,7 @@ const SEEN: Readonly<Record<string, (subject: RecordingSubject) => string | unde
   },
   "running-statistics": ({ log }) => {
     const norm = log && linesOf(log.lines, "network").flatMap(({ norms }) => norms)[0];
-    if (norm === undefined) return undefined;
+    if (norm?.momentum === undefined || norm.eps === undefined) return undefined;
     const isPyTorch = log!.start.framework.name === "pytorch";
     return norm.momentum === 0.1 && near(norm.eps, 1e-5) && isPyTorch
       ? "0.1/unbiased/0.00001/moving"

@@ -59,7 +59,7 @@ const norms = z.object({ training: count, evaluation: count }).optional();
 const perId = z.record(z.string().regex(/^\d{1,9}$/), count);
 
 const group = z.looseObject({
-  learningRate: z.number(),
+  learningRate: anyNumber.optional(),
   count,
   names: texts,
 }).transform(({ learningRate, count, names, ...settings }): lines.RecordedGroup => ({
@@ -150,15 +150,15 @@ const schemas = {
     frozen: count,
     norms: z.array(z.object({
       class: text,
-      eps: z.number(),
-      momentum: z.union([z.number(), z.literal("cumulative")]),
+      eps: z.number().optional(),
+      momentum: z.union([z.number(), z.literal("cumulative")]).optional(),
       tracked: z.boolean(),
       names: texts,
     })).max(MOST_ITEMS).readonly(),
     dropouts: z.array(z.object({ class: text, p: z.number() })).max(MOST_ITEMS).readonly()
       .optional(),
     input: z.object({ shape, dtype: text }),
-    output: z.object({ shape, dtype: text }),
+    output: z.object({ shape, dtype: text }).optional(),
     autocast: text.optional(),
   }) satisfies z.ZodType<lines.NetworkLine>,
   graph: z.object({
@@ -191,7 +191,7 @@ const schemas = {
     calls: count,
     chain: texts,
     softmaxBelow: z.boolean(),
-    scaled: z.number().optional(),
+    scaled: anyNumber.optional(),
   }) satisfies z.ZodType<lines.LossLine>,
   optimizer: z.object({
     type: z.literal("optimizer"),
@@ -221,7 +221,7 @@ const schemas = {
     place: z.enum(["batch", "epoch"]),
     before: numbers,
     after: numbers,
-    lastEpoch: z.number().optional(),
+    lastEpoch: anyNumber.optional(),
   }) satisfies z.ZodType<lines.SchedulerStepLine>,
   batch: z.object({
     type: z.literal("batch"),
@@ -249,7 +249,7 @@ const schemas = {
     optimizer: id.optional(),
     images: count,
     passes: count,
-    learningRate: z.number(),
+    learningRate: anyNumber,
     rates: numbers.optional(),
     loss: anyNumber.optional(),
     error: share.optional(),
@@ -265,7 +265,7 @@ const schemas = {
       kind: z.enum(["norm", "value"]),
       max: anyNumber,
       norm: anyNumber.optional(),
-    })).max(1_000).readonly().optional(),
+    })).max(MOST_ITEMS).readonly().optional(),
     skipped: z.boolean().optional(),
     checked: z.object({
       gradientNorm: anyNumber.optional(),
@@ -339,7 +339,7 @@ function stored<const Type extends "save" | "load">(type: Type) {
     type: z.literal(type),
     ...placed,
     name: text,
-    values: z.record(z.string(), z.union([z.number(), text])).optional(),
+    values: z.record(z.string(), plain).optional(),
     afterEvaluation: count.optional(),
   }) satisfies z.ZodType<lines.StoreLine>;
 }

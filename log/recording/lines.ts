@@ -149,10 +149,10 @@ export interface RecordedParameter {
 export interface RecordedNorms {
   /** Qualified name. */
   readonly class: string;
-  /** Added to the variance. */
-  readonly eps: number;
-  /** Of the newest batch in the running statistics; `cumulative`: their plain average. */
-  readonly momentum: number | "cumulative";
+  /** Added to the variance; absent where a class of one's own doesn't name it. */
+  readonly eps?: number;
+  /** Of the newest batch in the running statistics; `cumulative`: their plain average; or absent. */
+  readonly momentum?: number | "cumulative";
   /** Whether running statistics are kept. */
   readonly tracked: boolean;
   /** Paths of the modules. */
@@ -183,8 +183,8 @@ export interface NetworkLine extends PlacedLine {
   readonly dropouts?: readonly { readonly class: string; readonly p: number }[];
   /** Of the first pass. */
   readonly input: { readonly shape: readonly number[]; readonly dtype: string };
-  /** The logits of the first pass. */
-  readonly output: { readonly shape: readonly number[]; readonly dtype: string };
+  /** The logits of the first pass, where it gave any. */
+  readonly output?: { readonly shape: readonly number[]; readonly dtype: string };
   /** Type of numbers of automatic mixed precision. */
   readonly autocast?: string;
 }
@@ -257,7 +257,7 @@ export interface LossLine extends PlacedLine {
 /** Parameters that an optimiser treats alike; every plain value by the framework's name. */
 export interface RecordedGroup {
   /** Now. */
-  readonly learningRate: number;
+  readonly learningRate?: number;
   /** Parameters. */
   readonly count: number;
   /** Those in the network. */
@@ -519,8 +519,8 @@ export interface StoreLine extends PlacedLine {
   readonly type: "save" | "load";
   /** Base name of the file. */
   readonly name: string;
-  /** Plain numbers and texts of a dictionary. */
-  readonly values?: Readonly<Record<string, number | string>>;
+  /** Plain numbers, texts and booleans of a dictionary. */
+  readonly values?: Readonly<Record<string, number | string | boolean>>;
   /** Evaluations before it. */
   readonly afterEvaluation?: number;
 }

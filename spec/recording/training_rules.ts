@@ -90,7 +90,9 @@ const loss = observing(["log"], ({ log, photographs = false }) => {
           } times those of their mean`,
       );
     } else if (
-      reduction === "mean" && scaled > 2 && scaled > 2 * passes && !isTakenBack(scaled, log)
+      // A loss of 16 bits that overflows at first is infinitely many times its value.
+      reduction === "mean" && scaled > Math.max(2, 2 * passes) && Number.isFinite(scaled) &&
+      !isTakenBack(scaled, log)
     ) {
       problems.push(`the mean loss is multiplied by ${scaled} before backward`);
     }
@@ -319,6 +321,9 @@ const SHORT_CLASS = (name: string): string => name.split(".").at(-1)!;
 const learningRate = observing(["log"], ({ log, graph, photographs = false }) => {
   const steps = stepsOf(log);
   if (steps.length === 0) return notObservable("no step was seen");
+  if (steps.every(({ learningRate }) => learningRate === 0)) {
+    return notObservable("no optimiser names a rate: steps are made by hand");
+  }
   if (photographs) return rateOnPhotographs(log);
   const line = mainOptimizer(log);
   const warmUp = graph !== undefined && depthOf(graph) === 110;
@@ -644,14 +649,14 @@ const runningStatistics = observing(["log"], ({ log }) => {
   const problems = norms.flatMap(({ momentum, eps, tracked, names }) => [
     ...tracked ? [] : [`${names.length} batch norms keep no running statistics`],
     // The share of the newest batch; TensorFlow's sense of it is 1 less.
-    ...momentum !== "cumulative" && momentum > 0.3
+    ...typeof momentum === "number" && momentum > 0.3
       ? [
         `the momentum is ${momentum}: the statistics for tests are ${
           (100 * momentum).toFixed(0)
         }% those of the last batch`,
       ]
       : [],
-    ...eps > 0.002 ? [`epsilon is ${eps}`] : [],
+    ...eps !== undefined && eps > 0.002 ? [`epsilon is ${eps}`] : [],
   ]);
   const still = linesOf(log.lines, "parameters").at(-1);
   const statistics = still?.buffersUnchanged.filter((name) => /running_(mean|var)$/.test(name)) ??
@@ -662,7 +667,8 @@ const runningStatistics = observing(["log"], ({ log }) => {
   ) {
     problems.push(`${statistics.length} running statistics did not change`);
   }
-  return finding([...new Set(problems)], `momentum ${norms[0].momentum}, epsilon ${norms[0].eps}`);
+  const [{ momentum = "not known", eps = "not known" }] = norms;
+  return finding([...new Set(problems)], `momentum ${momentum}, epsilon ${eps}`);
 });
 
 /** Section 3.4: "a mini-batch size of 256". */

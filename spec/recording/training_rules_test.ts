@@ -134,6 +134,13 @@ Deno.test("without a mode nothing is said of modes", () => {
   assertEquals(judged("evaluation-mode", subject).outcome, "not-observable");
 });
 
+Deno.test("a step by hand, which has no rate, is not held against the paper's", () => {
+  const byHand = withLines((line) => [line.type === "step" ? { ...line, learningRate: 0 } : line]);
+  for (const photographs of [false, true]) {
+    assertEquals(judged("learning-rate", { ...byHand, photographs }).outcome, "not-observable");
+  }
+});
+
 Deno.test("an optimiser that is gone at the end held what it changed", () => {
   const names = good.log.lines.flatMap((line) =>
     line.type === "optimizer" ? line.groups.flatMap((group) => group.names) : []

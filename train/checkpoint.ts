@@ -45,6 +45,8 @@ export interface Progress {
   readonly bestValidation?: EndEvent["bestValidation"];
   /** What is watched, where the recipe watches anything. */
   readonly watching?: WatchingState;
+  /** Set where the validation that was due could not be done: it is to be done first. */
+  readonly unvalidated?: true;
 }
 
 /** What one file holds. */

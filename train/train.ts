@@ -157,7 +157,7 @@ async function loop(
   let yielded = performance.now();
   let savedAt = session.iteration;
 
-  const save = async () => {
+  const save = async (unvalidated?: true) => {
     const state = await engine.exportState();
     requireFiniteState(state, session.saved);
     const { trainingSeconds, waitingSeconds, bestValidation } = session;
@@ -168,6 +168,7 @@ async function loop(
       ...(waitingSeconds === undefined ? {} : { waitingSeconds }),
       bestValidation,
       watching: watching.state,
+      ...(unvalidated ? { unvalidated } : {}),
     };
     await saveCheckpoint(run, { state, progress }, identity);
     session.saved = true;
@@ -175,14 +176,45 @@ async function loop(
     await forgetBest(session);
   };
   /** Images that can't be read end a training, and cost none of its steps. */
-  const keptBefore = async ({ message }: DataError) => {
-    if (savedAt < session.iteration) await save();
+  const keptBefore = async ({ message }: DataError, unvalidated?: true) => {
+    if (savedAt < session.iteration) await save(unvalidated);
     if (session.iteration === 0) return new DataError(message);
     const { iteration } = session;
     return new DataError(
       `${message}. The state is kept: the same command goes on from iteration ${number(iteration)}`,
     );
   };
+
+  /** Evaluates what is held out where that is due, and decides what hangs on it. */
+  const validate = async (iteration: number, isDue: boolean) => {
+    let validated: { readonly loss: number; readonly error: number } | undefined;
+    if (validation.length > 0 && (isDue || watching.needsValidation(iteration))) {
+      const found = await evaluated(session, "validation").catch(async (error) => {
+        throw error instanceof DataError ? await keptBefore(error, true) : error;
+      });
+      const scores = scoresOf(session, found);
+      const { error, loss } = scores;
+      run.append({ type: "evaluation", iteration, set: "validation", ...scores });
+      const best = session.bestValidation?.error ?? Infinity;
+      if (error < best) session.bestValidation = { iteration, error };
+      validated = { loss, error };
+    }
+    if (iteration === watching.next(iteration - 1)) {
+      const { better } = watching.look(iteration, validated);
+      if (better) await keepBest(session, better.value);
+    }
+    return validated?.error;
+  };
+  const log = () => {
+    if (window.state.steps === 0) return;
+    run.append({ type: "step", iteration: session.iteration, ...window.means() });
+    window.reset();
+  };
+  if (progress?.unvalidated) {
+    await validate(session.iteration, true);
+    if (watching.hasEnded) log();
+    await save();
+  }
 
   while (session.iteration < schedule.iterations && !watching.hasEnded) {
     // Queue steps up to the next iteration at which something else is due.
@@ -238,39 +270,21 @@ async function loop(
       watching.add(step);
     }
     let isLast = iteration === schedule.iterations;
-    let logged = false;
+    let logged = isLast || iteration % logEvery === 0;
     const means = window.means();
-    const log = () => {
-      run.append({ type: "step", iteration, ...means });
-      window.reset();
-      logged = true;
-    };
-    if (isLast || iteration % logEvery === 0) log();
+    if (logged) log();
 
-    let validated: { readonly loss: number; readonly error: number } | undefined;
-    const evaluates = isLast || iteration % evalEvery === 0 || watching.needsValidation(iteration);
-    if (validation.length > 0 && evaluates) {
-      const scores = scoresOf(session, await evaluated(session, "validation"));
-      const { error, loss } = scores;
-      run.append({ type: "evaluation", iteration, set: "validation", ...scores });
-      const best = session.bestValidation?.error ?? Infinity;
-      if (error < best) session.bestValidation = { iteration, error };
-      validated = { loss, error };
-    }
-    if (iteration === look) {
-      const { better } = watching.look(iteration, validated);
-      if (better) await keepBest(session, better.value);
-      if (watching.hasEnded && !isLast) {
-        isLast = true;
-        if (!logged) log();
-      }
+    const validationError = await validate(iteration, isLast || iteration % evalEvery === 0);
+    if (watching.hasEnded && !isLast) {
+      isLast = logged = true;
+      log();
     }
     const images = metrics.reduce((sum, step) => sum + step.images, 0);
     const { iterations } = schedule;
     const { loss, error } = means;
     await options.onProgress?.({
       ...{ iteration, iterations, learningRate: means.learningRate, loss, error, logged },
-      ...{ steps, images, seconds, validationError: validated?.error },
+      ...{ steps, images, seconds, validationError },
     }, batch);
 
     // Signals are delivered between tasks, and awaiting a settled promise is no task.

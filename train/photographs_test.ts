@@ -1,0 +1,65 @@
+// Trainings on photographs that can't all be read.
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { encode } from "fast-png";
+import { DataError, indexTrainingFolder, photographSet } from "../data/photographs/mod.ts";
+import { wasmEngine } from "../engine/mod.ts";
+import { forFolder, imagenet, vary, withImageSize } from "../recipes/mod.ts";
+import { measured, tinyRun } from "../testing/runs/mod.ts";
+import type { TrainOptions } from "./options.ts";
+import { train } from "./train.ts";
+
+/** A folder of eight photographs to train on and `validation` to validate on, the last damaged within. */
+async function withDamaged(
+  validation: number,
+  work: (
+    folder: string,
+    options: (out: string, broken: "refuse" | "skip") => TrainOptions,
+  ) => Promise<void>,
+): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "train-test-" });
+  try {
+    for (const [part, count] of [["train", 8], ["val", validation]] as const) {
+      for (let i = 0; i < count; i++) {
+        const place = `${folder}/set/${part}/${i < count / 2 ? "a" : "b"}`;
+        await Deno.mkdir(place, { recursive: true });
+        const data = Uint8Array.from({ length: 12 * 9 * 3 }, (_, k) => (i * 37 + k * 5) % 256);
+        const bytes = encode({ width: 12, height: 9, channels: 3, data });
+        // The check sum of its pixels no longer fits.
+        if (part === "val" && i === count - 1) bytes[60] ^= 0xff;
+        await Deno.writeFile(`${place}/${String(i).padStart(2, "0")}.png`, bytes);
+      }
+    }
+    const found = await indexTrainingFolder(`${folder}/set`, { index: `${folder}/index` });
+    const named = forFolder(imagenet("resnet8"), { training: 8, validation }, 4);
+    const recipe = vary(withImageSize(named, 8, "small"), { schedule: { iterations: 5 } });
+    const { size, testShorterSide } = recipe.data.photographs!;
+    await work(folder, (out, broken) => ({
+      ...tinyRun(`${folder}/${out}`, { engine: wasmEngine, threads: 1 }),
+      ...{ recipe, evalEvery: 3, checkpointEvery: 100 },
+      dataset: () =>
+        Promise.resolve(photographSet(found, {
+          ...{ seed: 5, size, testShorterSide, broken, workers: 0, cache: folder },
+        })),
+    }));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+Deno.test("a photograph to validate on that can't be read costs no step and no validation", () =>
+  withDamaged(4, async (folder, options) => {
+    const whole = await train(options("whole", "skip"));
+    const { message } = await assertRejects(() => train(options("ended", "refuse")), DataError);
+    // An epoch is two steps, after which the rate may fall.
+    assert(message.includes("03.png") && message.includes("goes on from iteration 2"), message);
+    const ended = await train(options("ended", "skip"));
+    assert(whole.outcome === "finished" && ended.outcome === "finished");
+    assertEquals(ended.weights.sha256, whole.weights.sha256);
+    const validations = (out: string) =>
+      Object.entries(measured(`${folder}/${out}`)).filter(([of]) => !of.startsWith("step"));
+    assertEquals(validations("ended"), validations("whole"));
+    assertEquals(
+      validations("ended").map(([of]) => of).filter((of) => of.startsWith("validation")),
+      ["validation 2", "validation 3", "validation 4", "validation 5"],
+    );
+  }));

@@ -36,7 +36,10 @@ export interface ImageStream extends Disposable {
     iteration: number,
     plan: (iteration: number) => Uint32Array | undefined,
   ): Promise<StreamedPart>;
-  /** Images as they are tested, in parts of {@linkcode ImageStream.window}. */
+  /**
+   * Images as they are tested, in parts of {@linkcode ImageStream.window}; a part of which none can
+   * be read is empty.
+   */
   tested(set: "train" | "test", indices?: Uint32Array): AsyncIterable<StreamedPart>;
   /** Most images of a part that is tested. */
   readonly window: number;

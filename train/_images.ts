@@ -3,6 +3,7 @@
  * at a time. The rest of the loop does not know which.
  */
 import {
+  DataError,
   type Dataset,
   hasTopFive,
   PHOTOGRAPHS,
@@ -21,6 +22,7 @@ import {
   newLabels,
 } from "../engine/mod.ts";
 import type { ImageSample, Scores } from "../log/mod.ts";
+import { quote } from "../text/mod.ts";
 import {
   augmentedSample,
   mistakesIn,
@@ -117,8 +119,11 @@ export async function evaluated(
   const predictions = newLabels(test.count, test.classes);
   const labels = newLabels(test.count, test.classes);
   const indices = new Uint32Array(test.count);
+  const faults: StreamedFault[] = [];
   for await (const part of stream.tested("test")) {
     leaveOut(part.faults);
+    faults.push(...part.faults);
+    if (part.images.count === 0) continue;
     engine.feed("test", part.images);
     const found = await engine.evaluate("test");
     logits.set(found.logits, images * test.classes);
@@ -128,6 +133,14 @@ export async function evaluated(
     images += found.images;
     errors += found.errors;
     loss += found.loss * found.images;
+  }
+  if (images === 0) {
+    const [{ path, reason }] = faults;
+    throw new DataError(
+      `none of the ${faults.length} photographs to validate on can be read, ${
+        quote(path)
+      } for one: ${reason}`,
+    );
   }
   return {
     ...{ images, errors, loss: loss / images, logits: logits.subarray(0, images * test.classes) },
@@ -208,8 +221,11 @@ export async function responseImages(
   { prepared: { dataset: { train, stream }, training } }: Shown,
 ): Promise<Pick<ResponseSubject, "images" | "indices">> {
   if (!stream) return { images: train, indices: training };
-  for await (const { images } of stream.tested("train", training.slice(0, RESPONSE_PHOTOGRAPHS))) {
-    return { images, indices: inTheirOrder(images.count).indices };
+  for (let first = 0; first < training.length; first += RESPONSE_PHOTOGRAPHS) {
+    const some = training.slice(first, first + RESPONSE_PHOTOGRAPHS);
+    for await (const { images } of stream.tested("train", some)) {
+      if (images.count > 0) return { images, indices: inTheirOrder(images.count).indices };
+    }
   }
   throw new EngineError("there are no training images to measure the responses of layers on");
 }

@@ -4,13 +4,14 @@ import { encode } from "fast-png";
 import { DataError, indexTrainingFolder, photographSet } from "../data/photographs/mod.ts";
 import { wasmEngine } from "../engine/mod.ts";
 import { forFolder, imagenet, vary, withImageSize } from "../recipes/mod.ts";
-import { measured, tinyRun } from "../testing/runs/mod.ts";
+import { eventsIn, measured, tinyRun } from "../testing/runs/mod.ts";
 import type { TrainOptions } from "./options.ts";
 import { train } from "./train.ts";
 
-/** A folder of eight photographs to train on and `validation` to validate on, the last damaged within. */
+/** A folder of 8 photographs to train on and others to validate on, the last damaged within. */
 async function withDamaged(
   validation: number,
+  damaged: number,
   work: (
     folder: string,
     options: (out: string, broken: "refuse" | "skip") => TrainOptions,
@@ -25,7 +26,7 @@ async function withDamaged(
         const data = Uint8Array.from({ length: 12 * 9 * 3 }, (_, k) => (i * 37 + k * 5) % 256);
         const bytes = encode({ width: 12, height: 9, channels: 3, data });
         // The check sum of its pixels no longer fits.
-        if (part === "val" && i === count - 1) bytes[60] ^= 0xff;
+        if (part === "val" && i >= count - damaged) bytes[60] ^= 0xff;
         await Deno.writeFile(`${place}/${String(i).padStart(2, "0")}.png`, bytes);
       }
     }
@@ -47,7 +48,7 @@ async function withDamaged(
 }
 
 Deno.test("a photograph to validate on that can't be read costs no step and no validation", () =>
-  withDamaged(4, async (folder, options) => {
+  withDamaged(4, 1, async (folder, options) => {
     const whole = await train(options("whole", "skip"));
     const { message } = await assertRejects(() => train(options("ended", "refuse")), DataError);
     // An epoch is two steps, after which the rate may fall.
@@ -62,4 +63,21 @@ Deno.test("a photograph to validate on that can't be read costs no step and no v
       validations("ended").map(([of]) => of).filter((of) => of.startsWith("validation")),
       ["validation 2", "validation 3", "validation 4", "validation 5"],
     );
+  }));
+
+Deno.test("a part of the photographs to validate on of which none can be read is passed over", () =>
+  withDamaged(33, 1, async (folder, options) => {
+    const { outcome } = await train(options("skipped", "skip"));
+    assertEquals(outcome, "finished");
+    const images = eventsIn(`${folder}/skipped`).flatMap((event) =>
+      event.type === "evaluation" ? event.images : []
+    );
+    assertEquals(images, [32, 32, 32, 32, 32]);
+  }));
+
+Deno.test("a validation with no photograph that can be read is an error that names one", () =>
+  withDamaged(2, 2, async (_, options) => {
+    const { message } = await assertRejects(() => train(options("none", "skip")), DataError);
+    assert(message.includes("none of the 2 photographs"), message);
+    assert(message.includes("00.png"), message);
   }));

@@ -204,6 +204,15 @@ class PhotographStream implements ImageStream {
     }
     const part = await this.#batches.get(iteration)!;
     this.#batches.delete(iteration);
+    if (part.images.count === 0) {
+      const { folder } = this.#indices.train;
+      throw new DataError(
+        `none of the ${part.faults.length} photographs of ${
+          quote(folder)
+        } that step ${iteration} ` +
+          `trains on can be read: ${namesOf(part.faults)}`,
+      );
+    }
     return part;
   }
 
@@ -316,13 +325,6 @@ class PhotographStream implements ImageStream {
       );
     }
     const read = Array.from(indices.keys()).filter((i) => found.faults[i] === undefined);
-    if (read.length === 0) {
-      throw new DataError(
-        `none of ${indices.length} photographs of ${
-          quote(folder)
-        } that were to be read together can be read: ${faults[0].reason}`,
-      );
-    }
     const { size } = this.#options;
     const labels = newLabels(read.length, classNames.length);
     read.forEach((i, at) => labels[at] = asked[i].label);

@@ -4,7 +4,7 @@ import { augmentPhotograph, drawAugmentation, type PhotographAugmentation } from
 import { type Photograph, readPhotograph } from "./folder.ts";
 import type { ReadingRules } from "./image_file.ts";
 import type { RgbImage } from "./rgb_image.ts";
-import { viewsOf } from "./views.ts";
+import { requireResizable, viewsOf } from "./views.ts";
 
 /** How photographs are cut. */
 export type Cut =
@@ -58,6 +58,9 @@ export async function cutPhotographs(
     faults.push(undefined);
     try {
       const image = await readPhotograph({ ...index, sha256: "" }, at, rules);
+      // By the largest side that may be drawn, so that a file is always left out or never.
+      const side = largestSideOf(cut);
+      if (side !== undefined) requireResizable(image, side, `${folder}/${photographs[at].path}`);
       const result = cutOne(image, cut, first + at);
       pixels.set(result.image.pixels, at * bytes);
       shifts.set(result.shift, at * 3);
@@ -69,6 +72,12 @@ export async function cutPhotographs(
     }
   }
   return { pixels, shifts, faults };
+}
+
+/** The largest shorter side that a whole image may be given; undefined where a part of it is cut. */
+function largestSideOf(cut: Cut): number | undefined {
+  if (cut.kind === "test") return cut.shorterSide;
+  return cut.augmentation.crop === "scale" ? cut.augmentation.shorterSide[1] : undefined;
 }
 
 function cutOne(

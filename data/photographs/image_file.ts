@@ -5,8 +5,8 @@ import { jpegHeader, webpSize } from "./_image_header.ts";
 import { DataError } from "../errors.ts";
 import type { RgbImage } from "./rgb_image.ts";
 
-/** More than any camera's; each takes 4 bytes while it is decoded. */
-const MOST_PIXELS = 100_000_000;
+/** Of an image, as it is read and as it is resized: more than any camera's. Each takes 4 bytes. */
+export const MOST_PIXELS = 100_000_000;
 
 /** What of a file's image is decided by whoever reads it. */
 export interface ReadingRules {

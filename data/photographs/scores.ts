@@ -20,7 +20,7 @@ import type { ChannelStatistics } from "../normalisation.ts";
 import { type PhotographIndex, readPhotograph } from "./folder.ts";
 import { AS_TORCHVISION, type ReadingRules } from "./image_file.ts";
 import type { RgbImage } from "./rgb_image.ts";
-import { type ViewName, type ViewSizes, viewsOf } from "./views.ts";
+import { largestSide, requireResizable, type ViewName, type ViewSizes, viewsOf } from "./views.ts";
 
 /** Photographs that are in memory together, and images that pass through a network together. */
 const PART = 32;
@@ -89,6 +89,8 @@ export async function* scorePhotographs(
     for (let place = first; place < end; place++) {
       try {
         const image = await readPhotograph(index, place, rules);
+        const { path } = index.photographs[place];
+        requireResizable(image, largestSide(view, sizes), `${index.folder}/${path}`);
         viewsOf(image, view, sizes).forEach((image, view) => views.push({ place, view, image }));
       } catch (error) {
         if (broken === "refuse" || !(error instanceof FileError)) throw error;

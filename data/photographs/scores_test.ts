@@ -5,8 +5,10 @@ import { buildGraph, type Graph, initialise, resized } from "../../resnet/mod.ts
 import { RandomStream } from "../../random/mod.ts";
 import { DataError } from "../errors.ts";
 import { IMAGENET } from "../normalisation.ts";
+import { PAPER_AUGMENTATION } from "./augment.ts";
 import { indexPhotographs, type PhotographIndex, readPhotograph } from "./folder.ts";
 import { meanScores, scorePhotographs, type Scoring } from "./scores.ts";
+import { photographSet } from "./set.ts";
 import { VIEWS, viewsOf } from "./views.ts";
 
 const CLASSES = 300;
@@ -103,6 +105,31 @@ Deno.test("a photograph that is damaged within is refused, or told of and passed
     const found = await Array.fromAsync(scorePhotographs(index, scoring({ broken: "skip" })));
     assertEquals(found.map(({ fault }) => fault !== undefined), [false, true, false]);
     assertEquals(found.map(({ scores }) => scores.length), [CLASSES, 0, CLASSES]);
+  });
+});
+
+Deno.test("a photograph that is too long and thin to be resized is named, or left out", async () => {
+  await withPhotographs(2, async (found, folder) => {
+    // With a shorter side of 24 it has 115 megapixels.
+    const data = new Uint8Array(200_000 * 3);
+    const file = encode({ width: 1, height: 200_000, channels: 3, data });
+    await Deno.writeFile(`${folder}/set/a/000.png`, file);
+    const index = await indexPhotographs(`${folder}/set`, { index: `${folder}/index.jsonl` });
+    await assertRejects(
+      () => Array.fromAsync(scorePhotographs(index, scoring())),
+      DataError,
+      "000.png",
+    );
+    const scored = await Array.fromAsync(scorePhotographs(index, scoring({ broken: "skip" })));
+    assertEquals(scored.map(({ fault }) => fault !== undefined), [true, false]);
+    assert(scored[0].fault!.includes("has 4800000 x 24 with a shorter side of 24"));
+
+    const set = { train: index, val: found };
+    const augmentation = { ...PAPER_AUGMENTATION, size: 16, shorterSide: [16, 24] as const };
+    const options = { seed: 0, size: 16, testShorterSide: 24, augmentation, workers: 0 };
+    using stream = photographSet(set, { ...options, broken: "skip" }).stream!;
+    const { faults, indices } = await stream.batch(1, () => Uint32Array.of(0, 1));
+    assertEquals([faults.map(({ path }) => path), [...indices]], [["a/000.png"], [1]]);
   });
 });
 

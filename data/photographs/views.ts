@@ -5,6 +5,9 @@
  * Source: the paper, section 3.4, for ten crops of [21] and the five sizes; torchvision's `Resize`,
  * `CenterCrop` and `TenCrop` for where each edge lies.
  */
+import { quote } from "../../text/mod.ts";
+import { DataError } from "../errors.ts";
+import { MOST_PIXELS } from "./image_file.ts";
 import { resample } from "./resample.ts";
 import type { RgbImage } from "./rgb_image.ts";
 
@@ -86,6 +89,35 @@ export function resizedSides(
 ): Pick<RgbImage, "height" | "width"> {
   const long = Math.trunc(size * Math.max(height, width) / Math.min(height, width));
   return width <= height ? { height: long, width: size } : { height: size, width: long };
+}
+
+/**
+ * Refuses an image so long and thin that it is too large as soon as its shorter side has a size.
+ *
+ * @param image Its height and width.
+ * @param size The largest shorter side that it may be given.
+ * @param name For messages.
+ * @throws {DataError} If it would have more than {@linkcode MOST_PIXELS}.
+ */
+export function requireResizable(
+  image: Pick<RgbImage, "height" | "width">,
+  size: number,
+  name: string,
+): void {
+  const { height, width } = resizedSides(image, size);
+  if (height * width <= MOST_PIXELS) return;
+  throw new DataError(
+    `the image ${
+      quote(name)
+    } of ${image.height} x ${image.width} pixels has ${height} x ${width} ` +
+      `with a shorter side of ${size}, and at most ${MOST_PIXELS} are made. Cut it to a part`,
+  );
+}
+
+/** The largest shorter side that a view gives an image, in pixels. */
+export function largestSide(view: ViewName, sizes: ViewSizes = {}): number {
+  const { scales = SCALES, resized = RESIZED } = sizes;
+  return view === "multi-scale" ? Math.max(...scales) : resized;
 }
 
 /** The middle square of an image. Source: torchvision's `CenterCrop`, whose halves go to even. */

@@ -4,7 +4,7 @@
  * batches ahead, and never all in memory.
  */
 import { type ByteImages, newLabels } from "../../engine/mod.ts";
-import { attempt, cacheFolder, readWhole, writeWhole } from "../../files/mod.ts";
+import { attempt, cacheFolder, readWhole, sha256, writeWhole } from "../../files/mod.ts";
 import { quote } from "../../text/mod.ts";
 import { type Dataset, PHOTOGRAPHS } from "../dataset.ts";
 import { DataError } from "../errors.ts";
@@ -320,8 +320,17 @@ class PhotographStream implements ImageStream {
       reason === undefined ? [] : [{ path: asked[i].path, reason }]
     );
     if (faults.length > 0 && broken === "refuse") {
+      const first = asked[found.faults.findIndex((fault) => fault !== undefined)];
+      const full = `${folder}/${first.path}`;
+      // A training goes on with the files that it began with alone.
+      const isAsIndexed = await readWhole(full).then((now) => sha256(now) === first.sha256)
+        .catch(() => false);
       throw new DataError(
-        `${faults[0].reason}. Put it back whole, or leave such files out: --broken skip`,
+        `${faults[0].reason}. ${
+          isAsIndexed
+            ? "A training that has begun goes on without such files: --broken skip"
+            : "Put it back as it was when the folder was looked at"
+        }`,
       );
     }
     const read = Array.from(indices.keys()).filter((i) => found.faults[i] === undefined);

@@ -21,11 +21,22 @@ for (const workers of [0, 2]) {
       using refusing = photographSet(found, options).stream!;
       const { message } = await assertRejects(() => refusing.batch(1, plan), DataError);
       assert(message.includes("a/2.png: it does not exist"), message);
-      assert(message.includes("--broken skip"), message);
+      assert(message.includes("Put it back as it was"), message);
+      assert(!message.includes("--broken skip"), message);
       using skipping = photographSet(found, { ...options, broken: "skip" }).stream!;
       const { indices, images, faults } = await skipping.batch(1, plan);
       assertEquals([[...indices], [...images.labels]], [[2, 0], [1, 0]]);
       assertEquals(faults.map(({ path }) => path), ["a/2.png"]);
+
+      // What was damaged as it was indexed stays so.
+      const damaged = await Deno.readFile(`${folder}/set/train/a/1.png`);
+      damaged[60] ^= 0xff;
+      await Deno.writeFile(`${folder}/set/train/a/2.png`, damaged);
+      const again = await indexTrainingFolder(`${folder}/set`, { index: `${folder}/index.jsonl` });
+      using within = photographSet(again, options).stream!;
+      const { message: other } = await assertRejects(() => within.batch(1, plan), DataError);
+      assert(other.includes("a/2.png") && other.includes("--broken skip"), other);
+      assert(!other.includes("Put it back"), other);
     } finally {
       await Deno.remove(folder, { recursive: true });
     }

@@ -11,3 +11,13 @@ export async function foldersIn(path: string): Promise<readonly string[]> {
     throw error;
   }
 }
+
+/** Whether a folder stands at a path; a link to one is one too. */
+export async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await disk.stat(path)).isDirectory;
+  } catch (error) {
+    if (disk.isMissing(error) || disk.isNoFolder(error)) return false;
+    throw error;
+  }
+}

@@ -14,7 +14,7 @@
 import {
   attempt,
   cacheFolder,
-  foldersIn,
+  isFolder,
   readWhole,
   Sha256,
   sha256,
@@ -173,8 +173,7 @@ export async function readPhotograph(
  * @param folder As it was given.
  */
 export async function validationFolder(folder: string): Promise<string> {
-  const folders = await foldersIn(folder);
-  return folders.find((path) => path.endsWith("/val")) ?? folder;
+  return await isFolder(`${folder}/val`) ? `${folder}/val` : folder;
 }
 
 /** "a.jpg: it is empty; b.jpg: ...; and 3 more", with how many there are of a reason that repeats. */

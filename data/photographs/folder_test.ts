@@ -196,6 +196,11 @@ Deno.test("a photograph is read as it was indexed, and refused where it changed 
       index: `${folder}/index.jsonl`,
     });
     assertEquals((await readPhotograph(index, 0)).pixels, new Uint8Array(12).fill(7));
+    // A link to it is one too, as where a training finds it.
+    await Deno.mkdir(`${folder}/linked`);
+    await Deno.symlink("../val", `${folder}/linked/val`);
+    assertEquals(await validationFolder(`${folder}/linked`), `${folder}/linked/val`);
+    assertEquals(await validationFolder(`${folder}/val`), `${folder}/val`);
     await Deno.writeFile(`${folder}/val/a/1.png`, png(7, 40));
     await assertRefused(() => readPhotograph(index, 0), "somebody changed it");
   });

@@ -4,7 +4,7 @@
  * batches ahead, and never all in memory.
  */
 import { type ByteImages, newLabels } from "../../engine/mod.ts";
-import { attempt, cacheFolder, readWhole, sha256, writeWhole } from "../../files/mod.ts";
+import { attempt, cacheFolder, isFolder, readWhole, sha256, writeWhole } from "../../files/mod.ts";
 import { quote } from "../../text/mod.ts";
 import { type Dataset, PHOTOGRAPHS } from "../dataset.ts";
 import { DataError } from "../errors.ts";
@@ -92,18 +92,6 @@ export async function indexTrainingFolder(
     );
   }
   return { train, val };
-}
-
-/** A link to a folder is one too. */
-async function isFolder(path: string): Promise<boolean> {
-  try {
-    return (await Deno.stat(path)).isDirectory;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
-      return false;
-    }
-    throw error;
-  }
 }
 
 /** How the photographs of a folder are shown to a network. */

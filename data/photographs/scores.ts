@@ -101,9 +101,9 @@ export async function* scorePhotographs(
     const logits = new Map<number, Float32Array[]>();
     const shapes = Map.groupBy(views, ({ image }) => `${image.height} x ${image.width}`);
     for (const same of shapes.values()) {
-      let found: Float32Array[];
+      let engine: Engine;
       try {
-        found = await engines.run(same.map(({ image }) => image));
+        engine = await engines.engineFor(same[0].image);
       } catch (error) {
         if (!(error instanceof EngineError)) throw error;
         const [{ place, image: { height, width } }] = same;
@@ -113,6 +113,8 @@ export async function* scorePhotographs(
         same.forEach(({ place }) => faults.set(place, reason));
         continue;
       }
+      // What fails from here on is no file's fault.
+      const found = await engines.run(engine, same.map(({ image }) => image));
       same.forEach(({ place, view }, i) => {
         const all = logits.get(place) ?? [];
         all[view] = found[i];
@@ -171,9 +173,8 @@ class Engines implements Disposable {
     this.#classes = shapeOf(scoring.graph, scoring.graph.output)[0];
   }
 
-  /** Logits of images of one size. */
-  async run(images: readonly RgbImage[]): Promise<Float32Array[]> {
-    const engine = await this.#engineFor(images[0]);
+  /** Logits of images of one size, by the engine for it. */
+  async run(engine: Engine, images: readonly RgbImage[]): Promise<Float32Array[]> {
     const logits: Float32Array[] = [];
     for (let first = 0; first < images.length; first += PART) {
       engine.feed("test", joined(images.slice(first, first + PART), this.#classes));
@@ -185,7 +186,8 @@ class Engines implements Disposable {
     return logits;
   }
 
-  async #engineFor({ height, width }: RgbImage): Promise<Engine> {
+  /** The engine for images of a size, loaded. */
+  async engineFor({ height, width }: RgbImage): Promise<Engine> {
     const size = `${height} x ${width}`;
     const known = this.#engines.get(size);
     if (known) {
@@ -199,13 +201,25 @@ class Engines implements Disposable {
       engine.dispose();
       this.#engines.delete(oldest);
     }
-    const { graph, weights, batchNorm, channels: { mean, std }, factory } = this.#scoring;
+    const { graph, batchNorm, factory } = this.#scoring;
     const fitting = resized(graph, [height, width, 3]);
     const engine = await factory.create({
       ...{ graph: fitting, batchSize: 1, optimiser: PLAIN_SGD, cropPadding: 0, batchNorm },
       ...this.#scoring.engine,
     });
+    try {
+      await this.#load(engine, fitting);
+    } catch (error) {
+      engine.dispose();
+      throw error;
+    }
     this.#engines.set(size, engine);
+    return engine;
+  }
+
+  async #load(engine: Engine, fitting: Graph): Promise<void> {
+    const { weights, channels: { mean, std } } = this.#scoring;
+    const [height, width] = fitting.inputShape;
     const room = (count: number): ByteImages => ({
       ...{ count, height, width, channels: 3, pixels: new Uint8Array(count * height * width * 3) },
       ...{ labels: newLabels(count, this.#classes), classes: this.#classes },
@@ -220,7 +234,6 @@ class Engines implements Disposable {
       },
     });
     await engine.importState(freshState(fitting, PLAIN_SGD, weights));
-    return engine;
   }
 
   [Symbol.dispose](): void {

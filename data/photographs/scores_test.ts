@@ -1,6 +1,13 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { encode } from "fast-png";
-import { EngineError, freshState, PLAIN_SGD, wasmEngine } from "../../engine/mod.ts";
+import {
+  type Engine,
+  EngineError,
+  type EngineFactory,
+  freshState,
+  PLAIN_SGD,
+  wasmEngine,
+} from "../../engine/mod.ts";
 import { buildGraph, type Graph, initialise, resized } from "../../resnet/mod.ts";
 import { RandomStream } from "../../random/mod.ts";
 import { DataError } from "../errors.ts";
@@ -152,5 +159,31 @@ Deno.test("a photograph that is too large for the engine is named, or left out",
     assertEquals(message, '"a/002.png", shown as 24 x 16 pixels: no batch of this network fits');
     const found = await run("skip");
     assertEquals(found.map(({ fault }) => fault), [undefined, undefined, message]);
+  });
+});
+
+Deno.test("an engine that fails while it computes ends the test; one that can't be loaded is not kept", async () => {
+  await withPhotographs(33, async (index) => {
+    const run = (change: (engine: Engine, made: number) => void) => {
+      let made = 0;
+      const create: EngineFactory["create"] = async (options) => {
+        const engine = await wasmEngine.create(options);
+        change(engine, ++made);
+        return engine;
+      };
+      const departures = { broken: "skip", factory: { ...wasmEngine, create } } as const;
+      return Array.fromAsync(scorePhotographs(index, scoring(departures)));
+    };
+    const lost = () => Promise.reject(new EngineError("the device is lost"));
+    await assertRejects(() => run((engine) => engine.evaluate = lost), EngineError, "is lost");
+    let disposed = 0;
+    const found = await run((engine, made) => {
+      if (made > 1) return;
+      engine.load = lost;
+      const dispose = engine.dispose.bind(engine);
+      engine.dispose = () => (disposed++, dispose());
+    });
+    const faults = found.map(({ fault }) => fault?.includes("is lost") ?? false);
+    assertEquals([faults.slice(0, 32).every(Boolean), faults[32], disposed], [true, false, 1]);
   });
 });

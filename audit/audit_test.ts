@@ -8,7 +8,7 @@ import {
   WeightFileError,
   type Weights,
 } from "../resnet/mod.ts";
-import { paper } from "../recipes/mod.ts";
+import { paper, vary } from "../recipes/mod.ts";
 import { decodeModel } from "../weights/mod.ts";
 import { audit, triable } from "./audit.ts";
 import type { AuditReport, AuditSubject } from "./report.ts";
@@ -141,6 +141,10 @@ Deno.test("metadata that describes no run is refused, not believed", () => {
   const recipe = paper("resnet20");
   const identity = { recipe, seed: 0, classes: 10, dataHashes: {}, meanSha256: "" };
   assertEquals(weightsSubject("net", weights, identity).candidates.length, 1);
+  // What runs the network, tests or exports it, takes the constant that it was trained with.
+  const other = { ...identity, recipe: vary(recipe, { batchNorm: { epsilon: 1e-3 } }) };
+  const [{ network }] = weightsSubject("net", weights, other).candidates;
+  assertEquals(network?.epsilon, 1e-3);
   const { initialisation: _, ...broken } = recipe;
   for (
     const [bad, part] of [

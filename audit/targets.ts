@@ -97,13 +97,15 @@ function weightsSubject(
   }
   const found = identify(tensors, ordered);
   const { candidates, naming, census, findings, ignored, orderUnknown } = found;
-  const claims = identity && claimsOf(completed(identity.recipe), identity.seed);
+  const recipe = identity && completed(identity.recipe);
+  const claims = identity && recipe && claimsOf(recipe, identity.seed);
+  const run = (candidate: Candidate) => runnable(candidate, recipe?.batchNorm.epsilon);
   const claimed = identity ? candidates.filter(({ graph }) => isClaimed(graph, identity)) : [];
   return {
     target,
     form: "a file of weights",
-    candidates: (claimed.length > 0 ? claimed : candidates).map(runnable),
-    ...(claimed.length > 0 ? {} : { variants: () => found.variants().map(runnable) }),
+    candidates: (claimed.length > 0 ? claimed : candidates).map(run),
+    ...(claimed.length > 0 ? {} : { variants: () => found.variants().map(run) }),
     inferred: claimed.length === 0,
     causes: findings,
     parameters: census.parameters,
@@ -296,11 +298,16 @@ function isClaimed(graph: Graph, { recipe, classes }: RunIdentity): boolean {
 }
 
 /** A candidate with what can be run of it: nothing where the file lacks arrays of the graph. */
-function runnable({ name, graph, weights, assumptions, departs }: Candidate): AuditCandidate {
+function runnable(
+  { name, graph, weights, assumptions, departs }: Candidate,
+  epsilon?: number,
+): AuditCandidate {
   const complete = parametersOf(graph).every((parameter) => weights.has(parameter.name));
   return {
     ...{ name, graph, assumptions },
-    ...(complete ? { network: { graph, weights } } : {}),
+    ...(complete
+      ? { network: { graph, weights, ...(epsilon === undefined ? {} : { epsilon }) } }
+      : {}),
     ...(departs ? { departs } : {}),
   };
 }

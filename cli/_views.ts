@@ -104,7 +104,7 @@ export async function evaluateViews(
     ...(flags.index === undefined ? cacheOption() : { index: flags.index }),
   });
   const labels = await labelsOf(index, classesOf(graph), flags, classes);
-  const { factory, reason } = await chooseEngine(flags.engine ?? "wasm", engineFactories);
+  const { factory, reason } = await chooseEngine(flags.engine ?? "auto", engineFactories);
   await selfTest(factory);
   const { mean, std } = IMAGENET;
   const prepared = `ImageNet's channel means (${mean.join(", ")}) and deviations (${

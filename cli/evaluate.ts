@@ -275,7 +275,12 @@ function namedNetwork(
   const graph = like
     ? namedGraph(name, like.graph, zeroChannels, shape)
     : architecture(name, { zeroChannels, inputShape: shape });
-  return { graph, weights: weightsFor(graph, model) };
+  const epsilon = like?.network?.epsilon;
+  return {
+    graph,
+    weights: weightsFor(graph, model),
+    ...(epsilon === undefined ? {} : { epsilon }),
+  };
 }
 
 function expectInput(graph: Graph, images: ByteImages, source: string): void {

@@ -43,8 +43,9 @@ Deno.test("evaluate --view tests on a folder of photographs", async () => {
     );
     const named = ["--view", "1-crop", "--classes", `${folder}/classes.txt`];
     const page = `${folder}/page.html`;
-    const { code, stdout, stderr } = await run(...named, "--json", "--html", page);
+    const { code, stdout, stderr } = await run(...named, "--json", "--html", page, "--verbose");
     assertEquals(code, 0, stderr);
+    assertStringIncludes(stderr, "chosen by auto");
     const { error, errors, errors5, images, confused, skipped } = JSON.parse(stdout);
     assertEquals([error, errors, images, skipped], [0.5, 2, 4, []]);
     const html = await Deno.readTextFile(page);

@@ -76,14 +76,16 @@ const augmentation = observing(["training"], ({ training }) => {
   return finding(problems, found);
 });
 
-/** What the data set of the training's loader says of its transform, but for crops and constants. */
-function otherTransforms({ lines }: RecordingLog, training: readonly ObservedImages[]): string[] {
+/** The transforms that the data sets of the training's loader name and call. */
+function transformsOf({ lines }: RecordingLog, training: readonly ObservedImages[]): string[] {
   const loaders = linesOf(lines, "loader").filter(({ id }) =>
     training.some(({ loader }) => loader === id)
   );
-  return loaders.flatMap(({ datasets }) => datasets).flatMap(({ transform = "" }) =>
+  const calling = loaders.flatMap(({ datasets }) => datasets)
+    .filter(({ ignoresTransform }) => ignoresTransform !== true);
+  return calling.flatMap(({ transform = "" }) =>
     [...transform.matchAll(/\b([A-Z]\w+)\(/g)].map(([, name]) => name)
-  ).filter((name) => !USUAL_TRANSFORMS.has(name));
+  );
 }
 
 const USUAL_TRANSFORMS = new Set([
@@ -102,7 +104,7 @@ const crop = observing(["training", "log"], ({ training, log }) => {
   }
   const views = viewsOf(training);
   const changed = training.find(({ altered }) => altered?.kind === "changed")?.altered;
-  const others = otherTransforms(log, training);
+  const others = transformsOf(log, training).filter((name) => !USUAL_TRANSFORMS.has(name));
   // Where no image was looked at, a transform's name alone speaks against nobody.
   const looked = training.some((group) => group.looked > 0);
   if (unexplained(training) && (changed !== undefined || looked && others.length > 0)) {
@@ -191,9 +193,14 @@ const viewOfEachImage = observing(["training"], ({ training }) => {
 });
 
 /** Another view in each epoch. */
-const viewsOverEpochs = observing(["training"], ({ training }) => {
+const viewsOverEpochs = observing(["training", "log"], ({ training, log }) => {
   const views = viewsOf(training);
   if (views.length >= ENOUGH && !augments(views)) return notObservable("no image is cropped");
+  // Images that are mirrored alone repeat by half, and others wholly: no mistake of the views'.
+  if (
+    views.length < ENOUGH &&
+    !transformsOf(log, training).some((name) => /^Random\w*Crop$/.test(name))
+  ) return notObservable("whether images are cropped at random was not seen");
   const said: string[] = [];
   for (
     const [what, shares] of [

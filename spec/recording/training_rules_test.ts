@@ -220,6 +220,27 @@ Deno.test("crops of which a part was found are not held to be unequally likely b
   assertStringIncludes(evidence, "where the others stand is not known");
 });
 
+Deno.test("images that are not known to be cropped may repeat: mirrored ones do by half", () => {
+  const repeating = (transform: string, every: number): RecordingSubject => ({
+    ...withLines((line) =>
+      line.type === "loader"
+        ? [{ ...line, datasets: line.datasets.map((set) => ({ ...set, transform })) }]
+        : [line]
+    ),
+    training: good.training.map((group) => ({
+      ...{ ...group, views: [] },
+      hashes: group.hashes.map((hash, i) => group.indices[i] % every ? hash : 7n),
+    })),
+  });
+  const mirrored = "Compose(Resize(size=224), RandomHorizontalFlip(p=0.5), ToTensor())";
+  for (const every of [1, 2]) {
+    assertEquals(judged("views-over-epochs", repeating(mirrored, every)).outcome, "not-observable");
+  }
+  const cropped = "Compose(RandomResizedCrop(size=(224, 224)), ToTensor())";
+  assertEquals(judged("views-over-epochs", repeating(cropped, 2)).outcome, "fail");
+  assertEquals(judged("views-over-epochs", repeating(cropped, 1_000)).outcome, "pass");
+});
+
 Deno.test("a transform's name alone accuses nobody where no image was looked at", () => {
   const subject = withLines((line) =>
     line.type === "loader"

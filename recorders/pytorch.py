@@ -509,6 +509,14 @@ class Network:
         alike = list(self.names.values()) == list(other.names.values())
         return self is other or alike or bool(self.names.keys() & other.names.keys())
 
+    def has_moved(self):
+        """Whether parameters are others than at the first pass, such as loaded ones. Statistics may
+        be: a look at some noise before the training moves them."""
+        known, now = self.start, self.parameters()
+        return not all(
+            name in known and torch.equal(known[name], one.detach().cpu()) for name, one in now
+        )
+
     def mode(self):
         """The mode of the network and its batch norms together, and how many norms are in each."""
         module = self.module()
@@ -1572,7 +1580,7 @@ class Recorder:
                 network.number, network.announced, network.start = self.number("network"), False, None
         if not self.started:
             self.begin()
-        if network.start is None and current.gradients:
+        if network.start is None or current.gradients and not network.trained and network.has_moved():
             both = [*network.parameters(), *network.buffers()]
             network.start = {name: one.detach().to("cpu", copy=True) for name, one in both}
         self.find_delivery(current, images)

@@ -323,6 +323,25 @@ def hugging_like():
     return model, {"losses": losses, "wrong": wrong}
 
 
+@kind
+def looked_at():
+    """Shapes are tried out on noise, in training mode: statistics move."""
+    net, (training, testing) = Net(), loaders()
+    with torch.no_grad():
+        net(torch.randn(2, 3, 12, 12))
+    return net, train(net, sgd(net), training, testing, 1)
+
+
+@kind
+def loaded_later():
+    """The same, and then weights of another training are loaded."""
+    net, other, (training, testing) = Net(), Net(), loaders()
+    net(torch.randn(2, 3, 12, 12))
+    other(torch.randn(8, 3, 12, 12))
+    net.load_state_dict(other.state_dict())
+    return net, {**train(net, sgd(net), training, testing, 1), "mean": other.body[1].running_mean.tolist()}
+
+
 class OwnNorm(nn.Module):
     """Written by hand: neither epsilon nor momentum has a name."""
 

@@ -97,6 +97,25 @@ const scaled: KnownGood<RecordingSubject> = {
     ),
 };
 
+const triedOut: KnownGood<RecordingSubject> = {
+  name: "two images of noise before the first step, in training mode",
+  why: "shapes are tried out",
+  make: ({ evaluations: [first, ...others], ...good }) => ({
+    ...good,
+    evaluations: [
+      {
+        ...{ ...first, part: undefined, loader: undefined, iteration: 0 },
+        line: {
+          ...{ ...first.line!, loader: undefined, iteration: 0, images: 2, mode: "training" },
+          norms: { training: 7, evaluation: 0 },
+        },
+      },
+      first,
+      ...others,
+    ],
+  }),
+};
+
 type Goods = readonly [KnownGood<RecordingSubject>, ...KnownGood<RecordingSubject>[]];
 
 /** For each rule on recordings what it must accept. */
@@ -150,7 +169,7 @@ export const GOOD_RECORDINGS: Readonly<Record<string, KnownGood<RecordingSubject
   "gradients-clipped": [noise, scaled],
   "parameters-optimised": nesterov,
   "training-mode": noise,
-  "evaluation-mode": withoutPrints,
+  "evaluation-mode": [withoutPrints, triedOut],
   "running-statistics": noise,
   "batch-size": workers,
   initialisation: start("another seed", "any will do", 12_345),

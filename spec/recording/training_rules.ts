@@ -621,7 +621,11 @@ const trainingMode = observing(["log"], ({ log }) => {
 
 const evaluationMode = observing(["log", "evaluations"], ({ evaluations }) => {
   // Passes over what is trained on may take the statistics anew: that is the strict average.
-  const seen = evaluations.filter(({ line, part }) => line !== undefined && part !== "trained");
+  const seen = evaluations.filter(({ line, part }) =>
+    line !== undefined && part !== "trained" &&
+    // Shapes are tried out on images of noise before the first step.
+    (line.iteration > 0 || line.loader !== undefined)
+  );
   if (seen.length === 0) return notObservable("no evaluation was seen");
   const of = seen.filter(({ line }) => showsMode(line!));
   if (of.length === 0) return notObservable("the mode of evaluations was not seen");

@@ -52,8 +52,8 @@ def train(mistake=None):
     model = ResNet(BasicBlock, [1, 1, 1, 1])
     # Half of its stages, for speed.
     model.layer3 = model.layer4 = nn.Identity()
-    if mistake in ("features", "frozen-stem"):
-        for parameter in (model if mistake == "features" else model.conv1).parameters():
+    if mistake in ("features", "still-features", "frozen-stem"):
+        for parameter in (model.conv1 if mistake == "frozen-stem" else model).parameters():
             parameter.requires_grad = False
     model.fc = nn.Linear(128, 2)
     criterion = nn.CrossEntropyLoss(
@@ -64,7 +64,7 @@ def train(mistake=None):
     scheduler = lr_scheduler.StepLR(optimizer, step_size=3, gamma=0.1)
     for epoch in range(2):
         for part in ("train", "val"):
-            model.train(part == "train" or mistake == "no-eval")
+            model.train(part == "train" and mistake != "still-features" or mistake == "no-eval")
             right = 0
             for images, labels in loaders[part]:
                 optimizer.zero_grad()

@@ -572,15 +572,9 @@ const parametersOptimised = observing(["log"], ({ log, photographs = false }) =>
   );
   const unheld = line.unheld.filter((name) => !held.has(name) || line.unchanged.includes(name));
   if (unheld.length > 0) problems.push(`no optimiser holds ${some(unheld)}`);
-  // All but the last layer: features of another training, which nobody freezes by mistake.
-  const isHeadAlone = photographs && network !== undefined &&
-    network.parameters.slice(0, -2).every(({ name }) => line.frozen.includes(name)) &&
-    network.parameters.slice(-2).every(({ name }) => !line.frozen.includes(name));
-  if (isHeadAlone && problems.length === 0) {
-    return finding(
-      [],
-      `all but ${network.parameters.slice(-2).map(({ name }) => name).join(" and ")} is frozen`,
-    );
+  const head = photographs ? headAlone(log) : undefined;
+  if (head !== undefined && problems.length === 0) {
+    return finding([], `all but ${head} is frozen`);
   }
   if (line.frozen.length > 0) problems.push(`${some(line.frozen)} require no gradient`);
   const still = line.iteration < 2
@@ -592,6 +586,16 @@ const parametersOptimised = observing(["log"], ({ log, photographs = false }) =>
   return finding(problems, `all ${network?.parameters.length ?? ""} arrays are held and change`);
 });
 
+/** The last layer, where all but it is frozen: another training's features, and no mistake. */
+function headAlone({ lines }: RecordingLog): string | undefined {
+  const frozen = new Set(linesOf(lines, "parameters").at(-1)?.frozen);
+  const names = linesOf(lines, "network")[0]?.parameters.map(({ name }) => name) ?? [];
+  const head = names.slice(-2);
+  return names.length > 2 && names.every((name) => frozen.has(name) !== head.includes(name))
+    ? head.join(" and ")
+    : undefined;
+}
+
 const inEvaluation = ({ norms, mode }: Pick<RecordedStep, "norms" | "mode">): boolean =>
   norms === undefined ? mode === "evaluation" : norms.evaluation > 0;
 
@@ -599,13 +603,17 @@ const inEvaluation = ({ norms, mode }: Pick<RecordedStep, "norms" | "mode">): bo
 const showsMode = ({ norms, mode }: Pick<RecordedStep, "norms" | "mode">): boolean =>
   norms !== undefined || mode !== undefined;
 
-const trainingMode = observing(["log"], ({ log }) => {
+const trainingMode = observing(["log"], ({ log, photographs = false }) => {
   const steps = stepsOf(log);
   if (steps.length === 0) return notObservable("no step was seen");
   if (!steps.some(showsMode)) return notObservable("the mode of training was not seen");
   const wrong = steps.filter(inEvaluation);
   if (wrong.length === 0) {
     return finding([], `training mode in ${number(steps.at(-1)!.iteration)} steps`);
+  }
+  const head = photographs ? headAlone(log) : undefined;
+  if (head !== undefined) {
+    return finding([], `evaluation mode, where all but ${head} is frozen`);
   }
   const { norms, iteration } = wrong[0];
   return finding([

@@ -134,6 +134,24 @@ Deno.test("without a mode nothing is said of modes", () => {
   assertEquals(judged("evaluation-mode", subject).outcome, "not-observable");
 });
 
+Deno.test("a frozen net of photographs may be in evaluation mode, and one that learns may not", () => {
+  const still = (frozen: number, photographs: boolean) =>
+    judged("training-mode", {
+      ...withLines((line) => {
+        if (line.type === "step") {
+          return [{ ...line, mode: "evaluation", norms: { training: 0, evaluation: 7 } }];
+        }
+        if (line.type !== "parameters") return [line];
+        const names = good.log.lines.flatMap((one) =>
+          one.type === "network" ? one.parameters.map(({ name }) => name) : []
+        );
+        return [{ ...line, frozen: names.slice(0, names.length - frozen) }];
+      }),
+      photographs,
+    }).outcome;
+  assertEquals([still(2, true), still(3, true), still(2, false)], ["pass", "fail", "fail"]);
+});
+
 Deno.test("a step by hand, which has no rate, is not held against the paper's", () => {
   const byHand = withLines((line) => [line.type === "step" ? { ...line, learningRate: 0 } : line]);
   for (const photographs of [false, true]) {

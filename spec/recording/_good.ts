@@ -116,6 +116,12 @@ const triedOut: KnownGood<RecordingSubject> = {
   }),
 };
 
+const averagedByHand: KnownGood<RecordingSubject> = {
+  name: "losses that are averaged by hand",
+  why: "the reduction is none",
+  make: lines("loss", () => ({ reduction: "none", scaled: 1 })),
+};
+
 type Goods = readonly [KnownGood<RecordingSubject>, ...KnownGood<RecordingSubject>[]];
 
 /** For each rule on recordings what it must accept. */
@@ -159,7 +165,7 @@ export const GOOD_RECORDINGS: Readonly<Record<string, KnownGood<RecordingSubject
   "data-set": few("three quarters of what was looked at"),
   labels: few("three quarters of what was looked at"),
   logits: noise,
-  loss: [noise, scaled],
+  loss: [noise, scaled, averagedByHand],
   optimiser: nesterov,
   momentum: nesterov,
   "weight-decay": unseen,

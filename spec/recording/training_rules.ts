@@ -91,7 +91,8 @@ const loss = observing(["log"], ({ log, photographs = false }) => {
       );
     } else if (
       // A loss of 16 bits that overflows at first is infinitely many times its value.
-      reduction === "mean" && scaled > Math.max(2, 2 * passes) && Number.isFinite(scaled) &&
+      ["mean", "none"].includes(reduction) && scaled > Math.max(2, 2 * passes) &&
+      Number.isFinite(scaled) &&
       !isTakenBack(scaled, log)
     ) {
       problems.push(`the mean loss is multiplied by ${scaled} before backward`);
@@ -138,19 +139,30 @@ const optimiser = observing(["log"], ({ log }) => {
   ) {
     return finding([`the optimiser is ${name}`], "");
   }
-  const off = stepsOf(log).flatMap(({ checked }) => checked?.replay ?? [])
-    .map(({ predicted }) => predicted).filter((value) => value !== undefined);
   if (!isSgd(line)) return notObservable(`${name} is a class of its own`);
-  const median = off.toSorted((a, b) => a - b)[off.length >> 1];
-  return finding(
+  const off = offFormula(log);
+  return otherSteps(log) ?? finding(
     [],
     `${name}${
-      median === undefined
-        ? ""
-        : `; its steps are what the formula gives, to ${median.toExponential(0)}`
+      off === undefined ? "" : `; its steps are what the formula gives, to ${off.toExponential(0)}`
     }`,
   );
 });
+
+/** How far replayed steps are from their class's formula: the median, as a share of their size. */
+function offFormula(log: RecordingLog): number | undefined {
+  const off = stepsOf(log).flatMap(({ checked }) => checked?.replay ?? [])
+    .flatMap(({ predicted = NaN }) => Number.isFinite(predicted) ? [predicted] : []);
+  return off.toSorted((a, b) => a - b)[off.length >> 1];
+}
+
+/** Where steps are not what their class's name says, neither are its settings. */
+function otherSteps(log: RecordingLog): Finding | undefined {
+  const off = offFormula(log) ?? 0;
+  return off <= 0.01 ? undefined : notObservable(
+    `the steps are not what SGD's formula gives: off by ${significant(off)} of their size`,
+  );
+}
 
 const momentum = observing(["log"], ({ log }) => {
   const line = mainOptimizer(log);
@@ -159,7 +171,8 @@ const momentum = observing(["log"], ({ log }) => {
   const right = found.every((value) => value === 0.9);
   // A schedule of the momentum gives numbers with many digits.
   const words = found.map((value) => typeof value === "number" ? significant(value) : value);
-  return finding(right ? [] : [`the momentum is ${words.join(" and ")}`], "the momentum is 0.9");
+  if (right) return otherSteps(log) ?? finding([], "the momentum is 0.9");
+  return finding([`the momentum is ${words.join(" and ")}`], "");
 });
 
 /** The decay that the steps show: the share of the weights in an update, over that of the gradient. */
@@ -679,7 +692,10 @@ const runningStatistics = observing(["log"], ({ log }) => {
   ) {
     problems.push(`${statistics.length} running statistics did not change`);
   }
-  const [{ momentum = "not known", eps = "not known" }] = norms;
+  const [{ momentum, eps = "not known" }] = norms;
+  if (problems.length === 0 && momentum === undefined) {
+    return notObservable("the norms are of a class of their own");
+  }
   return finding([...new Set(problems)], `momentum ${momentum}, epsilon ${eps}`);
 });
 
@@ -708,10 +724,10 @@ const initialisation = observing(["graph", "initialWeights"], ({ graph, initialW
 });
 
 const fromScratch = observing(["graph", "initialWeights"], ({ graph, initialWeights }) => {
-  const moved = graph.nodes.filter(({ kind }) => kind === "batch-norm").flatMap(({ name }) => {
-    const mean = initialWeights.get(`${name}.running_mean`)?.data;
-    return mean?.some((value) => value !== 0) ? [name] : [];
-  });
+  const means = graph.nodes.filter(({ kind }) => kind === "batch-norm")
+    .flatMap(({ name }) => initialWeights.get(`${name}.running_mean`)?.data ?? []);
+  if (means.length === 0) return notObservable("no running statistics were seen");
+  const moved = means.filter((mean) => mean.some((value) => value !== 0));
   return finding(
     moved.length > 0
       ? [
@@ -808,6 +824,9 @@ export const TRAINING_STEP_RULES: readonly Rule<RecordingSubject>[] = defineRule
   rule("loss", "The loss is the softmax cross entropy, averaged over a step's images.", loss, [
     badLines("a sum", "the reduction is another", "loss", () => ({ reduction: "sum" })),
     badLines("times the batch", "the mean is undone", "loss", () => ({ scaled: 128 })),
+    badLines("summed by hand", "the reduction is none", "loss", () => ({
+      ...{ reduction: "none", scaled: 128 },
+    })),
     badLines("smoothed labels", "a later habit", "loss", () => ({ labelSmoothing: 0.1 })),
   ]),
   rule("optimiser", "Training is by stochastic gradient descent.", optimiser, [

@@ -152,6 +152,35 @@ Deno.test("a frozen net of photographs may be in evaluation mode, and one that l
   assertEquals([still(2, true), still(3, true), still(2, false)], ["pass", "fail", "fail"]);
 });
 
+Deno.test("what steps, norms and statistics don't show is not said of them", () => {
+  const off = withLines((line) =>
+    line.type !== "step" ? [line] : [{
+      ...line,
+      checked: line.checked && {
+        ...line.checked,
+        replay: line.checked.replay?.map((one) => ({ ...one, predicted: 0.9 })),
+      },
+    }]
+  );
+  for (const id of ["optimiser", "momentum"]) {
+    const { outcome, evidence } = judged(id, off);
+    assertEquals([id, outcome], [id, "not-observable"]);
+    assertStringIncludes(evidence, "off by 0.9 of their size");
+  }
+  const ownNorms = withLines((line) =>
+    line.type !== "network" ? [line] : [{
+      ...line,
+      norms: line.norms.map(({ class: name, tracked, names }) => ({ class: name, tracked, names })),
+    }]
+  );
+  assertEquals(judged("running-statistics", ownNorms).outcome, "not-observable");
+  const withoutStatistics = {
+    ...good,
+    initialWeights: new Map([...good.initialWeights].filter(([name]) => !name.includes("running"))),
+  };
+  assertEquals(judged("from-scratch", withoutStatistics).outcome, "not-observable");
+});
+
 Deno.test("a step by hand, which has no rate, is not held against the paper's", () => {
   const byHand = withLines((line) => [line.type === "step" ? { ...line, learningRate: 0 } : line]);
   for (const photographs of [false, true]) {

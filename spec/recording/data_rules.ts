@@ -233,16 +233,24 @@ function compareErrors(
   const overImages = wrong / images;
   const overBatches = batchErrors.reduce((sum, count, i) => sum + count / batchImages[i], 0) /
     batchErrors.length;
-  const says = (share: number) => {
-    for (const { value, within } of said) {
-      for (const [word, part] of [["error", share], ["accuracy", 1 - share]] as const) {
-        if ([part, 100 * part].some((form) => Math.abs(form - value) <= within)) {
-          return { value, word };
-        }
+  const gap = Math.abs(overImages - overBatches);
+  const areAlike = gap < 1e-9;
+  // A number that is rounded by more than the two differ, such as a rate of 0.1, tells neither.
+  const wordFor = ({ value, within }: SaidNumber, share: number) =>
+    ([["error", share], ["accuracy", 1 - share]] as const).find(([, part]) =>
+      [1, 100].some((scale) =>
+        Math.abs(scale * part - value) <= within && (areAlike || within < scale * gap)
+      )
+    )?.[0];
+  const says = (share: number, other: number) => {
+    for (const one of said) {
+      const word = wordFor(one, share);
+      if (word !== undefined && (areAlike || wordFor(one, other) === undefined)) {
+        return { value: one.value, word };
       }
     }
   };
-  const right = says(overImages), mean = says(overBatches);
+  const right = says(overImages, overBatches), mean = says(overBatches, overImages);
   if (right) {
     return finding(
       [],
@@ -368,6 +376,9 @@ export const DATA_RULES: readonly Rule<RecordingSubject>[] = defineRules([
       })),
       badLines("the same as accuracy", "the last batch is short", "print", () => ({
         text: "Accuracy: 0.8918",
+      })),
+      badLines("the same behind a rate", "a line says more than the error", "print", () => ({
+        text: "epoch 3, lr 0.1, test error 10.82%",
       })),
     ],
   ),

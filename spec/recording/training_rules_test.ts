@@ -181,6 +181,21 @@ Deno.test("what steps, norms and statistics don't show is not said of them", () 
   assertEquals(judged("from-scratch", withoutStatistics).outcome, "not-observable");
 });
 
+Deno.test("a rate that is near the error is not taken for it", () => {
+  // 10 of 16 images wrong in the last batch, and 1 in each of 78 others: 0.9% and 1.6%.
+  const line = good.evaluations.findLast(({ line }) => line?.batchErrors && line.iteration > 0)!
+    .line!;
+  const few = { ...line, errors: 88, batchErrors: [...Array(78).fill(1), 10] };
+  const said = (text: string) =>
+    judged("error-over-images", {
+      ...withLines((one) => [one === line ? few : one.type === "print" ? { ...one, text } : one]),
+      evaluations: good.evaluations.map((one) => one.line === line ? { ...one, line: few } : one),
+    }).outcome;
+  assertEquals(said("lr 0.0"), "not-observable");
+  assertEquals(said("lr 0.0, test error 0.88%"), "pass");
+  assertEquals(said("lr 0.0, test error 1.56%"), "fail");
+});
+
 Deno.test("a step by hand, which has no rate, is not held against the paper's", () => {
   const byHand = withLines((line) => [line.type === "step" ? { ...line, learningRate: 0 } : line]);
   for (const photographs of [false, true]) {

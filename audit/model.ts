@@ -1,7 +1,8 @@
 /** Files of weights, with all that they say of themselves. */
+import type { MeasuredNormalisation } from "../data/mod.ts";
 import { sha256 } from "../files/mod.ts";
 import { decodeModel, type ModelFile, openSource } from "../weights/mod.ts";
-import { classesIn, identityOf, type RunIdentity, weightsOf } from "../train/mod.ts";
+import { classesIn, identityOf, preparationIn, type RunIdentity, weightsOf } from "../train/mod.ts";
 import type { AuditSubject } from "./report.ts";
 import { fileSubject } from "./targets.ts";
 
@@ -15,6 +16,8 @@ export interface Model {
   readonly identity?: RunIdentity;
   /** The classes that it names, in the order of its outputs. */
   readonly classes?: readonly string[];
+  /** What its run subtracted from photographs and divided by, where it was measured on them. */
+  readonly preparation?: MeasuredNormalisation;
   /** SHA-256 of the file's bytes, in hexadecimal. */
   readonly sha256: string;
 }
@@ -40,11 +43,13 @@ export async function readModel(path: string): Promise<Model> {
   const file = { ...decoded, tensors: weightsOf(decoded.tensors) };
   const identity = identityOf(file.metadata);
   const classes = identity && classesIn(file.metadata);
+  const preparation = identity && preparationIn(file.metadata, identity);
   return {
     file,
     subject: fileSubject(path, file, identity),
     ...(identity ? { identity } : {}),
     ...(classes ? { classes } : {}),
+    ...(preparation ? { preparation } : {}),
     sha256: sha256(source.bytes),
   };
 }

@@ -82,7 +82,7 @@ export function requireViewFlags(flags: Flags): void {
 /** Tests weights on photographs. */
 export async function evaluateViews(
   flags: Flags,
-  { sha256, identity, classes }: Model,
+  { sha256, identity, classes, preparation }: Model,
   { graph, weights, epsilon, inputTransform }: Runnable["network"],
 ): Promise<Outcome> {
   const printer = new ProgressPrinter();
@@ -94,9 +94,14 @@ export async function evaluateViews(
     );
   }
   const trained = identity?.recipe.data;
-  if (trained && trained.mean !== "imagenet") {
+  if (preparation && flags.preprocess !== undefined) {
     throw new CommandError(
-      `${flags.weights} was trained with another preparation (mean ${trained.mean}) than --view has, which is ImageNet's published channel means and deviations: its figures would be wrong. The run's own report has its error on val/`,
+      `${flags.weights} was trained with another preparation (${preparation.of}) than --preprocess ${flags.preprocess}, and holds it: leave out --preprocess`,
+    );
+  }
+  if (trained && !preparation && !(trained.mean === "imagenet" && trained.std === "imagenet")) {
+    throw new CommandError(
+      `${flags.weights} was trained with another preparation (mean ${trained.mean}, deviation ${trained.std}) than ImageNet's published channel means and deviations, and does not hold it: figures of --view would be wrong. The run's own report has its error`,
     );
   }
   const index = await indexPhotographs(folder, {
@@ -107,9 +112,13 @@ export async function evaluateViews(
   const { factory, reason } = await chooseEngine(flags.engine ?? "auto", engineFactories);
   await selfTest(factory);
   const { mean, std } = IMAGENET;
-  const prepared = `ImageNet's channel means (${mean.join(", ")}) and deviations (${
-    std.join(", ")
-  })`;
+  const prepared = preparation
+    ? `prepared as in its training: ${preparation.of}${
+      view === "multi-scale" && trained?.mean === "per-pixel"
+        ? ", its channels' means at other sizes"
+        : ""
+    }`
+    : `ImageNet's channel means (${mean.join(", ")}) and deviations (${std.join(", ")})`;
   printer.line(
     `${graph.name}, ${view}, ${
       number(index.photographs.length)
@@ -131,7 +140,8 @@ export async function evaluateViews(
   let [images, waited, computed] = [0, 0, 0];
   const { batchNorm } = paper("resnet20");
   const scored = scorePhotographs(index, {
-    ...{ graph, weights: fitWeights(graph, weights, flags.weights!), channels: IMAGENET },
+    ...{ graph, weights: fitWeights(graph, weights, flags.weights!) },
+    normalisation: preparation?.normalisation ?? IMAGENET,
     ...{ view, sizes, factory, broken, rules },
     batchNorm: { ...batchNorm, epsilon: epsilon ?? batchNorm.epsilon },
     engine: {
@@ -192,7 +202,7 @@ export async function evaluateViews(
         ...(skipped.length > 0
           ? [["Skipped", `${number(skipped.length)}: ${namesOf(skipped)}`] as const]
           : []),
-        ["Prepared by", prepared],
+        ["Preparation", prepared],
         ["Engine", factory.name],
         ["Time", `reading ${seconds(waited)}, computing ${seconds(computed)}`],
         ["Hash of the photographs", { code: index.sha256 }],

@@ -160,6 +160,52 @@ Deno.test("train --recipe finetune goes on to the same weights, by any number of
   }
 });
 
+Deno.test("weights of --recipe imagenet are tested and used with the mean of their training", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "cli-test-" });
+  const run = async (task: "train" | "evaluate" | "predict", ...args: string[]) => {
+    const { code, output, errors } = await runProgram(Deno.execPath(), [
+      ...["run", "--quiet", "--no-prompt", "--no-check", `-P=${task}`],
+      ...[new URL(`${task}.ts`, import.meta.url).pathname, `--shell=${folder};;;;`, ...args],
+    ], folder);
+    return { code, errors, json: code === 0 && task !== "train" ? JSON.parse(output) : undefined };
+  };
+  try {
+    await makeSet(`${folder}/set`);
+    const trained = await run(
+      "train",
+      ...["--recipe", "imagenet", "--arch", "resnet8", "--image-size", "16", "--batch", "6"],
+      ...["--iterations", "9", "--threads", "1", "--engine", "wasm", "--out", `${folder}/run`],
+      ...["--data", `${folder}/set`, "--index", `${folder}/index.jsonl`],
+    );
+    assertEquals(trained.code, 0, trained.errors);
+    const events = (await Deno.readTextFile(`${folder}/run/events.jsonl`)).trim().split("\n")
+      .map((line) => JSON.parse(line));
+    const own = ["--weights", `${folder}/run/weights.safetensors`, "--json"];
+    const test = async (...args: string[]) =>
+      await run(
+        "evaluate",
+        ...[...own, "--threads", "1", "--data", `${folder}/set`],
+        ...["--index", `${folder}/index.jsonl.val`, ...args],
+      );
+    for (const view of ["1-crop", "multi-scale"]) {
+      const { code, errors, json } = await test("--view", view);
+      assertEquals(code, 0, errors);
+      assertStringIncludes(json.preprocess, "per-pixel mean of 16 training images");
+      if (view !== "1-crop") continue;
+      const { error } = events.find(({ set }) => set === "test");
+      assertEquals(json.error, error);
+    }
+    const stated = await test("--view", "1-crop", "--preprocess", "imagenet");
+    assertEquals(stated.code, 1);
+    assertStringIncludes(stated.errors, "leave out --preprocess");
+    const { code, errors, json } = await run("predict", ...own, `${folder}/set/val/left/3.png`);
+    assertEquals(code, 0, errors);
+    assertStringIncludes(json.preprocess, "per-pixel mean");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 /** Runs a command as a user whom permissions bind: who is root gives up what lets root read all. */
 const BOUND = `
 import ctypes, os, sys

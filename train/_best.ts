@@ -4,7 +4,7 @@ import type { BestEvent, FileReference } from "../log/mod.ts";
 import { fitWeights, WeightFileError } from "../resnet/mod.ts";
 import { decodeSafetensors, encodeSafetensors } from "../weights/mod.ts";
 import { sha256 } from "../files/mod.ts";
-import { evaluated, foldersOf, scoresOf } from "./_images.ts";
+import { evaluated, photographFacts, scoresOf } from "./_images.ts";
 import type { Session } from "./_session.ts";
 import { weightMetadata } from "./checkpoint.ts";
 
@@ -12,11 +12,11 @@ const FILE_NAME = /^best-\d+\.safetensors$/;
 
 /** Writes the weights of now, which are the best so far. */
 export async function keepBest(session: Session, value: number): Promise<void> {
-  const { run, engine, prepared: { identity, dataset }, iteration, watching } = session;
+  const { run, engine, prepared, iteration, watching } = session;
   const { weights } = await engine.exportState();
   const bytes = encodeSafetensors(
     weights,
-    weightMetadata("weights", identity, iteration, foldersOf(dataset)),
+    weightMetadata("weights", prepared.identity, iteration, photographFacts(prepared)),
   );
   const file = await run.write(`best-${iteration}.safetensors`, bytes);
   watching.keep({ iteration, value, file });

@@ -4,7 +4,6 @@
  */
 import {
   DataError,
-  type Dataset,
   hasTopFive,
   PHOTOGRAPHS,
   type StreamedFault,
@@ -32,9 +31,13 @@ import {
 } from "./_artefacts.ts";
 import { requireFiniteLoss } from "./_checks.ts";
 import type { Prepared } from "./_prepare.ts";
+import type { PhotographFacts } from "./checkpoint.ts";
 
 /** Training images on which the layers' responses are measured where images are large. */
 const RESPONSE_PHOTOGRAPHS = 16;
+
+/** Bytes of a mean that weights hold: in a file's header, which readers expect to be short. */
+const LARGEST_MEAN = 2 ** 21;
 
 /** A run's images and what looks at them. */
 export interface Shown {
@@ -167,9 +170,15 @@ export function scoresOf(
   return { ...found, errors5, error5: errors5 / images };
 }
 
-/** The classes of a folder of photographs, which weights name: no set's name tells them. */
-export function foldersOf({ name, classNames }: Dataset): readonly string[] | undefined {
-  return name === PHOTOGRAPHS ? classNames : undefined;
+/** What weights say of the photographs that they were trained on: no set's name tells it. */
+export function photographFacts(
+  { dataset: { name, classNames: classes }, recipe, normalisation, data }: Prepared,
+): PhotographFacts | undefined {
+  if (name !== PHOTOGRAPHS) return undefined;
+  const { mean, std } = recipe.data;
+  const isKnown = mean === "imagenet" && std === "imagenet" ||
+    normalisation.mean.byteLength > LARGEST_MEAN;
+  return { classes, ...(isKnown ? {} : { preparation: { normalisation, ...data.mean } }) };
 }
 
 /** The first images of a run as the network's input shows them. */

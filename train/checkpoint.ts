@@ -9,7 +9,8 @@ import {
   WeightFileError,
   type Weights,
 } from "../resnet/mod.ts";
-import { Sha256, sha256 } from "../files/mod.ts";
+import type { MeasuredNormalisation } from "../data/mod.ts";
+import { Sha256, sha256, sha256OfWords } from "../files/mod.ts";
 import type { WatchingState } from "./_watching.ts";
 import type { WindowState } from "./_window.ts";
 import type { EndEvent, FileReference, RunStore } from "../log/mod.ts";
@@ -99,14 +100,14 @@ export function encodeCheckpoint(checkpoint: Checkpoint, identity: RunIdentity):
  * @param kind Whether the file holds the whole state or the weights alone.
  * @param identity The run.
  * @param iteration Steps taken.
- * @param classes Of a folder of photographs, whose classes no name tells.
+ * @param photographs What it was trained on, where no set's name tells it.
  * @returns Strings by name, as safetensors wants them.
  */
 export function weightMetadata(
   kind: "checkpoint" | "weights",
   identity: RunIdentity,
   iteration: number,
-  classes?: readonly string[],
+  photographs?: PhotographFacts,
 ): Record<string, string> {
   return {
     // What PyTorch's loaders look for.
@@ -114,8 +115,53 @@ export function weightMetadata(
     kind,
     iteration: String(iteration),
     identity: JSON.stringify(identity),
-    ...(classes ? { classes: JSON.stringify(classes) } : {}),
+    ...(photographs && { classes: JSON.stringify(photographs.classes) }),
+    ...(photographs?.preparation && { preparation: encodePreparation(photographs.preparation) }),
   };
+}
+
+/** What weights say of a folder of photographs that they were trained on. */
+export interface PhotographFacts {
+  /** Of the network's outputs. */
+  readonly classes: readonly string[];
+  /** What was subtracted and what divided, where it was measured on them. */
+  readonly preparation?: MeasuredNormalisation;
+}
+
+function encodePreparation({ normalisation, of }: MeasuredNormalisation): string {
+  const { mean, std, ...rest } = normalisation;
+  const bytes = new Uint8Array(mean.buffer, mean.byteOffset, mean.byteLength);
+  return JSON.stringify({ of, ...rest, std: [...std], mean: bytes.toBase64() });
+}
+
+/**
+ * How a weight file of a run prepares photographs.
+ *
+ * @param metadata Of a safetensors file.
+ * @param identity The run that it names.
+ * @returns The run's own normalisation, or undefined where the file does not hold it whole.
+ */
+export function preparationIn(
+  metadata: Readonly<Record<string, string>>,
+  { meanSha256 }: RunIdentity,
+): MeasuredNormalisation | undefined {
+  if (metadata.preparation === undefined) return undefined;
+  try {
+    const { of, scale, beforePadding, perImage, std, mean: encoded } = JSON.parse(
+      metadata.preparation,
+    );
+    const mean = new Float32Array(Uint8Array.fromBase64(encoded).buffer);
+    const normalisation = {
+      ...{ scale, beforePadding, mean, std: Float32Array.from(std) },
+      ...(perImage ? { perImage } : {}),
+    };
+    const isWhole = typeof of === "string" && sha256OfWords(mean) === meanSha256 &&
+      [scale, ...normalisation.std].every((value) => value > 0 && value < Infinity) &&
+      normalisation.std.length === 3;
+    return isWhole ? { normalisation, sha256: meanSha256, of } : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /**

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { createHash } from "node:crypto";
+import { sha256OfWords } from "../files/mod.ts";
 import { RandomStream } from "../random/mod.ts";
 import { architecture, initialise, WeightFileError, type Weights } from "../resnet/mod.ts";
 import {
@@ -7,6 +8,7 @@ import {
   decodeCheckpoint,
   encodeCheckpoint,
   identityOf,
+  preparationIn,
   type RunIdentity,
   weightMetadata,
   weightsOf,
@@ -128,6 +130,17 @@ Deno.test("identityOf: what weightMetadata wrote, nothing for files of others, n
   assertEquals(identityOf(metadata), IDENTITY);
   assertEquals(metadata.iteration, "9");
   assertEquals(identityOf({ format: "pt" }), undefined);
+  const mean = Float32Array.of(1, 2, 3);
+  const preparation = {
+    normalisation: { scale: 1, beforePadding: true, mean, std: Float32Array.of(1, 1, 1) },
+    ...{ sha256: sha256OfWords(mean), of: "a mean" },
+  };
+  const run = { ...IDENTITY, meanSha256: preparation.sha256 };
+  const ofPhotographs = weightMetadata("weights", run, 9, { classes: ["a"], preparation });
+  assertEquals(preparationIn(ofPhotographs, run), preparation);
+  // Another mean than the run's is not believed, and nothing is guessed.
+  assertEquals(preparationIn(ofPhotographs, IDENTITY), undefined);
+  assertEquals(preparationIn({ ...ofPhotographs, preparation: "{" }, run), undefined);
   for (const identity of ["{", "{}", "null"]) {
     const error = assertThrows(() => identityOf({ kind: "weights", identity }), WeightFileError);
     assert(error.message.includes(`found "${identity}"`), error.message);

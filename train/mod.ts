@@ -11,6 +11,8 @@ export {
   type FoundCheckpoint,
   identityOf,
   newestCheckpoint,
+  type PhotographFacts,
+  preparationIn,
   type Progress,
   type RunIdentity,
   saveCheckpoint,

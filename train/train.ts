@@ -7,9 +7,9 @@ import { layerStatistics, predictionsCsv } from "./_artefacts.ts";
 import {
   evaluated,
   fedBatch,
-  foldersOf,
   loadedFirst,
   mistakesOf,
+  photographFacts,
   responseImages,
   scoresOf,
 } from "./_images.ts";
@@ -346,7 +346,7 @@ async function finish(session: Session): Promise<FinishedResult> {
     "weights",
     identity,
     iteration,
-    foldersOf(prepared.dataset),
+    photographFacts(prepared),
   );
   const bytes = encodeSafetensors(state.weights, metadata);
   const weights = await record(run, "weights", WEIGHTS_FILE, bytes);

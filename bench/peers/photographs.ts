@@ -78,7 +78,7 @@ const index: PhotographIndex = {
 for (const view of VIEWS) {
   let [logitsOff, scoresOff] = [0, 0];
   const scored = scorePhotographs(index, {
-    ...{ graph, weights, view, channels: IMAGENET, factory: wasmEngine },
+    ...{ graph, weights, view, normalisation: IMAGENET, factory: wasmEngine },
     batchNorm: { epsilon: 1e-5, momentum: 0.1 },
   });
   for await (const { place, logits, scores } of scored) {

@@ -11,6 +11,7 @@ import {
   type EngineOptions,
   freshState,
   newLabels,
+  type Normalisation,
   PLAIN_SGD,
 } from "../../engine/mod.ts";
 import { FileError } from "../../files/mod.ts";
@@ -35,8 +36,11 @@ export interface Scoring {
   readonly weights: Weights;
   /** Batch norm's constants. */
   readonly batchNorm: BatchNormSettings;
-  /** Of pixels in 0..1, what is subtracted and what divides. */
-  readonly channels: ChannelStatistics;
+  /**
+   * What is subtracted and what divides: of each channel, or, in images of the size of a mean image,
+   * of each pixel. From images of other sizes the means of its channels are subtracted.
+   */
+  readonly normalisation: ChannelStatistics | Normalisation;
   /** What it is shown of each photograph. */
   readonly view: ViewName;
   /** The views' sizes; the paper's when undefined. */
@@ -218,7 +222,7 @@ class Engines implements Disposable {
   }
 
   async #load(engine: Engine, fitting: Graph): Promise<void> {
-    const { weights, channels: { mean, std } } = this.#scoring;
+    const { weights, normalisation } = this.#scoring;
     const [height, width] = fitting.inputShape;
     const room = (count: number): ByteImages => ({
       ...{ count, height, width, channels: 3, pixels: new Uint8Array(count * height * width * 3) },
@@ -226,12 +230,7 @@ class Engines implements Disposable {
     });
     await engine.load({
       ...{ train: room(1), test: room(PART) },
-      normalisation: {
-        scale: 1 / 255,
-        mean: Float32Array.from({ length: height * width * 3 }, (_, i) => mean[i % 3]),
-        std: Float32Array.from(std),
-        beforePadding: true,
-      },
+      normalisation: normalisationFor(normalisation, height, width),
     });
     await engine.importState(freshState(fitting, PLAIN_SGD, weights));
   }
@@ -239,6 +238,28 @@ class Engines implements Disposable {
   [Symbol.dispose](): void {
     for (const engine of this.#engines.values()) engine.dispose();
   }
+}
+
+/** A normalisation for images of a size; mean images are square. */
+function normalisationFor(
+  given: ChannelStatistics | Normalisation,
+  height: number,
+  width: number,
+): Normalisation {
+  const length = height * width * 3;
+  const { mean, std } = given;
+  const rest = "scale" in given ? given : { scale: 1 / 255, beforePadding: true };
+  if (mean instanceof Float32Array && mean.length === length && height === width) {
+    return { ...rest, mean, std: Float32Array.from(std) };
+  }
+  const sums = [0, 0, 0];
+  mean.forEach((value, i) => sums[i % 3] += value);
+  const means = sums.map((sum) => sum / (mean.length / 3));
+  return {
+    ...rest,
+    mean: Float32Array.from({ length }, (_, i) => means[i % 3]),
+    std: Float32Array.from(std),
+  };
 }
 
 /** Images of one size as a set. Their labels are not looked at. */

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { encode } from "fast-png";
 import {
   type Engine,
@@ -34,7 +34,7 @@ const graph: Graph = buildGraph("any size", [16, 16, 3], [
 ]);
 
 const scoring = (departures: Partial<Scoring> = {}): Scoring => ({
-  ...{ graph, view: "1-crop", sizes: SIZES, channels: IMAGENET, factory: wasmEngine },
+  ...{ graph, view: "1-crop", sizes: SIZES, normalisation: IMAGENET, factory: wasmEngine },
   ...{ weights: initialise(graph, 3, "in"), batchNorm: BATCH_NORM },
   ...departures,
 });
@@ -95,6 +95,44 @@ Deno.test("each view of each photograph is scored as by itself, and scores are a
         assert(Math.abs(scores.reduce((a, b) => a + b) - 1) < 1e-9);
       }
     }
+  });
+});
+
+Deno.test("a mean image is subtracted from images of its size, its channels' means from others", async () => {
+  await withPhotographs(1, async (index) => {
+    const size = SIZES.cropped ** 2 * 3;
+    const mean = Float32Array.from({ length: size }, (_, i) => i % 3 * 40 + i % 7);
+    const std = Float32Array.of(1, 2, 3);
+    const normalisation = { scale: 1, mean, std, beforePadding: true };
+    const scored = async (view: "1-crop" | "multi-scale") => {
+      const options = { normalisation, view, sizes: { ...SIZES, scales: [20] } };
+      const [{ logits }] = await Array.fromAsync(scorePhotographs(index, scoring(options)));
+      return logits[0];
+    };
+    const expected = async (
+      view: "1-crop" | "multi-scale",
+      subtracted: (i: number) => number,
+    ) => {
+      const image = await readPhotograph(index, 0);
+      const [{ height, width, pixels }] = viewsOf(image, view, { ...SIZES, scales: [20] });
+      const alone = resized(graph, [height, width, 3]);
+      const engine = await wasmEngine.create({
+        ...{ graph: alone, batchSize: 1, optimiser: PLAIN_SGD, cropPadding: 0 },
+        batchNorm: BATCH_NORM,
+      });
+      await engine.importState(freshState(alone, PLAIN_SGD, scoring().weights));
+      const input = Float32Array.from(pixels, (byte, i) => (byte - subtracted(i)) / std[i % 3]);
+      const { output } = await engine.probe({ input, images: 1, mode: "inference" });
+      engine.dispose();
+      return output;
+    };
+    const assertSame = (actual: Float32Array, expected: Float32Array) =>
+      actual.forEach((logit, k) => assertAlmostEquals(logit, expected[k], 1e-3));
+    assertSame(await scored("1-crop"), await expected("1-crop", (i) => mean[i]));
+    const means = [0, 1, 2].map((c) =>
+      mean.filter((_, i) => i % 3 === c).reduce((sum, value) => sum + value) / (size / 3)
+    );
+    assertSame(await scored("multi-scale"), await expected("multi-scale", (i) => means[i % 3]));
   });
 });
 

@@ -165,10 +165,14 @@ interface Prepared {
 /** How the images become the network's input. */
 async function preparation(
   { preprocess, dataset: asked, from = {} }: PredictOptions,
-  { identity, subject, classes }: Model,
+  { identity, subject, classes, preparation: own }: Model,
   inputs: readonly RgbImage[],
 ): Promise<Prepared> {
   const set = asked ?? identity?.recipe.data.set ?? PAPER_DATASET;
+  if (set === PHOTOGRAPHS && classes && own && preprocess === undefined) {
+    const arranged = joined(inputs, classes.length);
+    return { classNames: classes, ...own, arranged };
+  }
   if (set === PHOTOGRAPHS && classes && (preprocess ?? identity?.recipe.data.mean) === "imagenet") {
     const images = joined(inputs, classes.length);
     const constants = { train: images } as Dataset;
@@ -179,9 +183,11 @@ async function preparation(
     throw new PredictionError(
       `${subject.target} ${
         classes
-          ? "was trained on photographs less their own mean"
-          : "was trained on photographs, whose classes it does not name"
-      }. Test it on a folder of them: deno task evaluate --weights FILE --data FOLDER --view 1-crop`,
+          ? `was trained on photographs with another preparation${
+            own ? ", which it holds: leave out --preprocess" : ", which it does not hold"
+          }`
+          : "was trained on photographs, whose classes it does not name. Test it on a folder of them: deno task evaluate --weights FILE --data FOLDER --view 1-crop"
+      }`,
     );
   }
   const { classNames } = datasetNamed(set);

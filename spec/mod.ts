@@ -22,7 +22,7 @@ export { IMAGE_RULES, preparationInWords } from "./recording/image_rules.ts";
 export { RECORDING_RULES } from "./recording/rules.ts";
 export type * from "./recording/subject.ts";
 export { classInWords } from "./recording/subject.ts";
-export { mainOptimizer } from "./recording/training_rules.ts";
+export { mainNetwork, mainOptimizer } from "./recording/training_rules.ts";
 export { concerning, isOfSection3 } from "./photographs.ts";
 export * from "./rule.ts";
 export { badKernels } from "./static/optimiser_rules.ts";

@@ -1,7 +1,13 @@
 /** What a recorded training decided where the paper leaves a point open. */
 import { linesOf, type RecordingLog } from "../../log/mod.ts";
 import { OPEN_POINTS } from "../../paper/mod.ts";
-import { badKernels, mainOptimizer, ofKind, type RecordingSubject } from "../../spec/mod.ts";
+import {
+  badKernels,
+  mainNetwork,
+  mainOptimizer,
+  ofKind,
+  type RecordingSubject,
+} from "../../spec/mod.ts";
 import { number } from "../../text/mod.ts";
 import type { AuditReport } from "../report.ts";
 
@@ -28,8 +34,8 @@ const SEEN: Readonly<Record<string, (subject: RecordingSubject) => string | unde
     return size === 45_000 ? "45000/5000" : size === 50_000 ? "50000/0" : `on ${number(size)}`;
   },
   "batch-norm-images": ({ log, graph }) => {
-    const isModule = log && linesOf(log.lines, "network").some(({ norms }) => norms.length > 0);
-    if (!isModule && !(graph && ofKind(graph, "batch-norm").length > 0)) return undefined;
+    const hasNorms = log && (mainNetwork(log)?.norms.length ?? 0) > 0;
+    if (!hasNorms && !(graph && ofKind(graph, "batch-norm").length > 0)) return undefined;
     const sizes = log && linesOf(log.lines, "batch").filter(({ phase }) => phase === "training")
       .map(({ images }) => images).toSorted((a, b) => a - b);
     return sizes && sizes.length > 0 ? inWords(sizes[sizes.length >> 1], "images") : undefined;
@@ -67,7 +73,7 @@ const SEEN: Readonly<Record<string, (subject: RecordingSubject) => string | unde
     return line.dropLast ? "drop-partial" : "keep-partial";
   },
   "running-statistics": ({ log }) => {
-    const norm = log && linesOf(log.lines, "network").flatMap(({ norms }) => norms)[0];
+    const norm = log && mainNetwork(log)?.norms[0];
     if (norm?.momentum === undefined || norm.eps === undefined) return undefined;
     const isPyTorch = log!.start.framework.name === "pytorch";
     return norm.momentum === 0.1 && near(norm.eps, 1e-5) && isPyTorch
@@ -92,7 +98,7 @@ function fitting({ graph, initialWeights }: RecordingSubject) {
 /** Whether groups without decay hold what is no kernel. */
 function decayed(log: RecordingLog): string | undefined {
   const line = mainOptimizer(log);
-  const [network] = linesOf(log.lines, "network");
+  const network = mainNetwork(log);
   if (line === undefined || network === undefined) return undefined;
   const kernels = new Set(
     network.parameters.filter(({ shape }) => shape.length >= 2).map(({ name }) => name),

@@ -15,6 +15,7 @@ import {
   isOfSection3,
   judge,
   type Judgement,
+  mainNetwork,
   ofKind,
   RECORDING_RULES,
   type RecordingSubject,
@@ -109,7 +110,7 @@ export async function auditRecording(
   const large = largeImages(recording, network, dataset);
   const photographs = large?.photographs === true;
   const traced = network && graphOf(recording, network);
-  const initial = traced && await initialWeights(recording, traced);
+  const initial = traced && await initialWeights(recording, network, traced);
   const subject: RecordingSubject = {
     ...observed,
     photographs,
@@ -203,16 +204,6 @@ function enlarged(large: LargeImages | undefined): string[] {
   ];
 }
 
-/** The network that is trained most. */
-function mainNetwork({ lines }: Recording): NetworkLine | undefined {
-  const counts = new Map<number, number>();
-  for (const { phase, network } of linesOf(lines, "batch")) {
-    if (phase === "training") counts.set(network, (counts.get(network) ?? 0) + 1);
-  }
-  const [main] = [...counts].toSorted((a, b) => b[1] - a[1])[0] ?? [];
-  return linesOf(lines, "network").find(({ id }) => id === main);
-}
-
 /** Its graph, from its first training pass. */
 function graphOf({ lines }: Recording, network: NetworkLine): TracedGraph | undefined {
   const graphs = linesOf(lines, "graph").filter((line) => line.network === network.id);
@@ -220,8 +211,10 @@ function graphOf({ lines }: Recording, network: NetworkLine): TracedGraph | unde
   return graph && tracedGraph(graph, network);
 }
 
-async function initialWeights(recording: Recording, traced: TracedGraph) {
-  const file = linesOf(recording.lines, "file").find(({ kind }) => kind === "weights-start");
+async function initialWeights(recording: Recording, { id }: NetworkLine, traced: TracedGraph) {
+  const file = linesOf(recording.lines, "file").find(({ kind, network = id }) =>
+    kind === "weights-start" && network === id
+  );
   const arrays = file && await recording.arrays(file.file);
   return traced.graph && arrays && weightsUnder(traced, arrays.floats);
 }

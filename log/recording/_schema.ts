@@ -324,6 +324,7 @@ const schemas = {
     type: z.literal("file"),
     ...line,
     kind: z.enum(["weights-start", "weights-end"]),
+    network: id.optional(),
     file,
   }) satisfies z.ZodType<lines.RecordedFile>,
   warning: z.object({ type: z.literal("warning"), ...placed, message: text }) satisfies z.ZodType<

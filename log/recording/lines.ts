@@ -541,6 +541,8 @@ export interface RecordedFile extends RecordedLine {
   readonly type: "file";
   /** What it holds. */
   readonly kind: "weights-start" | "weights-end";
+  /** Whose. */
+  readonly network?: number;
   /** The file. */
   readonly file: FileReference;
 }

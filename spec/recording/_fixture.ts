@@ -117,6 +117,10 @@ function lines(): RecordingLine[] {
       ...{ targets: "indices", softmaxBelow: false, scaled: 1 },
       chain: ["NllLossBackward0", "LogSoftmaxBackward0", "AddmmBackward0"],
     },
+    {
+      type: "batch",
+      ...{ ...placed, phase: "training", network: 1, images: 128, mode: "training" },
+    },
     ...steps,
     ...[changes(20), changes(STEPS), validation, test],
     {

@@ -1,6 +1,7 @@
 /** Section 4.2 on loss, optimiser, rates and modes, as a recorder saw them. */
 import {
   linesOf,
+  type NetworkLine,
   type OptimizerLine,
   type RecordedStep,
   type RecordingLine,
@@ -48,6 +49,30 @@ export function mainOptimizer(log: RecordingLog): OptimizerLine | undefined {
   }
   const [id] = [...counts].toSorted((a, b) => b[1] - a[1])[0] ?? [];
   return linesOf(log.lines, "optimizer").findLast((line) => line.id === id);
+}
+
+/**
+ * The network that is trained most.
+ *
+ * @param log Every line.
+ * @returns Undefined where no training batch was seen.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { goodRecording } from "./_fixture.ts";
+ * import { mainNetwork } from "./training_rules.ts";
+ *
+ * assertEquals(mainNetwork(goodRecording().log)?.class, "resnet.ResNet");
+ * ```
+ */
+export function mainNetwork({ lines }: Pick<RecordingLog, "lines">): NetworkLine | undefined {
+  const counts = new Map<number, number>();
+  for (const { phase, network } of linesOf(lines, "batch")) {
+    if (phase === "training") counts.set(network, (counts.get(network) ?? 0) + 1);
+  }
+  const [main] = [...counts].toSorted((a, b) => b[1] - a[1])[0] ?? [];
+  return linesOf(lines, "network").find(({ id }) => id === main);
 }
 
 const isSgd = ({ class: name }: OptimizerLine): boolean => /(^|\.)sgd$/i.test(name);
@@ -222,7 +247,7 @@ const DECAY = 0.0001;
 const weightDecay = observing(["log"], ({ log }) => {
   const line = mainOptimizer(log);
   if (line === undefined) return notObservable("no optimiser was seen");
-  const [network] = linesOf(log.lines, "network");
+  const network = mainNetwork(log);
   const kernels = new Set(
     network?.parameters.filter(({ shape }) => shape.length >= 2).map(({ name }) => name),
   );
@@ -231,9 +256,15 @@ const weightDecay = observing(["log"], ({ log }) => {
     /^(Add|Sum)Backward/.test(chain[0] ?? "")
   );
   const problems: string[] = [];
-  for (const { settings, names } of line.groups) {
+  // What is not named may be a kernel.
+  const judged = line.groups.filter(({ names }) =>
+    names.length === 0 || names.some((name) => kernels.has(name))
+  );
+  if (judged.length === 0 && seen === undefined) {
+    return notObservable("the optimiser holds no kernel of the network that is trained");
+  }
+  for (const { settings, names } of judged) {
     const of = names.filter((name) => kernels.has(name));
-    if (of.length === 0 && names.length > 0) continue;
     const decay = setting(settings, "weight_decay");
     if (decay === undefined) continue;
     if (Math.abs(decay - DECAY) > 1e-9) {
@@ -244,7 +275,7 @@ const weightDecay = observing(["log"], ({ log }) => {
       );
     }
   }
-  const declared = line.groups.map(({ settings }) => setting(settings, "weight_decay"))
+  const declared = judged.map(({ settings }) => setting(settings, "weight_decay"))
     .find((value) => value !== undefined);
   const wanted = problems.filter((problem) => problem !== "");
   if (/adamw$/i.test(line.class)) {
@@ -572,7 +603,7 @@ const parametersOptimised = observing(["log"], ({ log, photographs = false }) =>
   const lines = linesOf(log.lines, "parameters");
   const line = lines.at(-1);
   if (line === undefined) return notObservable("what changed was not seen");
-  const [network] = linesOf(log.lines, "network");
+  const network = mainNetwork(log);
   const kernels = new Set(
     network?.parameters.filter(({ shape }) => shape.length >= 2).map(({ name }) => name),
   );
@@ -600,9 +631,9 @@ const parametersOptimised = observing(["log"], ({ log, photographs = false }) =>
 });
 
 /** The last layer, where all but it is frozen: another training's features, and no mistake. */
-function headAlone({ lines }: RecordingLog): string | undefined {
-  const frozen = new Set(linesOf(lines, "parameters").at(-1)?.frozen);
-  const names = linesOf(lines, "network")[0]?.parameters.map(({ name }) => name) ?? [];
+function headAlone(log: RecordingLog): string | undefined {
+  const frozen = new Set(linesOf(log.lines, "parameters").at(-1)?.frozen);
+  const names = mainNetwork(log)?.parameters.map(({ name }) => name) ?? [];
   const head = names.slice(-2);
   return names.length > 2 && names.every((name) => frozen.has(name) !== head.includes(name))
     ? head.join(" and ")
@@ -668,7 +699,7 @@ const evaluationMode = observing(["log", "evaluations"], ({ evaluations }) => {
 });
 
 const runningStatistics = observing(["log"], ({ log }) => {
-  const norms = linesOf(log.lines, "network").flatMap(({ norms }) => norms)
+  const norms = (mainNetwork(log)?.norms ?? [])
     .filter(({ class: name }) => /batch/i.test(name));
   if (norms.length === 0) return notObservable("no batch norm was seen");
   const problems = norms.flatMap(({ momentum, eps, tracked, names }) => [

@@ -196,6 +196,40 @@ Deno.test("a rate that is near the error is not taken for it", () => {
   assertEquals(said("lr 0.0, test error 1.56%"), "fail");
 });
 
+Deno.test("the network that is trained is judged, whatever was called before it", () => {
+  const beside = (id: string, change: (line: RecordingLine) => RecordingLine = (line) => line) =>
+    judged(
+      id,
+      withLines((line) => {
+        if (line.type !== "network") return [change(line)];
+        const teacher = {
+          ...{ ...line, id: 2, class: "Teacher" },
+          parameters: [{ name: "stem.weight", shape: [64, 3, 3, 3], trainable: true }],
+          norms: line.norms.map((norm) => ({ ...norm, momentum: 0.9 })),
+        };
+        return [teacher, line];
+      }),
+    ).outcome;
+  for (const id of ["weight-decay", "parameters-optimised", "running-statistics"]) {
+    assertEquals([id, beside(id)], [id, "pass"]);
+  }
+  const adam = (line: RecordingLine): RecordingLine =>
+    line.type !== "optimizer" ? line : {
+      ...{ ...line, class: "torch.optim.adam.Adam" },
+      groups: line.groups.map((group) => ({ ...group, settings: { weight_decay: 0 } })),
+    };
+  assertEquals(beside("weight-decay", adam), "fail");
+  const still = (line: RecordingLine): RecordingLine =>
+    line.type === "parameters" ? { ...line, unchanged: ["conv1.weight"] } : line;
+  assertEquals(beside("parameters-optimised", still), "fail");
+  const foreign = (line: RecordingLine): RecordingLine =>
+    line.type !== "optimizer" ? adam(line) : {
+      ...{ ...line, class: "torch.optim.adam.Adam" },
+      groups: line.groups.map((group) => ({ ...group, names: ["another.weight"] })),
+    };
+  assertEquals(beside("weight-decay", foreign), "not-observable");
+});
+
 Deno.test("a step by hand, which has no rate, is not held against the paper's", () => {
   const byHand = withLines((line) => [line.type === "step" ? { ...line, learningRate: 0 } : line]);
   for (const photographs of [false, true]) {

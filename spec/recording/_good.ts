@@ -122,6 +122,33 @@ const averagedByHand: KnownGood<RecordingSubject> = {
   make: lines("loss", () => ({ reduction: "none", scaled: 1 })),
 };
 
+const littleAndOften: KnownGood<RecordingSubject> = {
+  name: "a factor of 0.97 after every 100 steps",
+  why: "of EfficientNets: an exponential fall, in stairs",
+  make: lines("scheduler", () => ({
+    class: "torch.optim.lr_scheduler.StepLR",
+    settings: { step_size: 100, gamma: 0.97 },
+  })),
+};
+const inSteps: KnownGood<RecordingSubject> = {
+  name: "milestones in steps, within a long epoch",
+  why: "a set of many images",
+  make: (good) =>
+    lines("loader", () => ({ batches: 10_000 }))(
+      lines("scheduler", ({ settings }) => ({ settings: { ...settings, milestones: [5_000] } }))(
+        good,
+      ) as Required<RecordingSubject>,
+    ),
+};
+const inSequence: KnownGood<RecordingSubject> = {
+  name: "a warm-up of 5 steps and then another",
+  why: "the milestone of a sequence is where the next takes over",
+  make: lines("scheduler", () => ({
+    class: "torch.optim.lr_scheduler.SequentialLR",
+    ...{ settings: { milestones: [5] }, schedulers: [2, 3] },
+  })),
+};
+
 type Goods = readonly [KnownGood<RecordingSubject>, ...KnownGood<RecordingSubject>[]];
 
 /** For each rule on recordings what it must accept. */
@@ -170,7 +197,7 @@ export const GOOD_RECORDINGS: Readonly<Record<string, KnownGood<RecordingSubject
   momentum: nesterov,
   "weight-decay": unseen,
   "learning-rate": unseen,
-  "scheduler-stepped": unseen,
+  "scheduler-stepped": [unseen, inSequence, inSteps, littleAndOften],
   "gradients-cleared": unseen,
   "gradients-clipped": [noise, scaled],
   "parameters-optimised": nesterov,

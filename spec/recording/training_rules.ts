@@ -454,20 +454,28 @@ function rateOnPhotographs(log: RecordingLog): Finding {
   );
 }
 
+/** A larger milestone is counted in steps, of which a large set has as many in an epoch. */
+const MOST_EPOCHS = 1_000;
+
 /** How a scheduler is stepped otherwise than its settings mean. */
 function misstepped({ scheduler, count, every }: Calls, log: RecordingLog): string | undefined {
   const name = SHORT_CLASS(scheduler.class);
   if (count === 0) {
-    return hasFinishedEpoch(log)
+    // One beside it may be stepped first: a warm-up, or what comes before an average of weights.
+    return hasFinishedEpoch(log) && schedulersOf(log).every(({ count }) => count === 0)
       ? `${name} was made and not stepped in ${
         number(stepsOf(log).at(-1)?.iteration ?? 0)
       } steps, past the end of an epoch: the rate never changes`
       : undefined;
   }
-  const { milestones, step_size: size } = scheduler.settings;
+  // Its milestones are where the next of its schedulers takes over.
+  if (scheduler.schedulers !== undefined) return undefined;
+  const { milestones, step_size: size, gamma } = scheduler.settings;
+  if (typeof gamma === "number" && gamma > 0.5) return undefined; // lowered little and often
   const [at] = Array.isArray(milestones) ? milestones : [size];
   const epoch = stepsPerEpoch(log);
-  return every === 1 && typeof at === "number" && epoch !== undefined && epoch > 1 && at <= epoch
+  return every === 1 && typeof at === "number" && epoch !== undefined && epoch > 1 &&
+      at <= Math.min(epoch, MOST_EPOCHS)
     ? `${name} is called in every step: the rate falls after ${
       number(at)
     } steps, within the first epoch of ${number(epoch)}`
@@ -478,8 +486,13 @@ const schedulerStepped = observing(["log"], ({ log }) => {
   const schedulers = schedulersOf(log);
   if (schedulers.length === 0) return notObservable("no scheduler was seen");
   const problems = schedulers.flatMap((calls) => misstepped(calls, log) ?? []);
-  if (problems.length === 0 && schedulers.every(({ count }) => count === 0)) {
-    return notObservable("no scheduler was stepped, and no epoch ended");
+  const still = schedulers.find(({ count }) => count === 0);
+  if (problems.length === 0 && still !== undefined) {
+    return notObservable(
+      schedulers.every(({ count }) => count === 0)
+        ? "no scheduler was stepped, and no epoch ended"
+        : `${SHORT_CLASS(still.scheduler.class)} was not stepped yet; another was`,
+    );
   }
   return finding(
     problems,

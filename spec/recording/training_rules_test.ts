@@ -105,6 +105,22 @@ Deno.test("where schedulers follow each other, milestones are where the next tak
   assertEquals(paper.outcome, "not-observable", paper.evidence);
 });
 
+Deno.test("a scheduler that is not stepped yet is no mistake beside one that is", () => {
+  const later = withLines((line) =>
+    line.type !== "scheduler" ? [line] : [line, {
+      ...{ ...line, id: 2, class: "torch.optim.swa_utils.SWALR", settings: {} },
+    }]
+  );
+  const { outcome, evidence } = judged("scheduler-stepped", later);
+  assertEquals(outcome, "not-observable");
+  assertStringIncludes(evidence, "SWALR was not stepped yet");
+  assertEquals(judged("learning-rate", later).outcome, "pass");
+  assertEquals(
+    judged("learning-rate", { ...later, photographs: true }).evidence.includes("see scheduler"),
+    false,
+  );
+});
+
 Deno.test("a second optimiser's steps beside the first's have no images, loss or mode to judge", () => {
   const both = withLines((line) =>
     line.type !== "step" ? [line] : [line, {

@@ -58,8 +58,11 @@ export function augmentedSample(
   };
 }
 
+/** What is said of an image. */
+type Said = Omit<ImageSample["images"][number], "pixels">;
+
 /** A wrong image, without its pixels. */
-type Mistake = Omit<ImageSample["images"][number], "pixels">;
+export type Mistake = Said & { readonly confidence: number };
 
 /** The wrong images of which the network was surest. */
 export function mistakesIn(
@@ -69,7 +72,7 @@ export function mistakesIn(
   },
   classes: number,
 ): Mistake[] {
-  const mistakes = [];
+  const mistakes: Mistake[] = [];
   for (let i = 0; i < images; i++) {
     const [prediction, label] = [predictions[i], labels[i]];
     if (prediction === label) continue;
@@ -82,14 +85,19 @@ export function mistakesIn(
       labelProbability: probabilities[label],
     });
   }
-  mistakes.sort((a, b) => b.confidence - a.confidence || a.index - b.index);
-  return mistakes.slice(0, SHOWN);
+  return surest(mistakes);
+}
+
+/** Of mistakes, also of several parts of a set, those of which the network was surest. */
+export function surest(mistakes: readonly Mistake[]): Mistake[] {
+  return mistakes.toSorted((a, b) => b.confidence - a.confidence || a.index - b.index)
+    .slice(0, SHOWN);
 }
 
 /** Images at some places, each with what is said of it. */
 export function sampleOf(
   { height, width, channels, pixels }: ByteImages,
-  shown: readonly (readonly [place: number, said: Mistake])[],
+  shown: readonly (readonly [place: number, said: Said])[],
 ): ImageSample {
   const size = height * width * channels;
   return {

@@ -24,10 +24,12 @@ import type { ImageSample, Scores } from "../log/mod.ts";
 import { quote } from "../text/mod.ts";
 import {
   augmentedSample,
+  type Mistake,
   mistakesIn,
   type ResponseSubject,
   sampleOf,
   SHOWN,
+  surest,
 } from "./_artefacts.ts";
 import { requireFiniteLoss } from "./_checks.ts";
 import type { Prepared } from "./_prepare.ts";
@@ -94,12 +96,14 @@ export async function fedBatch(
   return { plan: inTheirOrder(images.count), waited };
 }
 
-/** An evaluation, with what was evaluated. */
-export interface Evaluated extends Evaluation {
+/** An evaluation, with what was evaluated. Logits are not kept: of a large set they are many. */
+export interface Evaluated extends Omit<Evaluation, "logits"> {
   /** [N]. */
   readonly labels: Labels;
-  /** [N], positions in the set. */
-  readonly indices: Uint32Array;
+  /** Images whose class is not among the five likeliest, where that is counted. */
+  readonly errors5: number | undefined;
+  /** The wrong images of which the network was surest. */
+  readonly mistakes: readonly Mistake[];
 }
 
 /** The images that are held out, or those of the test set, in test mode. */
@@ -107,21 +111,26 @@ export async function evaluated(
   { prepared, engine, leaveOut }: Shown,
   set: "validation" | "test",
 ): Promise<Evaluated> {
-  const { dataset: { train, test, stream }, validation } = prepared;
+  const { dataset: { name, train, test, stream }, validation } = prepared;
+  const { classes } = test;
+  const hasFive = hasTopFive(name, classes);
   if (!stream) {
     const isTest = set === "test";
     const found = isTest
       ? await engine.evaluate("test")
       : await engine.evaluate("train", validation);
     const indices = isTest ? Uint32Array.from(test.labels, (_, i) => i) : validation;
-    return { ...found, indices, labels: labelsAt((isTest ? test : train).labels, indices) };
+    const labels = labelsAt((isTest ? test : train).labels, indices);
+    return {
+      ...{ ...found, labels, mistakes: mistakesIn({ ...found, labels, indices }, classes) },
+      errors5: hasFive ? topFiveErrors(found.logits, labels, classes) : undefined,
+    };
   }
   // A folder holds out its other half, on which it is tested too.
-  let [images, errors, loss] = [0, 0, 0];
-  const logits = new Float32Array(test.count * test.classes);
-  const predictions = newLabels(test.count, test.classes);
-  const labels = newLabels(test.count, test.classes);
-  const indices = new Uint32Array(test.count);
+  let [images, errors, errors5, loss] = [0, 0, 0, 0];
+  let mistakes: Mistake[] = [];
+  const predictions = newLabels(test.count, classes);
+  const labels = newLabels(test.count, classes);
   const faults: StreamedFault[] = [];
   for await (const part of stream.tested("test")) {
     leaveOut(part.faults);
@@ -129,10 +138,11 @@ export async function evaluated(
     if (part.images.count === 0) continue;
     engine.feed("test", part.images);
     const found = await engine.evaluate("test");
-    logits.set(found.logits, images * test.classes);
+    const own = { labels: part.images.labels, indices: part.indices };
+    mistakes = surest([...mistakes, ...mistakesIn({ ...found, ...own }, classes)]);
+    if (hasFive) errors5 += topFiveErrors(found.logits, own.labels, classes);
     predictions.set(found.predictions, images);
-    labels.set(part.images.labels, images);
-    indices.set(part.indices, images);
+    labels.set(own.labels, images);
     images += found.images;
     errors += found.errors;
     loss += found.loss * found.images;
@@ -146,10 +156,10 @@ export async function evaluated(
     );
   }
   return {
-    ...{ images, errors, loss: loss / images, logits: logits.subarray(0, images * test.classes) },
+    ...{ images, errors, loss: loss / images, mistakes },
+    errors5: hasFive ? errors5 : undefined,
     predictions: predictions.subarray(0, images),
     labels: labels.subarray(0, images),
-    indices: indices.subarray(0, images),
   };
 }
 
@@ -159,15 +169,12 @@ export async function evaluated(
  * @throws {TrainingError} If its loss is not finite.
  */
 export function scoresOf(
-  { prepared, iteration, saved }: Pick<Shown, "prepared"> & Progressed,
-  { images, errors, loss, logits, labels }: Evaluated,
+  { iteration, saved }: Progressed,
+  { images, errors, loss, errors5 }: Evaluated,
 ): Scores {
   requireFiniteLoss({ iteration, loss }, saved, "test");
-  const { name, test: { classes } } = prepared.dataset;
   const found = { images, errors, error: errors / images, loss };
-  if (!hasTopFive(name, classes)) return found;
-  const errors5 = topFiveErrors(logits, labels, classes);
-  return { ...found, errors5, error5: errors5 / images };
+  return errors5 === undefined ? found : { ...found, errors5, error5: errors5 / images };
 }
 
 /** What weights say of the photographs that they were trained on: no set's name tells it. */
@@ -203,9 +210,8 @@ export async function firstBatch({ dataset, batches, recipe }: Prepared): Promis
 /** The wrong images of the test set of which the network was surest. */
 export async function mistakesOf(
   { prepared: { dataset: { test, stream } } }: Shown,
-  found: Evaluated,
+  { mistakes }: Evaluated,
 ): Promise<ImageSample> {
-  const mistakes = mistakesIn(found, test.classes);
   if (!stream) return sampleOf(test, mistakes.map((mistake) => [mistake.index, mistake] as const));
   const pictures = new Map<number, ByteImages>();
   const indices = Uint32Array.from(mistakes, ({ index }) => index);

@@ -8,8 +8,37 @@ import {
   withEngine,
 } from "../testing/engines/mod.ts";
 import { wasmEngine } from "../engine/mod.ts";
+import { RandomStream } from "../random/mod.ts";
 import { architecture, truncate } from "../resnet/mod.ts";
-import { layerStatistics } from "./_artefacts.ts";
+import { layerStatistics, mistakesIn, surest } from "./_artefacts.ts";
+
+Deno.test("the surest mistakes of a set's parts, put together, are those of the set", () => {
+  const [images, classes] = [100, 3];
+  const random = new RandomStream(1, "probe", 0);
+  const logits = Float32Array.from({ length: images * classes }, () => 3 * random.normal());
+  const own = (first: number, end: number) => {
+    const indices = Uint32Array.from({ length: end - first }, (_, i) => first + i);
+    const part = logits.subarray(first * classes, end * classes);
+    const predictions = Uint8Array.from(indices, (_, i) => {
+      const row = part.subarray(i * classes, (i + 1) * classes);
+      return row.indexOf(Math.max(...row));
+    });
+    const labels = Uint8Array.from(indices, (index) => index % classes);
+    const counts = { images: end - first, errors: 0, loss: 0 };
+    return mistakesIn({ ...counts, logits: part, predictions, labels, indices }, classes);
+  };
+  const whole = own(0, images);
+  assertEquals(surest([...own(0, 41), ...own(41, images)]), whole);
+  // By hand: the probabilities of what wrong images are taken for, the largest first.
+  const confidences = Array.from({ length: images }, (_, i) => {
+    const powers = [...logits.subarray(i * classes, (i + 1) * classes)].map(Math.exp);
+    const most = Math.max(...powers);
+    return powers.indexOf(most) === i % classes ? 0 : most / powers.reduce((a, b) => a + b);
+  });
+  const expected = confidences.toSorted((a, b) => b - a).slice(0, 32);
+  assertEquals(whole.length, expected.length);
+  whole.forEach(({ confidence }, i) => assertAlmostEquals(confidence, expected[i], 1e-6));
+});
 
 Deno.test("layer responses are the deviations of what each batch norm writes", async () => {
   const graph = architecture("resnet8", { inputShape: [8, 8, 3] });

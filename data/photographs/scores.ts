@@ -1,6 +1,6 @@
 /**
  * What a network makes of photographs, view by view: read, cut, and run a part at a time, so that
- * memory is the same for a hundred and for a million of them.
+ * a million of them take no more memory than a hundred, but for their index.
  */
 import {
   type BatchNormSettings,

@@ -84,7 +84,10 @@ function wholesInWords(
 
 /** Sentences as a part of a list. */
 function phrase(sentences: string): string {
-  return sentences[0].toLowerCase() + sentences.slice(1).replace(/\.$/, "").replaceAll(". ", "; ");
+  return sentences[0].toLowerCase() + sentences.slice(1).replace(/\.$/, "").replace(
+    /\. (.)/g,
+    (_, first: string) => `; ${first.toLowerCase()}`,
+  );
 }
 
 /** A field with what stands in it here and in the paper: in words where readers meet it often. */
@@ -112,6 +115,16 @@ function inWords(field: string, here: string, paper: string, set: string): strin
       return here === "none"
         ? `no deviation divides, instead of the ${paper} one`
         : `the ${here} deviation divides, instead of ${paper}`;
+    case "data.meanSubtracted":
+      return here === "after-crop"
+        ? "the mean is subtracted after the crop, whose border is black, instead of before the padding"
+        : "the mean is subtracted before the padding, instead of after the crop";
+    case "data.epochEnd":
+      return {
+        "run-on": "batches run on from one epoch into the next",
+        "keep-partial": "an epoch's last batch has what is left",
+        "drop-partial": "what is left at an epoch's end is dropped",
+      }[here] ?? `${field} ${here} instead of ${paper}`;
     case "data.photographs.size":
       return `crops of ${here}x${here} instead of ${paper}x${paper}`;
     case "data.photographs.shorterSide.least":

@@ -984,7 +984,7 @@ class Recorder:
 
     def __init__(self, path, steps=None, limit=100, script=None, command=(), mode="import", cpu=False):
         environment = os.environ.get
-        self.rank, self.world = int(environment("RANK", 0)), int(environment("WORLD_SIZE", 1))
+        self.rank, self.world = int(environment("RANK") or 0), 1
         self.path, self.limit, self.stop_after = path, limit * MEGABYTE, steps
         self.script, self.command, self.mode, self.cpu = script, list(command), mode, cpu
         self.root = os.path.dirname(os.path.abspath(script)) if script else os.getcwd()

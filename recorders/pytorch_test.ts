@@ -213,7 +213,7 @@ pythonTest(
       // Three steps into the second epoch its loop ends early, and its test follows.
       assert(/epoch 1: .* right\n$/.test(output), output);
       const { start, lines } = await read(`${folder}/recording`);
-      assertEquals([start.stopAfter, start.devices], [11, []]);
+      assertEquals([start.stopAfter, start.worldSize, start.devices], [11, 1, []]);
       assertEquals(linesOf(lines, "step").map(({ iteration }) => iteration).at(-1), 11);
       assertEquals(linesOf(lines, "evaluation").map(({ images }) => images), [64, 64]);
       assertEquals(

@@ -69,7 +69,9 @@ const SEEN: Readonly<Record<string, (subject: RecordingSubject) => string | unde
     const id = training[0]?.loader;
     const line = log && linesOf(log.lines, "loader").find((one) => one.id === id);
     if (line?.size === undefined || line.batchSize === undefined) return undefined;
-    if (line.size % line.batchSize === 0) return "no image is left over";
+    if (line.size % (line.batchSize * (log?.start.worldSize ?? 1)) === 0) {
+      return "no image is left over";
+    }
     return line.dropLast ? "drop-partial" : "keep-partial";
   },
   "running-statistics": ({ log }) => {

@@ -88,6 +88,7 @@ const schemas = {
     command: texts,
     devices: texts,
     stopAfter: count.optional(),
+    worldSize: id.optional(),
     seed: text,
   }) satisfies z.ZodType<lines.RecordingStart>,
   site: z.object({

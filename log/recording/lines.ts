@@ -41,6 +41,8 @@ export interface RecordingStart extends RecordedLine {
   readonly devices: readonly string[];
   /** The recorder ends the training after these steps. */
   readonly stopAfter?: number;
+  /** Processes that train together, each on its own images: this is the recording of one. */
+  readonly worldSize?: number;
   /** Of the framework's random numbers. */
   readonly seed: string;
 }

@@ -1,5 +1,5 @@
 /** Ways to make bad recordings of a good one. */
-import type { LineOf, RecordingLine } from "../../log/mod.ts";
+import type { LineOf, RecordingLine, RecordingLog } from "../../log/mod.ts";
 import type { KnownBad } from "../rule.ts";
 import type { ObservedEvaluation, RecordingSubject } from "./subject.ts";
 
@@ -51,6 +51,11 @@ export function badLines<Type extends RecordingLine["type"]>(
       },
     }),
   };
+}
+
+/** A log as one of several processes has it. */
+export function inProcesses(worldSize: number, log: RecordingLog): RecordingLog {
+  return { ...log, start: { ...log.start, worldSize } };
 }
 
 /** A recording whose evaluations are others. */

@@ -1,6 +1,7 @@
 /** Recordings that look unusual and are right: what no rule may mind. */
 import type { LineOf, RecordingLine } from "../../log/mod.ts";
 import { initialise } from "../../resnet/mod.ts";
+import { inProcesses } from "./_bad.ts";
 import type { KnownGood } from "../rule.ts";
 import type { ObservedImages, RecordingSubject } from "./subject.ts";
 
@@ -140,6 +141,11 @@ const inSteps: KnownGood<RecordingSubject> = {
       ) as Required<RecordingSubject>,
     ),
 };
+const processes: KnownGood<RecordingSubject> = {
+  name: "16 images in each of 8 processes",
+  why: "one of them is recorded",
+  make: (good) => lines("step", () => ({ images: 16 }))({ ...good, log: inProcesses(8, good.log) }),
+};
 const inSequence: KnownGood<RecordingSubject> = {
   name: "a warm-up of 5 steps and then another",
   why: "the milestone of a sequence is where the next takes over",
@@ -204,7 +210,7 @@ export const GOOD_RECORDINGS: Readonly<Record<string, KnownGood<RecordingSubject
   "training-mode": noise,
   "evaluation-mode": [withoutPrints, triedOut],
   "running-statistics": noise,
-  "batch-size": workers,
+  "batch-size": [workers, processes],
   initialisation: start("another seed", "any will do", 12_345),
   "from-scratch": start("another seed", "any will do", 12_345),
   finite: noise,

@@ -169,8 +169,15 @@ const testSetUnseen = observing(["log", "evaluations"], ({ log, evaluations }) =
   return finding([], `scored once, after step ${number(last)}`);
 });
 
+/** Of several processes one alone was recorded: what it scored may be its share. */
+function ofOneProcess({ start: { worldSize = 1 } }: RecordingLog): Finding | undefined {
+  return worldSize === 1
+    ? undefined
+    : notObservable(`what one of ${worldSize} processes scored may be its share`);
+}
+
 /** All test images are scored, each once. */
-const testSetWhole = observing(["evaluations"], ({ evaluations }) => {
+const testSetWhole = observing(["evaluations", "log"], ({ evaluations, log }) => {
   const tests = testsOf(evaluations).filter(({ line }) =>
     line!.iteration > 0 && (line!.loader === undefined || line!.exhausted !== false)
   );
@@ -184,11 +191,14 @@ const testSetWhole = observing(["evaluations"], ({ evaluations }) => {
       }, not ${number(TEST_IMAGES)}`,
     ]
   );
-  return finding([...new Set(problems)], `${number(TEST_IMAGES)} images`);
+  return (problems.length > 0 ? ofOneProcess(log) : undefined) ??
+    finding([...new Set(problems)], `${number(TEST_IMAGES)} images`);
 });
 
 /** The error that the script says is one over images, not a mean over batches. */
 const errorOverImages = observing(["log", "evaluations"], ({ log, evaluations }) => {
+  const share = ofOneProcess(log);
+  if (share !== undefined) return share;
   const all = linesOf(log.lines, "evaluation");
   const said: Finding[] = [];
   for (const { line, part, batchErrors = line?.batchErrors } of evaluations) {

@@ -15,7 +15,7 @@ import { depthOf } from "../_graphs.ts";
 import { defineRules, type Finding, type KnownBad, type Rule } from "../rule.ts";
 import { badKernels } from "../static/optimiser_rules.ts";
 import { finding } from "../subject.ts";
-import { badEvaluations, badLines } from "./_bad.ts";
+import { badEvaluations, badLines, inProcesses } from "./_bad.ts";
 import { observing, type RecordingSubject } from "./subject.ts";
 
 const notObservable = (evidence: string): Finding => ({ outcome: "not-observable", evidence });
@@ -750,12 +750,14 @@ const batchSize = observing(["log"], ({ log, photographs = false }) => {
   const steps = stepsOf(log);
   if (steps.length === 0) return notObservable("no step was seen");
   const sizes = steps.map(({ images, steps }) => images / steps).toSorted((a, b) => a - b);
-  const size = sizes[sizes.length >> 1];
+  const each = sizes[sizes.length >> 1], { worldSize = 1 } = log.start;
+  const size = each * worldSize;
+  const found = worldSize === 1
+    ? `${number(size)} images`
+    : `${number(size)} images: ${number(each)} in each of ${worldSize} processes`;
   return finding(
-    size === (photographs ? PHOTOGRAPHS_BATCH : BATCH_SIZE)
-      ? []
-      : [`a step has ${number(size)} images`],
-    `${size} images`,
+    size === (photographs ? PHOTOGRAPHS_BATCH : BATCH_SIZE) ? [] : [`a step has ${found}`],
+    found,
   );
 });
 
@@ -1022,6 +1024,12 @@ export const TRAINING_STEP_RULES: readonly Rule<RecordingSubject>[] = defineRule
       why: "CIFAR-10's",
       kind: "recording",
       spoil: (good) => ({ ...good, photographs: true }),
+    },
+    {
+      name: "128 in each of 4 processes",
+      why: "the batch of one is taken for that of all",
+      kind: "recording",
+      spoil: (good) => ({ ...good, log: inProcesses(4, good.log) }),
     },
     badLines("64", "half of the memory", "step", () => ({ images: 64 })),
     badLines("256", "ImageNet's", "step", () => ({ images: 256 })),

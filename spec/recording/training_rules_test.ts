@@ -2,6 +2,7 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { RecordedEvaluation, RecordingLine } from "../../log/mod.ts";
 import { initialise } from "../../resnet/mod.ts";
+import { inProcesses } from "./_bad.ts";
 import { goodRecording } from "./_fixture.ts";
 import { RECORDING_RULES } from "./rules.ts";
 import type { RecordingSubject } from "./subject.ts";
@@ -118,6 +119,28 @@ Deno.test("a scheduler that is not stepped yet is no mistake beside one that is"
   assertEquals(
     judged("learning-rate", { ...later, photographs: true }).evidence.includes("see scheduler"),
     false,
+  );
+});
+
+Deno.test("what one of several processes scored is not taken for all that was", () => {
+  const shared = (images: number, text: string): RecordingSubject => {
+    const subject = withLines((line) => [line.type === "print" ? { ...line, text } : line]);
+    return {
+      ...{ ...subject, log: inProcesses(4, subject.log!) },
+      evaluations: good.evaluations.map((one) => ({ ...one, line: { ...one.line!, images } })),
+    };
+  };
+  const outcome = (id: string, images: number) =>
+    judged(id, shared(images, "test error 10.82%")).outcome;
+  assertEquals(outcome("test-set-whole", 2_500), "not-observable");
+  assertEquals(outcome("test-set-whole", 10_000), "pass");
+  assertEquals(
+    judged("error-over-images", {
+      ...shared(10_000, "test error 10.82%"),
+      evaluations: good.evaluations,
+    })
+      .outcome,
+    "not-observable",
   );
 });
 

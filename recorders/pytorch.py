@@ -440,6 +440,13 @@ def first_hash(images):
     return int(hash_images(images[:1]))
 
 
+def classes_of(shares):
+    """The class of the largest share of each image; -1 where a second stands above the others, as
+    of two images that are mixed. (Smoothing raises all others alike.)"""
+    most, classes = shares.topk(min(2, shares.shape[1]), 1)
+    return torch.where(most[:, -1] > shares.amin(1) + 1e-3, -1, classes[:, 0])
+
+
 def describe(tensor):
     return {"shape": list(tensor.shape), "dtype": plain(tensor.dtype)}
 
@@ -868,6 +875,7 @@ class Pass:
         self.detailed, self.hashes, self.kept = False, None, None
         self.output = lambda: None  # the scores, as the script has them
         self.scores = self.labels = None
+        self.whole = self.mixed = False  # labels as whole numbers; two images in each: no label is theirs
         self.needs_gradient = self.reached = self.in_network = False
         self.losses, self.loss_kind, self.error_count = [], None, None
         self.predicted = None
@@ -886,14 +894,24 @@ class Pass:
         """What it seems to be, before it is known whether a backward pass reaches it."""
         return "training" if self.gradients else "evaluation"
 
+    def take_labels(self, labels, whole):
+        """A loss's labels; whole numbers go before shares, such as a teacher's. Where another loss on
+        these images has others of the same kind, the images are mixed."""
+        if whole < self.whole:
+            return
+        known, self.whole = self.labels if whole == self.whole else None, whole
+        if known is not None and known.data_ptr() != labels.data_ptr():
+            self.mixed = self.mixed or known.shape != labels.shape or not torch.equal(known, labels)
+        self.labels = None if self.mixed else labels
+
     def settle_labels(self):
         """The loss's labels, else those delivered; how many scores are wrong."""
-        if self.labels is None and self.delivered_labels is not None:
+        if self.labels is None and self.delivered_labels is not None and not self.mixed:
             self.labels = self.delivered_labels.detach()
         if self.scores is not None and self.labels is not None:
             if len(self.labels) == len(self.scores):
                 found, labels = self.scores.argmax(1), self.labels.to(self.scores.device)
-                self.error_count = (found != labels).sum()  # not read yet
+                self.error_count = ((found != labels) & (labels >= 0)).sum()  # not read yet
 
     def loss(self):
         """The sum of what the loss functions returned, not read yet."""
@@ -2034,9 +2052,9 @@ class Recorder:
             "targets": "probabilities" if shares else "indices" if whole and alone else "other",
         }
         if shares:
-            current.labels = target.argmax(1)
+            current.take_labels(classes_of(target), False)
         elif whole and alone:
-            current.labels = target
+            current.take_labels(target, True)
 
     @careful
     def before_backward(self, tensors=None, *_, outputs=None, **__):
@@ -2071,7 +2089,7 @@ class Recorder:
             if nodes and re.match(layer, type(node).__name__):
                 break
             nodes.append(node)
-            if last.labels is None and type(node).__name__.startswith("NllLossBackward"):
+            if last.labels is None and not last.mixed and type(node).__name__.startswith("NllLossBackward"):
                 with contextlib.suppress(Exception):
                     last.labels = node._saved_target.detach()
             node = next((inner for inner, _ in node.next_functions if inner is not None), None)

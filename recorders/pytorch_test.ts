@@ -276,7 +276,7 @@ function checkCounts(
   if (passes !== undefined) assertEquals(batches.length, passes);
   if (losses !== undefined) {
     const found = batches.map(({ loss }) => loss);
-    // A pupil's is the sum of two.
+    // A pupil's is the sum of several.
     if (name === "networks") assertEquals(found.length, losses.length);
     else assertEquals(found, losses.slice(unseen));
   }
@@ -353,6 +353,7 @@ const LOOPS: Readonly<
     assertEquals(linesOf(lines, "evaluation").map(({ network }) => network), [2, 3, 2, 3]);
     const trained = linesOf(lines, "batch").filter(({ phase }) => phase === "training");
     assertEquals(distinct(trained, ({ network }) => network), [2]);
+    assert(trained.every(({ labels }) => labels?.every((label) => label >= 0)));
     assertEquals(distinct(linesOf(lines, "step"), ({ passes }) => passes), [1]);
   },
   workers: ({ lines }) => {
@@ -415,6 +416,18 @@ const LOOPS: Readonly<
   },
   loaded_later: async (recording, { mean }) => {
     assertEquals(await startingMean(recording), mean!.map(Math.fround));
+  },
+  mixed_images: ({ lines }) => {
+    const batches = linesOf(lines, "batch").filter(({ phase }) => phase === "training");
+    const [two, shares] = [1, 2].map((epoch) => batches.filter((one) => one.epoch === epoch));
+    assertEquals(distinct(two, ({ labels }) => labels), [undefined]);
+    assertEquals(distinct(two, ({ errors }) => errors), [undefined]);
+    // Known where both images are of one class.
+    const known = shares.flatMap(({ labels }) => [...labels!].filter((label) => label >= 0));
+    assert(known.length > 0 && known.length < 64, `${known.length} of 128`);
+    // Of single images they are what they were.
+    const tests = linesOf(lines, "batch").filter(({ phase }) => phase === "evaluation");
+    assert(tests.every(({ labels }) => labels?.every((label) => label >= 0)));
   },
   unusual: ({ lines }) => {
     const [{ norms, output }] = linesOf(lines, "network");

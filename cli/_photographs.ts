@@ -20,8 +20,8 @@ type Flags = FlagValues<typeof PHOTOGRAPH_FLAGS & typeof DATA_FLAGS>;
  * of several cores (`bench/photographs.ts`).
  */
 const MOST_WORKERS = 16;
-/** How often a search says where it is. */
-const TOLD_EVERY = 100;
+/** How often what goes through photographs says where it is. */
+export const TOLD_EVERY = 100;
 
 /** The two halves of `--data`. */
 export async function photographsOf(flags: Flags): Promise<PhotographFolder> {
@@ -50,6 +50,7 @@ export function cutBy(
   { data: { photographs, augmentation } }: Recipe,
   flags: Flags,
   seed: number,
+  printer: ProgressPrinter,
 ): Dataset {
   const { size, shorterSide: { least, most }, colour, testShorterSide } = photographs!;
   const { orientation = AS_TORCHVISION.orientation } = photographs!;
@@ -64,6 +65,11 @@ export function cutBy(
     }),
     ...(broken === undefined ? {} : { broken }),
     rules: { ...AS_TORCHVISION, orientation },
+    onMeasured: (done, of) => {
+      if (done === 0) printer.line(`measuring the mean of ${number(of)} photographs, once`);
+      else if (done < of) printer.passing(`measured ${number(done)} of ${number(of)}`);
+      else printer.clear();
+    },
     workers: flags.workers ??
       Math.max(1, Math.min(MOST_WORKERS, navigator.hardwareConcurrency - 1)),
   });

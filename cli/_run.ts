@@ -34,7 +34,7 @@ export async function runTraining(
   recipe: Recipe,
   flags: RunFlags,
   startWeights?: TrainOptions["startWeights"],
-  photographs?: (seed: number) => Dataset,
+  photographs?: (seed: number, printer: ProgressPrinter) => Dataset,
 ): Promise<Outcome> {
   const { seed = 0 } = flags;
   const printer = new ProgressPrinter();
@@ -50,7 +50,7 @@ export async function runTraining(
     recipe,
     seed,
     dataset: async () =>
-      photographs?.(seed) ?? await loadDataset(recipe.data.set, {
+      photographs?.(seed, printer) ?? await loadDataset(recipe.data.set, {
         ...(flags.data === undefined ? cacheOption() : { path: flags.data }),
         onProgress: (progress) => printer.download(progress),
       }),

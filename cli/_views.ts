@@ -23,6 +23,7 @@ import { fitWeights } from "../resnet/mod.ts";
 import { number, percent, quote, short } from "../text/mod.ts";
 import { choice, type FlagValues, text, UsageError } from "./_flags.ts";
 import { CommandError, type Outcome } from "./_main.ts";
+import { TOLD_EVERY } from "./_photographs.ts";
 import { ProgressPrinter } from "./_progress.ts";
 import { type ENGINE_FLAGS, folderFlags } from "./_training_flags.ts";
 import { classesOf, type Model, type Runnable } from "./_weights.ts";
@@ -107,6 +108,9 @@ export async function evaluateViews(
   const index = await indexPhotographs(folder, {
     ...{ broken, links },
     ...(flags.index === undefined ? cacheOption() : { index: flags.index }),
+    onProgress: (done, of) => {
+      if (done % TOLD_EVERY === 0) printer.passing(`looked at ${number(done)} of ${number(of)}`);
+    },
   });
   const labels = await labelsOf(index, classesOf(graph), flags, classes);
   const { factory, reason } = await chooseEngine(flags.engine ?? "auto", engineFactories);
@@ -155,6 +159,7 @@ export async function evaluateViews(
   });
   for await (const { place, scores, fault } of scored) {
     const { path, label } = index.photographs[place];
+    printer.passing(`tested ${number(place + 1)} of ${number(index.photographs.length)}`);
     if (fault !== undefined) {
       skipped.push({ path, reason: fault });
       continue;
@@ -178,6 +183,7 @@ export async function evaluateViews(
     mistakes.push({ ...pair, place, confidence, labelProbability: scores[right] });
     mistakes.sort((a, b) => b.confidence - a.confidence).splice(SHOWN);
   }
+  printer.clear();
   if (images === 0) {
     throw new CommandError(
       `none of the ${number(skipped.length)} photographs of ${folder} can be read: ${

@@ -43,7 +43,8 @@ export const start = (): Promise<never> =>
     const asked = recipeOf(flags);
     const folder = isOfPhotographs(asked) ? await photographsOf(flags) : undefined;
     const recipe = folder ? recipeOf(flags, splitOf(folder)) : asked;
-    const photographs = folder && ((seed: number) => cutBy(folder, recipe, flags, seed));
+    const photographs = folder &&
+      ((seed: number, printer: ProgressPrinter) => cutBy(folder, recipe, flags, seed, printer));
     if (flags.json !== true) {
       const printer = new ProgressPrinter();
       for (const line of statedBy(recipe)) printer.line(line);

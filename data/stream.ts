@@ -45,6 +45,11 @@ export interface ImageStream extends Disposable {
   readonly window: number;
   /** Images that it gave, made small for people to look at. */
   thumbnails(images: ByteImages): ByteImages;
-  /** What is subtracted and what divides; what is measured is measured on all training images. */
-  measure(settings: NormalisationSettings): Promise<MeasuredNormalisation>;
+  /**
+   * What is subtracted and what divides; what is measured is measured on all training images, unless
+   * it is known from an earlier time.
+   *
+   * @param signal Ends the measuring: its reason is thrown.
+   */
+  measure(settings: NormalisationSettings, signal?: AbortSignal): Promise<MeasuredNormalisation>;
 }

@@ -48,15 +48,15 @@ export interface Prepared {
 export async function prepare(
   recipe: TrainableRecipe,
   dataset: Dataset,
-  { seed, threads, convolution, precision, startWeights }: Pick<
+  { seed, threads, convolution, precision, startWeights, signal }: Pick<
     TrainOptions,
-    "seed" | "threads" | "convolution" | "precision" | "startWeights"
+    "seed" | "threads" | "convolution" | "precision" | "startWeights" | "signal"
   >,
 ): Promise<Prepared> {
   const split = splitOf(recipe, dataset, seed);
   const { training, validation } = split;
   const manifest = splitManifest(split);
-  const mean = await meanOf(recipe, dataset, training);
+  const mean = await meanOf(recipe, dataset, training, signal);
   const { height, width, channels, classes } = dataset.train;
   const { name, shortcut, zeroChannels } = recipe.architecture;
   const { cropPadding, augmentation, order, epochEnd } = recipe.data;
@@ -148,8 +148,9 @@ async function meanOf(
   { data }: Recipe,
   { train, stream }: Dataset,
   training: Uint32Array,
+  signal?: AbortSignal,
 ): Promise<MeasuredNormalisation> {
-  if (stream) return await stream.measure(data);
+  if (stream) return await stream.measure(data, signal);
   const { channels } = datasetNamed(data.set);
   return measureNormalisation(train, training, data, channels);
 }

@@ -14,7 +14,11 @@ async function withDamaged(
   damaged: number,
   work: (
     folder: string,
-    options: (out: string, broken: "refuse" | "skip") => TrainOptions,
+    options: (
+      out: string,
+      broken: "refuse" | "skip",
+      onMeasured?: (done: number, of: number) => void,
+    ) => TrainOptions,
   ) => Promise<void>,
 ): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "train-test-" });
@@ -34,12 +38,12 @@ async function withDamaged(
     const named = forFolder(imagenet("resnet8"), { training: 8, validation }, 4);
     const recipe = vary(withImageSize(named, 8, "small"), { schedule: { iterations: 5 } });
     const { size, testShorterSide } = recipe.data.photographs!;
-    await work(folder, (out, broken) => ({
+    await work(folder, (out, broken, onMeasured) => ({
       ...tinyRun(`${folder}/${out}`, { engine: wasmEngine, threads: 1 }),
       ...{ recipe, evalEvery: 3, checkpointEvery: 100 },
       dataset: () =>
         Promise.resolve(photographSet(found, {
-          ...{ seed: 5, size, testShorterSide, broken, workers: 0, cache: folder },
+          ...{ seed: 5, size, testShorterSide, broken, workers: 0, cache: folder, onMeasured },
         })),
     }));
   } finally {
@@ -80,4 +84,17 @@ Deno.test("a validation with no photograph that can be read is an error that nam
     const { message } = await assertRejects(() => train(options("none", "skip")), DataError);
     assert(message.includes("none of the 2 photographs"), message);
     assert(message.includes("00.png"), message);
+  }));
+
+Deno.test("the mean's measuring tells how far it is, and stops where that is asked for", () =>
+  withDamaged(2, 0, async (_, options) => {
+    const stop = new AbortController();
+    const stopped = await train({
+      ...options("out", "refuse", () => stop.abort("SIGINT")),
+      signal: stop.signal,
+    });
+    assertEquals([stopped.outcome, stopped.iteration], ["stopped", 0]);
+    const told: (readonly [done: number, of: number])[] = [];
+    const { outcome } = await train(options("out", "refuse", (...of) => told.push(of)));
+    assertEquals([outcome, told], ["finished", [[0, 8], [8, 8]]]);
   }));

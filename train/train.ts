@@ -21,7 +21,7 @@ import {
   requireUsefulScale,
 } from "./_checks.ts";
 import { finishedBefore, refuseOtherData, startOf } from "./_identity.ts";
-import { firstState, prepare, type TrainableRecipe } from "./_prepare.ts";
+import { firstState, prepare, type Prepared, type TrainableRecipe } from "./_prepare.ts";
 import {
   leaveOut,
   logFailure,
@@ -93,7 +93,16 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const recipe = (begun?.recipe ?? inOrder(options.recipe)) as TrainableRecipe;
   const dataset = await options.dataset();
   using _stream = dataset.stream;
-  const prepared = await prepare(recipe, dataset, options);
+  let prepared: Prepared;
+  try {
+    prepared = await prepare(recipe, dataset, options);
+  } catch (error) {
+    const { signal } = options;
+    if (!signal?.aborted || error !== signal.reason) throw error;
+    // While the images were measured; what was kept before is as it was.
+    const { iteration = 0 } = run.earlier.findLast((event) => event.type === "checkpoint") ?? {};
+    return { outcome: "stopped", folder: options.out, iteration, reason: String(signal.reason) };
+  }
   if (begun) refuseOtherData(run, begun.data, prepared.data);
 
   const { engineOptions, identity, normalisation } = prepared;

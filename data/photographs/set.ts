@@ -112,6 +112,8 @@ export interface PhotographSetOptions {
   readonly workers: number;
   /** Where what was measured is kept; the user's cache folder when undefined. */
   readonly cache?: string;
+  /** Called before the photographs are measured, with 0, and after each part of them. */
+  readonly onMeasured?: (done: number, of: number) => void;
 }
 
 /**
@@ -232,14 +234,17 @@ class PhotographStream implements ImageStream {
     return { ...images, height: side, width: side, pixels };
   }
 
-  async measure(settings: NormalisationSettings): Promise<MeasuredNormalisation> {
+  async measure(
+    settings: NormalisationSettings,
+    signal?: AbortSignal,
+  ): Promise<MeasuredNormalisation> {
     const { size } = this.#options;
     const shape = { height: size, width: size, channels: 3 };
     const count = this.#indices.train.photographs.length;
     const isMeasured = settings.mean.startsWith("per-") && settings.mean !== "per-image" ||
       settings.std === "per-channel";
     const { perPixel, mean, std } = isMeasured
-      ? await this.#statistics()
+      ? await this.#statistics(signal)
       : { perPixel: new Float32Array(size * size * 3), mean: [0, 0, 0], std: [1, 1, 1] };
     return normalisationOf(
       shape,
@@ -258,7 +263,7 @@ class PhotographStream implements ImageStream {
   }
 
   /** Of all training images as they are tested; kept, since it takes as long as an epoch. */
-  async #statistics(): Promise<
+  async #statistics(signal?: AbortSignal): Promise<
     { readonly perPixel: Float32Array; readonly mean: number[]; readonly std: number[] }
   > {
     const { cache = cacheFolder(), size, testShorterSide, rules } = this.#options;
@@ -274,7 +279,7 @@ class PhotographStream implements ImageStream {
       if (error instanceof Deno.errors.NotCapable) throw error;
       // None is there, or it is damaged: it is measured.
     }
-    const measured = await streamedStatistics(this.#trained());
+    const measured = await streamedStatistics(this.#trained(signal));
     const { perPixel, mean, std } = measured;
     const kept = {
       ...{ mean: [...mean], std: [...std] },
@@ -285,8 +290,14 @@ class PhotographStream implements ImageStream {
     return { perPixel, mean: kept.mean, std: kept.std };
   }
 
-  async *#trained() {
-    for await (const { images } of this.tested("train")) {
+  async *#trained(signal?: AbortSignal) {
+    const { onMeasured } = this.#options;
+    const { length } = this.#indices.train.photographs;
+    let done = 0;
+    onMeasured?.(done, length);
+    for await (const { images, faults } of this.tested("train")) {
+      signal?.throwIfAborted();
+      onMeasured?.(done += images.count + faults.length, length);
       const bytes = images.height * images.width * 3;
       for (let i = 0; i < images.count; i++) {
         yield { ...images, pixels: images.pixels.subarray(i * bytes, (i + 1) * bytes) };

@@ -47,6 +47,8 @@ export interface Shown {
   readonly engine: Engine;
   /** Takes note of files that could not be read. */
   readonly leaveOut: (faults: readonly StreamedFault[]) => void;
+  /** Ends an evaluation of images that are read part by part: its reason is thrown. */
+  readonly signal?: AbortSignal;
 }
 
 /** How far a run has come, and whether a checkpoint was written. */
@@ -108,7 +110,7 @@ export interface Evaluated extends Omit<Evaluation, "logits"> {
 
 /** The images that are held out, or those of the test set, in test mode. */
 export async function evaluated(
-  { prepared, engine, leaveOut }: Shown,
+  { prepared, engine, leaveOut, signal }: Shown,
   set: "validation" | "test",
 ): Promise<Evaluated> {
   const { dataset: { name, train, test, stream }, validation } = prepared;
@@ -133,6 +135,7 @@ export async function evaluated(
   const labels = newLabels(test.count, classes);
   const faults: StreamedFault[] = [];
   for await (const part of stream.tested("test")) {
+    signal?.throwIfAborted();
     leaveOut(part.faults);
     faults.push(...part.faults);
     if (part.images.count === 0) continue;

@@ -98,3 +98,40 @@ Deno.test("the mean's measuring tells how far it is, and stops where that is ask
     const { outcome } = await train(options("out", "refuse", (...of) => told.push(of)));
     assertEquals([outcome, told], ["finished", [[0, 8], [8, 8]]]);
   }));
+
+Deno.test("a run that is asked to stop while it validates or tests stops there, and loses nothing", () =>
+  withDamaged(40, 0, async (folder, options) => {
+    const whole = await train(options("whole", "refuse"));
+    /** Stops at the `n`th part of what is held out. */
+    const stopping = (n: number): TrainOptions => {
+      const stop = new AbortController();
+      let parts = 0;
+      return {
+        ...options("parts", "refuse"),
+        signal: stop.signal,
+        engine: {
+          ...wasmEngine,
+          create: async (settings) => {
+            const engine = await wasmEngine.create(settings);
+            const feed = engine.feed.bind(engine);
+            engine.feed = (set, ...images) => {
+              if (set === "test" && ++parts === n) stop.abort("SIGINT");
+              feed(set, ...images);
+            };
+            return engine;
+          },
+        },
+      };
+    };
+    // The validation after two steps has two parts; the last test follows on three more.
+    for (const [n, iteration] of [[1, 2], [9, 5]]) {
+      const stopped = await train(stopping(n));
+      assertEquals([stopped.outcome, stopped.iteration], ["stopped", iteration]);
+    }
+    const ended = await train(options("parts", "refuse"));
+    assert(whole.outcome === "finished" && ended.outcome === "finished");
+    assertEquals(ended.weights.sha256, whole.weights.sha256);
+    const found = (out: string) =>
+      Object.entries(measured(`${folder}/${out}`)).filter(([of]) => !of.startsWith("step"));
+    assertEquals(found("parts"), found("whole"));
+  }));

@@ -97,11 +97,10 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   try {
     prepared = await prepare(recipe, dataset, options);
   } catch (error) {
-    const { signal } = options;
-    if (!signal?.aborted || error !== signal.reason) throw error;
+    if (!isStop(options, error)) throw error;
     // While the images were measured; what was kept before is as it was.
     const { iteration = 0 } = run.earlier.findLast((event) => event.type === "checkpoint") ?? {};
-    return { outcome: "stopped", folder: options.out, iteration, reason: String(signal.reason) };
+    return { outcome: "stopped", folder: options.out, iteration, reason: String(error) };
   }
   if (begun) refuseOtherData(run, begun.data, prepared.data);
 
@@ -131,7 +130,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     const session: Session = {
       ...{ options, run, prepared, engine },
       ...{ iteration, trainingSeconds, bestValidation, saved: found.checkpoint !== undefined },
-      ...{ waitingSeconds, leftOut: new Set<string>() },
+      ...{ waitingSeconds, leftOut: new Set<string>(), signal: options.signal },
       leaveOut: (faults) => leaveOut(session, faults),
       watching: new Watching(recipe, new Epochs(recipe), watching),
     };
@@ -140,11 +139,24 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       if (first?.replaced) warn(session, first.replaced);
       return await loop(session, found.checkpoint?.progress) ?? await finish(session);
     } catch (error) {
+      if (isStop(options, error)) return stopped(session, String(error));
       throw logFailure(session, error);
     }
   } finally {
     engine.dispose();
   }
+}
+
+/** Whether an error is the reason for which the run was asked to stop. */
+function isStop({ signal }: TrainOptions, error: unknown): boolean {
+  return signal?.aborted === true && error === signal.reason;
+}
+
+/** The end of a run that was asked to stop, once its state is saved. */
+function stopped({ options, run, iteration }: Session, reason: string): StoppedResult {
+  run.append({ type: "stop", iteration, reason });
+  run.sync();
+  return { outcome: "stopped", folder: options.out, iteration, reason };
 }
 
 /** Takes the steps that are left; a result only where the run was asked to stop. */
@@ -199,6 +211,7 @@ async function loop(
     let validated: { readonly loss: number; readonly error: number } | undefined;
     if (validation.length > 0 && (isDue || watching.needsValidation(iteration))) {
       const found = await evaluated(session, "validation").catch(async (error) => {
+        if (isStop(options, error) && savedAt < session.iteration) await save(true);
         throw error instanceof DataError ? await keptBefore(error, true) : error;
       });
       const scores = scoresOf(session, found);
@@ -304,10 +317,10 @@ async function loop(
     const stopping = signal?.aborted || iteration === stopAfter;
     if (isLast || stopping || iteration % checkpointEvery === 0) await save();
     if (stopping && !isLast) {
-      const reason = signal?.aborted ? String(signal.reason) : `--stop-after ${stopAfter}`;
-      run.append({ type: "stop", iteration, reason });
-      run.sync();
-      return { outcome: "stopped", folder: options.out, iteration, reason };
+      return stopped(
+        session,
+        signal?.aborted ? String(signal.reason) : `--stop-after ${stopAfter}`,
+      );
     }
   }
 }

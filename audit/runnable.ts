@@ -32,8 +32,8 @@ export function networkOf({ subject, file }: Model, zeroChannels: ZeroChannels):
 }
 
 /**
- * The same network at the size of its images: arrays don't tell it, and ImageNet's layouts were
- * made for 224 x 224.
+ * The same network at the size of its images: arrays don't tell it. A run on photographs says it,
+ * and ImageNet's layouts of others were made for 224 x 224.
  *
  * @param model The file.
  * @param network What `networkOf` found in it.
@@ -43,10 +43,10 @@ export function atOwnSize(
   network: Runnable["network"],
 ): Runnable["network"] {
   const { graph } = network;
-  if (file.network || identity || !graph.nodes.some(({ kind }) => kind === "max-pool")) {
-    return network;
-  }
-  return { ...network, graph: buildGraph(graph.name, [224, 224, 3], graph.nodes) };
+  const isOfImagenet = !identity && graph.nodes.some(({ kind }) => kind === "max-pool");
+  const size = identity?.recipe.data.photographs?.size ?? (isOfImagenet ? 224 : undefined);
+  if (file.network || size === undefined) return network;
+  return { ...network, graph: buildGraph(graph.name, [size, size, 3], graph.nodes) };
 }
 
 /** Where a graph puts the zero channels of option A; undefined where it has none. */

@@ -1,6 +1,12 @@
 // Trainings on folders of photographs, by the command: to the same weights however often they are
 // stopped and whoever decodes, with files left out by name, and from weights of other classes.
-import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertAlmostEquals,
+  assertEquals,
+  assertNotEquals,
+  assertStringIncludes,
+} from "@std/assert";
 import { encode } from "fast-png";
 import { architecture, initialise } from "../resnet/mod.ts";
 import { pythonTest, runProgram } from "../testing/mod.ts";
@@ -201,6 +207,9 @@ Deno.test("weights of --recipe imagenet are tested and used with the mean of the
     const { code, errors, json } = await run("predict", ...own, `${folder}/set/val/left/3.png`);
     assertEquals(code, 0, errors);
     assertStringIncludes(json.preprocess, "per-pixel mean");
+    const [{ top }] = json.predictions;
+    const sum = top.reduce((sum: number, one: { probability: number }) => sum + one.probability, 0);
+    assertAlmostEquals(sum, 1, 1e-6);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -7,6 +7,8 @@ import {
   WeightFileError,
   type Weights,
 } from "../resnet/mod.ts";
+import { finetune, withImageSize } from "../recipes/mod.ts";
+import { weightMetadata } from "../train/mod.ts";
 import { encodeSafetensors } from "../weights/mod.ts";
 import { preparationFor } from "../audit/mod.ts";
 import { arrayModel, type ArrayModelName } from "../testing/files/mod.ts";
@@ -23,10 +25,10 @@ import {
 } from "./_weights.ts";
 
 /** Reads arrays through a file, as every command does. */
-async function modelOf(tensors: Weights): Promise<Model> {
+async function modelOf(tensors: Weights, metadata?: Record<string, string>): Promise<Model> {
   const path = await Deno.makeTempFile({ suffix: ".safetensors" });
   try {
-    await Deno.writeFile(path, encodeSafetensors(tensors));
+    await Deno.writeFile(path, encodeSafetensors(tensors, metadata));
     return await readModel(path);
   } finally {
     await Deno.remove(path);
@@ -157,4 +159,13 @@ Deno.test("atOwnSize: ImageNet's layouts look at 224 x 224, where a file says no
   assertEquals(await sizeOf("resnet18", { classes: 1000 }), [224, 224, 3]);
   assertEquals(await sizeOf("resnet18-cifar", {}), [32, 32, 3]);
   assertEquals(await sizeOf("resnet20", {}), [32, 32, 3]);
+  // A run of ours on photographs says how large they were.
+  const recipe = withImageSize(finetune("resnet18"), 64, "small");
+  const identity = { recipe, seed: 0, classes: 2, dataHashes: {}, meanSha256: "" };
+  const model = await modelOf(
+    initialise(architecture("resnet18", { classes: 2 }), 1, "in"),
+    weightMetadata("weights", identity, 9),
+  );
+  const { graph } = atOwnSize(model, networkOf(model, "append").network);
+  assertEquals(graph.inputShape, [64, 64, 3]);
 });

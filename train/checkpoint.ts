@@ -143,7 +143,7 @@ function encodePreparation({ normalisation, of }: MeasuredNormalisation): string
  */
 export function preparationIn(
   metadata: Readonly<Record<string, string>>,
-  { meanSha256 }: RunIdentity,
+  { meanSha256, recipe: { data: { photographs } } }: RunIdentity,
 ): MeasuredNormalisation | undefined {
   if (metadata.preparation === undefined) return undefined;
   try {
@@ -155,7 +155,8 @@ export function preparationIn(
       ...{ scale, beforePadding, mean, std: Float32Array.from(std) },
       ...(perImage ? { perImage } : {}),
     };
-    const isWhole = typeof of === "string" && sha256OfWords(mean) === meanSha256 &&
+    const isWhole = typeof of === "string" && mean.length === 3 * photographs!.size ** 2 &&
+      sha256OfWords(mean) === meanSha256 &&
       [scale, ...normalisation.std].every((value) => value > 0 && value < Infinity) &&
       normalisation.std.length === 3;
     return isWhole ? { normalisation, sha256: meanSha256, of } : undefined;

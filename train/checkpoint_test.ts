@@ -14,7 +14,7 @@ import {
   weightsOf,
 } from "./checkpoint.ts";
 import { decodeSafetensors, encodeSafetensors } from "../weights/mod.ts";
-import { paper } from "../recipes/mod.ts";
+import { imagenet, paper, withImageSize } from "../recipes/mod.ts";
 
 const GRAPH = architecture("resnet8");
 const IDENTITY: RunIdentity = {
@@ -135,11 +135,14 @@ Deno.test("identityOf: what weightMetadata wrote, nothing for files of others, n
     normalisation: { scale: 1, beforePadding: true, mean, std: Float32Array.of(1, 1, 1) },
     ...{ sha256: sha256OfWords(mean), of: "a mean" },
   };
-  const run = { ...IDENTITY, meanSha256: preparation.sha256 };
+  const recipe = withImageSize(imagenet("resnet8"), 1, "small");
+  const run = { ...IDENTITY, recipe, meanSha256: preparation.sha256 };
   const ofPhotographs = weightMetadata("weights", run, 9, { classes: ["a"], preparation });
   assertEquals(preparationIn(ofPhotographs, run), preparation);
   // Another mean than the run's is not believed, and nothing is guessed.
-  assertEquals(preparationIn(ofPhotographs, IDENTITY), undefined);
+  assertEquals(preparationIn(ofPhotographs, { ...run, meanSha256: "c" }), undefined);
+  const larger = { ...run, recipe: imagenet("resnet8") };
+  assertEquals(preparationIn(ofPhotographs, larger), undefined);
   assertEquals(preparationIn({ ...ofPhotographs, preparation: "{" }, run), undefined);
   for (const identity of ["{", "{}", "null"]) {
     const error = assertThrows(() => identityOf({ kind: "weights", identity }), WeightFileError);

@@ -815,7 +815,7 @@ class Loader:
 
     def __init__(self, number, compose, batches):
         self.number, self.compose, self.batches = number, compose, batches
-        self.epochs, self.lag, self.lags_seen = 0, 0, 0
+        self.epochs, self.lag, self.lags_seen, self.lag_matched = 0, 0, 0, False
         self.trained, self.epoch = False, None
 
 
@@ -827,7 +827,7 @@ class Epoch:
         self.queue = deque()  # indices that the sampler gave, in the order of delivery
         self.batches = self.images = 0
         self.distinct, self.order, self.known = set(), hashlib.sha256(), True
-        self.ended = self.trained = self.exhausted = False
+        self.ended = self.trained = self.exhausted = self.entered = False
 
     @property
     def complete(self):
@@ -872,6 +872,7 @@ class Pass:
         self.autocast = autocast_of(images.device.type)
         self.input, self.began, self.waited = describe(images), time.perf_counter(), 0.0
         self.epoch = self.batch = self.indices = self.delivered_labels = None  # by the loader
+        self.guessed = False  # which delivery it is
         self.detailed, self.hashes, self.kept = False, None, None
         self.output = lambda: None  # the scores, as the script has them
         self.scores = self.labels = None
@@ -906,8 +907,12 @@ class Pass:
 
     def settle_labels(self):
         """The loss's labels, else those delivered; how many scores are wrong."""
-        if self.labels is None and self.delivered_labels is not None and not self.mixed:
-            self.labels = self.delivered_labels.detach()
+        delivered = self.delivered_labels
+        if self.guessed and self.labels is not None and delivered is not None:
+            if not torch.equal(self.labels.cpu(), delivered.to("cpu", self.labels.dtype)):
+                self.indices = None  # another's
+        if self.labels is None and delivered is not None and not self.mixed:
+            self.labels = delivered.detach()
         if self.scores is not None and self.labels is not None:
             if len(self.labels) == len(self.scores):
                 found, labels = self.scores.argmax(1), self.labels.to(self.scores.device)
@@ -1617,11 +1622,7 @@ class Recorder:
         if found is None and candidates:
             loader = candidates[0].epoch.loader
             same = [one for one in candidates if one.epoch.loader is loader]
-            if loader.lags_seen < 3 and len(same) > 1 and not same[0].taken:
-                # A loop that fetches ahead uses an older delivery than the last.
-                loader.lags_seen += 1
-                first = first_hash(images)
-                loader.lag = next((i for i, one in enumerate(same) if one.first == first), loader.lag)
+            self.find_lag(images, same)
             untaken = [one for one in same[: loader.lag + 1] if one.taken < one.count]
             found = untaken[-1] if untaken else same[0]
         if found is None:
@@ -1633,11 +1634,28 @@ class Recorder:
         start, end = found.taken, found.taken + count
         current.epoch, current.batch = found.epoch, found.number
         current.waited, found.waited = found.waited, 0.0
-        if found.indices is not None and len(found.indices) == found.count:
+        loader = found.epoch.loader
+        current.guessed = found.images() is not images and not loader.lag_matched and loader.lag > 0
+        known = not current.guessed or loader.lag < 2
+        if known and found.indices is not None and len(found.indices) == found.count:
             current.indices = found.indices[start:end]
-        if found.labels is not None:
+        if known and found.labels is not None:
             current.delivered_labels = found.labels[start:end]
-        found.taken = end
+        found.taken, found.epoch.entered = end, True
+
+    def find_lag(self, images, same):
+        """A loop that fetches ahead uses an older delivery than the last of `same` (newest first).
+        Which, the images tell or, where they were changed meanwhile, how many were handed out before
+        the epoch's first pass; of more than two some may have been left out."""
+        epoch, loader = same[0].epoch, same[0].epoch.loader
+        if loader.lags_seen < 3 and len(same) > 1 and not same[0].taken:
+            loader.lags_seen += 1
+            first = first_hash(images)
+            place = next((i for i, one in enumerate(same) if one.first == first), None)
+            if place is not None:
+                loader.lag, loader.lag_matched = place, True
+        if not epoch.entered and not loader.lag_matched:
+            loader.lag = sum(one.epoch is epoch for one in same) - 1
 
     def plan(self, current, images):
         """Decides how closely a pass is looked at, and takes what would be gone after it."""

@@ -390,17 +390,15 @@ const LOOPS: Readonly<
       linesOf(lines, "scheduler-step").map(({ place, stepsSince }) => [place, stepsSince]),
       [["epoch", 4], ["epoch", 4]],
     );
-    // Batches are fetched ahead, and each pass still has the indices of its own.
-    const hashes = new Map<number, bigint>();
-    for (const { phase, indices, hashes: of } of linesOf(lines, "batch")) {
-      if (phase !== "training") continue;
-      for (const [i, index] of indices!.entries()) {
-        assertEquals(hashes.get(index) ?? of![i], of![i], `image ${index} has one hash`);
-        hashes.set(index, of![i]);
-      }
-    }
-    assertEquals(hashes.size, 128);
-    assertEquals(new Set(hashes.values()).size, 128);
+    indicesFit(lines);
+  },
+  prefetched: ({ lines }) => {
+    indicesFit(lines);
+    assertEquals(linesOf(lines, "evaluation").map(({ images }) => images), [72, 72]);
+  },
+  first_left_out: ({ lines }) => {
+    const trained = linesOf(lines, "batch").filter(({ phase }) => phase === "training");
+    assertEquals(trained.map(({ indices }) => indices), [undefined, undefined, undefined]);
   },
   hugging_like: ({ lines }) => {
     assertEquals(distinct(linesOf(lines, "scheduler-step"), ({ place }) => place), ["batch"]);
@@ -447,6 +445,20 @@ const LOOPS: Readonly<
 async function startingMean({ lines, arrays }: Recording): Promise<number[]> {
   const [{ file }] = linesOf(lines, "file");
   return [...(await arrays(file))!.floats("body.1.running_mean")!.data];
+}
+
+/** Batches are fetched ahead, and each pass still has the indices of its own. */
+function indicesFit(lines: Recording["lines"]): void {
+  const hashes = new Map<number, bigint>();
+  for (const { phase, indices, hashes: of } of linesOf(lines, "batch")) {
+    if (phase !== "training") continue;
+    for (const [i, index] of indices!.entries()) {
+      assertEquals(hashes.get(index) ?? of![i], of![i], `image ${index} has one hash`);
+      hashes.set(index, of![i]);
+    }
+  }
+  assertEquals(hashes.size, 128);
+  assertEquals(new Set(hashes.values()).size, 128);
 }
 
 /** The formula of the optimiser's class gives the update that was made. */

@@ -285,6 +285,45 @@ def lightning_like():
     return module, {"losses": losses, "wrong": wrong}
 
 
+class Prefetcher:
+    """Fetches one batch ahead, and normalises it, as timm's and apex's do."""
+
+    def __init__(self, loader):
+        self.loader = loader
+
+    def __iter__(self):
+        last = None
+        for images, labels in self.loader:
+            if last is not None:
+                yield last
+            last = (images - 0.5) / 0.25, labels
+        yield last
+
+
+@kind
+def prefetched():
+    images = torch.rand(200, 3, 12, 12)
+    labels = (images.mean((1, 2, 3)) * 997).long() % 10
+    training = DataLoader(TensorDataset(images[:128], labels[:128]), 32, shuffle=True)
+    testing = DataLoader(TensorDataset(images[128:], labels[128:]), 16)
+    net = Net()
+    return net, train(net, sgd(net), Prefetcher(training), Prefetcher(testing))
+
+
+@kind
+def first_left_out():
+    """Goes on in the midst of an epoch, and normalises."""
+    net, (training, testing) = Net(), loaders()
+    optimizer = sgd(net)
+    for number, (images, labels) in enumerate(training):
+        if not number:
+            continue
+        optimizer.zero_grad()
+        F.cross_entropy(net((images - 0.5) / 0.25), labels).backward()
+        optimizer.step()
+    return net, {"wrong": [evaluate(net, testing)]}
+
+
 class WithLoss(nn.Module):
     """As Hugging Face's models are: keywords, a dictionary, and the loss inside."""
 

@@ -476,6 +476,7 @@ LOSSES = (
 ).split()
 WRAPPERS = {
     "DataParallel": "module", "DistributedDataParallel": "module", "OptimizedModule": "_orig_mod",
+    "AveragedModel": "module", "ModelEmaV3": "module",
 }
 
 

@@ -356,6 +356,13 @@ const LOOPS: Readonly<
     assert(trained.every(({ labels }) => labels?.every((label) => label >= 0)));
     assertEquals(distinct(linesOf(lines, "step"), ({ passes }) => passes), [1]);
   },
+  averaged: ({ lines }) => {
+    assertEquals(
+      linesOf(lines, "network").map(({ wrappers, copyOf }) => [wrappers, copyOf]),
+      [[[], undefined], [["AveragedModel"], 1]],
+    );
+    assertEquals(linesOf(lines, "evaluation").map(({ network }) => network), [1, 2]);
+  },
   workers: ({ lines }) => {
     assertEquals(linesOf(lines, "loader").map(({ workers }) => workers), [2, 0]);
     const ends = linesOf(lines, "epoch").filter(({ border }) => border === "end");

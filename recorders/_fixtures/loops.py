@@ -207,6 +207,22 @@ def networks():
 
 
 @kind
+def averaged():
+    """PyTorch's own average of the weights is tested too."""
+    net, (training, testing) = Net(), loaders()
+    average, optimizer, losses, wrong = torch.optim.swa_utils.AveragedModel(net), sgd(net), [], []
+    for images, labels in training:
+        loss = F.cross_entropy(net(images), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        average.update_parameters(net)
+        losses.append(float(loss.detach()))
+    wrong += [evaluate(net, testing), evaluate(average, testing)]
+    return net, {"losses": losses, "wrong": wrong}
+
+
+@kind
 def workers():
     net, (training, testing) = Net(), loaders(num_workers=2, persistent_workers=True, drop_last=True)
     return net, train(net, sgd(net), training, testing)

@@ -1023,6 +1023,7 @@ class Recorder:
         self.main = self.alive = None  # the network that is trained, and its module
         self.main_epoch = None  # of the training loader, the newest
         self.function = self.open_pass = None  # a network that is no module, and its pass
+        self.loaders_made, self.index_bytes = {}, 0  # by how they were made
         self.loaders, self.deliveries = weakref.WeakKeyDictionary(), deque(maxlen=8)
         self.pending, self.passes = [], []  # not yet known what for; training passes of this step
         self.evaluation, self.evaluated, self.phase = None, Counter(), None
@@ -1389,6 +1390,7 @@ class Recorder:
         known = self.loaders.get(loader)
         if known is None:
             known = self.loaders[loader] = self.describe_loader(loader)
+            known.reference = weakref.ref(loader)
         if known.epoch is not None and not known.epoch.ended:
             self.epoch_ends(known.epoch, exhausted=False)
         known.epochs += 1
@@ -1419,24 +1421,37 @@ class Recorder:
         kinds = {data.RandomSampler: True, data.SequentialSampler: False}
         own_batches = batches is not None and type(batches).__name__ != "BatchSampler"
         shuffle = next((on for kind, on in kinds.items() if isinstance(sampler, kind)), None)
-        reachable, number, reference = compose, self.number("loader"), None
+        length = None if iterable else size_of(loader)
+        fields = {
+            "datasets": chain, "size": chain[0]["size"], "batches": length,
+            "batchSize": loader.batch_size or getattr(batches, "batch_size", None),
+            "dropLast": bool(loader.drop_last or getattr(batches, "drop_last", False)),
+            "shuffle": None if own_batches else shuffle,
+            "sampler": class_name(sampler), "workers": loader.num_workers,
+            "workerInit": loader.worker_init_fn is not None, "composed": indexed == len(chain) - 1,
+            "site": self.site("loader"),
+        }
+        reachable, indices, reference = compose, None, None
         chosen = getattr(sampler, "indices", None)
         if chosen is not None and not iterable:
             reachable = [int(i) if compose is None else compose[int(i)] for i in chosen]
-        if reachable is not None and len(reachable) <= 5_000_000:
-            tensor = torch.tensor(list(map(int, reachable)), dtype=torch.int64, device="cpu")
-            reference = self.file(f"indices-{number}.safetensors", {"indices": tensor}, {})
-        length = None if iterable else size_of(loader)
-        self.emit(
-            "loader", id=number, datasets=chain, size=chain[0]["size"], batches=length,
-            batchSize=loader.batch_size or getattr(batches, "batch_size", None),
-            dropLast=bool(loader.drop_last or getattr(batches, "drop_last", False)),
-            shuffle=None if own_batches else shuffle,
-            sampler=class_name(sampler), workers=loader.num_workers,
-            workerInit=loader.worker_init_fn is not None, composed=indexed == len(chain) - 1,
-            indices=reference, site=self.site("loader"),
-        )
-        return Loader(number, compose, length)
+        if reachable is not None:
+            indices = torch.tensor(list(map(int, reachable)), dtype=torch.int64, device="cpu")
+        # One that is made anew for each epoch is the same.
+        key = json.dumps(plain(fields)), indices is not None and checksum(indices)
+        alike = self.loaders_made.get(key)
+        if alike is not None and (alike.reference() is None or alike.epoch.ended):
+            return alike
+        number = self.number("loader")
+        if indices is not None and self.index_bytes + 8 * len(indices) <= self.limit * 0.09:
+            self.index_bytes += 8 * len(indices)
+            reference = self.file(f"indices-{number}.safetensors", {"indices": indices}, {})
+        left_out = indices is not None and reference is None
+        self.emit("loader", id=number, **fields, indices=reference, indicesLeftOut=left_out or None)
+        made = self.loaders_made[key] = Loader(number, compose, length)
+        if len(self.loaders_made) > 16:  # of new data sets in each epoch
+            del self.loaders_made[next(iter(self.loaders_made))]
+        return made
 
     def describe_dataset(self, dataset):
         own = getattr(dataset, "__dict__", {})

@@ -434,6 +434,24 @@ const LOOPS: Readonly<
     const tests = linesOf(lines, "batch").filter(({ phase }) => phase === "evaluation");
     assert(tests.every(({ labels }) => labels?.every((label) => label >= 0)));
   },
+  made_anew: ({ lines }) => {
+    const loaders = linesOf(lines, "loader");
+    assertEquals(
+      loaders.map(({ size, indices, indicesLeftOut }) => [size, indices?.bytes, indicesLeftOut]),
+      [[96, loaders[0].indices!.bytes, undefined], [32, undefined, undefined], [
+        1_300_000,
+        undefined,
+        true,
+      ]],
+    );
+    const ends = linesOf(lines, "epoch").filter(({ border }) => border === "end");
+    assertEquals(ends.slice(0, 4).map(({ loader, epoch, batches }) => [loader, epoch, batches]), [
+      ...[[1, 1, 3], [2, 1, 1]],
+      ...[[1, 2, 3], [2, 2, 1]],
+    ]);
+    const tests = linesOf(lines, "evaluation");
+    assertEquals(tests.map(({ loader, number }) => [loader, number]), [[2, 1], [2, 2]]);
+  },
   unusual: ({ lines }) => {
     const [{ norms, output }] = linesOf(lines, "network");
     assertEquals(output, undefined);

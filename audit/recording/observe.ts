@@ -655,9 +655,9 @@ async function poolsOf(
   maps: IndexMaps,
 ): Promise<ReadonlyMap<number, ReadonlySet<number>>> {
   const pools = new Map<number, ReadonlySet<number>>();
-  for (const { id, indices, size = 0 } of loaders.values()) {
+  for (const { id, indices, indicesLeftOut, size = 0 } of loaders.values()) {
     const offset = maps.offsetOf(id);
-    if (offset === undefined || size > 1_000_000) continue;
+    if (offset === undefined || size > 1_000_000 || indicesLeftOut === true) continue;
     const drawn = indices && (await recording.arrays(indices))?.integers("indices");
     if (indices !== undefined && drawn === undefined) continue;
     const all = drawn ?? Float64Array.from({ length: size }, (_, i) => i);

@@ -124,6 +124,7 @@ const schemas = {
     workerInit: z.boolean().optional(),
     composed: z.boolean(),
     indices: file.optional(),
+    indicesLeftOut: z.boolean().optional(),
   }) satisfies z.ZodType<lines.LoaderLine>,
   epoch: z.object({
     type: z.literal("epoch"),

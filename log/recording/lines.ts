@@ -109,8 +109,10 @@ export interface LoaderLine extends PlacedLine {
   readonly workerInit?: boolean;
   /** Whether indices are positions in the last entry of `datasets`. */
   readonly composed: boolean;
-  /** Every index that it can draw from; absent: all of 0 to size - 1. */
+  /** Every index that it can draw from; absent, and not left out: all of 0 to size - 1. */
   readonly indices?: FileReference;
+  /** There was no room for them. */
+  readonly indicesLeftOut?: boolean;
 }
 
 /** A pass through a loader begins or ends. */

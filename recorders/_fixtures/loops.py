@@ -474,6 +474,23 @@ def unusual():
     return model, {}
 
 
+@kind
+def made_anew():
+    """A loader for each epoch; its subset has more indices than there is room for."""
+    net, (training, testing) = Net(), loaders()
+    subset = torch.utils.data.Subset(training.dataset, [i % 128 for i in range(96)])
+    optimizer, wrong = sgd(net), []
+    for _ in range(2):
+        for images, labels in DataLoader(subset, 32, shuffle=True):
+            optimizer.zero_grad()
+            F.cross_entropy(net(images), labels).backward()
+            optimizer.step()
+        wrong.append(evaluate(net, DataLoader(testing.dataset, 32)))
+    for images, _ in DataLoader(torch.utils.data.Subset(training.dataset, [0] * 1_300_000), 32):
+        break
+    return net, {"wrong": wrong}
+
+
 class Slow(TensorDataset):
     """Images that take their time."""
 

@@ -1619,7 +1619,10 @@ class Recorder:
                 network.number, network.announced, network.start = self.number("network"), False, None
         if not self.started:
             self.begin()
-        if network.start is None or current.gradients and not network.trained and network.has_moved():
+        moves = current.gradients or current.norms is not None and current.norms["training"] > 0
+        if moves and network.start is None or (
+            current.gradients and self.main is None and network.has_moved()
+        ):
             both = [*network.parameters(), *network.buffers()]
             network.start = {name: one.detach().to("cpu", copy=True) for name, one in both}
         self.find_delivery(current, images)

@@ -517,6 +517,10 @@ class Network:
         alike = list(self.names.values()) == list(other.names.values())
         return self is other or alike or bool(self.names.keys() & other.names.keys())
 
+    def keep_start(self):
+        both = [*self.parameters(), *self.buffers()]
+        self.start = {name: one.detach().to("cpu", copy=True) for name, one in both}
+
     def has_moved(self):
         """Whether parameters are others than at the first pass, such as loaded ones. Statistics may
         be: a look at some noise before the training moves them."""
@@ -1589,6 +1593,9 @@ class Recorder:
         if getattr(vars(kind)["forward"], "_recorder", None) is self:
             return False  # it was called on no images
         self.patch(kind, "forward", watch)
+        network = self.network_of(found)
+        if network.start is None:
+            network.keep_start()  # before its first operation
         return True
 
     def network_of(self, module):
@@ -1620,11 +1627,9 @@ class Recorder:
         if not self.started:
             self.begin()
         moves = current.gradients or current.norms is not None and current.norms["training"] > 0
-        if moves and network.start is None or (
-            current.gradients and self.main is None and network.has_moved()
-        ):
-            both = [*network.parameters(), *network.buffers()]
-            network.start = {name: one.detach().to("cpu", copy=True) for name, one in both}
+        early = current.gradients and not self.iteration and not network.trained
+        if moves and network.start is None or early and network.has_moved():
+            network.keep_start()
         self.find_delivery(current, images)
         self.plan(current, images)
         self.numbers["pass"] += 1

@@ -387,7 +387,9 @@ const LOOPS: Readonly<
     assert(first.computing >= 4 * 0.02, `${first.computing}`);
     assertEquals(beside.wait, 0);
   },
-  forward_by_hand: ({ lines }) => {
+  forward_by_hand: async (recording) => {
+    const { lines } = recording;
+    assertEquals(await startingMean(recording), Array(8).fill(0));
     const [network] = linesOf(lines, "network");
     assertEquals(network.class, "__main__.Net");
     assertEquals(linesOf(lines, "parameters").at(-1)!.unheld, []);

@@ -157,7 +157,7 @@ const schemas = {
       tracked: z.boolean(),
       names: texts,
     })).max(MOST_ITEMS).readonly(),
-    dropouts: z.array(z.object({ class: text, p: z.number() })).max(MOST_ITEMS).readonly()
+    dropouts: z.array(z.object({ class: text, p: anyNumber })).max(MOST_ITEMS).readonly()
       .optional(),
     input: z.object({ shape, dtype: text }),
     output: z.object({ shape, dtype: text }).optional(),

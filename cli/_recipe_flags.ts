@@ -171,12 +171,14 @@ export function changedBy(
     ...(lastLayer ? { initialisation: { lastLayer } } : {}),
   }, reason);
   if (flags.preparation) recipe = vary(recipe, { data: PREPARATIONS[flags.preparation] }, reason);
-  if (flags.schedule) recipe = withSchedule(recipe, flags.schedule, reason);
-  if (flags.optimiser) recipe = withOptimiser(recipe, flags.optimiser, reason);
+  // First of all the length: another schedule's own numbers are not made for the one before.
   const length = flags.iterations ??
     (flags.epochs === undefined ? undefined : new Epochs(recipe).end(flags.epochs));
   if (length !== undefined) recipe = withIterations(recipe, length, reason);
+  if (flags.schedule) recipe = withSchedule(recipe, flags.schedule, reason);
+  if (flags.optimiser) recipe = withOptimiser(recipe, flags.optimiser, reason);
   const { optimiser, schedule } = recipe;
+  requireNumbersOfUnit(flags, schedule);
   const settings: Record<string, unknown> = {
     ...given(flags, { decay: "weightDecay" }),
     ...belonging(flags, { momentum: "momentum" }, optimiser, "optimiser"),
@@ -194,7 +196,7 @@ export function changedBy(
       schedule,
       "schedule",
     ),
-    ...(schedule.kind === "plateau" ? given(flags, { watch: "watched", mode: "mode" }) : {}),
+    ...(schedule.kind === "plateau" ? watchedBy(flags) : {}),
   };
   recipe = vary(recipe, { optimiser: settings, schedule: rates } as RecipeChanges, reason);
   return withBest(flags, recipe, reason);
@@ -227,11 +229,35 @@ function withBest(
   return vary(recipe, {
     best: {
       ...(recipe.best ?? { watched: "validation-loss", threshold: 0 }),
-      ...(watch ? { watched: watch } : {}),
-      ...(mode ? { mode } : {}),
+      ...watchedBy(flags),
       ...(stopAfter === undefined ? {} : { stopAfter }),
     },
   }, reason);
+}
+
+/** `--watch` and `--mode`. Which way another value is better is not what it was of the one before. */
+function watchedBy({ watch, mode }: FlagValues<typeof RECIPE_FLAGS>): Record<string, unknown> {
+  return {
+    ...(watch ? { watched: watch, mode: undefined } : {}),
+    ...(mode ? { mode } : {}),
+  };
+}
+
+/** Numbers of epochs are none of iterations. */
+function requireNumbersOfUnit(
+  { "schedule-unit": unit, boundaries, period }: FlagValues<typeof RECIPE_FLAGS>,
+  schedule: Recipe["schedule"],
+): void {
+  if (unit === undefined || !("boundaries" in schedule || "period" in schedule)) return;
+  const { unit: had = "iteration" } = schedule;
+  if (unit === had) return;
+  const [flag, value, found] = "boundaries" in schedule
+    ? ["--boundaries", boundaries, schedule.boundaries.join(",")]
+    : ["--period", period, schedule.period];
+  if (value !== undefined) return;
+  throw new UsageError(
+    `--schedule-unit ${unit} needs ${flag} in ${unit}s: the recipe's, ${found}, is in ${had}s`,
+  );
 }
 
 /** The values of flags by the fields that they set. */

@@ -232,5 +232,16 @@ export function recipeOf(
   // Epochs are those of the batch and the split that were asked for.
   recipe = changedBy(flags, recipe, ASKED);
   architecture(recipe.architecture.name); // Refuses unknown names before anything is made.
+  const { name, shortcut, zeroChannels } = recipe.architecture;
+  for (
+    const [flag, asked, has] of [
+      ["--shortcut", flags.shortcut, shortcut],
+      ["--shortcut-padding", flags["shortcut-padding"], zeroChannels],
+    ]
+  ) {
+    if (asked !== undefined && asked !== has) {
+      throw new UsageError(`${flag} ${asked} is nothing that ${name} can have here: it has ${has}`);
+    }
+  }
   return recipe;
 }

@@ -18,6 +18,7 @@ import {
   UNSTATED,
 } from "../recipes/mod.ts";
 import { recipe as recipeSchema } from "../recipes/schema/mod.ts";
+import { changedBy } from "./_recipe_flags.ts";
 import { recipeOf, TRAIN_FLAGS } from "./_training_flags.ts";
 
 const COMMAND = {
@@ -98,7 +99,7 @@ Deno.test("recipeOf: every flag that departs from the paper is a departure with 
   const { departures } = recipe(
     ...["--dataset", "shapes10", "--iterations", "100", "--batch", "64"],
     ...["--learning-rate", "0.05", "--augment", "none", "--order", "sequential"],
-    ...["--shortcut", "B", "--shortcut-padding", "split", "--split", "900/100"],
+    ...["--shortcut", "B", "--split", "900/100"],
   );
   assertEquals(Object.fromEntries(departures.map(({ field, here }) => [field, here])), {
     "architecture.shortcut": "B",
@@ -185,6 +186,16 @@ Deno.test("recipeOf: a schedule's numbers, its length in epochs, what it watches
   assertEquals(watched.best, { watched: "validation-accuracy", threshold: 0, stopAfter: 7 });
   assertEquals(recipe("--keep", "best").best, { watched: "validation-loss", threshold: 0 });
   assertEquals(recipe("--recipe", "system-c", "--keep", "last").best, undefined);
+  // Another value is better in its own direction, whichever way the one before was.
+  const turned = recipe("--watch", "validation-accuracy", "--keep", "best", "--mode", "max");
+  assertEquals(turned.best!.mode, "max");
+  assertEquals(
+    changedBy({ watch: "validation-loss" } as Parameters<typeof changedBy>[0], turned, "").best!
+      .mode,
+    undefined,
+  );
+  const restarts = recipe("--schedule", "restarts", "--epochs", "30").schedule;
+  assertObjectMatch(restarts, { period: 10, unit: "epoch" });
   const steps = recipe("--boundaries", "100,150", "--schedule-unit", "epoch").schedule;
   assertObjectMatch(steps, { boundaries: [100, 150], unit: "epoch" });
   const refused: [string[], string][] = [
@@ -193,6 +204,13 @@ Deno.test("recipeOf: a schedule's numbers, its length in epochs, what it watches
     [["--watch", "training-loss"], "need something that goes by the value"],
     [["--keep", "last", "--early-stopping", "3"], "give one of them"],
     [["--boundaries", "1;2"], "whole numbers with a comma"],
+    [
+      ["--schedule-unit", "epoch"],
+      "needs --boundaries in epochs: the recipe's, 32000,48000, is in",
+    ],
+    [["--schedule", "cosine", "--schedule-unit", "iteration"], "needs --period in iterations"],
+    [["--arch", "plain20", "--shortcut", "B"], "--shortcut B is nothing that plain20 can have"],
+    [["--shortcut", "B", "--shortcut-padding", "split"], "--shortcut-padding split is nothing"],
   ];
   for (const [args, message] of refused) {
     assertThrows(() => recipe(...args), UsageError, message);

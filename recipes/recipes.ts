@@ -230,14 +230,17 @@ function isOtherKind(old: object, change: object): boolean {
   return "kind" in old && "kind" in change && old.kind !== change.kind;
 }
 
-/** Every field of `changes` laid over `base`. */
+/** Every field of `changes` laid over `base`; what is undefined there is left out. */
 function merge<T extends object>(base: T, changes: object): T {
   const merged = { ...base } as Record<string, unknown>;
   for (const [key, change] of Object.entries(changes)) {
     const old = merged[key];
-    const nested = typeof change === "object" && typeof old === "object" && change && old &&
-      !Array.isArray(change) && !isOtherKind(old, change);
-    merged[key] = nested ? merge(old, change) : change;
+    if (change === undefined) delete merged[key];
+    else if (typeof change !== "object" || !change || Array.isArray(change)) merged[key] = change;
+    else {
+      const isSameKind = typeof old === "object" && old && !isOtherKind(old, change);
+      merged[key] = merge(isSameKind ? old : {}, change);
+    }
   }
   return merged as T;
 }

@@ -48,6 +48,17 @@ Deno.test("summary prints the paper's count", async () => {
   assertEquals(JSON.parse(json.stdout).parameters, 464_154);
 });
 
+Deno.test("export asks for what a file does not say and the other form has to", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/resnet8.safetensors`;
+    await Deno.writeFile(path, encodeSafetensors(initialise(architecture("resnet8"), 1, "in")));
+    for (const to of ["onnx", "keras", "tfjs"]) {
+      const { code, stderr } = await run("report", "export.ts", "--weights", path, "--to", to);
+      assertEquals(code, 2);
+      assert(stderr.includes("--shortcut-padding append"), stderr);
+    }
+  }));
+
 Deno.test("usage errors exit with 2, others with 1, without a stack and without leftovers", () =>
   inFolder(async (folder) => {
     const table: [string[], number, string][] = [

@@ -19,7 +19,7 @@ import { fitWeights, type Graph, underTorchvisionsNames, type Weights } from "..
 import { choice, COMMON, type FlagValues, text, UsageError } from "./_flags.ts";
 import { main, type Outcome } from "./_main.ts";
 import { PADDING_FLAG } from "./_training_flags.ts";
-import { atOwnSize, networkOf, readModel } from "./_weights.ts";
+import { atOwnSize, networkOf, paddingOf, readModel } from "./_weights.ts";
 
 /** One form: the ending of its file, or of its folder, and what is written. */
 interface Form {
@@ -45,6 +45,9 @@ const FORMS = {
     encode: (graph, weights) => encodeSafetensors(underTorchvisionsNames(graph, weights)),
   },
 } as const satisfies Record<string, Form>;
+
+/** Those that hold the network's operations, and not its arrays alone. */
+const WITH_GRAPH: readonly (keyof typeof FORMS)[] = ["onnx", "keras", "tfjs"];
 
 /** Curves of a run in place of a network. */
 const CURVES = "tensorboard";
@@ -93,8 +96,21 @@ async function exportModel(
   // A net without option A has no zero channels; where it has, they are appended unless said.
   const zeroChannels = flags["shortcut-padding"] ??
     (recorded === undefined || recorded === "none" ? "append" : recorded);
-  const { graph, weights, epsilon } = atOwnSize(model, networkOf(model, zeroChannels).network);
+  const network = atOwnSize(model, networkOf(model, zeroChannels).network);
+  const { graph, weights, epsilon } = network;
   const { ending, encode } = FORMS[to];
+  if (network.inputTransform) {
+    throw new UsageError(
+      `"${path}" prepares images within the network (it scales and shifts them), which a file of ${to} is written without here: another network would come of it`,
+    );
+  }
+  const isOpen = flags["shortcut-padding"] === undefined && recorded === undefined &&
+    !model.file.network && paddingOf(graph) !== undefined;
+  if (isOpen && WITH_GRAPH.includes(to)) {
+    throw new UsageError(
+      `"${path}" does not say where the zero channels of option A's shortcuts are, and ${to} has to: give --shortcut-padding append (behind the others, as here) or split (half on each side, as in akamaster's nets); deno task audit with --data tells which`,
+    );
+  }
   const out = flags.out ?? `${path.replace(/\.\w+$/, "")}.${ending}`;
   if (out === path) {
     throw new UsageError(`"${path}" would be written over itself; choose another --out`);

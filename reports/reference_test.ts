@@ -39,3 +39,27 @@ for (const job of await foldersIn(REFERENCE)) {
     }
   });
 }
+
+Deno.test("system B beside PyTorch: its table is that of the logs of both programs", async () => {
+  const read = (path: string) => Deno.readTextFile(`${REFERENCE}/system-b/${path}`);
+  const logs = [
+    ...[0, 1].map((seed) => `runs/resnet18-cifar-seed${seed}/events.jsonl`),
+    ...[0, 1].map((seed) => `pytorch-seed${seed}.jsonl`),
+  ];
+  const columns = await Promise.all(logs.map(async (log) => {
+    const lines = (await read(log)).trimEnd().split("\n").map((line) => JSON.parse(line));
+    return new Map<string, number>(
+      lines.filter(({ type }) => type === "evaluation")
+        .map(({ set, iteration, error }) => [set === "test" ? "test" : String(iteration), error]),
+    );
+  }));
+  const rows = [...(await read("README.md")).matchAll(/^\| (test|\d+) +\|(.*)\|$/gm)];
+  assertEquals(rows.map(([_, step]) => step), [...columns[0].keys()]);
+  for (const [_, step, cells] of rows) {
+    assertEquals(
+      cells.split("|").map((cell) => cell.trim()),
+      columns.map((errors) => `${(100 * errors.get(step)!).toFixed(2)}%`),
+      step,
+    );
+  }
+});

@@ -21,7 +21,8 @@ for (const job of await foldersIn(REFERENCE)) {
     assertEquals(report.plan?.sha256, hash);
     const nets = report.groups.flatMap(({ nets }: { nets: unknown[] }) => nets);
     assert(nets.length > 0);
-    for (const { runs, summary } of nets) {
+    for (const { runs, summary, meanInterval } of nets) {
+      assert(meanInterval.lower >= 0 && meanInterval.upper <= 1, "an error is a share");
       const errors: number[] = [];
       for (const { folder, logSha256 } of runs) {
         const log = await Deno.readFile(`${job}/${folder}/events.jsonl`);

@@ -114,7 +114,7 @@ export interface SetNet {
   readonly runs: readonly SetRun[];
   /** Of the finished runs' test errors; null where none finished. */
   readonly summary: Sample | null;
-  /** The t interval of the mean; null of fewer than two finished runs. */
+  /** The t interval of the mean, of what a share can be; null of fewer than two finished runs. */
   readonly meanInterval: Interval | null;
   /** What the runs say of the published error, by the plan; null where it says nothing of them. */
   readonly verdict: Verdict | null;
@@ -263,6 +263,12 @@ function groupResult(runs: readonly RunOfSet[], plan?: ReproductionPlan): SetGro
   };
 }
 
+/** Of few runs that differ much the t interval reaches beyond what an error can be. */
+function ofShares(interval: Interval): Interval {
+  const { lower, upper } = interval;
+  return { ...interval, lower: Math.max(0, lower), upper: Math.min(1, upper) };
+}
+
 function netResult(
   runs: readonly RunOfSet[],
   comparable: boolean,
@@ -283,7 +289,7 @@ function netResult(
     runs: sorted.map(setRun),
     summary,
     meanInterval: summary && standardDeviation !== undefined
-      ? tInterval({ ...summary, standardDeviation })
+      ? ofShares(tInterval({ ...summary, standardDeviation }))
       : null,
     ...verdictOf(all, plan),
     paper: comparable ? paperError(start) ?? null : null,

@@ -7,7 +7,7 @@
 export { attempt } from "./attempt.ts";
 export { type Disk, disk, type FileInfo } from "./disk.ts";
 export * from "./errors.ts";
-export { foldersIn, isFolder } from "./folders.ts";
+export { foldersIn, isFile, isFolder } from "./folders.ts";
 export { Sha256 } from "./hash.ts";
 export { crc32, inflate } from "./inflate.ts";
 export { readWhole, readWholeText, requireReadable } from "./read_whole.ts";

@@ -1,5 +1,5 @@
 /** Which runs a folder holds. */
-import { disk, foldersIn, readWholeText } from "../../files/mod.ts";
+import { foldersIn, isFile, readWholeText } from "../../files/mod.ts";
 import { EVENTS_FILE } from "../../log/mod.ts";
 import { parsePlan, type ReproductionPlan } from "../../verdicts/mod.ts";
 
@@ -30,23 +30,12 @@ export async function runsIn(folder: string): Promise<readonly string[] | undefi
 export async function findRuns(
   folder: string,
 ): Promise<{ readonly plan?: ReproductionPlan; readonly paths: readonly string[] }> {
-  if (await isThere(`${folder}/${EVENTS_FILE}`)) return { paths: [folder] };
-  if (await isThere(`${folder}/plan.json`)) {
+  if (await isFile(`${folder}/${EVENTS_FILE}`)) return { paths: [folder] };
+  if (await isFile(`${folder}/plan.json`)) {
     const plan = parsePlan(await readWholeText(`${folder}/plan.json`));
     return { plan, paths: await foldersIn(`${folder}/runs`) };
   }
   const paths = await foldersIn(folder);
-  const logs = await Promise.all(paths.map((path) => isThere(`${path}/${EVENTS_FILE}`)));
+  const logs = await Promise.all(paths.map((path) => isFile(`${path}/${EVENTS_FILE}`)));
   return { paths: logs.includes(true) ? paths : [folder] };
-}
-
-/** Whether a file stands at a path. */
-export async function isThere(path: string): Promise<boolean> {
-  try {
-    return (await disk.stat(path)).isFile;
-  } catch (error) {
-    // The path leads nowhere, or through a file.
-    if (disk.isMissing(error) || disk.isNoFolder(error)) return false;
-    throw error;
-  }
 }

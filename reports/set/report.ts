@@ -1,11 +1,11 @@
 /** The report of a set of runs: a page, the same as Markdown, and the same as data. */
 import { relative, resolve } from "node:path";
 import { readFolder, RunLogError, runOf, subjectOfReading } from "../../log/mod.ts";
-import { attempt, readWhole, writeWhole } from "../../files/mod.ts";
+import { attempt, isFile, readWhole, writeWhole } from "../../files/mod.ts";
 import { renderHtml } from "../page/html.tsx";
 import { renderMarkdown } from "../page/markdown.ts";
 import { setContent } from "./content.ts";
-import { findRuns, isThere } from "./find_runs.ts";
+import { findRuns } from "./find_runs.ts";
 import { PlanError, planHash } from "../../verdicts/mod.ts";
 import {
   type BrokenRun,
@@ -129,7 +129,7 @@ async function readRunOfSet(path: string, folder: string): Promise<RunOfSet | Br
       run: runOf(reading),
       log: subjectOfReading(reading),
       logSha256: reading.logSha256,
-      report: await isThere(`${path}/report.html`) ? `${folder}/report.html` : null,
+      report: await isFile(`${path}/report.html`) ? `${folder}/report.html` : null,
     };
   } catch (error) {
     if (!(error instanceof RunLogError)) throw error;

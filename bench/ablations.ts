@@ -19,6 +19,7 @@ import {
 import {
   BatchSource,
   type Dataset,
+  type DatasetName,
   loadDataset,
   measureNormalisation,
   splitImages,
@@ -47,7 +48,7 @@ import {
   OPTIMISERS,
   type Recipe,
   RECIPES,
-  vary,
+  withImages,
   withIterations,
   withOptimiser,
 } from "../recipes/mod.ts";
@@ -262,11 +263,15 @@ function tableOf(rows: readonly Row[]): string {
  *
  * @throws {UsageError} If it is so long that a plateau's rate could fall: nothing is looked at here.
  */
-function recipeOf(flags: FlagValues<typeof FLAGS>, iterations: number): Recipe {
-  let recipe = RECIPES[flags.recipe ?? "paper"](flags.net);
+function recipeOf(
+  flags: FlagValues<typeof FLAGS>,
+  set: DatasetName,
+  iterations: number,
+): Recipe {
+  let recipe = forDataset(RECIPES[flags.recipe ?? "paper"](flags.net), set);
   if (flags.optimiser) recipe = withOptimiser(recipe, flags.optimiser, "asked for");
   if (flags.batch !== undefined) {
-    recipe = vary(recipe, { batchSize: flags.batch, batchNormImages: flags.batch }, "asked for");
+    recipe = withImages(recipe, { batchSize: flags.batch }, "asked for");
   }
   const { schedule } = recipe;
   if (schedule.kind === "plateau") {
@@ -282,14 +287,14 @@ function recipeOf(flags: FlagValues<typeof FLAGS>, iterations: number): Recipe {
 
 async function ablations(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
   const { iterations = 500, seed = 0 } = flags;
-  const recipe = recipeOf(flags, iterations);
+  const set = flags.data === undefined ? "shapes10" : PAPER_DATASET;
+  const recipe = recipeOf(flags, set, iterations);
   const { batchSize: batch } = recipe;
   const net = recipe.architecture.name;
-  const set = flags.data === undefined ? "shapes10" : PAPER_DATASET;
   const dataset = await loadDataset(set, flags.data === undefined ? {} : { path: flags.data });
   const { factory, reason } = await chooseEngine(flags.engine ?? "auto", engineFactories);
   const setting = {
-    ...{ recipe: forDataset(recipe, set), dataset, factory, seed },
+    ...{ recipe, dataset, factory, seed },
     ...(flags.threads === undefined ? {} : { threads: flags.threads }),
   };
   const results: Partial<Record<Question, Row[]>> = {};

@@ -19,7 +19,7 @@ import { loadDataset } from "../data/mod.ts";
 import { EngineError } from "../engine/mod.ts";
 import { wasmEngine } from "../engine/wasm/mod.ts";
 import { architecture, countMultiplyAdds } from "../resnet/mod.ts";
-import { forDataset, paper, vary, withIterations } from "../recipes/mod.ts";
+import { forDataset, paper, withImages, withIterations } from "../recipes/mod.ts";
 import { train } from "../train/mod.ts";
 import { LAYOUTS, peerArguments, runChild, trainArguments } from "./_child.ts";
 import { type Contender, engineContender, PAPER_STEP } from "./_contender.ts";
@@ -138,7 +138,7 @@ function byBatch(rounds: number, threads: number): Promise<Part> {
 /** Trains with the log running and takes the process's memory after every queue of steps. */
 async function flat(threads: number): Promise<Part> {
   const { arch, batch, steps } = FLAT;
-  const asked = vary(paper(arch), { batchSize: batch, batchNormImages: batch });
+  const asked = withImages(paper(arch), { batchSize: batch });
   const recipe = withIterations(forDataset(asked, "shapes10"), steps);
   const folder = await Deno.makeTempDir({ prefix: "flat_" });
   const samples: { x: number; y: number }[] = [];

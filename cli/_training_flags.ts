@@ -4,11 +4,11 @@ import { architecture } from "../resnet/mod.ts";
 import {
   ASKED,
   forDataset,
-  forFolder,
   isOfPhotographs,
   PHOTOGRAPH_RECIPES,
   type Recipe,
   vary,
+  withImages,
   withImageSize,
 } from "../recipes/mod.ts";
 import { changedBy, RECIPE_FLAG, RECIPE_FLAGS, recipeFrom } from "./_recipe_flags.ts";
@@ -205,7 +205,7 @@ export function recipeOf(
   let recipe = recipeFrom(flags.recipe ?? "paper", flags.arch);
   requireImageFlags(flags, recipe);
   if (isOfPhotographs(recipe)) {
-    if (split) recipe = forFolder(recipe, split, flags.batch);
+    if (split) recipe = withImages(recipe, { split }, "the folder's own");
     if (flags["image-size"]) recipe = withImageSize(recipe, flags["image-size"], ASKED);
     if (flags.colour !== undefined) {
       recipe = vary(recipe, { data: { photographs: { colour: flags.colour } } }, ASKED);
@@ -215,10 +215,11 @@ export function recipeOf(
     }
   }
   if (flags.dataset) recipe = forDataset(recipe, flags.dataset, ASKED);
+  recipe = withImages(recipe, {
+    ...(flags.batch ? { batchSize: flags.batch } : {}),
+    ...(flags.split ? { split: flags.split } : {}),
+  }, ASKED);
   recipe = vary(recipe, {
-    ...(flags.batch && !isOfPhotographs(recipe)
-      ? { batchSize: flags.batch, batchNormImages: flags.batch }
-      : {}),
     architecture: {
       ...(flags.shortcut ? { shortcut: flags.shortcut } : {}),
       ...(flags["shortcut-padding"] ? { zeroChannels: flags["shortcut-padding"] } : {}),
@@ -226,7 +227,6 @@ export function recipeOf(
     data: {
       ...(flags.augment ? { augmentation: flags.augment } : {}),
       ...(flags.order ? { order: flags.order } : {}),
-      ...(flags.split ? { split: flags.split } : {}),
     },
   }, ASKED);
   // Epochs are those of the batch and the split that were asked for.

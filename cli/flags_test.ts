@@ -222,6 +222,42 @@ Deno.test("recipeOf: a schedule's numbers, its length in epochs, what it watches
   );
 });
 
+Deno.test("recipeOf: a length in epochs outlives another batch, split and data set", () => {
+  const cosine = { kind: "cosine", rate: 0.1, minimumRate: 0, unit: "epoch" };
+  const path = Deno.makeTempFileSync({ suffix: ".json" });
+  // 10 epochs of 45,000 images in batches of 128 that run on: 3515.6 steps.
+  const schedule = { ...cosine, period: 10, iterations: 3516 };
+  Deno.writeTextFileSync(path, JSON.stringify({ schedule, batchNormImages: 64 }));
+  const lengths: [string[], number, number][] = [
+    // Images of an epoch, by those of a batch, times epochs; partial batches are kept.
+    [["resnet18-cifar"], 176 * 200, 256],
+    [["resnet18-cifar", "--batch", "128"], 352 * 200, 128],
+    [["resnet18-cifar", "--dataset", "shapes10"], 36 * 200, 256],
+    [["system-c-2", "--split", "50k"], 391 * 100, 128],
+    [["system-c-2", "--split", "900/100", "--batch", "100"], 9 * 100, 100],
+    [["finetune", "--data", "photographs", "--batch", "64"], Math.ceil(1281167 * 30 / 64), 64],
+    // 10 epochs of 45,000 images: the cosine ends at its period.
+    [[path, "--batch", "256"], Math.ceil(10 * 45_000 / 256), 64],
+    [[path, "--batch", "32"], Math.ceil(10 * 45_000 / 32), 32],
+    // The paper's length is in iterations.
+    [["paper", "--batch", "256", "--split", "50k"], 64_000, 256],
+    [["imagenet", "--data", "photographs", "--batch", "128"], 600_000, 32],
+  ];
+  try {
+    for (const [args, iterations, images] of lengths) {
+      const { schedule, batchNormImages } = recipe("--recipe", ...args);
+      assertEquals([schedule.iterations, batchNormImages], [iterations, images], args.join(" "));
+    }
+    const { departures } = recipe("--recipe", "resnet18-cifar", "--batch", "128");
+    assertEquals(
+      departures.find(({ field }) => field === "schedule.iterations")?.reason,
+      "its author states no length: 200 epochs",
+    );
+  } finally {
+    Deno.removeSync(path);
+  }
+});
+
 Deno.test("recipeOf: each preparation", () => {
   const prepared = (name: string) => {
     const { mean, std } = recipe("--preparation", name).data;

@@ -2,7 +2,7 @@
 import { PHOTOGRAPHS } from "../data/mod.ts";
 import { Epochs } from "./epochs.ts";
 import type { Recipe } from "./recipe.ts";
-import { ASKED, imagenetPaper, vary } from "./recipes.ts";
+import { imagenetPaper, vary } from "./recipes.ts";
 
 /**
  * The paper's recipe for ImageNet, section 3.4. What it leaves open is decided as its authors'
@@ -61,31 +61,6 @@ export function finetune(architectureName = "resnet18"): Recipe {
 export const PHOTOGRAPH_RECIPES: Readonly<
   Record<"imagenet" | "finetune", (architectureName?: string) => Recipe>
 > = { imagenet, finetune };
-
-/**
- * A recipe for the photographs of a folder. A length in epochs stays as many epochs.
- *
- * @param recipe For photographs.
- * @param split How many images the folder has to train and to validate on.
- * @param batchSize The batch, where another than the recipe's was asked for.
- */
-export function forFolder(
-  recipe: Recipe,
-  split: Recipe["data"]["split"],
-  batchSize?: number,
-): Recipe {
-  const { schedule } = recipe;
-  const isInEpochs = schedule.kind !== "plateau" && schedule.unit === "epoch";
-  const epochs = new Epochs(recipe).of(schedule.iterations);
-  let changed = vary(recipe, { data: { split } }, "the folder's own");
-  if (batchSize) {
-    const batchNormImages = Math.min(batchSize, recipe.batchNormImages);
-    changed = vary(changed, { batchSize, batchNormImages }, ASKED);
-  }
-  if (!isInEpochs) return changed;
-  const iterations = new Epochs(changed).end(Math.round(epochs));
-  return vary(changed, { schedule: { iterations } });
-}
 
 /**
  * A recipe whose network sees photographs of another size: the sides that they are brought to

@@ -13,6 +13,7 @@ import {
 } from "../paper/mod.ts";
 import { shortcutsOf } from "../resnet/mod.ts";
 import { differingFields } from "./_fields.ts";
+import { Epochs } from "./epochs.ts";
 import type { Departure, Recipe, StepSchedule, Watch } from "./recipe.ts";
 import { checkSchedule, RecipeError } from "./schedule.ts";
 import { isOfValidation } from "./watch.ts";
@@ -348,6 +349,56 @@ function boundariesBelow(
 }
 
 /**
+ * A recipe for other images, or for batches of another size. A length in epochs stays as many
+ * epochs, statistics over the whole batch are those over the new one.
+ *
+ * @param recipe The recipe to start from.
+ * @param images What differs: the set, its split, the batch.
+ * @param reason Why, for the departures.
+ * @returns The new recipe.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { cifarStem } from "./named.ts";
+ * import { paper, withImages } from "./recipes.ts";
+ *
+ * // 200 epochs of 45,000 images in batches of 256, which is how long that recipe is.
+ * const { schedule, batchNormImages } = withImages(cifarStem(), { batchSize: 128 });
+ * assertEquals([schedule.iterations, batchNormImages], [200 * 352, 128]);
+ * // The paper has a length in iterations.
+ * assertEquals(withImages(paper("resnet20"), { batchSize: 256 }).schedule.iterations, 64_000);
+ * ```
+ */
+export function withImages(
+  recipe: Recipe,
+  { batchSize = recipe.batchSize, ...data }: Partial<
+    Pick<Recipe, "batchSize"> & Pick<Recipe["data"], "set" | "split">
+  >,
+  reason?: string,
+): Recipe {
+  const { schedule } = recipe;
+  const batchNormImages = recipe.batchNormImages === recipe.batchSize
+    ? batchSize
+    : Math.min(recipe.batchNormImages, batchSize);
+  const changed = vary(recipe, { batchSize, batchNormImages, data }, reason);
+  const before = new Epochs(recipe), after = new Epochs(changed);
+  const epochs = Math.round(before.of(schedule.iterations));
+  const isWhole = before.end(epochs) === schedule.iterations;
+  const isInEpochs = schedule.kind !== "plateau" && schedule.unit === "epoch";
+  // Where batches don't run on into the next epoch, a training is counted in epochs.
+  if (!isInEpochs && !(isWhole && recipe.data.epochEnd !== "run-on")) return changed;
+  const iterations = isWhole
+    ? after.end(epochs)
+    : Math.max(1, Math.round(schedule.iterations * before.of(1) / after.of(1)));
+  const asLong = isInEpochs
+    ? vary(changed, { schedule: { iterations } })
+    : withIterations(changed, iterations);
+  // As many epochs are for the reason that they were for before.
+  return vary(asLong, {}, reason);
+}
+
+/**
  * A recipe on another data set, with the split that the registry has for it: of
  * the built-in shapes' 10,000 training images 9,000 are trained on, the same
  * nine tenths as in the paper. A recipe that holds nothing out holds nothing out there either.
@@ -375,7 +426,7 @@ export function forDataset(
   const split = recipe.data.split.validation === 0
     ? { training: training + validation, validation: 0 }
     : { training, validation };
-  return vary(recipe, { data: { set, split } }, reason);
+  return withImages(recipe, { set, split }, reason);
 }
 
 /**

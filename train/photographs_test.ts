@@ -3,7 +3,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { encode } from "fast-png";
 import { DataError, indexTrainingFolder, photographSet } from "../data/photographs/mod.ts";
 import { wasmEngine } from "../engine/mod.ts";
-import { forFolder, imagenet, vary, withImageSize } from "../recipes/mod.ts";
+import { imagenet, vary, withImages, withImageSize } from "../recipes/mod.ts";
 import { eventsIn, measured, tinyRun } from "../testing/runs/mod.ts";
 import type { TrainOptions } from "./options.ts";
 import { train } from "./train.ts";
@@ -35,7 +35,9 @@ async function withDamaged(
       }
     }
     const found = await indexTrainingFolder(`${folder}/set`, { index: `${folder}/index` });
-    const named = forFolder(imagenet("resnet8"), { training: 8, validation }, 4);
+    const named = withImages(imagenet("resnet8"), {
+      ...{ split: { training: 8, validation }, batchSize: 4 },
+    });
     const recipe = vary(withImageSize(named, 8, "small"), { schedule: { iterations: 5 } });
     const { size, testShorterSide } = recipe.data.photographs!;
     await work(folder, (out, broken, onMeasured) => ({

@@ -1,7 +1,7 @@
 /** A made-up but plausible run's folder in memory, for tests; no network made these numbers. */
 import { createHash } from "node:crypto";
 import type { FileReference, ImageSample, LayerStatistics, RunEvent } from "../../log/mod.ts";
-import { finetune, forDataset, forFolder, paper, withIterations } from "../../recipes/mod.ts";
+import { finetune, forDataset, paper, withImages, withIterations } from "../../recipes/mod.ts";
 
 /** What a test can choose. */
 export interface FixtureOptions {
@@ -93,7 +93,7 @@ export async function fixtureFolder(options: FixtureOptions = {}): Promise<Folde
   };
   const whole = paper(architecture);
   const onSet = set === "photographs"
-    ? forFolder(finetune("resnet18"), { training: 1000, validation: TEST.images })
+    ? withImages(finetune("resnet18"), { split: { training: 1000, validation: TEST.images } })
     : forDataset(whole, set);
   const recipe = iterations === 64_000 ? onSet : withIterations(onSet, iterations, text);
   events.push({

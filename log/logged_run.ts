@@ -5,6 +5,7 @@ import { parseJson, RunLogError } from "./parse_log.ts";
 import { parsePredictions, type Predictions } from "./read_run.ts";
 import { type FolderReading, readBounded, readFolder } from "./reading.ts";
 import {
+  type BestEvent,
   type CheckpointEvent,
   effectiveEvents,
   type EndEvent,
@@ -59,6 +60,8 @@ export interface LoggedRun {
   readonly files: readonly FileEvent[];
   /** The end of ResNet-110's warm-up. */
   readonly warmUpEnd?: WarmUpEndEvent;
+  /** The best weights, where the recipe keeps them. */
+  readonly best?: BestEvent;
   /** Of a finished run. */
   readonly end?: EndEvent;
 }
@@ -138,6 +141,7 @@ export function subjectOfReading({ log: { events }, fileOf }: FolderReading): Lo
   for (const { kind, file } of run.files) {
     if (kind !== "split" && kind !== "layer-statistics") readNamed(file);
   }
+  if (run.best) readNamed(run.best.file);
   return {
     ...{ events, split, predictions, files },
     ...(statistics ? { layerStatistics: statistics } : {}),
@@ -183,6 +187,7 @@ function sortedRun(events: readonly RunEvent[]): LoggedRun {
     checkpoints: ofType("checkpoint"),
     files: ofType("file"),
     warmUpEnd: ofType("warm-up-end").at(-1),
+    best: ofType("best").at(-1),
     end: ofType("end").at(-1),
   };
 }

@@ -68,7 +68,7 @@ export async function readFolder(
   const log = parseRunLog(new TextDecoder().decode(bytes));
   const files = new Map<string, FoundFile>();
   for (const event of effectiveEvents(log.events)) {
-    const file = event.type === "file"
+    const file = event.type === "file" || event.type === "best"
       ? event.file
       : event.type === "evaluation"
       ? event.predictions
@@ -77,7 +77,8 @@ export async function readFolder(
     const content = await read(file.path);
     const found = content && sha256(content);
     // Weights are large, and nothing but their hash is asked for.
-    const isKept = !(event.type === "file" && event.kind === "weights");
+    const isKept = event.type === "evaluation" ||
+      event.type === "file" && event.kind !== "weights";
     files.set(file.path, {
       ...(found === undefined ? {} : { sha256: found }),
       ...(content && isKept ? { bytes: content } : {}),

@@ -1,11 +1,11 @@
 /** The best weights of a run, kept beside the last ones and scored after them. */
 import type { TrainingState } from "../engine/mod.ts";
-import type { BestEvent, FileReference } from "../log/mod.ts";
-import { fitWeights, WeightFileError } from "../resnet/mod.ts";
+import type { BestEvent } from "../log/mod.ts";
+import { fitWeights } from "../resnet/mod.ts";
 import { decodeSafetensors, encodeSafetensors } from "../weights/mod.ts";
 import { sha256 } from "../files/mod.ts";
 import { evaluated, photographFacts, scoresOf } from "./_images.ts";
-import type { Session } from "./_session.ts";
+import { type Session, warn } from "./_session.ts";
 import { weightMetadata } from "./checkpoint.ts";
 
 const FILE_NAME = /^best-\d+\.safetensors$/;
@@ -39,8 +39,6 @@ export async function forgetBest(session: Session): Promise<void> {
 /**
  * The error of the best weights on the test set; it is looked at when the training is over, and
  * decides nothing. The engine holds the best weights afterwards.
- *
- * @throws {WeightFileError} If the file is not the one that the run wrote.
  */
 export async function scoreBest(
   session: Session,
@@ -48,8 +46,9 @@ export async function scoreBest(
 ): Promise<Omit<BestEvent, "type" | "time"> | undefined> {
   const { run, engine, prepared, watching: { kept } } = session;
   const { recipe, engineOptions: { graph } } = prepared;
-  if (!kept || !recipe.best) return undefined;
-  const weights = fitWeights(graph, await readKept(run, kept.file), kept.file.path);
+  const bytes = await readKept(session);
+  if (!kept || !bytes || !recipe.best) return undefined;
+  const weights = fitWeights(graph, decodeSafetensors(bytes).tensors, kept.file.path);
   await engine.importState({ ...last, weights });
   const scores = scoresOf(session, await evaluated(session, "test"));
   const { iteration, value, file } = kept;
@@ -59,13 +58,20 @@ export async function scoreBest(
   return found;
 }
 
-async function readKept(run: Session["run"], file: FileReference) {
-  const bytes = await run.read(file.path);
-  const found = sha256(bytes);
-  if (found !== file.sha256) {
-    throw new WeightFileError(
-      `the best weights in "${run.path}/${file.path}" must have the SHA-256 ${file.sha256}, found ${found}: the file was altered. Put it back, or train anew with another --out`,
-    );
-  }
-  return decodeSafetensors(bytes).tensors;
+/**
+ * The file of the best weights, where there is one. Another in its place, or none, is warned of:
+ * the result is that of the last step, and a training that is over must come to its end.
+ */
+export async function readKept(session: Session): Promise<Uint8Array | undefined> {
+  const { run, watching: { kept } } = session;
+  if (!kept) return undefined;
+  const { iteration, file: { path, sha256: expected } } = kept;
+  const bytes = (await run.names()).includes(path) ? await run.read(path) : undefined;
+  if (bytes && sha256(bytes) === expected) return bytes;
+  warn(
+    session,
+    `the best weights, of iteration ${iteration}, are not in "${run.path}/${path}", ${
+      bytes ? "which was altered" : "which is missing"
+    }: they are scored only if it is put back before the training ends`,
+  );
 }

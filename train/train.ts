@@ -32,7 +32,7 @@ import {
   warnOfSkipped,
 } from "./_session.ts";
 import { Watching } from "./_watching.ts";
-import { forgetBest, keepBest, scoreBest } from "./_best.ts";
+import { forgetBest, keepBest, readKept, scoreBest } from "./_best.ts";
 import { Window } from "./_window.ts";
 import { newestCheckpoint, type Progress, saveCheckpoint, weightMetadata } from "./checkpoint.ts";
 import { effectiveEvents, type RateEvent, RunError, type RunEvent, RunFolder } from "../log/mod.ts";
@@ -133,10 +133,12 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       ...{ waitingSeconds, leftOut: new Set<string>(), signal: options.signal },
       leaveOut: (faults) => leaveOut(session, faults),
       watching: new Watching(recipe, new Epochs(recipe), watching),
+      bestBefore: watching?.best?.kept?.file.path,
     };
     try {
       await logStart(session, begun, found);
       if (first?.replaced) warn(session, first.replaced);
+      await readKept(session);
       return await loop(session, found.checkpoint?.progress) ?? await finish(session);
     } catch (error) {
       if (isStop(options, error)) return stopped(session, String(error));

@@ -1,4 +1,10 @@
-import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertNotEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import {
   type Engine,
   EngineError,
@@ -12,7 +18,7 @@ import { architecture, initialise, WeightFileError } from "../resnet/mod.ts";
 import { TrainingError } from "./_checks.ts";
 import { eventsIn, measured, plateauRun, tinyDataset, tinyRun } from "../testing/runs/mod.ts";
 import { nullEngineFactory } from "../testing/mod.ts";
-import { RunError, RunFolder } from "../log/mod.ts";
+import { logSubjectOf, RunError, RunFolder } from "../log/mod.ts";
 import type { FinishedResult, TrainOptions, TrainResult } from "./options.ts";
 import { paper, vary, withIterations } from "../recipes/mod.ts";
 import { train } from "./train.ts";
@@ -420,13 +426,40 @@ Deno.test("strict averages replace the running statistics after the last step, a
     assertEquals(await end("resumed", "strict", 5), strict);
   }));
 
-Deno.test("best weights that were altered are refused, not scored", () =>
+Deno.test("best weights that are missing or altered are warned of, not scored, and cost no result", () =>
   inFolder(async (folder) => {
-    const { iteration } = finished(await train(plateauRun(`${folder}/whole`)));
-    const out = `${folder}/altered`;
-    await train({ ...plateauRun(out), stopAfter: iteration - 1 });
-    for (const name of bestIn(out)) await Deno.writeTextFile(`${out}/${name}`, "other");
-    await assertRejects(() => train(plateauRun(out)), WeightFileError, "the file was altered");
+    const whole = finished(await train(plateauRun(`${folder}/whole`)));
+    const spoils: Record<string, (path: string) => Promise<void>> = {
+      "which was altered": (path) => Deno.writeTextFile(path, "other"),
+      "which is missing": (path) => Deno.remove(path),
+    };
+    for (const [said, spoil] of Object.entries(spoils)) {
+      const out = `${folder}/${said}`;
+      await train({ ...plateauRun(out), stopAfter: whole.iteration - 1 });
+      for (const name of bestIn(out)) await spoil(`${out}/${name}`);
+      const { weights, best } = finished(await train(plateauRun(out)));
+      assertEquals([weights.sha256, best], [whole.weights.sha256, undefined]);
+      const warnings = eventsIn(out).filter(({ type }) => type === "warning");
+      assertStringIncludes(JSON.stringify(warnings[0]), said);
+      assertEquals(eventsIn(out).at(-1)?.type, "end");
+    }
+    // After the end, it is one of the files that a run is judged by.
+    const { best } = whole;
+    await Deno.remove(`${folder}/whole/${best!.file.path}`);
+    const { files = [] } = await logSubjectOf(`${folder}/whole`);
+    assertEquals(files.filter(({ problem }) => problem), [
+      { path: best!.file.path, problem: "it is missing" },
+    ]);
+  }));
+
+Deno.test("after a resume, the best weights that the checkpoint before needs stay too", () =>
+  inFolder(async (folder) => {
+    await train({ ...plateauRun(folder), stopAfter: 20 });
+    const before = bestIn(folder);
+    await train({ ...plateauRun(folder), stopAfter: 40 });
+    const [least, ...more] = bestIn(folder);
+    // Better ones were found on the way to the second checkpoint, the first of this process.
+    assertEquals([[least], more.length], [before, 1]);
   }));
 
 /** Starts the child; kills it where it stands still, or returns its output. */

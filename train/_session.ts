@@ -1,6 +1,6 @@
 /** What the parts of a run share, and the lines of its log that surround the loop. */
 import { quote } from "../text/mod.ts";
-import { EngineError, type StepMetrics } from "../engine/mod.ts";
+import { type Engine, EngineError, type StepMetrics } from "../engine/mod.ts";
 import type { StreamedFault } from "../data/mod.ts";
 import { countMultiplyAdds, countParameters } from "../resnet/mod.ts";
 import { firstBatch, type Shown } from "./_images.ts";
@@ -74,14 +74,16 @@ export async function logStart(
     );
   }
   for (const message of found.passedOver) warn(session, message);
-  const before = (run.earlier.findLast((event) => event.type === "resume") ?? begun)?.engine.name;
-  if (iteration > 0 && before !== engine.name) {
-    warn(
-      session,
-      `the engine was ${before}, from iteration ${
-        iteration + 1
-      } on it is ${engine.name}: the weights differ in rounding from those of either alone`,
-    );
+  const before = (run.earlier.findLast((event) => event.type === "resume") ?? begun)?.engine;
+  if (before && iteration > 0) {
+    for (const [what, was, is] of changesOf(before, engine)) {
+      warn(
+        session,
+        `the ${what} was ${was}, from iteration ${
+          iteration + 1
+        } on it is ${is}: the weights differ in rounding from those of either alone`,
+      );
+    }
   }
   if (iteration === 0) {
     // The start before any file: what has files and an empty log can't be told from somebody's.
@@ -92,6 +94,19 @@ export async function logStart(
   }
   run.sync();
   options.onStart?.({ iteration, iterations: recipe.schedule.iterations, graph, engine, dataset });
+}
+
+/** What of an engine was another before, where that is a choice and not the machine's. */
+function changesOf(
+  before: Pick<Engine, "name" | "device">,
+  now: Pick<Engine, "name" | "device">,
+): [what: string, was: unknown, is: unknown][] {
+  const changes: [string, unknown, unknown][] = [["engine", before.name, now.name]];
+  const [had, has] = [before.device.details, now.device.details];
+  // Another engine's way to convolve is its own; one that says nothing of precision has one alone.
+  if (before.name === now.name) changes.push(["convolution", had.convolution, has.convolution]);
+  changes.push(["precision", had.precision ?? "single", has.precision ?? "single"]);
+  return changes.filter(([_, was, is]) => was !== is && was !== undefined && is !== undefined);
 }
 
 /** Writes a file that a report shows, and logs it. */

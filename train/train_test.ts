@@ -534,6 +534,29 @@ Deno.test("a run that goes over to another engine says so, each time", () =>
     assertEquals(logged.length, 2);
   }));
 
+Deno.test("a run that goes over to another precision or convolution says so", () =>
+  inFolder(async (out) => {
+    const on = async (details: Record<string, string>, stopAfter: number) => {
+      const engine: EngineFactory = {
+        ...nullEngineFactory,
+        async create(options): Promise<Engine> {
+          const device = { summary: "a test", details };
+          return Object.assign(await nullEngineFactory.create(options), { device });
+        },
+      };
+      await train(tinyRun(out, { engine, stopAfter }));
+      return eventsIn(out).flatMap((event) => event.type === "warning" ? [event.message] : []);
+    };
+    assertEquals(await on({ convolution: "winograd" }, 20), []); // Of single precision alone.
+    const rounding = "the weights differ in rounding from those of either alone";
+    const first = `the convolution was winograd, from iteration 21 on it is direct: ${rounding}`;
+    const direct = { convolution: "direct", precision: "single" };
+    assertEquals(await on(direct, 40), [first]);
+    assertEquals(await on(direct, 60), [first]);
+    const second = `the precision was single, from iteration 61 on it is mixed: ${rounding}`;
+    assertEquals(await on({ convolution: "direct", precision: "mixed" }, 80), [first, second]);
+  }));
+
 Deno.test("a loss that is not finite ends the run, and the checkpoint before it stays", () =>
   inFolder(async (folder) => {
     const engine = altered((step) => step.iteration === 47 ? { ...step, loss: NaN } : step);

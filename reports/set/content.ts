@@ -76,7 +76,7 @@ function summary(result: SetResult): Block[] {
   if (open > 0) {
     blocks.push(notice(
       `${counted(open, "run")} not over.`,
-      "A run that was stopped, or whose log breaks off, can go on from its last checkpoint; its network gets no verdict before.",
+      "A run that was stopped, whose engine or disk gave out, or whose log breaks off, can go on from its last checkpoint; its network gets no verdict before.",
     ));
   }
   const several = plan !== null && recipesOf(plan.content).length > 1;

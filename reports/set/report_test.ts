@@ -138,9 +138,25 @@ Deno.test("a diverged run is counted, named, and keeps its network from equivale
   assertStringIncludes(report.text, "1 of 3 runs did not finish (1 diverged)");
   assertMatch(report.markdown, /\| ResNet-20 \| .* \| 2 of 3 \|/);
   assert(report.result.judgements.every(({ outcome }) => outcome !== "fail"));
-  // The same failure without the mark is the machine's, and counts as well.
-  const failed = await runOf({ ...PAPER, seed: 3, ending: "failure" });
-  assertEquals(judgedRun(failed.run), { seed: 3, outcome: "failed" });
+});
+
+Deno.test("a run whose engine or disk gave out is not over: it can go on, and end otherwise", async () => {
+  const plan = planOf(["resnet20"]);
+  const [first, second] = await runsOf({ resnet20: [881, 864] }, plan);
+  const failed = await runOf({
+    ...{ ...PAPER, architecture: "resnet20", seed: 3, plan: planHash(plan), ending: "failure" },
+  });
+  assertEquals(judgedRun(failed.run), undefined);
+  const report = reportOf({ plan, runs: [first, second, failed] });
+  assertEquals(netOf(report, "resnet20").verdict?.kind, "none");
+  assertStringIncludes(report.text, "ResNet-20, seed 3: failed at iteration 57,600: made up");
+  assertStringIncludes(report.text, "2 of 3 planned runs are over");
+  assertEquals(
+    new Set(report.result.judgements.map(({ evidence }) => evidence)),
+    new Set([
+      "1 of the 3 runs are not over",
+    ]),
+  );
 });
 
 Deno.test("a shortened schedule says so first, and stands beside no figure of the paper", async () => {

@@ -211,7 +211,7 @@ export function setResult({ plan, runs, broken }: SetContent): SetResult {
  *
  * @param run A run, as `readRun` gives it.
  * @returns Its seed, outcome and final test error; undefined where it is not over: it was stopped,
- *   or its log breaks off.
+ *   engine or disk gave out, or its log breaks off.
  *
  * @example
  * ```ts
@@ -219,14 +219,15 @@ export function setResult({ plan, runs, broken }: SetContent): SetResult {
  * import { type Run } from "../../log/mod.ts";
  * import { assertEquals } from "@std/assert";
  *
- * const run = { start: { seed: 3 }, outcome: { type: "failure", reason: "no space left" } };
- * assertEquals(judgedRun(run as Run), { seed: 3, outcome: "failed" });
+ * const run = { start: { seed: 3 }, outcome: { type: "failure", reason: "made up" } };
+ * // Without the mark of a divergence it can go on.
+ * assertEquals(judgedRun(run as Run), undefined);
+ * const diverged = { ...run, outcome: { ...run.outcome, diverged: true } };
+ * assertEquals(judgedRun(diverged as Run), { seed: 3, outcome: "diverged" });
  * ```
  */
 export function judgedRun({ start: { seed }, outcome, finalTest }: Run): JudgedRun | undefined {
-  if (outcome?.type === "failure") {
-    return { seed, outcome: outcome.diverged ? "diverged" : "failed" };
-  }
+  if (outcome?.type === "failure" && outcome.diverged) return { seed, outcome: "diverged" };
   if (outcome?.type !== "end" || !finalTest) return undefined;
   const { errors, images } = finalTest;
   return { seed, outcome: "finished", testError: errors / images, testImages: images };

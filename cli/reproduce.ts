@@ -34,6 +34,7 @@ import {
   positive,
   text,
   toggle,
+  UsageError,
 } from "./_flags.ts";
 import { JobProgress } from "./_job_progress.ts";
 import { CommandError, main, type Outcome } from "./_main.ts";
@@ -58,7 +59,10 @@ const FLAGS = {
   verbose: ENGINE_FLAGS.verbose,
   threads: ENGINE_FLAGS.threads,
   out: text("FOLDER", "the job's folder; runs/reproduction by default"),
-  plan: text("FILE", "go by this plan, as another job's folder holds it"),
+  plan: text(
+    "FILE",
+    "go by this plan, as another job's folder holds it: all that is planned stands there",
+  ),
   "plan-only": toggle("write the plan, or keep the one that is there, and list its runs"),
   index: integer("do this run of the plan alone, from 0: for array jobs of a cluster", 0),
   ...COMMON,
@@ -147,8 +151,18 @@ async function choose(name = "auto"): Promise<EngineChoice> {
 /** What the flags say of the plan; what they leave out is as it was planned, or a default. */
 async function requestOf(flags: FlagValues<typeof FLAGS>): Promise<PlanRequest> {
   const { archs, seeds, recipe, dataset, iterations, margin } = flags;
+  if (flags.plan !== undefined) {
+    const planned = { archs, seeds, recipe, dataset, iterations, margin };
+    // The time at which it was written, the figures and the hashes in it are of what it has.
+    const [stray] = Object.entries(planned).find(([_, value]) => value !== undefined) ?? [];
+    if (stray) {
+      throw new UsageError(
+        `--plan states all that is planned, found --${stray} beside it: leave that out, or --plan for a new plan`,
+      );
+    }
+    return parsePlan(await readFile(flags.plan));
+  }
   return {
-    ...(flags.plan === undefined ? {} : parsePlan(await readFile(flags.plan))),
     ...(archs === undefined ? {} : { architectures: archs }),
     ...(seeds === undefined ? {} : { seeds: Array.from({ length: seeds }, (_, i) => i) }),
     ...(recipe === undefined ? {} : { recipe }),

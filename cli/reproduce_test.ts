@@ -92,11 +92,12 @@ Deno.test("reproduce: flags that make no plan exit with a message and leave noth
       [["--recipe", "paper,paper"], 2, "--recipe must be words of which each comes once"],
       [["--seeds", "0"], 2, "--seeds must be a whole number from 1 to 1000"],
       [["--plan", `${folder}/none.json`], 1, "there is none at"],
+      [["--plan", "plan.json", "--dataset", "shapes10"], 2, "found --dataset beside it"],
+      [["--plan", "plan.json", "--margin", "0.5", "--index", "0"], 2, "found --margin beside it"],
     ];
     for (const [args, status, message] of table) {
-      const { code, stdout, stderr } = await run(
-        ...["--dataset", "shapes10", ...args, "--out", `${folder}/job`],
-      );
+      const set = args.includes("--plan") ? [] : ["--dataset", "shapes10"];
+      const { code, stdout, stderr } = await run(...set, ...args, "--out", `${folder}/job`);
       assertEquals([code, stdout], [status, ""], stderr);
       assertStringIncludes(stderr, message);
       assert(!stderr.includes("    at "), stderr);

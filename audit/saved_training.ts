@@ -1,5 +1,11 @@
 /** What a checkpoint itself says of how it was trained, judged and compared. */
-import type { OptimiserState, SavedTraining, Scalar, SchedulerState } from "../weights/mod.ts";
+import type {
+  OptimiserState,
+  SavedTraining,
+  Scalar,
+  SchedulerPart,
+  SchedulerState,
+} from "../weights/mod.ts";
 import { BATCH_SIZE, ITERATIONS, TRAINING_IMAGES } from "../paper/mod.ts";
 import { number, percent } from "../text/mod.ts";
 import type { Cause } from "./causes.ts";
@@ -45,7 +51,7 @@ const close = (a: number, b: number) => Math.abs(a - b) <= 1e-6 * Math.max(Math.
  */
 export function evidenceOf(training: SavedTraining): TrainingEvidence {
   const [optimiser] = training.optimisers;
-  const [scheduler] = training.schedulers;
+  const scheduler = leading(training);
   const evidence = [
     ...(optimiser ? optimiserEvidence(...optimiser) : valuesEvidence(training)),
     ...rateEvidence(training),
@@ -55,7 +61,7 @@ export function evidenceOf(training: SavedTraining): TrainingEvidence {
   const claimed = claimedError(training);
   const said = [
     ...(optimiser ? [optimiserText(optimiser[1])] : []),
-    ...(scheduler ? [schedulerText(scheduler[1])] : []),
+    ...(scheduler ? [schedulerText(scheduler)] : []),
     ...(claimed ? [claimed.what] : []),
     ...["epoch", "global_step", "args.epochs", "args.batch_size"].flatMap((path) => {
       const value = training.values.get(path);
@@ -159,9 +165,10 @@ function valueOf(
 }
 
 /** The rate at the start and where it is lowered. */
-function rateEvidence({ optimisers, schedulers, values }: SavedTraining): RuleEvidence[] {
+function rateEvidence(training: SavedTraining): RuleEvidence[] {
+  const { optimisers, values } = training;
   const groups = optimisers.values().next().value?.groups ?? [];
-  const [scheduler] = schedulers.values();
+  const scheduler = leading(training);
   const settingOf = (name: string) =>
     groups.flatMap(({ settings }) => typeof settings[name] === "number" ? [settings[name]] : []);
   const stated = valueOf(values, RATE);
@@ -176,24 +183,58 @@ function rateEvidence({ optimisers, schedulers, values }: SavedTraining): RuleEv
   }
   const schedule = scheduler && scheduleProblem(scheduler);
   if (schedule) problems.push(schedule);
-  else if (scheduler && scheduler.milestones.length > 0) kept.push(schedulerText(scheduler));
+  // What a warm-up does before its milestones is no part of a state.
+  else if (scheduler && scheduler.milestones.length > 0 && scheduler.parts.length === 0) {
+    kept.push(schedulerText(scheduler));
+  }
   if (problems.length > 0) return [judged("learning-rate", false, problems.join("; "))];
   // A first rate alone says nothing of where it is lowered.
   return scheduler && kept.length === 2 ? [judged("learning-rate", true, kept.join("; "))] : [];
 }
 
+/** The scheduler to judge: one with milestones, or the first. */
+function leading({ schedulers }: SavedTraining): SchedulerState | undefined {
+  const all = [...schedulers.values()];
+  return all.find((one) => lasting(one).milestones.length > 0) ?? all[0];
+}
+
+/** Of a scheduler that runs others the one that lowers the rate in the end, else itself. */
+function lasting(scheduler: SchedulerState): SchedulerPart {
+  const { parts } = scheduler;
+  return parts.findLast(({ milestones }) => milestones.length > 0) ?? parts.at(-1) ??
+    { ...scheduler, from: 0 };
+}
+
+/** Where the rate is lowered, by the whole scheduler's count. */
+function milestonesOf(scheduler: SchedulerState): readonly number[] {
+  const { milestones, from } = lasting(scheduler);
+  return milestones.map((milestone) => milestone + from);
+}
+
 /** In what a scheduler is not the paper's; undefined where it is, or where that is not known. */
-function scheduleProblem({ settings, milestones }: SchedulerState): string | undefined {
-  const { gamma } = settings;
-  if (milestones.length > 0) {
-    const text = `milestones ${milestones.join(", ")}`;
-    if (typeof gamma === "number" && !close(gamma, PAPER.gamma)) {
-      return `the rate is multiplied by ${gamma} at ${text}, not by 0.1`;
-    }
-    return stepsOf(milestones) === undefined
-      ? `${text} are neither 32,000 and 48,000 iterations nor their epochs (82 and 123 of 391 batches, 91 and 137 of 352)`
-      : undefined;
+function scheduleProblem({ parts, ...scheduler }: SchedulerState): string | undefined {
+  const all = parts.length > 0 ? parts : [{ ...scheduler, from: 0 }];
+  const stepped = all.filter(({ milestones }) => milestones.length > 0);
+  // A warm-up may stand before the paper's iterations or be among them.
+  const counted = [true, false].map((fromStart) =>
+    stepped.flatMap(({ milestones, from }) =>
+      milestones.map((milestone) => milestone + (fromStart ? from : 0))
+    ).sort((a, b) => a - b)
+  );
+  const [milestones] = counted;
+  const text = `milestones ${milestones.join(", ")}`;
+  const other = stepped.map(({ settings: { gamma } }) => gamma)
+    .find((gamma) => typeof gamma === "number" && !close(gamma, PAPER.gamma));
+  if (other !== undefined) return `the rate is multiplied by ${other} at ${text}, not by 0.1`;
+  if (stepped.length > 0 && counted.every((milestones) => stepsOf(milestones) === undefined)) {
+    return `${text} are neither 32,000 and 48,000 iterations nor their epochs (82 and 123 of 391 batches, 91 and 137 of 352)`;
   }
+  return all.filter((one) => !stepped.includes(one)).map(otherSchedule).find(Boolean);
+}
+
+/** What a scheduler without milestones does, where it is known and not the paper's. */
+function otherSchedule({ settings }: Pick<SchedulerState, "settings">): string | undefined {
+  const { gamma } = settings;
   if ("T_max" in settings || "T_0" in settings) {
     return `the rate follows a cosine (period ${settings.T_max ?? settings.T_0})`;
   }
@@ -256,21 +297,28 @@ function lengthEvidence({ values }: SavedTraining): RuleEvidence[] {
 }
 
 /** Parts of the file that can't both be of one training. */
-function contradictions({ optimisers, schedulers, values }: SavedTraining): Cause[] {
-  const [scheduler] = schedulers.values();
+function contradictions(training: SavedTraining): Cause[] {
+  const { optimisers, schedulers, values } = training;
+  const scheduler = leading(training);
   const epoch = values.get("epoch");
   const rate = optimisers.values().next().value?.groups[0]?.settings.lr;
-  const counted = scheduler?.settings.last_epoch;
-  if (!scheduler || typeof counted !== "number") return [];
-  const due = rateAfter(scheduler, counted);
+  const counts = schedulers.values()
+    .flatMap(({ settings: { last_epoch } }) => typeof last_epoch === "number" ? [last_epoch] : []);
+  // One of several is a warm-up's, which counts no further when that is over.
+  const counted = Math.max(...counts);
+  if (!scheduler || counted === -Infinity) return [];
+  // Several schedulers of one optimiser give its rate together.
+  const alone = schedulers.size <= optimisers.size;
+  const now = scheduler.settings.last_epoch;
+  const due = alone && typeof now === "number" ? rateAfter(scheduler, now) : undefined;
   const problems: string[] = [];
   // Saved before or behind the scheduler's step, an epoch is counted from 0 or from 1.
   if (typeof epoch === "number" && counted < epoch - 1) {
-    const then = rateAfter(scheduler, epoch);
+    const then = alone ? rateAfter(scheduler, epoch) : undefined;
     problems.push(
       `the file is of epoch ${number(epoch)}, and its scheduler counts ${number(counted)}${
         then !== undefined && typeof rate === "number" && !close(then, rate)
-          ? `: by milestones ${scheduler.milestones.join(", ")} the rate would be ${
+          ? `: by milestones ${milestonesOf(scheduler).join(", ")} the rate would be ${
             significant(then)
           }, and the optimiser's is ${significant(rate)}`
           : ""
@@ -280,7 +328,7 @@ function contradictions({ optimisers, schedulers, values }: SavedTraining): Caus
   if (problems.length === 0 && due !== undefined && typeof rate === "number" && !close(due, rate)) {
     problems.push(
       `by its scheduler the rate is ${significant(due)} at ${
-        number(counted)
+        number(Number(now))
       }, and the optimiser's is ${significant(rate)}`,
     );
   }
@@ -289,13 +337,20 @@ function contradictions({ optimisers, schedulers, values }: SavedTraining): Caus
 
 const significant = (value: number) => Number(value.toPrecision(6));
 
-/** The rate that a multi-step scheduler gives at a count; undefined for others. */
-function rateAfter(
-  { milestones, settings: { gamma }, baseRates: [base] }: SchedulerState,
-  count: number,
-): number | undefined {
+/** The rate that a multi-step scheduler gives at a count; undefined for others and in a warm-up. */
+function rateAfter(scheduler: SchedulerState, count: number): number | undefined {
+  const last = lasting(scheduler);
+  const { milestones, settings: { gamma }, baseRates: [base], from } = last;
   if (milestones.length === 0 || typeof gamma !== "number" || base === undefined) return undefined;
-  return base * gamma ** milestones.filter((milestone) => milestone <= count).length;
+  const inner = count - from;
+  // Before it another one sets the rate; beside it another one changes it for so many steps.
+  const alone = inner >= 0 && scheduler.parts.every((part) =>
+    part === last || part.from < from ||
+    (part.from === from && Number(part.settings.total_iters ?? Infinity) <= inner)
+  );
+  return alone
+    ? base * gamma ** milestones.filter((milestone) => milestone <= inner).length
+    : undefined;
 }
 
 /** The error that follows from an accuracy or an error beside the weights. */
@@ -321,7 +376,9 @@ function optimiserText({ groups }: OptimiserState): string {
   return `optimiser with ${settings.join(", ")}`;
 }
 
-function schedulerText({ settings, milestones }: SchedulerState): string {
+function schedulerText(scheduler: SchedulerState): string {
+  const milestones = milestonesOf(scheduler);
+  const settings = { ...lasting(scheduler).settings, ...scheduler.settings };
   const kept = ["gamma", "last_epoch", "step_size", "T_max", "patience"].flatMap((name) =>
     name in settings ? [`${name} ${settings[name]}`] : []
   );

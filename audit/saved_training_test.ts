@@ -1,5 +1,13 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import type { SavedTraining, Scalar, SchedulerState } from "../weights/mod.ts";
+import {
+  decodePyTorch,
+  PythonObject,
+  type PythonValue,
+  type SavedTraining,
+  type Scalar,
+  type SchedulerState,
+  torchFile,
+} from "../weights/mod.ts";
 import { evidenceOf } from "./saved_training.ts";
 
 /** A checkpoint with one optimiser, a scheduler, and values of the script's own. */
@@ -14,7 +22,7 @@ function saved(
     schedulers: new Map(
       scheduler
         ? [["scheduler", {
-          ...{ settings: {}, milestones: [], baseRates: [0.1], lastRates: [] },
+          ...{ settings: {}, milestones: [], baseRates: [0.1], lastRates: [], parts: [] },
           ...scheduler,
         }]]
         : [],
@@ -116,4 +124,89 @@ Deno.test("the best accuracy is read as a share or in percent; a training's own 
   assertEquals(claimed({ "acc": 0.9263 }), "0.0737");
   assertEquals(claimed({ "test_err": 7.37 }), "0.0737");
   assertEquals(claimed({ train_acc: 99.9, loss: 0.1 }), undefined);
+});
+
+/** States as PyTorch 2.13's `state_dict()` has them. */
+const constant = (count: number, total: number) => ({
+  ...{ factor: 0.1, total_iters: total, base_lrs: [0.1], last_epoch: count },
+  _step_count: count + 1,
+});
+const multiStep = (count: number, ...milestones: number[]) => ({
+  milestones: new PythonObject("collections.Counter", [new Map(milestones.map((m) => [m, 1]))]),
+  ...{ gamma: 0.1, base_lrs: [0.1], last_epoch: count, _step_count: count + 1 },
+});
+const sequential = (count: number, warmUp: number, ...after: PythonValue[]) => ({
+  ...{ _milestones: [warmUp], last_epoch: count, _schedulers: after },
+});
+
+/** What a checkpoint with these schedulers, this rate and this epoch comes to. */
+function told(schedulers: PythonValue, lr: number, epoch: number): string[] {
+  const { training } = decodePyTorch(torchFile({
+    state_dict: new Map([["weight", { shape: [1], data: Float32Array.of(1) }]]),
+    optimizer: { state: {}, param_groups: [{ ...PAPER, lr, initial_lr: 0.1, params: [0] }] },
+    ...{ schedulers, epoch },
+  }));
+  const { evidence, causes } = evidenceOf(training!);
+  return [
+    ...causes,
+    ...evidence.filter(({ outcome }) => outcome === "fail"),
+  ].map(({ evidence }) => evidence);
+}
+
+Deno.test("a scheduler that runs others, a warm-up first: its own count and rate are compared", () => {
+  const inTurn = (count: number, warmUp: number, first: number, second: number) =>
+    sequential(
+      count,
+      warmUp,
+      constant(Math.min(count, warmUp - 1), warmUp),
+      multiStep(Math.max(0, count - warmUp), first, second),
+    );
+  const chained = (count: number) => ({
+    _schedulers: [constant(count, 5), multiStep(count, 82, 123)],
+  });
+  const apart = (count: number) => [constant(5, 5), multiStep(count, 82, 123)];
+  const gradual = (count: number, after: PythonValue) => ({
+    ...{ total_epoch: 4, multiplier: 1, finished: count > 5, base_lrs: [0.1] },
+    ...{ last_epoch: Math.min(count, 5), _step_count: Math.min(count, 5) + 1 },
+    after_scheduler: new PythonObject("torch.optim.lr_scheduler.MultiStepLR", [], after),
+  });
+  for (
+    const right of [
+      told(inTurn(164, 5, 77, 118), 0.001, 164),
+      told(inTurn(100, 5, 77, 118), 0.01, 100),
+      told(inTurn(3, 5, 77, 118), 0.01, 3),
+      // Counted behind the warm-up.
+      told(inTurn(64_000, 400, 32_000, 48_000), 0.001, 163),
+      told(chained(164), 0.001, 164),
+      told(chained(2), 0.01, 2),
+      told(apart(164), 0.001, 164),
+      told(gradual(164, multiStep(159, 77, 118)), 0.001, 164),
+      told(gradual(3, multiStep(0, 77, 118)), 0.075, 3),
+    ]
+  ) assertEquals(right, []);
+
+  for (
+    const [wrong, what] of [
+      // Resumed without their state.
+      [told(inTurn(2, 5, 77, 118), 0.01, 164), "rate would be 0.001, and the optimiser's is 0.01"],
+      [told(chained(0), 0.1, 164), "epoch 164, and its scheduler counts 0"],
+      [told(apart(5), 0.1, 164), "epoch 164, and its scheduler counts 5"],
+      [told(gradual(6, multiStep(1, 77, 118)), 0.1, 164), "by milestones 82, 123 the rate would"],
+      [told(inTurn(100, 5, 77, 118), 0.1, 100), "by its scheduler the rate is 0.01 at 100"],
+      [told(chained(100), 0.1, 100), "by its scheduler the rate is 0.01 at 100"],
+      // Not the paper's.
+      [told(inTurn(4, 5, 100, 150), 0.01, 4), "milestones 105, 155"],
+      [
+        told(
+          sequential(9, 5, constant(4, 5), { T_max: 195, base_lrs: [0.1], last_epoch: 4 }),
+          1,
+          9,
+        ),
+        "cosine (period 195)",
+      ],
+    ] as const
+  ) {
+    assertEquals(wrong.length, 1, wrong.join("; "));
+    assertStringIncludes(wrong[0], what);
+  }
 });

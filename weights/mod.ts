@@ -9,6 +9,7 @@ export type {
   ParameterGroup,
   SavedTraining,
   Scalar,
+  SchedulerPart,
   SchedulerState,
 } from "./saved_training.ts";
 export { chooseCopy, type ChosenCopy } from "./copies.ts";

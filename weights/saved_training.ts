@@ -32,6 +32,14 @@ export interface SchedulerState {
   readonly baseRates: readonly number[];
   /** The rates that it gave last, one a group. */
   readonly lastRates: readonly number[];
+  /** What it runs, one after the other or all at once, where it is made of others. */
+  readonly parts: readonly SchedulerPart[];
+}
+
+/** A scheduler that another one runs. It counts by itself, from its beginning. */
+export interface SchedulerPart extends SchedulerState {
+  /** The other one's count at which it begins. */
+  readonly from: number;
 }
 
 /** What stands beside the weights. */
@@ -47,6 +55,8 @@ export interface SavedTraining {
 /** More values than a script's arguments are a history. */
 const MOST_VALUES = 500;
 const DEEPEST = 4;
+/** A scheduler that runs more of them is none. */
+const MOST_SCHEDULERS = 64;
 
 /**
  * Collects what stands beside the weights in an unpickled object.
@@ -164,21 +174,56 @@ function settingsOf(entries: ReadonlyMap<unknown, unknown>): Record<string, Scal
 
 function isScheduler(entries: ReadonlyMap<unknown, unknown>): boolean {
   return entries.has("last_epoch") && (entries.has("_step_count") || entries.has("base_lrs")) ||
-    (entries.has("num_bad_epochs") && entries.has("patience"));
+    (entries.has("num_bad_epochs") && entries.has("patience")) ||
+    Array.isArray(entries.get("_schedulers"));
+}
+
+function numbersOf(value: unknown): number[] {
+  return (Array.isArray(value) ? value : []).flatMap((item) => {
+    const number = scalarOf(item);
+    return typeof number === "number" ? [number] : [];
+  });
+}
+
+/** What a scheduler holds, without those that it runs. */
+function simpleScheduler(entries: ReadonlyMap<unknown, unknown>): SchedulerState {
+  const milestones = entries.get("milestones");
+  const listed = milestones instanceof Map ? [...milestones.keys()] : milestones;
+  return {
+    settings: settingsOf(entries),
+    milestones: numbersOf(listed).sort((a, b) => a - b),
+    baseRates: numbersOf(entries.get("base_lrs")),
+    lastRates: numbersOf(entries.get("_last_lr")),
+    parts: [],
+  };
 }
 
 function schedulerOf(entries: ReadonlyMap<unknown, unknown>): SchedulerState {
-  const milestones = entries.get("milestones");
-  const listed = milestones instanceof Map ? [...milestones.keys()] : milestones;
-  const numbers = (value: unknown) =>
-    (Array.isArray(value) ? value : []).flatMap((item) => {
-      const number = scalarOf(item);
-      return typeof number === "number" ? [number] : [];
-    });
-  return {
-    settings: settingsOf(entries),
-    milestones: numbers(listed).sort((a, b) => a - b),
-    baseRates: numbers(entries.get("base_lrs")),
-    lastRates: numbers(entries.get("_last_lr")),
+  const own = simpleScheduler(entries);
+  const parts = partsOf(entries);
+  const counts = parts.map(({ settings }) => Number(settings.last_epoch ?? 0));
+  const { last_epoch: count } = own.settings;
+  // ChainedScheduler counts by its parts alone, and a warm-up no further once it is over.
+  const counted = typeof count !== "number"
+    ? Math.max(...counts)
+    : count + (entries.has("after_scheduler") ? counts[0] : 0);
+  return parts.length === 0
+    ? own
+    : { ...own, settings: { ...own.settings, last_epoch: counted }, parts };
+}
+
+/** SequentialLR's and ChainedScheduler's schedulers, and what a warm-up gives over to. */
+function partsOf(entries: ReadonlyMap<unknown, unknown>): SchedulerPart[] {
+  const part = (value: unknown, from: number): SchedulerPart[] => {
+    const inner = entriesOf(value);
+    // A pickle may hold itself, so no deeper.
+    return inner && isScheduler(inner) ? [{ ...simpleScheduler(inner), from }] : [];
   };
+  const schedulers = entries.get("_schedulers");
+  if (!Array.isArray(schedulers)) {
+    const [warmUp = 0] = numbersOf([entries.get("total_epoch")]);
+    return part(entries.get("after_scheduler"), warmUp + 1);
+  }
+  const starts = [0, ...numbersOf(entries.get("_milestones"))];
+  return schedulers.slice(0, MOST_SCHEDULERS).flatMap((one, i) => part(one, starts[i] ?? 0));
 }

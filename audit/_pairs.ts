@@ -10,7 +10,8 @@ export interface Pairs {
   readonly rest: readonly Layer[];
 }
 
-type OnShortcut = (path: string) => boolean;
+/** Whether a layer of that name stands beside the way. */
+export type OnShortcut = (path: string) => boolean;
 type Couples = ReadonlyMap<Layer, Layer>;
 
 /**

@@ -10,7 +10,7 @@
 import type { Tensor } from "../resnet/mod.ts";
 import type { Layer } from "./_layers.ts";
 import { byNames, chained } from "./_order.ts";
-import { pairings, type Pairs } from "./_pairs.ts";
+import { type OnShortcut, pairings, type Pairs } from "./_pairs.ts";
 
 /** A convolution with what belongs to it. */
 export interface Unit {
@@ -63,11 +63,26 @@ export interface NoNet {
 
 /** Words for what stands on a shortcut. */
 const SHORTCUT =
-  /short|downsample|skip|proj|identity|match|adjust|(^|[._])(conv\d+_block\d+_0|res|down|residual)([._]|$)|residual_conv/i;
+  /short|downsample|skip|proj|identity|match|adjust|(^|[._])(conv\d+_block\d+_0|res|down|residual)(?=[._]|$)|residual_conv/gi;
 
-/** Whether the layer stands on a shortcut by its name. */
-export function isOnShortcut(path: string): boolean {
-  return SHORTCUT.test(path.replace(/residual_function|res_?(net|block|layer)\w*/gi, ""));
+/**
+ * Tells layers on shortcuts by their names. A word that also stands above a layer of the way
+ * itself, one with a window that keeps its channels, is that of a branch, a block or a stage.
+ */
+export function shortcutsOf(layers: readonly Layer[]): (path: string) => boolean {
+  /** A path up to and with each of its words. */
+  const marks = (path: string) => {
+    const own = path.replace(/residual_function|res_?(net|block|layer)\w*/gi, "");
+    return [...own.matchAll(SHORTCUT)].map(({ index, 0: word }) =>
+      own.slice(0, index + word.length)
+    );
+  };
+  const others = new Set(
+    layers.filter(({ kind, weight }) =>
+      kind === "convolution" && weight!.shape[2] > 1 && weight!.shape[0] === weight!.shape[1]
+    ).flatMap(({ path }) => marks(path)),
+  );
+  return (path) => marks(path).some((mark) => !others.has(mark));
 }
 
 /**
@@ -86,6 +101,7 @@ export function readNet(layers: readonly Layer[], ordered: boolean): Net | NoNet
   const odd = convolutions.find(({ weight }) => weight!.shape[2] !== weight!.shape[3]);
   if (odd) return noNet(`the kernel of ${odd.path} is not square`);
 
+  const isOnShortcut = shortcutsOf(layers);
   const named = byNames(layers);
   const byFile = { order: "file", layers } as const;
   const byName = { order: "names", layers: named } as const;
@@ -99,7 +115,7 @@ export function readNet(layers: readonly Layer[], ordered: boolean): Net | NoNet
   let problem: NoNet | undefined;
   for (const { order, layers } of [...orders, ...chain]) {
     for (const pairs of pairings(layers, isOnShortcut)) {
-      const net = putTogether(layers, pairs, order);
+      const net = putTogether(layers, pairs, order, isOnShortcut);
       if ("problem" in net) problem = problem?.ofOrder === false ? problem : net;
       else if (!best || distance(net) < distance(best)) best = net;
     }
@@ -132,6 +148,7 @@ function putTogether(
   layers: readonly Layer[],
   { preActivation, of: batchNormOf, rest }: Pairs,
   order: Net["order"],
+  isOnShortcut: OnShortcut,
 ): Net | NoNet {
   const convolutions = layers.filter(({ kind }) => kind === "convolution");
   const dense = layers.filter(({ kind }) => kind === "dense");
@@ -150,7 +167,7 @@ function putTogether(
       } and others): squeeze and excitation, or attention`,
     );
   }
-  const found = findBlocks(stem, others);
+  const found = findBlocks(stem, others, isOnShortcut);
   if ("problem" in found) return found;
   const width = found.blocks.at(-1)!.filters;
   const head = findHead(dense, width);
@@ -213,7 +230,11 @@ export function channelsOf(layer: Layer): number {
   return Object.values(layer.statistics)[0].shape[0];
 }
 
-function findBlocks(stem: Unit, others: readonly Unit[]): { blocks: readonly Block[] } | NoNet {
+function findBlocks(
+  stem: Unit,
+  others: readonly Unit[],
+  isOnShortcut: OnShortcut,
+): { blocks: readonly Block[] } | NoNet {
   const small = others.filter(({ path, kernel }) => kernel === 1 && !isOnShortcut(path)).length;
   const large = others.filter(({ kernel }) => kernel > 1).length;
   // A bottleneck has two 1x1 layers to one of 3x3, a projection none or one to two.

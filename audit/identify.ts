@@ -8,7 +8,7 @@ import { sizeOf, type Weights } from "../resnet/mod.ts";
 import { type Candidate, candidatesOf, variantsOf } from "./_candidates.ts";
 import type { Cause, CauseId } from "./causes.ts";
 import { type Layer, readLayers, type Statistic } from "./_layers.ts";
-import { isOnShortcut, type Net, type NoNet, readNet, type Unit } from "./_structure.ts";
+import { type Net, type NoNet, readNet, shortcutsOf, type Unit } from "./_structure.ts";
 
 export type { Candidate } from "./_candidates.ts";
 
@@ -143,7 +143,7 @@ function takeCensus(layers: readonly Layer[], net: Net | NoNet): Census {
   }
   const dense = layers.filter(({ kind }) => kind === "dense");
   const projections = "problem" in net
-    ? convolutions.filter(({ path }) => isOnShortcut(path)).length
+    ? convolutions.map(({ path }) => path).filter(shortcutsOf(layers)).length
     : net.blocks.filter(({ projection }) => projection).length;
   // Without a net the layer that takes the image is the one that takes the fewest channels.
   const first = "problem" in net

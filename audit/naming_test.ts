@@ -36,6 +36,18 @@ for (const naming of PUBLISHED_NAMINGS) {
   });
 }
 
+Deno.test("under any published names shortcuts with a convolution are found", () => {
+  const weights = initialise(architecture("resnet20", { shortcut: "B" }), 1, "in");
+  for (const naming of PUBLISHED_NAMINGS) {
+    const { findings, census } = identify(named(weights, naming), naming.order !== "alphabet");
+    assertEquals([naming.name, findings.map(({ id }) => id), census.projections], [
+      naming.name,
+      ["projection"],
+      2,
+    ]);
+  }
+});
+
 /** So many namings, the same each time. */
 function namings(count: number): readonly Naming[] {
   const random = new RandomStream(7, "probe", 0);

@@ -257,6 +257,25 @@ export const PUBLISHED_NAMINGS: readonly Naming[] = [
       return `${["low", "mid", "high"][stage]}.${block}.${own}`;
     },
   },
+  ...["residual", "res", "residual_branch.res", "skip_branch"].map((branch): Naming => ({
+    name: `a branch called ${branch}`,
+    path: (place) => {
+      const { kind, part, stage, block, index } = place;
+      return part === "block"
+        ? `layer${stage + 1}.${block}.${branch}.${3 * index + (kind === "norm" ? 1 : 0)}`
+        : like()(place);
+    },
+  })),
+  ...["downsample_stage", "residual_block", "identity_block", "stage_with_projections"].map((
+    word,
+  ): Naming => ({
+    name: `stages called ${word}`,
+    path: (place) => {
+      const path = like({ shortcut: "shortcut" })(place);
+      // The first has nothing to change.
+      return place.stage > 0 ? path.replace(/^layer/, word) : path;
+    },
+  })),
 ];
 
 /** Ways to write each part of a name; the first item of a pair is the convolution's word. */

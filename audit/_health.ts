@@ -16,9 +16,11 @@ export function faultsOf(tensors: Weights): Cause[] {
   );
   const counted = norms.filter(({ updates }) => updates !== undefined);
   const never = counted.length > 0 && counted.every(({ updates }) => updates === 0);
-  const flat = norms.filter(({ statistics: { running_var } }) =>
-    running_var!.data.some((value) => value <= 0)
+  // A channel that gives the same for every image has 0, and in half precision what is near it.
+  const negative = norms.filter(({ statistics: { running_var } }) =>
+    running_var!.data.some((value) => value < 0)
   );
+  const flat = norms.filter(({ statistics: { running_var } }) => constant(running_var!, 0));
   const dead = layers.filter(({ kind, weight }) =>
     kind !== "batch-norm" && weight!.data.length > 1 && constant(weight!, weight!.data[0])
   );
@@ -46,10 +48,12 @@ export function faultsOf(tensors: Weights): Cause[] {
         }`,
     });
   }
-  if (flat.length > 0) {
+  if (negative.length + flat.length > 0) {
     causes.push({
       id: "zero-variance",
-      evidence: `the running variance of ${pathsOf(flat)} has values of 0 or below`,
+      evidence: negative.length > 0
+        ? `the running variance of ${pathsOf(negative)} has values below 0`
+        : `the running variance of ${pathsOf(flat)} is 0 in every channel`,
     });
   }
   // One array of zeros is dead; a file of zeros alone holds shapes.

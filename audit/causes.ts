@@ -54,7 +54,7 @@ const KINDS = {
       "Save the weights after training, with the running statistics updated in training mode: tests use them.",
   },
   "zero-variance": {
-    title: "batch norm with a variance of zero or below",
+    title: "batch norm with variances of zero, or below",
     rule: "weights",
     severity: "fault",
     change: "Look at the layer before it: it gives the same value for every image.",

@@ -192,6 +192,11 @@ const WRONG: readonly (readonly [string, () => Promise<AuditReport>, CauseId])[]
   ["a dead layer", filled("layer2.0.conv2.weight", 0), "dead-layer"],
   ["zero variance", filled("layer2.0.bn2.running_var", 0), "zero-variance"],
   [
+    "a variance below zero",
+    changed((state) => state.get("layer2.0.bn2.running_var")!.data[3] = -1e-3),
+    "zero-variance",
+  ],
+  [
     "training-mode norms before opset 14",
     ofOnnx({ trainingMode: "old", file: { opset: 11 } }),
     "training-mode-norm",
@@ -298,6 +303,14 @@ const RIGHT: readonly (readonly [string, () => Promise<AuditReport>])[] = [
   ...(["half", "bfloat16", "double"] as const).map((type) =>
     [`arrays of ${type}`, ofFile(state, { type })] as const
   ),
+  [
+    "a channel that hardly varies, in half precision",
+    () => {
+      const arrays = stateOf("resnet20");
+      arrays.get("layer2.0.bn2.running_var")!.data[3] = 2e-8;
+      return auditOf(torchFile(new Map(arrays), { type: "half" }));
+    },
+  ],
   ["channels last", ofFile(state, { channelsLast: true })],
   ["a running average beside the weights", ofFile({ model: state, ema: state })],
   ["option A split or appended", ofOnnx({ shortcut: "split" })],

@@ -11,6 +11,7 @@ import { encodeSafetensors } from "./safetensors.ts";
 import type { FileSource, Format } from "./format.ts";
 import { decodeModel, FORMATS } from "./formats.ts";
 import { type FileAccess, readModelFile } from "./open.ts";
+import { torchFile } from "./torch_file.ts";
 
 const alone = (name: string, bytes: Uint8Array): FileSource => ({
   ...{ name, bytes },
@@ -138,6 +139,41 @@ Deno.test("of a model and its average one is taken, and which is said", async ()
   // Two halves of one net are no copies.
   const halves = new Map([...NET].map(([name, tensor], i) => [`${"ab"[i]}.${name}`, tensor]));
   assertEquals((await decodeModel(alone("w", encodeSafetensors(halves)))).tensors.size, 2);
+});
+
+Deno.test("of a student and its teacher the student is taken, wherever each stands", async () => {
+  const arrays = (name: string, prefix = "") =>
+    [...initialise(architecture(name), 1, "in")]
+      .map(([name, tensor]) => [prefix + name, tensor] as const);
+  const hint = [["hint.weight", { shape: [1, 1], data: Float32Array.of(1) }]] as const;
+  const student = initialise(architecture("resnet8"), 1, "in");
+  const files = [
+    [...arrays("resnet14", "teacher."), ...arrays("resnet8", "student."), ...hint],
+    [...arrays("resnet14", "model.teacher."), ...arrays("resnet8", "model.student.")],
+    [...arrays("resnet14", "net_t."), ...arrays("resnet8", "net_s.")],
+    [...arrays("resnet8"), ...arrays("resnet14", "teacher.")],
+  ].map((arrays) => encodeSafetensors(new Map(arrays)));
+  const dicts = torchFile({
+    teacher: new Map(arrays("resnet14")),
+    student: new Map(arrays("resnet8")),
+  });
+  for (const bytes of [...files, dicts]) {
+    const { tensors, notes } = await decodeModel(alone("w", bytes));
+    assertEquals(tensors.size, student.size);
+    assertEquals([...tensors.values()], [...student.values()]);
+    assert(/student|net_s|at the top/.test(notes[0]), notes.join());
+  }
+  // Without a word for either, none is chosen among dicts.
+  const unnamed = torchFile({ a: new Map(arrays("resnet14")), b: new Map(arrays("resnet8")) });
+  await assertRejects(() => decodeModel(alone("w", unnamed)), WeightFileError, "it has 2");
+  // Dense layers within each stage make no networks of stages.
+  const squeezed = [...arrays("resnet8")].flatMap(([name, tensor]) =>
+    name.endsWith("bn2.bias")
+      ? [[name, tensor], [name.replace("bn2.bias", "fc.weight"), hint[0][1]]] as const
+      : [[name, tensor]] as const
+  );
+  const { tensors } = await decodeModel(alone("w", encodeSafetensors(new Map(squeezed))));
+  assertEquals(tensors.size, squeezed.length);
 });
 
 Deno.test("a refusal names the file", async () => {

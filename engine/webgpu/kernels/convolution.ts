@@ -386,7 +386,12 @@ ${multiplyCode(shape, tile)}
   let y = (first_block + block % ${tile.blocks}u) * ${tile.rows}u;
   let x = first_column + column;
   let inside = (x < ${output.width}u) & (image < step.images);
-${each({ ...tile, filters: 1 }, (r) => `  let inside${r} = inside & (y < ${output.height - r}u);`)}
+${
+    // A tile has as many rows as a stride at least, and a map may have fewer.
+    each(
+      { ...tile, filters: 1 },
+      (r) => `  let inside${r} = inside & (y < ${Math.max(0, output.height - r)}u);`,
+    )}
 ${resultCode(shape, variant, tile)}
 }
 `;

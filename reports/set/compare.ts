@@ -51,10 +51,14 @@ function section(set: string, groups: readonly SetGroup[]): Block[] {
 
 /** "ResNet-20, recipe “paper”, 4,000 iterations". */
 function nameOf({ architecture, runs }: SetNet, { recipe, iterations }: SetGroup): string {
-  const [run] = runs;
   return runs.length === 1
-    ? run.folder.slice(run.folder.lastIndexOf("/") + 1)
+    ? runName(runs[0])
     : `${networkName(architecture)}, recipe “${recipe}”, ${number(iterations)} iterations`;
+}
+
+/** The last part of the run's folder. */
+export function runName({ folder }: SetRun): string {
+  return folder.slice(folder.lastIndexOf("/") + 1);
 }
 
 function results(runs: readonly SetRun[], id: string): Block {

@@ -20,7 +20,7 @@ import {
 } from "../page/blocks.ts";
 import type { Plot, Series } from "../page/plot.tsx";
 import { type Interval, recipesOf, type Verdict } from "../../verdicts/mod.ts";
-import { comparison } from "./compare.ts";
+import { comparison, runName } from "./compare.ts";
 import type { CurvePoint, SetGroup, SetNet, SetResult, SetRun } from "./result.ts";
 
 /** Colours of lines that the style sheet has. */
@@ -36,7 +36,9 @@ export function setContent(result: SetResult): Report {
     head: summary(result),
     body: [
       ...comparison(result.groups),
-      ...result.groups.flatMap(groupBlocks),
+      ...result.groups.flatMap((group, index) =>
+        groupBlocks(group, index, groupTitle(group, result.groups))
+      ),
       ...rulesOnSet(result),
       ...brokenFolders(result),
       ...claim(result),
@@ -59,7 +61,10 @@ function titleOf({ plan, groups }: SetResult): string {
 /** What one must know before any figure: verdicts, and what stands in their way. */
 function summary(result: SetResult): Block[] {
   const { plan, groups, broken } = result;
-  const blocks: Block[] = groups.flatMap(noticesOf);
+  // Groups that differ in a field alone have the same to say.
+  const blocks: Block[] = [
+    ...new Map(groups.flatMap(noticesOf).map((block) => [JSON.stringify(block), block])).values(),
+  ];
   if (!plan) {
     blocks.push(notice(
       "No verdict.",
@@ -167,14 +172,21 @@ function claim({ plan }: SetResult): Block[] {
   ];
 }
 
-function groupBlocks(group: SetGroup, index: number): Block[] {
-  const { data, iterations, recipe, departuresInWords, nets } = group;
+/** Recipes of one name may differ in their fields: then the runs tell the groups apart. */
+function groupTitle(group: SetGroup, all: readonly SetGroup[]): string {
+  const title = ({ data, iterations, recipe }: SetGroup) =>
+    `${capital(setName(data.set))}, ${number(iterations)} iterations, recipe “${recipe}”`;
+  const own = title(group);
+  return all.filter((other) => title(other) === own).length > 1
+    ? `${own}: ${runsOf(group).map(runName).join(", ")}`
+    : own;
+}
+
+function groupBlocks(group: SetGroup, index: number, title: string): Block[] {
+  const { departuresInWords, nets } = group;
   const id = (name: string) => `${name}-${index + 1}`;
   return [
-    heading(
-      2,
-      `${capital(setName(data.set))}, ${number(iterations)} iterations, recipe “${recipe}”`,
-    ),
+    heading(2, title),
     {
       kind: "text",
       muted: true,

@@ -204,6 +204,28 @@ Deno.test("built-in data and other schedules share no table with CIFAR-10", asyn
   ]);
 });
 
+Deno.test("recipes of one name that differ in a field have a heading each, and one notice", async () => {
+  const short = { iterations: 4_000, logEvery: 100, samples: false };
+  const [run] = await runsOf({ resnet20: [1500] }, undefined, short);
+  const { start } = run.run;
+  const recipe = {
+    ...start.recipe,
+    data: { ...start.recipe.data, augmentation: "none" as const },
+  };
+  const still = {
+    ...run,
+    folder: "runs/not-augmented",
+    run: { ...run.run, start: { ...start, recipe } },
+  };
+  const { html, text } = reportOf({ runs: [run, still] });
+  assertEquals([...html.matchAll(/<h2[^>]*>(.*?)<\/h2>/g)].map(([, title]) => title), [
+    "All runs on CIFAR-10, side by side",
+    "CIFAR-10, 4,000 iterations, recipe “paper”: resnet20-cifar10-4000-seed1",
+    "CIFAR-10, 4,000 iterations, recipe “paper”: not-augmented",
+  ]);
+  assertEquals(text.match(/A shortened schedule/g)?.length, 1);
+});
+
 Deno.test("runs of one data set share an overlay, with what differs and the best first", async () => {
   const short = { iterations: 4_000, logEvery: 100, samples: false };
   const report = reportOf({

@@ -254,7 +254,9 @@ export class Draws {
     // With fewer draws an outcome may be left out by chance.
     if (mean < 30) return problems;
     const drawn = counts.filter((count) => count > 0).length;
-    if (drawn !== OUTCOMES) problems.unshift(`${drawn} outcomes were drawn, not ${OUTCOMES}`);
+    if (drawn !== OUTCOMES) {
+      problems.unshift(`${drawn} of ${OUTCOMES} crops and flips were drawn`);
+    }
     const chiSquared = counts.reduce((sum, count) => sum + (count - mean) ** 2 / mean, 0);
     if (chiSquared > CHI_SQUARED_BOUND) {
       problems.push(

@@ -151,9 +151,10 @@ export const OPTIMISER_RULES: readonly Rule<StaticSubject>[] = defineRules([
     requirement: "Training is by stochastic gradient descent with a momentum of 0.9.",
     tier: "static",
     check: field(
-      "the momentum",
-      ({ optimiser }) => optimiser.kind === "sgd" ? optimiser.momentum : optimiser.kind,
-      0.9 as string | number,
+      "the optimiser",
+      ({ optimiser: { kind, ...settings } }) =>
+        "momentum" in settings ? `SGD with a momentum of ${settings.momentum}` : kind,
+      "SGD with a momentum of 0.9",
     ),
     rejects: [
       badRecipe("Adam", "said to need no tuning", () => ({

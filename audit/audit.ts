@@ -4,7 +4,7 @@
  */
 import type { ByteImages } from "../engine/mod.ts";
 import { wilsonInterval } from "../verdicts/mod.ts";
-import { countParameters, shapeOf } from "../resnet/mod.ts";
+import { countParameters, type Graph, shapeOf } from "../resnet/mod.ts";
 import { type EvaluationEvent, finalTestOf, loggedRun, type LogSubject } from "../log/mod.ts";
 import { choicesOf, isOfPhotographs } from "../recipes/mod.ts";
 import {
@@ -28,6 +28,7 @@ import { changesFor } from "./advice.ts";
 import { type Cause, causeKind, OWN_REQUIREMENTS, rankOf } from "./causes.ts";
 import { expectedError, isFarFromPaper, nearestDepth, PAPER_DEPTHS } from "./expected.ts";
 import { featureMaps, networkLayers } from "./_feature_maps.ts";
+import { declaredBy, isUnderWay } from "./_declared.ts";
 import { causesIn } from "./_graph_causes.ts";
 import {
   AUDIT_STATUS,
@@ -105,7 +106,7 @@ export async function audit(
     const why = subject.unobservable?.[id] ?? silence(judgement, subject);
     return why === undefined ? judgement : { ...judgement, ...notObservable(why) };
   });
-  const findings = findingsOf(judgements, causes);
+  const findings = findingsOf(judgements, causes, subject.log, possible[0]?.graph);
   const open = judgements.some(({ outcome }) => outcome !== "pass" && outcome !== "fail");
   const leaders = trials?.leaders ?? [];
   const tested = leaders.length > 0 ? leaders[0] : finalTest(subject.log);
@@ -200,6 +201,8 @@ function ownJudgements(subject: AuditSubject, causes: readonly Cause[]): Judgeme
 function findingsOf(
   judgements: readonly Judgement[],
   causes: readonly Cause[],
+  log: LogSubject | undefined,
+  graph: Graph | undefined,
 ): readonly AuditFinding[] {
   const failing = judgements.filter(({ outcome }) => outcome === "fail");
   const left = new Map(failing.map((judgement) => [judgement.id, judgement]));
@@ -217,12 +220,16 @@ function findingsOf(
   });
   const others = [...left.values()].map(({ id, tier, requirement, evidence }): AuditFinding => ({
     ...{ id, rule: id, title: requirement, requirement, evidence, follows: [] },
-    severity: tier === "static" || CHOICES.has(id) ? "departure" : "fault",
+    severity: tier === "static" || CHOICES.has(id) || id === "run-finished" && isUnderWay(log)
+      ? "departure"
+      : "fault",
   }));
   const all = [...findings, ...others];
   // What follows from another rule's failure stands with that.
-  const before = (finding: AuditFinding) =>
-    all.find((other) => other !== finding && FOLLOWING[finding.id]?.includes(other.rule));
+  const before = (finding: AuditFinding) => {
+    const rules = [...FOLLOWING[finding.id] ?? [], ...declaredBy(finding.id, log, graph)];
+    return all.find((other) => other !== finding && rules.includes(other.rule));
+  };
   return all.filter((finding) => !before(finding)).map((finding): AuditFinding => ({
     ...finding,
     follows: [...finding.follows, ...all.filter((other) => before(other) === finding)],
@@ -233,6 +240,7 @@ function findingsOf(
 const FOLLOWING: Readonly<Record<string, readonly string[]>> = {
   "parameters": ["stem", "stages", "depth", "identity", "no-bias", "batch-norm", "head"],
   "preprocessed-mean": ["mean"],
+  "warm-up": ["learning-rate"],
 };
 /**
  * Rules of other tiers that say what was chosen, not that something is broken: the preprocessing

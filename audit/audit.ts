@@ -80,7 +80,7 @@ export async function audit(
   const tried = new Set(trials?.screened.map(({ candidate }) => candidate.name));
   const variants = trials ? (subject.variants?.() ?? []).filter(({ name }) => tried.has(name)) : [];
   const candidates = [...subject.candidates, ...variants];
-  const possible = trials ? possibleAfter(candidates, trials) : candidates;
+  const possible = trials ? possibleAfter(candidates, subject.candidates, trials) : candidates;
   const observed = trials ? observe(trials, possible) : {};
   const assumed = subject.inferred === true && !(trials && confirms(trials, possible));
   const { recipe } = subject.claims ?? {};
@@ -354,13 +354,24 @@ function ofGraphs(
   });
 }
 
+/** Of the errors of what leaves nothing out, so many at most has a net that was trained otherwise. */
+const CONVINCING = 0.5;
+
 /** Candidates that the trials leave possible. */
 function possibleAfter(
   candidates: readonly AuditCandidate[],
-  { leaders }: Sweep,
+  own: readonly AuditCandidate[],
+  { leaders, screened }: Sweep,
 ): readonly AuditCandidate[] {
   const standing = leaders.filter(({ standing }) => standing !== "worse");
   if (standing.length === 0) return candidates;
+  // The least bad of dozens that all err is none of them.
+  const isOwn = ({ candidate }: RankedTrial) => own.some(({ name }) => name === candidate.name);
+  const [best] = leaders;
+  const ofOwn = Math.min(...screened.filter(isOwn).map(errorShare));
+  const fits = !isFarFromPaper(best.errors, best.images, depthOf(best.candidate.graph)) ||
+    errorShare(best) <= CONVINCING * ofOwn;
+  if (!isOwn(best) && !fits) return own;
   const names = new Set(standing.map(({ candidate }) => candidate.name));
   const left = candidates.filter(({ name }) => names.has(name));
   return reluExcluded(leaders[0])

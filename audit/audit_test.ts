@@ -256,10 +256,33 @@ Deno.test("a variant that errs least names what is otherwise, and nothing is unm
   const candidates = [...subject.candidates, ...subject.variants!()];
   const trials = sweepOf({ ...subject, candidates }, [
     [/both sides, no ReLU after the additions/, IMAGENET, 1935, 1],
+    [/^resnet32, .* both sides$/, IMAGENET, 8200, 0],
   ]);
   const report = await audit(subject, trials);
   assertEquals(report.findings.map(({ id }) => id), ["relu-missing-after-addition"]);
   assert(!/none of the networks/.test(report.verdict), report.verdict);
+});
+
+Deno.test("the best of trials that all err far from the paper's names no departure", async () => {
+  const subject = weightsSubject("net.th", trained());
+  const candidates = [...subject.candidates, ...subject.variants!()];
+  const trials = sweepOf({ ...subject, candidates }, [
+    [/both sides, stride at the second/, IMAGENET, 7800, 1],
+    [/^resnet32, .* both sides$/, IMAGENET, 8600, 0],
+  ]);
+  const report = await audit(subject, trials);
+  assertEquals([report.findings, report.status], [[], 3]);
+  assert(!/stride at the second/.test(report.verdict), report.verdict);
+  assertStringIncludes(report.verdict, "none of the networks and preprocessings that were tried");
+  assertStringIncludes(report.summary[2], "record the training script");
+  // Nor do variants that tie with a net that leaves nothing out.
+  const tied = sweepOf({ ...subject, candidates }, [
+    [/^resnet32, .* both sides$/, IMAGENET, 6102, 1],
+    [/both sides, stride at the second/, IMAGENET, 6110, 0.9],
+  ]);
+  const { findings, summary } = await audit(subject, tied);
+  assertEquals(findings, []);
+  assertStringIncludes(summary[2], "record the training script");
 });
 
 Deno.test("a last layer that does not sum to 0 leaves a ReLU behind it possible", async () => {

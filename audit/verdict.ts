@@ -130,7 +130,9 @@ function identity(grounds: Grounds): string {
     candidates.map(({ name }) => name).join("; ")
   }), and ${
     candidates.every(({ network }) => network)
-      ? "only their errors on images (--data) can tell them apart"
+      ? grounds.tried
+        ? "their errors on images do not tell them apart"
+        : "only their errors on images (--data) can tell them apart"
       : "nothing tells them apart"
   }.`;
 }
@@ -170,11 +172,11 @@ function differences({ findings, leaders }: Grounds): string[] {
 }
 
 /** Whether the best trial errs so much more than such nets do that none computes what it was. */
-function isUnmatched({ candidates, leaders }: Grounds): boolean {
+function isUnmatched({ candidates, leaders, findings }: Grounds): boolean {
   const [best] = leaders;
   // A variant that fits says itself what is otherwise.
   return best !== undefined && candidates.length > 0 &&
-    candidates.every(({ departs }) => departs === undefined) &&
+    !findings.some(({ id }) => candidates.some(({ departs }) => departs === id)) &&
     isFarFromPaper(best.errors, best.images, depthOf(best.candidate.graph));
 }
 

@@ -18,15 +18,15 @@ export interface StateDict {
 
 /** The model's weights, and whatever else the object holds. */
 export interface FoundWeights extends StateDict {
-  /** Further dicts of the same arrays, such as a running average. */
-  readonly copies: readonly StateDict[];
+  /** Further dicts: of the same arrays, such as a running average, or another model's. */
+  readonly further: readonly StateDict[];
 }
 
 /** Keys under which training scripts put the model beside epoch, optimiser and so on. */
 const STATE_DICT_KEYS = ["state_dict", "model", "model_state_dict", "net"];
 /** Words for what is not the model that was trained, but was made of it. */
 export const COPY =
-  /(^|[._])(ema|swa|avg|averaged?|shadow|teacher|target|momentum|slow|best)($|[._])|ema$/i;
+  /(^|[._])(ema|swa|avg|averaged?|shadow|teacher|t|target|momentum|slow|best)($|[._])|ema$/i;
 
 const DEEPEST = 32;
 /** ResNet-1202's state dict has 7,219; a pickle may refer to one dict any number of times. */
@@ -48,8 +48,10 @@ export function findWeights(root: unknown): FoundWeights {
   const named = STATE_DICT_KEYS.flatMap((key) => own.filter((dict) => last(dict) === key));
   const [first] = named.length > 0 ? named : own.length > 0 ? own : dicts;
   const rest = dicts.filter((dict) => dict !== first);
-  const copies = isNet(first) ? rest.filter((dict) => formOf(dict) === formOf(first)) : [];
-  if (named.length === 0 && copies.length < rest.length) {
+  const isCopy = (dict: StateDict) => formOf(dict) === formOf(first);
+  // Beside a teacher, a student is the one that was trained.
+  const isTold = named.length > 0 || (isNet(first) && (own.length === 1 || rest.every(isCopy)));
+  if (!isTold && rest.length > 0) {
     throw new WeightFileError(
       `the file must hold one dict of tensors, or one called ${
         STATE_DICT_KEYS.join(", ")
@@ -58,7 +60,7 @@ export function findWeights(root: unknown): FoundWeights {
       }. Save the model's state_dict() alone`,
     );
   }
-  return { ...first, copies };
+  return { ...first, further: isNet(first) ? rest : [] };
 }
 
 /** The dicts of tensors in an object; of those that are whole nets, if any is, these alone. */

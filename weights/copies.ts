@@ -1,4 +1,4 @@
-/** Files that hold a model twice, such as the weights and their running average. */
+/** Files that hold several models: weights and their running average, a student and its teacher. */
 import { COPY } from "./_state_dict.ts";
 import { quote } from "../text/mod.ts";
 import type { Tensor, Weights } from "../resnet/mod.ts";
@@ -15,10 +15,10 @@ export interface ChosenCopy {
 const WRAPPERS = /^((module|_orig_mod|model|ema|ema_model|averaged_model|net|backbone)[./])+/;
 
 /**
- * Chooses among copies of one model that stand under prefixes of one file.
+ * Chooses among copies of one model, or models, that stand under prefixes of one file.
  *
  * @param tensors Under the file's own names.
- * @returns All arrays where there is one copy.
+ * @returns All arrays where there is one.
  *
  * @example
  * ```ts
@@ -36,36 +36,76 @@ const WRAPPERS = /^((module|_orig_mod|model|ema|ema_model|averaged_model|net|bac
  * ```
  */
 export function chooseCopy(tensors: Weights): ChosenCopy {
-  const groups = Map.groupBy(tensors, ([name]) => /^[^./]*/.exec(name)![0]);
-  const nets = [...groups].flatMap(([prefix, arrays]) => {
-    const form = formOf(prefix, arrays);
-    return form === undefined ? [] : [{ prefix, arrays, form }];
-  });
-  const several = [...Map.groupBy(nets, ({ form }) => form).values()].filter((same) =>
-    same.length > 1
-  );
+  const common = commonPrefix([...tensors.keys()]);
+  const prefixOf = (name: string) => common + /^[^./]*/.exec(name.slice(common.length))![0];
+  const groups = [...Map.groupBy(tensors, ([name]) => prefixOf(name))]
+    .map(([prefix, arrays]): Group => ({ prefix, arrays }));
+  const nets = groups.filter(isNet);
+  const several = [...Map.groupBy(nets, formOf).values()].filter((same) => same.length > 1);
   // A net whose stages have equal arrays is no set of copies: each copy has its own last layer.
-  if (several.length !== 1) return { tensors, notes: [] };
-  const [copies] = several;
-  const chosen = copies.find(({ prefix }) => !COPY.test(prefix)) ?? copies[0];
-  const others = copies.filter((copy) => copy !== chosen).map(({ prefix }) => quote(prefix));
+  if (several.length === 1) return chosenOf(several[0], "copies of the weights");
+  const whole = nets.filter(takesImages);
+  const rest = {
+    prefix: "",
+    arrays: groups.filter((group) => !whole.includes(group)).flatMap(({ arrays }) => arrays),
+  };
+  // What has its own layers at the top may hold another net.
+  const different = isNet(rest) && takesImages(rest) ? [rest, ...whole] : whole;
+  if (different.length < 2) return { tensors, notes: [] };
+  return chosenOf(different, "networks' weights");
+}
+
+/** Arrays whose names begin alike. */
+interface Group {
+  readonly prefix: string;
+  readonly arrays: readonly (readonly [string, Tensor])[];
+}
+
+/** The one that is not made of another by its name, or the first. */
+function chosenOf(groups: readonly Group[], what: string): ChosenCopy {
+  const chosen = groups.find(({ prefix }) => !COPY.test(prefix)) ?? groups[0];
+  const others = groups.filter((group) => group !== chosen).map(placeOf);
   return {
     tensors: new Map(chosen.arrays),
     notes: [
-      `the file holds ${copies.length} copies of the weights; those under ${
-        quote(chosen.prefix)
-      } are judged, not ${others.join(", ")}`,
+      `the file holds ${groups.length} ${what}; those ${placeOf(chosen)} are judged, not ${
+        others.join(", ")
+      }`,
     ],
   };
 }
 
-/** Names and shapes without prefixes; undefined for what is no whole net. */
-function formOf(
-  prefix: string,
-  arrays: readonly (readonly [string, Tensor])[],
-): string | undefined {
+const placeOf = ({ prefix }: Group) => prefix === "" ? "at the top" : `under ${quote(prefix)}`;
+
+/** What all names begin with, up to a separator. */
+function commonPrefix(names: readonly string[]): string {
+  let common = "";
+  while (names.length > 1) {
+    const [next] = /^[^./]*[./]/.exec(names[0].slice(common.length)) ?? [];
+    if (next === undefined || !names.every((name) => name.startsWith(common + next))) break;
+    common += next;
+  }
+  return common;
+}
+
+/** Whether there are a convolution's kernel and a dense layer's. */
+function isNet({ arrays }: Group): boolean {
   const rank = (axes: number) => arrays.some(([, { shape }]) => shape.length === axes);
-  if (!rank(4) || !rank(2)) return undefined;
+  return rank(4) && rank(2);
+}
+
+/** Whether a kernel takes three channels, [O, I, H, W] or [H, W, I, O]. */
+function takesImages({ arrays }: Group): boolean {
+  return arrays.some(([, { shape: [a, b, c, d, ...more] }]) =>
+    d !== undefined && more.length === 0 &&
+    ((b === 3 && c === d && c <= LARGEST_WINDOW) || (a === b && c === 3 && a <= LARGEST_WINDOW))
+  );
+}
+
+const LARGEST_WINDOW = 11;
+
+/** Names and shapes without prefixes. */
+function formOf({ prefix, arrays }: Group): string {
   return arrays.flatMap(([name, { shape }]) => {
     const own = name.slice(prefix.length + 1).replace(WRAPPERS, "");
     return shape.length > 0 ? [`${own} ${shape}`] : [];

@@ -178,16 +178,18 @@ function contentsOf(
   const found = findWeights(value);
   expectTensors(found);
   const training = savedTraining(value);
-  const copies = found.copies.map(({ path, tensors }) => `${quote(path)} (${tensors.size} arrays)`);
+  const further = found.further.map(({ path, tensors }) =>
+    `${quote(path)} (${tensors.size} arrays)`
+  );
   return {
     tensors: readStored(found.tensors, contentOf),
     ordered: true,
     ...(training ? { training } : {}),
     notes: [
       ...notes,
-      ...(copies.length > 0
+      ...(further.length > 0
         ? [
-          `the file holds further copies of the weights under ${copies.join(", ")}; those under ${
+          `the file holds further weights under ${further.join(", ")}; those under ${
             quote(found.path)
           } are judged`,
         ]

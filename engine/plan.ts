@@ -116,7 +116,7 @@ export interface ConvolveBackward extends Backward {
   readonly masks?: NormaliseBackward;
 }
 
-/** The gradient of batch norm, addition and ReLU. */
+/** The gradient of batch norm, addition and ReLU; the addend's part of it is written first. */
 export interface NormaliseBackward extends Backward {
   readonly kind: "normalise-gradient";
   readonly forward: NormaliseOp;
@@ -356,10 +356,14 @@ function backwardOp(
         gradients.set(of, outputGradient);
         aliased = true;
       };
+      // Where both are one tensor its gradient is neither made later nor the masked one, which both
+      // parts of it are made of.
+      const ofBoth = addend === input;
+      const addendGradient = addend && (ofBoth ? target(addend) : aliasOrAdd(addend));
       return {
         ...{ kind: "normalise-gradient", forward, outputGradient, onlyForProbes, masked: false },
-        inputGradient: batchNorm ? target(input) : aliasOrAdd(input),
-        addendGradient: addend && aliasOrAdd(addend),
+        inputGradient: batchNorm || ofBoth ? target(input) : aliasOrAdd(input),
+        addendGradient,
       };
     }
   }
@@ -418,11 +422,15 @@ function markMadeGradients(backward: readonly BackwardOp[], recompute: boolean):
     );
     const reader = backward[uses[0]];
     if (uses.length !== 1 || reader.kind !== "convolve-gradient") return;
+    if (reader.outputGradient !== tensor) return; // it adds to the gradient of the network's input
     if (recompute && reader.inputGradient.tensor === outputGradient) return;
     const between = backward.slice(i + 1, uses[0]);
     const isOverwritten = between.some((other) =>
       other.inputGradient?.tensor === outputGradient ||
-      (other.kind === "normalise-gradient" && other.addendGradient?.tensor === outputGradient)
+      (other.kind === "normalise-gradient" &&
+        (other.addendGradient?.tensor === outputGradient ||
+          // As the addend's gradient it is masked again.
+          (other.outputGradient === outputGradient && other.forward.relu !== "none")))
     );
     if (!isOverwritten) tensor.maker = op;
   });

@@ -547,10 +547,10 @@ class Writer {
         ...slices,
         this.#slice(tensor),
       ]);
+    if (addendGradient) pass(masked, addendGradient);
     if (target && !target.tensor.maker) {
       pass(forward.batchNorm ? this.#batchNormGradient(op) : masked, target);
     }
-    if (addendGradient) pass(masked, addendGradient);
   }
 
   #denseGradients(

@@ -12,6 +12,7 @@ import {
   planFor,
   randomData,
   randomState,
+  SMALL_CASES,
   withEngine,
 } from "../../testing/engines/mod.ts";
 import { type Engine, EngineError, type EngineFactory, type TrainingState } from "../engine.ts";
@@ -40,8 +41,10 @@ Deno.test("webgpu: a step of ResNet-32 is 182 launches, 11 a block", () => {
 });
 
 Deno.test("webgpu: no launch writes a buffer that it also reads", () => {
-  for (const name of ["resnet20", "plain20", "resnet34"] as const) {
-    const program = writeProgram(optionsFor(architecture(name), { batchSize: 4 }), limits);
+  const nets = (["resnet20", "plain20", "resnet34"] as const).map((name) => architecture(name));
+  for (const graph of [...nets, ...SMALL_CASES.map(({ graph }) => graph)]) {
+    const { name } = graph;
+    const program = writeProgram(optionsFor(graph, { batchSize: 4 }), limits);
     const { training, inference, runningStatistics, loss, backwardToInput, update } = program;
     const all = [training, inference, runningStatistics, loss, backwardToInput, update].flat();
     for (const { kernel, slices } of all) {

@@ -70,6 +70,7 @@ const ODD_CONVOLUTIONS: readonly ConvolutionShape[] = [
   [7, 5, 5, 7, 1, 2],
   [1, 1, 3, 2, 3, 1],
   [1, 1, 3, 2, 3, 2],
+  [1, 1, 3, 2, 3, 3],
 ];
 
 function convolutionCase(shape: ConvolutionShape, images: number): KernelCase {
@@ -139,6 +140,37 @@ function blockCases(mode: Probe["mode"]): readonly KernelCase[] {
   ];
 }
 
+/** Tensors that several nodes read, so that their gradients are sums. */
+const SHARED_CASES: readonly KernelCase[] = ([
+  ["a batch norm added to a ReLU", [
+    convolution("conv", "input", 6, 3, 1),
+    { kind: "batch-norm", name: "bn", input: "conv" },
+    convolution("other", "input", 6, 3, 1),
+    { kind: "batch-norm", name: "bn2", input: "other" },
+    { kind: "relu", name: "relu", input: "bn2" },
+    { kind: "add", name: "add", inputs: ["bn", "relu"] },
+  ]],
+  ["a batch norm added to its own input", [
+    convolution("conv", "input", 6, 3, 1),
+    { kind: "batch-norm", name: "bn", input: "conv" },
+    { kind: "add", name: "add", inputs: ["bn", "conv"] },
+  ]],
+  ["a ReLU added to itself", [
+    convolution("conv", "input", 6, 3, 1),
+    { kind: "relu", name: "relu", input: "conv" },
+    { kind: "add", name: "add", inputs: ["relu", "relu"] },
+  ]],
+  ["a batch norm and a convolution of the input", [
+    { kind: "batch-norm", name: "bn", input: "input" },
+    convolution("conv", "input", 6, 3, 1),
+    { kind: "add", name: "add", inputs: ["bn", "conv"] },
+  ]],
+] as const satisfies readonly (readonly [string, readonly NodeSpec[]])[]).map(([name, nodes]) => ({
+  graph: buildGraph(name, [5, 6, 6], nodes),
+  images: 3,
+  mode: "training",
+}));
+
 const HEAD: readonly NodeSpec[] = [
   { kind: "global-average-pool", name: "pool", input: "input" },
   { kind: "dense", name: "linear", input: "pool", units: 10 },
@@ -193,6 +225,7 @@ export const SMALL_CASES: readonly KernelCase[] = [
   ...ODD_CONVOLUTIONS.map((shape) => convolutionCase(shape, 3)),
   ...blockCases("training"),
   ...blockCases("inference"),
+  ...SHARED_CASES,
   ...HEAD_CASES,
   ...OPTIONAL_CASES,
 ];

@@ -67,6 +67,8 @@ const SIZES: readonly Sizes[] = [
   [11, 8, 3, 5, 1, 3, 0],
   [28, 30, 3, 6, 7, 2, 3],
   [4, 4, 20, 132, 3, 1, 1],
+  [1, 1, 5, 6, 3, 3, 1],
+  [3, 2, 3, 5, 3, 5, 1],
 ];
 
 /** Numbers in -1..1, the same for the same seed. */

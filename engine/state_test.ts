@@ -2,8 +2,9 @@
 import { assertTensorClose } from "../testing/mod.ts";
 import { type Arithmetic, ruleOf } from "./optimiser.ts";
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { architecture, parametersOf, sizeOf, truncate } from "../resnet/mod.ts";
+import { architecture, buildGraph, parametersOf, sizeOf, truncate } from "../resnet/mod.ts";
 import {
+  comparedEngines,
   optionsFor,
   planFor,
   randomData,
@@ -32,6 +33,9 @@ const RATE = 0.1;
 const FIRST = planFor([0, 1, 2, 3], PADDING);
 const SECOND = planFor([7, 6, 5, 4], PADDING);
 const PARTIAL = planFor([6, 2, 1], PADDING);
+
+/** TensorFlow's pass over what is no number when they take a maximum. */
+const OWN_KERNELS = comparedEngines.filter(({ name }) => !name.startsWith("tensorflow"));
 
 /** An engine with data and random weights. */
 function prepared<T>(
@@ -330,6 +334,31 @@ await testEveryEngine("refuses settings that make no sense", async (factory) => 
     await assertRejects(() => factory.create({ ...OPTIONS, ...departure }), EngineError, names);
   }
 });
+
+await testEveryEngine("a weight that is no number leaves no loss one", async (factory) => {
+  const state = randomState(GRAPH);
+  state.weights.get("layer2.0.conv1.weight")!.data[0] = NaN;
+  await withEngine(factory, OPTIONS, async (engine) => {
+    await engine.load(randomData(GRAPH));
+    await engine.importState(state);
+    assertEquals((await engine.evaluate("test")).loss, NaN);
+    engine.step(FIRST, RATE);
+    assertEquals((await engine.metrics()).map(({ loss }) => loss), [NaN]);
+  });
+});
+
+await testEveryEngine("what is no number is the largest of its window", async (factory) => {
+  const graph = buildGraph("pool", [4, 4, 1], [
+    { kind: "max-pool", name: "pool", input: "input", kernel: 2, stride: 2, padding: 0 },
+  ]);
+  const input = [[1, NaN, 2, 3], [0, 0, 5, 0], [NaN, 1, 1, 1], [0, -1, 0, 0]].flat();
+  const { output } = await withEngine(
+    factory,
+    optionsFor(graph),
+    (engine) => engine.probe({ input: Float32Array.from(input), images: 1, mode: "inference" }),
+  );
+  assertEquals(output, Float32Array.of(NaN, 5, NaN, 1)); // as PyTorch 2.13's max_pool2d
+}, OWN_KERNELS);
 
 await testEveryEngine("may be disposed of twice", async (factory) => {
   const engine = await factory.create(OPTIONS);

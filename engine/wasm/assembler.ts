@@ -265,6 +265,8 @@ export const div = (a: Code, b: Code): Code => [a, b, simd(0xe7)];
 export const sqrt = (a: Code): Code => [a, simd(0xe3)];
 /** a < b ? b : a, one instruction; a NaN in `a` stays NaN. */
 export const pmax = (a: Code, b: Code): Code => [a, b, simd(0xeb)];
+/** The larger one; NaN where one is. */
+export const max = (a: Code, b: Code): Code => [a, b, simd(0xe9)];
 /** All bits set where a > b. */
 export const greater = (a: Code, b: Code): Code => [a, b, simd(0x44)];
 export const equalLanes = (a: Code, b: Code): Code => [a, b, simd(0x41)];

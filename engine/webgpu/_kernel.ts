@@ -172,6 +172,7 @@ export function sourceCode(
   return {
     bindings: SOURCE_BINDINGS[source],
     declarations: `${arrays.map((array_) => array_.slice(name.length)).map(array).join("\n")}
+${source === "normalised-relu" ? reluCode(`relu_of_${name}`) : ""}
 alias ${name}_channel = ${perChannel.length === 0 ? "u32" : `array<vec4f, ${perChannel.length}>`};
 fn channel_${name}(channel: u32) -> ${name}_channel {
   return ${perChannel.length === 0 ? "channel" : `${name}_channel(${coefficients.join(", ")})`};
@@ -198,7 +199,7 @@ function partsOf(source: Source, name: string): {
       return {
         arrays: [`${name}_z`, `${name}_statistics`],
         perChannel: [STATISTICS.a, STATISTICS.b],
-        value: source === "normalised" ? sum : `max(vec4f(), ${sum})`,
+        value: source === "normalised" ? sum : `relu_of_${name}(${sum})`,
       };
     }
     case "gradient":
@@ -208,6 +209,18 @@ function partsOf(source: Source, name: string): {
         value: `fma(own[0], ${name}_g[index], fma(own[1], ${name}_z[index], own[2]))`,
       };
   }
+}
+
+/**
+ * WGSL of `fn NAME(x: vec4f) -> vec4f`: max(x, 0), and NaN where x is, so that a training which has
+ * left its range is seen in its loss. `max` may give the other number there, and compilers take a
+ * comparison that fails for NaN for `max`: so by the bits, of which these from -0 to -infinity are
+ * no larger than those of infinity without the sign.
+ */
+export function reluCode(name: string): string {
+  return `fn ${name}(x: vec4f) -> vec4f {
+  return select(x, vec4f(), bitcast<vec4u>(x) - vec4u(0x80000000u) <= vec4u(0x7f800000u));
+}`;
 }
 
 /** A device's limits as far as kernels choose their tiles by them. */

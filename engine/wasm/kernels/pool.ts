@@ -3,7 +3,7 @@
  * time. Gradients are added into dx: kernels whose target is fresh zero it first.
  *
  * - Shortcut A: y[i, j, c + first] = x[s i, s j, c]; the other channels are 0.
- * - Maximum: y = max over the window; dy goes to the window's first maximum.
+ * - Maximum: y = max over the window, NaN where one of them is; dy goes to the window's first maximum.
  * - Global average: y[c] = mean over the pixels; dx = dy / P everywhere.
  */
 import {
@@ -27,9 +27,9 @@ import {
   load,
   loadFloat,
   type Local,
+  max,
   type Module,
   mul,
-  pmax,
   repeat,
   set,
   store,
@@ -128,7 +128,7 @@ export function maxPoolKernel(module: Module, shape: WindowShape): FunctionRefer
     return repeat(vector, shape.output.channels / 4, [
       forWindows(f, shape, x, [y], {
         before: () => set(maximum, float4(-Infinity)),
-        tap: (input) => set(maximum, pmax(get(maximum), load(input))),
+        tap: (input) => set(maximum, max(get(maximum), load(input))),
         after: (output) => store(output, get(maximum)),
       }),
       advance(x, 16),

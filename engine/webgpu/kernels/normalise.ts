@@ -25,6 +25,7 @@ import {
   type ImageShape,
   type Kernel,
   type KernelGroup,
+  reluCode,
   type Source,
   SOURCE_BINDINGS,
   sourceCode,
@@ -83,10 +84,11 @@ export function normaliseKernel(image: ImageShape, parts: NormaliseParts): Kerne
     perImage: vectorsOf(image),
     declarations: [
       z.declarations,
+      ...relu ? [reluCode("relu")] : [],
       ...addend ? [storage(next, "addend")] : [],
       storage(next + (addend ? 1 : 0), "y", "read_write"),
     ],
-    body: `y[i] = ${relu ? `max(vec4f(), ${sum})` : sum};`,
+    body: `y[i] = ${relu ? `relu(${sum})` : sum};`,
   });
 }
 

@@ -84,10 +84,19 @@ export function maxPoolKernel(x: ImageShape, y: ImageShape, window: WindowGeomet
     label: `max pool ${windowLabel(x, y, window)}`,
     group: "pool",
     perImage: vectorsOf(y),
-    declarations: [storage(1, "x"), storage(2, "y", "read_write")],
+    declarations: [
+      storage(1, "x"),
+      storage(2, "y", "read_write"),
+      `
+// NaN where one of them is; by its bits, since compilers may take a comparison for \`max\`.
+fn larger(a: vec4f, b: vec4f) -> vec4f {
+  let is_nan = (bitcast<vec4u>(b) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u);
+  return select(a, b, (b > a) | is_nan);
+}`,
+    ],
     body: `${position(y)}
   var maximum = vec4f(-0x1.fffffep+127f);
-  ${forTaps(x, window, "row", "column", "maximum = max(maximum, x[tap]);")}
+  ${forTaps(x, window, "row", "column", "maximum = larger(maximum, x[tap]);")}
   y[i] = maximum;`,
   });
 }

@@ -157,6 +157,15 @@ Deno.test("a statistical rule is not observable without what it needs, and says 
   }
 });
 
+Deno.test("runs of another length or data set claim nothing: one run with any margin breaks no rule", () => {
+  const rule = STATISTICAL_RULES.find(({ id }) => id === "claim-bounded")!;
+  for (const other of [{ iterations: 4_000 }, { dataset: "shapes10" as const }]) {
+    const trial = { ...plan, ...other, seeds: [0], margin: 0.02 };
+    assertEquals(rule.check({ plan: trial }).outcome, "not-observable");
+    assertEquals(rule.check({ plan: { ...trial, seeds: [0, 0] } }).outcome, "fail");
+  }
+});
+
 Deno.test("a fault is known by the rule that is for it", async () => {
   const failingFor = async (id: string, name: string) => {
     const rule = STATISTICAL_RULES.find((rule) => rule.id === id);

@@ -184,10 +184,11 @@ export const PLAN_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
         if (twice !== undefined) problems.push(`the ${what} ${twice} is planned twice`);
       }
       // Margin, level and number of runs bound a claim: without a figure there is none to bound.
-      if (references.length === 0 && problems.length === 0) {
-        return { outcome: "not-observable", evidence: "nothing is claimed of a published figure" };
+      if (!references.some((reference) => isCompared(plan, reference))) {
+        return problems.length > 0
+          ? finding(problems, "")
+          : { outcome: "not-observable", evidence: "nothing is claimed of a published figure" };
       }
-      if (references.length === 0) return finding(problems, "");
       if (!(margin > 0 && margin <= WIDEST_MARGIN)) {
         problems.push(`the margin is ${points(margin)}`);
       }
@@ -207,6 +208,12 @@ export const PLAN_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
         alpha: 0.49,
       }), true),
       badPlan("one run", "it takes a day", ({ seeds }) => ({ seeds: seeds.slice(0, 1) }), true),
+      badPlan("one run, with a figure of another length beside it", "it takes a day", (plan) => ({
+        seeds: plan.seeds.slice(0, 1),
+        references: plan.references.map((reference, i) =>
+          i === 0 ? { ...reference, iterations: 4_000 } : reference
+        ),
+      }), true),
       badPlan("a seed twice", "the list is written by hand", ({ seeds }) => ({
         seeds: [...seeds, seeds[0]],
       }), true),
@@ -250,10 +257,8 @@ export const PLAN_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
           number(iterations)
         } iterations on ${dataset}; spread ${points(spread.standardDeviation)})`;
       const problems = references.flatMap((reference) => {
-        const { architecture, dataset, iterations } = reference;
-        // Of another data set or length there is no verdict: nothing is compared.
-        const compares = plan.dataset === dataset && plan.iterations === iterations;
-        const others = (compares ? recipesOf(plan) : []).flatMap((recipe) =>
+        const { architecture } = reference;
+        const others = (isCompared(plan, reference) ? recipesOf(plan) : []).flatMap((recipe) =>
           notThePaper(plan, { architecture, recipe })
         );
         if (others.length > 0) return others;
@@ -313,6 +318,11 @@ export const PLAN_RULES: readonly Rule<ReproductionSubject>[] = defineRules([
     ],
   },
 ]);
+
+/** Whether a verdict is given by a figure: of another data set or length nothing is compared. */
+function isCompared(plan: ReproductionPlan, { dataset, iterations }: Reference): boolean {
+  return plan.dataset === dataset && plan.iterations === iterations;
+}
 
 /** What the claim says of the plan, field by field. */
 function planProblems(name: string, claim: PlannedClaim, planned: PlannedClaim): string[] {

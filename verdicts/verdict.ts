@@ -72,7 +72,7 @@ export interface Verdict {
     readonly equivalence: Equivalence;
     readonly differenceP: number;
     /** As {@linkcode Verdict.power}, for this meaning. */
-    readonly power: number;
+    readonly power?: number;
   };
   /** Mean minus reference, where the reference is itself of noisy runs. */
   readonly differenceInterval?: Interval;
@@ -82,7 +82,8 @@ export interface Verdict {
   readonly differenceP?: number;
   /**
    * Of several runs: the probability that as many as were planned show
-   * equivalence where there is no difference, at the spread that they had.
+   * equivalence where there is no difference, at the spread that they had; undefined where they
+   * are more alike than chance lets them be.
    */
   readonly power?: number;
   /** Of a single run: where it may lie by the published spread. */
@@ -345,19 +346,25 @@ function severalRuns(
     standardDeviation: reference.spread.standardDeviation,
   };
   const ofNet = meansTest(sample, published, margin);
-  const asPaperNet = {
-    kind: allowed(kindOf(ofNet.equivalence.p, ofNet.differenceP, alpha)),
-    ...{ equivalence: ofNet.equivalence, differenceP: ofNet.differenceP },
-    power: tostPower({
-      ...{ standardError: ofNet.standardError, degreesOfFreedom: ofNet.degreesOfFreedom },
+  // Of as many runs as were planned, whether they finished or not.
+  const spreadOfNet = ofNet.standardError / Math.sqrt(1 / sample.count + 1 / reference.runs);
+  const powers = alike ? undefined : {
+    mean: tostPower({
+      standardError: sample.standardDeviation / Math.sqrt(runs.length),
+      degreesOfFreedom: runs.length - 1,
+      ...{ margin, alpha },
+    }),
+    ofNet: tostPower({
+      standardError: spreadOfNet * Math.sqrt(1 / runs.length + 1 / reference.runs),
+      degreesOfFreedom: ofNet.degreesOfFreedom + unfinished,
       ...{ margin, alpha },
     }),
   };
-  const power = tostPower({
-    standardError: sample.standardDeviation / Math.sqrt(runs.length),
-    degreesOfFreedom: runs.length - 1,
-    ...{ margin, alpha },
-  });
+  const asPaperNet = {
+    kind: allowed(kindOf(ofNet.equivalence.p, ofNet.differenceP, alpha)),
+    ...{ equivalence: ofNet.equivalence, differenceP: ofNet.differenceP },
+    ...(powers ? { power: powers.ofNet } : {}),
+  };
 
   const away = sample.mean - reference.error;
   const side = away < 0 ? "below" : "above";
@@ -388,15 +395,20 @@ function severalRuns(
     : "";
   const sentence = `${
     capital(kind)
-  }: ${failed}${mean}; ${within}, and ${apart}, each at alpha ${alpha}.${better} With this spread ${runs.length} runs show equivalence with a probability of ${
-    chance(power)
-  } where there is no difference. That is of the printed number; the mean of the paper's net, of which it is ${
+  }: ${failed}${mean}; ${within}, and ${apart}, each at alpha ${alpha}.${better}${
+    powers
+      ? ` With this spread ${runs.length} runs show equivalence with a probability of ${
+        chance(powers.mean)
+      } where there is no difference.`
+      : ""
+  } That is of the printed number; the mean of the paper's net, of which it is ${
     reference.runs === 1 ? "one noisy run" : `the mean of ${reference.runs} runs`
-  }, is ${SAID[asPaperNet.kind]} (${p(ofNet.equivalence.p)} and ${p(ofNet.differenceP)}; ${
-    chance(asPaperNet.power)
-  } where there is no difference).`;
+  }, is ${SAID[asPaperNet.kind]} (${p(ofNet.equivalence.p)} and ${p(ofNet.differenceP)}${
+    powers ? `; ${chance(powers.ofNet)} where there is no difference` : ""
+  }).`;
   return {
-    ...{ kind, sentence, equivalence, differenceP, power, asPaperNet },
+    ...{ kind, sentence, equivalence, differenceP, asPaperNet },
+    ...(powers ? { power: powers.mean } : {}),
     differenceInterval: differenceInterval(sample, published),
   };
 }

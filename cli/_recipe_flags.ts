@@ -114,22 +114,58 @@ export function recipeFrom(asked: string, architecture: string | undefined): Rec
     );
   }
   const value = readJson(asked);
-  const { departures = [], ...changes } = value;
-  const stated = Array.isArray(departures) ? departures : [];
+  const { departures: stated, changes } = partsOf(asked, value);
   const whole = recipeSchema.safeParse({ ...value, departures: [] });
-  const net = architecture ?? (changes.architecture as { name?: unknown } | undefined)?.name;
-  const base = whole.success ? whole.data : paper(typeof net === "string" ? net : "resnet20");
+  const net = architecture ?? changes.architecture?.name;
+  const base = whole.success ? whole.data : paper(net ?? "resnet20");
   const named = typeof changes.name === "string" ? {} : { name: asked.replace(/^.*[\\/]/, "") };
-  const laidOver = vary({ ...base, departures: stated }, {
-    ...(whole.success ? {} : changes as RecipeChanges),
-    ...named,
-    ...(architecture === undefined ? {} : { architecture: { name: architecture } }),
-  });
+  const laidOver = vary(
+    vary({ ...base, departures: stated }, { ...(whole.success ? {} : changes), ...named }),
+    architecture === undefined ? {} : { architecture: { name: architecture } },
+  );
   // The file's own reasons first; where it has none, that it says so.
   const changed = vary(laidOver, {}, `stated in ${asked.replace(/^.*[\\/]/, "")}`);
   const { data, error } = recipeSchema.safeParse(changed);
   if (error) throw new RecipeError(`the recipe in "${asked}": ${explain(error, changed)}`);
   return data;
+}
+
+/**
+ * What can be laid over a recipe; its values are checked when it has been.
+ *
+ * @throws {RecipeError} If a part of it has another form than a recipe's.
+ */
+function partsOf(
+  asked: string,
+  { departures = [], ...changes }: Record<string, unknown>,
+): { readonly departures: Recipe["departures"]; readonly changes: RecipeChanges } {
+  const require = (field: string, value: unknown, holds: boolean, rule: string) => {
+    if (holds) return;
+    throw new RecipeError(
+      `the recipe in "${asked}": ${field} must be ${rule}, found ${
+        JSON.stringify(value).slice(0, 80)
+      }`,
+    );
+  };
+  for (const [part, own] of Object.entries(paper("resnet20"))) {
+    const value = changes[part];
+    if (value !== undefined && typeof own === "object") {
+      require(part, value, isObject(value), "an object with some of its fields");
+    }
+  }
+  const { name } = (changes.architecture ?? {}) as { name?: unknown };
+  require("architecture.name", name, name === undefined || typeof name === "string", "a name");
+  const areStated = Array.isArray(departures) &&
+    departures.every((departure) =>
+      isObject(departure) && typeof departure.field === "string" &&
+      typeof departure.reason === "string"
+    );
+  require("departures", departures, areStated, "a list of objects with a field and a reason each");
+  return { departures: departures as Recipe["departures"], changes };
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function readJson(path: string): Record<string, unknown> {
@@ -142,7 +178,7 @@ function readJson(path: string): Record<string, unknown> {
   }
   try {
     const value = JSON.parse(content);
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
+    if (isObject(value)) return value;
   } catch (error) {
     throw new RecipeError(`"${path}" must hold a recipe as JSON (${(error as Error).message})`);
   }

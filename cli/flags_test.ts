@@ -302,7 +302,27 @@ Deno.test("recipeOf: a recipe from a file, whole or by its differences, is check
       ...["schedule.warmUp.rate", "schedule.warmUp.untilTrainingErrorBelow"],
     ]);
     assertEquals(from({ batchSize: 64 }, "--arch", "resnet56").architecture.name, "resnet56");
+    // Another net, with what the file has of one.
+    const others = from(
+      { architecture: { name: "resnet32", shortcut: "B" } },
+      "--arch",
+      "resnet56",
+    );
+    assertEquals([others.architecture.name, others.architecture.shortcut], ["resnet56", "B"]);
     const refused: [unknown, string][] = [
+      [
+        { architecture: null },
+        "architecture must be an object with some of its fields, found null",
+      ],
+      [
+        { architecture: "resnet32" },
+        'architecture must be an object with some of its fields, found "',
+      ],
+      [{ architecture: { name: 32 } }, "architecture.name must be a name, found 32"],
+      [{ data: null }, "data must be an object"],
+      [{ batchSize: 64, departures: [null] }, "departures must be a list of objects"],
+      [{ departures: { batchSize: "memory" } }, "departures must be a list of objects"],
+      [{ departures: [{ field: "batchSize", reason: 3 }] }, "departures must be a list of objects"],
       [{ batchsize: 64 }, "batchsize"],
       [{ batchSize: 0 }, "batchSize"],
       [{ schedule: { kind: "cosine", rate: 0.1 } }, "schedule"],

@@ -198,12 +198,11 @@ export class RunFolder implements RunStore {
 
   /** @throws {RunError} If somebody has taken the folder away, or another run has made it anew. */
   async #requireOwn(): Promise<void> {
-    const own = await this.#log.stat();
-    const found = await Deno.lstat(join(this.path, EVENTS_FILE)).catch(() => undefined);
-    if (found?.ino === own.ino && found.dev === own.dev) return;
+    const log = join(this.path, EVENTS_FILE);
+    if (await isAt(log, this.#log)) return;
     throw new RunError(
       `the run's folder "${this.path}" must hold the ${EVENTS_FILE} of this run, found ${
-        found ? "another one" : "none"
+        await exists(log) ? "another one" : "none"
       }: it was moved, removed or made anew while the run went on. Where it was moved, go on with ` +
         `its new name for --out; else run the same command to begin anew`,
     );
@@ -292,21 +291,36 @@ async function refuseForeignFiles(path: string): Promise<void> {
 }
 
 async function takeLock(path: string): Promise<Deno.FsFile> {
-  const file = await openOwn(join(path, LOCK_FILE));
+  const lock = join(path, LOCK_FILE);
+  const file = await openOwn(lock);
   if (!await file.tryLock(true)) {
     file.close();
-    const holder = await Deno.readTextFile(join(path, LOCK_FILE)).catch(() => "");
+    const holder = await Deno.readTextFile(lock).catch(() => "");
     throw new RunInUseError(
       `"${path}" is in use by another run${
         holder && ` (${holder.trim()})`
       }. Wait for it, stop it, or choose another folder with --out`,
     );
   }
+  if (!await isAt(lock, file)) {
+    // Whoever held it has removed it as it left: the next one locks another file.
+    file.close();
+    return await takeLock(path);
+  }
   await file.truncate();
   await file.write(
     new TextEncoder().encode(`process ${Deno.pid}, since ${new Date().toISOString()}\n`),
   );
   return file;
+}
+
+/** Whether an open file is still the one that has its name. */
+async function isAt(path: string, file: Deno.FsFile): Promise<boolean> {
+  const [own, found] = await Promise.all([
+    file.stat(),
+    Deno.lstat(path).catch(() => undefined),
+  ]);
+  return found?.ino === own.ino && found.dev === own.dev;
 }
 
 /** What a log holds, after what a killed process or a full disk left at its end is cut off. */

@@ -226,6 +226,26 @@ Deno.test("RunFolder: a folder in use is refused, and free once it is closed", (
     await (await RunFolder.open(folder)).close();
   }));
 
+Deno.test("RunFolder: two never hold a folder that a third left empty between them", () =>
+  inFolder(async (folder) => {
+    const leaving = await RunFolder.open(folder);
+    const { tryLock } = Deno.FsFile.prototype;
+    let holding: RunFolder | undefined;
+    // Its lock is opened; before it is taken, one leaves, removes the file, and another comes.
+    Deno.FsFile.prototype.tryLock = async function (exclusive) {
+      Deno.FsFile.prototype.tryLock = tryLock;
+      await leaving.close();
+      holding = await RunFolder.open(folder);
+      return await tryLock.call(this, exclusive);
+    };
+    try {
+      await assertRejects(() => RunFolder.open(folder), RunError, "in use by another run");
+    } finally {
+      Deno.FsFile.prototype.tryLock = tryLock;
+      await holding?.close();
+    }
+  }));
+
 Deno.test("RunFolder: a folder that it made is removed again if nothing was logged", () =>
   inFolder(async (folder) => {
     await (await RunFolder.open(`${folder}/made`)).close();

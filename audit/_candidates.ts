@@ -8,9 +8,9 @@ import {
   type Tensor,
   type Weights,
 } from "../resnet/mod.ts";
-import { nameByPlace } from "../weights/mod.ts";
+import { nameByPlace, widen } from "../weights/mod.ts";
 import type { CauseId } from "./causes.ts";
-import type { Layer } from "./_layers.ts";
+import type { Defaults, Layer } from "./_layers.ts";
 import type { Block, Net, Unit } from "./_structure.ts";
 
 /** A network that a file's names and shapes admit. */
@@ -25,6 +25,15 @@ export interface Candidate {
   readonly assumptions: readonly string[];
   /** In what it leaves the paper, where weights cannot show it: it is tried on images alone. */
   readonly departs?: CauseId;
+  /**
+   * What computes it, where other than `graph` and `weights`: TensorFlow's padding of windows with
+   * a stride, which is on one side alone, as larger kernels with zeros, and batch norm's constant.
+   */
+  readonly run?: {
+    readonly graph: Graph;
+    readonly weights: Weights;
+    readonly epsilon?: number;
+  };
 }
 
 const IMAGE = 32;
@@ -37,6 +46,14 @@ interface Choice {
   readonly shortcuts: Shortcuts;
   readonly finalRelu: boolean;
   readonly departs?: CauseId;
+  /** Where weights are laid out as another library's than PyTorch. */
+  readonly way?: Way;
+}
+
+/** How layers compute whose arrays do not tell it. */
+interface Way extends Defaults {
+  /** Whether windows with a stride take zeros at their end alone. */
+  readonly oneSided: boolean;
 }
 
 const SHORTCUT_NAMES: Readonly<Record<Shortcuts, string>> = {
@@ -62,29 +79,43 @@ const VARIANTS: readonly (readonly [CauseId, string])[] = [
   ["stem-padding", "first layer padded by 2"],
 ];
 
-/** The networks that a net's arrays admit by the paper's choices; the paper's own first. */
-export function candidatesOf(net: Net): Candidate[] {
+/**
+ * The networks that a net's arrays admit by the paper's choices; the paper's own first.
+ *
+ * @param defaults How the library computes that lays kernels out so, which is then tried first.
+ */
+export function candidatesOf(net: Net, defaults?: Defaults): Candidate[] {
   const { residual } = shortcutsOf(net);
   const projected = net.blocks.some(({ projection }) => projection);
   const open = projected ? residual : [...residual, "none" as const];
-  return [false, true].flatMap((finalRelu) =>
-    open.map((shortcuts) => candidateOf(net, { shortcuts, finalRelu }))
+  return waysOf(net, defaults).flatMap((way) =>
+    [false, true].flatMap((finalRelu) =>
+      open.map((shortcuts) => candidateOf(net, { shortcuts, finalRelu, way }))
+    )
   );
 }
 
+function waysOf({ stem }: Net, defaults: Defaults | undefined): (Way | undefined)[] {
+  // Keras's own large nets pad by layers before the windows, as PyTorch does.
+  return defaults === undefined || isLarge(stem)
+    ? [undefined]
+    : [true, false].map((oneSided) => ({ ...defaults, oneSided }));
+}
+
 /** The networks that leave the paper in one thing which only trials on images can tell. */
-export function variantsOf(net: Net): Candidate[] {
+export function variantsOf(net: Net, library?: Defaults): Candidate[] {
   if (net.preActivation) return [];
   const { residual, changes } = shortcutsOf(net);
+  const [way] = waysOf(net, library);
   const ofShortcuts: Choice[] = changes && residual.length > 0
     ? [
-      { shortcuts: "average", finalRelu: false, departs: "average-pooled-shortcut" },
-      { shortcuts: "max", finalRelu: false, departs: "max-pooled-shortcut" },
-      { shortcuts: "missing", finalRelu: false, departs: "shortcut-missing" },
+      { shortcuts: "average", finalRelu: false, departs: "average-pooled-shortcut", way },
+      { shortcuts: "max", finalRelu: false, departs: "max-pooled-shortcut", way },
+      { shortcuts: "missing", finalRelu: false, departs: "shortcut-missing", way },
     ]
     : [];
   const others = VARIANTS.flatMap(([departs]) =>
-    residual.map((shortcuts): Choice => ({ shortcuts, finalRelu: false, departs }))
+    residual.map((shortcuts): Choice => ({ shortcuts, finalRelu: false, departs, way }))
   );
   return [...ofShortcuts, ...others].map((choice) => candidateOf(net, choice));
 }
@@ -101,10 +132,13 @@ function shortcutsOf(
 }
 
 function candidateOf(net: Net, choice: Choice): Candidate {
-  const { shortcuts, finalRelu, departs } = choice;
-  const built = new NetBuilder(choice);
-  const output = built.net(net);
-  const build = (specs: readonly NodeSpec[]) => {
+  const { shortcuts, finalRelu, departs, way } = choice;
+  const build = (oneSided: boolean, withRelu: boolean) => {
+    const built = new NetBuilder(choice, oneSided);
+    const output = built.net(net);
+    const specs = withRelu
+      ? [...built.specs, { kind: "relu", name: "final-relu", input: output } as const]
+      : built.specs;
     const graph = buildGraph("weights", [IMAGE, IMAGE, net.stem.inputs], specs);
     const weights = new Map(parametersOf(graph).map(({ name }) => [name, built.weights.get(name)]));
     const named = nameByPlace(graph, weights as Weights);
@@ -113,10 +147,9 @@ function candidateOf(net: Net, choice: Choice): Candidate {
       weights: new Map([...named.weights].filter(([, tensor]) => tensor !== undefined)),
     };
   };
-  const plain = build(built.specs);
-  const { graph, weights } = finalRelu
-    ? build([...built.specs, { kind: "relu", name: "final-relu", input: output }])
-    : plain;
+  const plain = build(false, false);
+  const { graph, weights } = finalRelu ? build(false, true) : plain;
+  const run = way && build(way.oneSided, finalRelu);
   const projections = net.blocks.filter(({ projection }) => projection);
   const bare = projections.some(({ projection }) => !projection?.batchNorm);
   const shortcutText = projections.length > 0
@@ -131,15 +164,24 @@ function candidateOf(net: Net, choice: Choice): Candidate {
       shortcutText,
       ...(finalRelu ? ["ReLU after the last layer"] : []),
       ...(variant ? [variant] : []),
+      ...(way ? [`padded as ${way.oneSided ? "TensorFlow" : "PyTorch"} pads`] : []),
     ].join(", "),
     graph,
     weights,
-    assumptions: assumptionsOf(net, shortcuts, finalRelu),
+    ...(run
+      ? {
+        run: {
+          ...{ ...run, graph: { ...run.graph, name: graph.name } },
+          ...(way.epsilon === undefined ? {} : { epsilon: way.epsilon }),
+        },
+      }
+      : {}),
+    assumptions: assumptionsOf(net, choice),
     ...(departs ? { departs } : {}),
   };
 }
 
-function assumptionsOf(net: Net, shortcuts: Shortcuts, finalRelu: boolean): string[] {
+function assumptionsOf(net: Net, { shortcuts, finalRelu, way }: Choice): string[] {
   const assumptions = [
     `images of ${IMAGE}x${IMAGE} pixels`,
     "stride 2 where a block's filters change, but for the first block",
@@ -149,7 +191,17 @@ function assumptionsOf(net: Net, shortcuts: Shortcuts, finalRelu: boolean): stri
     `${finalRelu ? "a" : "no"} ReLU after the last layer`,
     "global average pooling before the last layer",
   ];
-  if (net.stem.kernel > 5) {
+  if (way) {
+    assumptions.push(
+      way.oneSided
+        ? 'windows with a stride are padded at their end alone, TensorFlow\'s "same"'
+        : "windows with a stride are padded on all sides, as PyTorch's are",
+    );
+  }
+  if (way?.epsilon !== undefined) {
+    assumptions.push(`batch norm adds ${way.epsilon} to the variance, as Keras's does`);
+  }
+  if (isLarge(net.stem)) {
     assumptions.push(
       "the first convolution has stride 2 and 3x3 max pooling of stride 2 behind it",
     );
@@ -167,21 +219,27 @@ function assumptionsOf(net: Net, shortcuts: Shortcuts, finalRelu: boolean): stri
   return assumptions;
 }
 
+/** Whether a first layer is ImageNet's. */
+const isLarge = (stem: Unit) => stem.kernel > 5;
+
 /** Nodes and weights of a net, under names that only have to differ. */
 class NetBuilder {
   readonly specs: NodeSpec[] = [];
   readonly weights = new Map<string, Tensor | undefined>();
   readonly #choice: Choice;
+  /** Whether windows with a stride take zeros at their end alone. */
+  readonly #oneSided: boolean;
 
-  constructor(choice: Choice) {
+  constructor(choice: Choice, oneSided: boolean) {
     this.#choice = choice;
+    this.#oneSided = oneSided;
   }
 
   /** Returns the name of the last node. */
   net(net: Net): string {
     const { stem, blocks, dense, pixels, hidden } = net;
     const { departs } = this.#choice;
-    const large = stem.kernel > 5;
+    const large = isLarge(stem);
     let x = this.#layer(stem, INPUT, large ? 2 : 1, {
       relu: !net.preActivation && departs !== "relu-missing-stem",
       padding: departs === "stem-padding" ? 2 : undefined,
@@ -304,17 +362,22 @@ class NetBuilder {
 
   #convolution(unit: Unit, input: string, stride: number, padding?: number): string {
     const { filters, kernel, weight, bias, groups } = unit;
+    // Of an even extent TensorFlow pads a window's k - 2 zeros so that the larger half is behind.
+    const wider = this.#oneSided && stride > 1 && kernel > 1;
     const name = this.#node({
       kind: "convolution",
       input,
       filters,
-      kernel,
+      kernel: wider ? kernel + 1 : kernel,
       stride,
       padding: padding ?? (kernel - 1) / 2,
       bias: bias !== undefined,
     });
     // The graph has no groups: such a net is judged and not run.
-    this.weights.set(`${name}.weight`, groups === 1 ? weight : undefined);
+    this.weights.set(
+      `${name}.weight`,
+      groups > 1 ? undefined : wider ? widen(weight, kernel + 1, 1) : weight,
+    );
     this.weights.set(`${name}.bias`, bias);
     return name;
   }

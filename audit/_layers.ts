@@ -33,7 +33,17 @@ export interface Layers {
   readonly ignored: readonly string[];
   /** What was computed to get at the weights, such as a mask that was applied. */
   readonly notes: readonly string[];
+  /** How libraries compute that keep kernels as these are; where it is not as PyTorch does. */
+  readonly defaults?: Defaults;
 }
+
+/** TensorFlow's padding, and batch norm's constant where it is not PyTorch's. */
+export interface Defaults {
+  readonly epsilon?: number;
+}
+
+/** Batch norm's constant in Keras. */
+const KERAS_EPSILON = 1e-3;
 
 type Role =
   | "kernel"
@@ -124,6 +134,11 @@ export function readLayers(tensors: Weights): Layers {
     naming: namingOf(layers, prefix, layouts, suffixes),
     ignored,
     notes: [...new Set(notes)],
+    ...(layouts === "OIHW" ? {} : {
+      defaults: [...suffixes].some((suffix) => /^moving_/i.test(suffix))
+        ? { epsilon: KERAS_EPSILON }
+        : {},
+    }),
   };
 }
 

@@ -101,13 +101,13 @@ const PAPER = { kernel: 3, widths: [16, 32, 64], classes: 10, channels: 3 } as c
  * ```
  */
 export function identify(tensors: Weights, ordered = true): Identification {
-  const { layers, naming, ignored, notes } = readLayers(tensors);
+  const { layers, naming, ignored, notes, defaults } = readLayers(tensors);
   const net = readNet(layers, ordered && !isSorted(tensors));
   const census = takeCensus(layers, net);
-  const known = "problem" in net ? [] : candidatesOf(net);
+  const known = "problem" in net ? [] : candidatesOf(net, defaults);
   return {
     candidates: known,
-    variants: () => "problem" in net ? [] : variantsOf(net),
+    variants: () => "problem" in net ? [] : variantsOf(net, defaults),
     naming,
     census,
     findings: findingsOf(net, census),

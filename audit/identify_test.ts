@@ -109,7 +109,8 @@ Deno.test("names, layouts and the order of the file do not matter", () => {
   const scoped = renamed(keras, (name) => `resnet_model/${name}`);
   for (const weights of [inAlphabet, backwards, wrapped, keras, twice, scoped]) {
     const { candidates, findings } = identify(weights);
-    assertEquals(candidates.length, 6);
+    // Of Keras's layers each padded by TensorFlow's default, and as PyTorch pads.
+    assertEquals(candidates.length, [keras, twice, scoped].includes(weights) ? 12 : 6);
     assertEquals(candidates[0].graph, resnet20);
     assertEquals(candidates[0].weights, state);
     assertEquals(findings, []);

@@ -49,9 +49,30 @@ export function atOwnSize(
   return { ...network, graph: buildGraph(graph.name, [size, size, 3], graph.nodes) };
 }
 
+/**
+ * The network of a file that has these layers: of arrays that are kept as another library keeps
+ * them it pads and normalises as that library does.
+ *
+ * @param model The file.
+ * @param graph What it is said to be.
+ */
+export function networkLike({ subject }: Model, graph: Graph): Runnable["network"] | undefined {
+  return subject.candidates.find((candidate) => textOf(candidate.graph) === textOf(graph))?.network;
+}
+
+/** A graph as a text that does not depend on the order of its nodes. */
+export function textOf({ nodes }: Graph): string {
+  return nodes.map((node) => JSON.stringify(node, Object.keys(node).sort())).sort().join();
+}
+
 /** Where a graph puts the zero channels of option A; undefined where it has none. */
 export function paddingOf(graph: Graph): ZeroChannels | undefined {
   return graph.nodes.find((node) => node.kind === "shortcut-a")?.zeroChannels;
+}
+
+/** Whether windows take zeros on one side alone, which a kernel with zeros of its own stands for. */
+export function isOneSided(graph: Graph): boolean {
+  return graph.nodes.some((node) => node.kind === "convolution" && node.kernel % 2 === 0);
 }
 
 /** How many classes a graph tells apart: the shape of its last layer. */

@@ -26,6 +26,7 @@ import { faultsOf } from "./_health.ts";
 import { evidenceOf } from "./saved_training.ts";
 import type { AuditCandidate, AuditSubject } from "./report.ts";
 import { type Candidate, identify } from "./identify.ts";
+import { textOf } from "./runnable.ts";
 
 /**
  * An architecture by its name: its graph, and nothing of a training.
@@ -292,22 +293,18 @@ function claimsOf(...[recipe, seed]: Parameters<typeof subjectOf>): AuditSubject
 /** Whether a graph is the one that a file says it is of; the nodes' order is no difference. */
 function isClaimed(graph: Graph, { recipe, classes }: RunIdentity): boolean {
   const { name, ...options } = recipe.architecture;
-  const text = ({ nodes }: Graph) =>
-    nodes.map((node) => JSON.stringify(node, Object.keys(node).sort())).sort().join();
-  return text(graph) === text(architecture(name, { ...options, classes }));
+  return textOf(graph) === textOf(architecture(name, { ...options, classes }));
 }
 
 /** A candidate with what can be run of it: nothing where the file lacks arrays of the graph. */
 function runnable(
-  { name, graph, weights, assumptions, departs }: Candidate,
+  { name, graph, weights, assumptions, departs, run = { graph, weights } }: Candidate,
   epsilon?: number,
 ): AuditCandidate {
   const complete = parametersOf(graph).every((parameter) => weights.has(parameter.name));
   return {
     ...{ name, graph, assumptions },
-    ...(complete
-      ? { network: { graph, weights, ...(epsilon === undefined ? {} : { epsilon }) } }
-      : {}),
+    ...(complete ? { network: { ...run, ...(epsilon === undefined ? {} : { epsilon }) } } : {}),
     ...(departs ? { departs } : {}),
   };
 }

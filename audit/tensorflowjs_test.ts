@@ -157,7 +157,7 @@ Deno.test({
     const { nodes } = candidates[0].graph;
     assertEquals(
       candidates[0].name,
-      "residual net of depth 8, option A with zero channels appended",
+      "residual net of depth 8, option A with zero channels appended, padded as TensorFlow pads",
     );
     assertEquals(nodes.length, architecture("resnet8").nodes.length);
     assertEquals(causes?.map(({ id }) => id), ["stem-filters", "widths"]);

@@ -79,6 +79,8 @@ export function verdictOf(grounds: Grounds): Pick<AuditReport, "summary" | "verd
   };
 }
 
+/** Nets that a sentence lists. */
+const MOST_NAMED = 6;
 /** Of the paper's nets, from the first layer to the last. */
 const MAP_SIZES = "32x32, 16x16, 8x8";
 
@@ -127,8 +129,8 @@ function identity(grounds: Grounds): string {
       ...new Set(candidates.map(({ graph }) => titled(paperName(graph)))),
     ].join(" or ")
   } of the paper: ${facts}; ${candidates.length} nets have these arrays (${
-    candidates.map(({ name }) => name).join("; ")
-  }), and ${
+    candidates.slice(0, MOST_NAMED).map(({ name }) => name).join("; ")
+  }${candidates.length > MOST_NAMED ? `; and ${candidates.length - MOST_NAMED} more` : ""}), and ${
     candidates.every(({ network }) => network)
       ? grounds.tried
         ? "their errors on images do not tell them apart"

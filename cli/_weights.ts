@@ -13,7 +13,9 @@ import {
 export {
   atOwnSize,
   classesOf,
+  isOneSided,
   type Model,
+  networkLike,
   networkOf,
   paddingOf,
   readModel,

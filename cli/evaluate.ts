@@ -46,8 +46,10 @@ import { evaluateViews, requireViewFlags, VIEW_FLAGS } from "./_views.ts";
 import { DATA_FLAGS, ENGINE_FLAGS, PADDING_FLAG } from "./_training_flags.ts";
 import {
   classesOf,
+  isOneSided,
   type Model,
   namedGraph,
+  networkLike,
   networkOf,
   readModel,
   type Runnable,
@@ -130,7 +132,11 @@ async function evaluate(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
   const measured = preparationFor(dataset, identity, auto?.preprocessing.id ?? flags.preprocess);
   const optionA = graph.nodes.find((node) => node.kind === "shortcut-a");
   const zeroChannels = optionA?.zeroChannels ?? "none";
-  printer.line(`${arch} with ${measured.of}; zero channels: ${zeroChannels}`);
+  printer.line(
+    `${arch} with ${measured.of}; zero channels: ${zeroChannels}${
+      isOneSided(graph) ? "; padded as TensorFlow pads" : ""
+    }`,
+  );
   if (identity && !flags.preprocess && measured.sha256 !== identity.meanSha256) {
     printer.line("warning: the mean measured on this data is not the one of the weights' training");
   }
@@ -275,6 +281,8 @@ function namedNetwork(
   const graph = like
     ? namedGraph(name, like.graph, zeroChannels, shape)
     : architecture(name, { zeroChannels, inputShape: shape });
+  const told = networkLike(model, graph);
+  if (told) return told;
   const epsilon = like?.network?.epsilon;
   return {
     graph,

@@ -31,6 +31,7 @@ import {
   vector,
   type WithoutName,
 } from "./_onnx_values.ts";
+import { widen } from "./permute.ts";
 import { quote } from "../text/mod.ts";
 import {
   buildGraph,
@@ -198,7 +199,7 @@ class Mapper {
       const larger = this.#oneSided.get(name.slice(0, -".weight".length));
       if (larger && shape[3] > tensor.shape[3]) this.#charge(4 * sizeOf(shape));
       const enlarged = larger && shape[3] > tensor.shape[3]
-        ? embed(tensor, larger.kernel, larger.offset)
+        ? widen(tensor, larger.kernel, larger.offset)
         : tensor;
       if (enlarged.shape.join() !== shape.join()) {
         throw new Unmappable(
@@ -495,20 +496,6 @@ class Mapper {
     this.#weights.set(`${spec.name}.bias`, vector(shift));
     return true;
   }
-}
-
-/** The kernel within a larger one of zeros. */
-function embed({ shape, data }: Tensor, size: number, offset: number): Tensor {
-  const [filters, channels, kernel] = shape;
-  const larger = new Float32Array(filters * channels * size * size);
-  for (let plane = 0; plane < filters * channels; plane++) {
-    for (let row = 0; row < kernel; row++) {
-      const from = (plane * kernel + row) * kernel;
-      const to = (plane * size + row + offset) * size + offset;
-      larger.set(data.subarray(from, from + kernel), to);
-    }
-  }
-  return { shape: [filters, channels, size, size], data: larger };
 }
 
 function someOf(values: ArrayLike<number>): string {

@@ -1,4 +1,4 @@
-/** Arrays in another order of their axes. */
+/** Arrays in another order of their axes, and kernels within larger ones. */
 import { rowMajorStrides } from "./_elements.ts";
 import type { Tensor } from "../resnet/mod.ts";
 
@@ -35,4 +35,34 @@ export function permuteAxes({ shape, data }: Tensor, permutation: readonly numbe
     }
   }
   return { shape: extents, data: permuted };
+}
+
+/**
+ * A convolution's kernel within a larger one of zeros: padding that is the same on all sides then
+ * gives what uneven padding did.
+ *
+ * @param tensor [O, I, H, H].
+ * @param size Height and width of the larger one.
+ * @param offset Its rows before the kernel's first, and columns.
+ *
+ * @example
+ * ```ts
+ * import { widen } from "./permute.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const { data } = widen({ shape: [1, 1, 1, 1], data: Float32Array.of(5) }, 2, 1);
+ * assertEquals([...data], [0, 0, 0, 5]);
+ * ```
+ */
+export function widen({ shape, data }: Tensor, size: number, offset: number): Tensor {
+  const [filters, channels, kernel] = shape;
+  const larger = new Float32Array(filters * channels * size * size);
+  for (let plane = 0; plane < filters * channels; plane++) {
+    for (let row = 0; row < kernel; row++) {
+      const from = (plane * kernel + row) * kernel;
+      const to = (plane * size + row + offset) * size + offset;
+      larger.set(data.subarray(from, from + kernel), to);
+    }
+  }
+  return { shape: [filters, channels, size, size], data: larger };
 }

@@ -2,7 +2,8 @@
 import { fileURLToPath } from "node:url";
 import { assert, assertEquals } from "@std/assert";
 import { architecture, initialise } from "../resnet/mod.ts";
-import { encodeSafetensors } from "../weights/mod.ts";
+import { arrayModel, type ArrayModelName } from "../testing/files/mod.ts";
+import { decodeSafetensors, encodeOnnx, encodeSafetensors } from "../weights/mod.ts";
 
 const SMALL = ["--arch", "resnet8", "--dataset", "shapes10", "--batch", "8", "--split", "90/10"];
 
@@ -57,6 +58,45 @@ Deno.test("export asks for what a file does not say and the other form has to", 
       assertEquals(code, 2);
       assert(stderr.includes("--shortcut-padding append"), stderr);
     }
+  }));
+
+Deno.test("export refuses what the other form can't hold", () =>
+  inFolder(async (folder) => {
+    const table: readonly (readonly [ArrayModelName, string, string])[] = [
+      // Its input is scaled and shifted within it.
+      ["kerasNested", "onnx", "prepares images within the network"],
+      ["kerasOptionA", "pytorch", "pads windows with a stride on one side alone"],
+      ["kerasOptionA", "safetensors", "pads windows with a stride on one side alone"],
+    ];
+    for (const [name, to, what] of table) {
+      const path = `${folder}/${name}.keras`;
+      await Deno.writeFile(path, await arrayModel(name));
+      const { code, stderr } = await run("report", "export.ts", "--weights", path, "--to", to);
+      assertEquals(code, 2, stderr);
+      assert(stderr.includes(what), stderr);
+      assertEquals([...Deno.readDirSync(folder)].length, 1);
+      await Deno.remove(path);
+    }
+  }));
+
+Deno.test("export adds to the variances what PyTorch's epsilon lacks", () =>
+  inFolder(async (folder) => {
+    const graph = architecture("resnet8");
+    const path = `${folder}/net.onnx`;
+    const epsilon = 1e-3;
+    await Deno.writeFile(path, encodeOnnx(graph, initialise(graph, 1, "in"), { epsilon }));
+    const { code, stdout, stderr } = await run(
+      ...["report", "export.ts", "--weights", path, "--to", "safetensors"] as const,
+    );
+    assertEquals(code, 0, stderr);
+    assert(stdout.includes("epsilon was 0.001"), stdout);
+    const { tensors } = decodeSafetensors(await Deno.readFile(`${folder}/net.safetensors`));
+    // 1 and 0.001 is what (1 + 0.00099) and 0.00001 is.
+    assertEquals([...tensors.get("bn1.running_var")!.data.slice(0, 2)], [
+      Math.fround(1.00099),
+      Math.fround(1.00099),
+    ]);
+    assertEquals(tensors.get("bn1.weight")!.data[0], 1);
   }));
 
 Deno.test("usage errors exit with 2, others with 1, without a stack and without leftovers", () =>

@@ -15,11 +15,17 @@ import {
   encodeTensorflowJs,
   torchFile,
 } from "../weights/mod.ts";
-import { fitWeights, type Graph, underTorchvisionsNames, type Weights } from "../resnet/mod.ts";
+import {
+  fitWeights,
+  type Graph,
+  parametersOf,
+  underTorchvisionsNames,
+  type Weights,
+} from "../resnet/mod.ts";
 import { choice, COMMON, type FlagValues, text, UsageError } from "./_flags.ts";
 import { main, type Outcome } from "./_main.ts";
 import { PADDING_FLAG } from "./_training_flags.ts";
-import { atOwnSize, networkOf, paddingOf, readModel } from "./_weights.ts";
+import { atOwnSize, isOneSided, networkOf, paddingOf, readModel } from "./_weights.ts";
 
 /** One form: the ending of its file, or of its folder, and what is written. */
 interface Form {
@@ -38,13 +44,30 @@ const FORMS = {
   tfjs: { ending: "tfjs", encode: encodeTensorflowJs },
   pytorch: {
     ending: "pth",
-    encode: (graph, weights) => torchFile(underTorchvisionsNames(graph, weights)),
+    encode: (graph, weights, { epsilon }) =>
+      torchFile(underTorchvisionsNames(graph, atPyTorchsEpsilon(graph, weights, epsilon))),
   },
   safetensors: {
     ending: "safetensors",
-    encode: (graph, weights) => encodeSafetensors(underTorchvisionsNames(graph, weights)),
+    encode: (graph, weights, { epsilon }) =>
+      encodeSafetensors(underTorchvisionsNames(graph, atPyTorchsEpsilon(graph, weights, epsilon))),
   },
 } as const satisfies Record<string, Form>;
+
+/** What PyTorch's batch norm adds to the variance where nothing else is said. */
+const PYTORCHS_EPSILON = 1e-5;
+
+/** Arrays that with PyTorch's constant give what they gave with their own. */
+function atPyTorchsEpsilon(graph: Graph, weights: Weights, epsilon = PYTORCHS_EPSILON): Weights {
+  const more = epsilon - PYTORCHS_EPSILON;
+  const variances = new Set(
+    parametersOf(graph).flatMap(({ name, role }) => role === "bn-variance" ? [name] : []),
+  );
+  return new Map([...weights].map(([name, { shape, data }]) => [
+    name,
+    { shape, data: variances.has(name) ? data.map((variance) => variance + more) : data },
+  ]));
+}
 
 /** Those that hold the network's operations, and not its arrays alone. */
 const WITH_GRAPH: readonly (keyof typeof FORMS)[] = ["onnx", "keras", "tfjs"];
@@ -65,7 +88,8 @@ const command = {
   summary:
     "Writes a network in another program's form: for ONNX Runtime and browsers, Keras (.keras),\n" +
     "TensorFlow.js (a folder with model.json), PyTorch (a state dict) and whoever reads safetensors.\n" +
-    "The last two have torchvision's names where the network is one of its: its resnet34 loads them.\n" +
+    "The last two have torchvision's names where the network is one of its: its resnet34 loads them;\n" +
+    "what batch norm's epsilon has beyond PyTorch's 1e-5 is added to running_var.\n" +
     "What the weights were trained on is not part of such a file: prepare images as the run's\n" +
     "model card, or its author, says. With --to tensorboard, writes the curves of runs as event files\n" +
     "of TensorBoard, into --out (tensorboard by default): a folder for each run.",
@@ -104,9 +128,15 @@ async function exportModel(
       `"${path}" prepares images within the network (it scales and shifts them), which a file of ${to} is written without here: another network would come of it`,
     );
   }
+  const holdsGraph = WITH_GRAPH.includes(to);
+  if (isOneSided(graph) && !holdsGraph) {
+    throw new UsageError(
+      `"${path}" pads windows with a stride on one side alone, as TensorFlow does, and in a file of ${to} stand arrays without it: another network would come of it. --to onnx, keras or tfjs keeps it`,
+    );
+  }
   const isOpen = flags["shortcut-padding"] === undefined && recorded === undefined &&
     !model.file.network && paddingOf(graph) !== undefined;
-  if (isOpen && WITH_GRAPH.includes(to)) {
+  if (isOpen && holdsGraph) {
     throw new UsageError(
       `"${path}" does not say where the zero channels of option A's shortcuts are, and ${to} has to: give --shortcut-padding append (behind the others, as here) or split (half on each side, as in akamaster's nets); deno task audit with --data tells which`,
     );
@@ -125,8 +155,13 @@ async function exportModel(
     for (const [file, bytes] of files) await writeWhole(file, bytes);
   });
   const bytes = files.reduce((sum, [, { length }]) => sum + length, 0);
+  const moved = !holdsGraph && epsilon !== undefined && epsilon !== PYTORCHS_EPSILON
+    ? [
+      `running_var is larger by ${epsilon - PYTORCHS_EPSILON}: batch norm's epsilon was ${epsilon}`,
+    ]
+    : [];
   return {
-    text: `${graph.name} in ${out} (${number(bytes)} bytes)`,
+    text: [`${graph.name} in ${out} (${number(bytes)} bytes)`, ...moved].join("\n"),
     json: { network: graph.name, out, bytes, to, zeroChannels },
   };
 }

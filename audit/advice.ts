@@ -18,11 +18,10 @@ export interface Change {
   readonly rule: string;
   /** What to do. */
   readonly change: string;
-  /** What the difference costs at the end of a full training, with its source; or that it is not known. */
-  readonly cost: string;
+  /** What the difference costs at the end of a full training, with its source; absent if not known. */
+  readonly cost?: string;
 }
 
-const NOT_KNOWN = "not known for a full training";
 /**
  * Changes by rule, in the order of what is known of their effect: first what
  * makes tests or learning invalid, then what the literature has measured over
@@ -101,7 +100,8 @@ export function changesFor(findings: readonly Remediable[]): readonly Change[] {
     ({ id, rule }): Change[] => {
       if (findings.some((other) => other.rule === SAME[rule])) return [];
       const change = kindOf(id)?.change ?? CHANGES.get(rule);
-      return change ? [{ rule, change, cost: costOf(id) ?? costOf(rule) ?? NOT_KNOWN }] : [];
+      const cost = costOf(id) ?? costOf(rule);
+      return change ? [{ rule, change, ...(cost === undefined ? {} : { cost }) }] : [];
     },
   );
   // Several causes of one rule may have one remedy.

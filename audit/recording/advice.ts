@@ -2,8 +2,6 @@
 import type { Change } from "../advice.ts";
 import { costOf } from "../costs.ts";
 
-const NOT_MEASURED = "not measured";
-
 /**
  * Changes by rule: first what keeps a network from learning at all or makes its
  * figures wrong, then what costs points, then what is only another habit.
@@ -255,11 +253,10 @@ export function recordingChanges(
     .map(({ id, requirement, evidence }) => {
       const [, change = requirement] = CHANGES.find(([rule]) => rule === id) ?? [];
       const where = (CALLS[id] ?? []).map(siteOf).find((site) => site !== undefined);
+      const cost = costOf(id);
       return {
-        rule: id,
-        change,
-        cost: costOf(id) ?? NOT_MEASURED,
-        evidence,
+        ...{ rule: id, change, evidence },
+        ...(cost === undefined ? {} : { cost }),
         ...(where === undefined ? {} : { where }),
       };
     });
@@ -275,11 +272,10 @@ export function onPhotographs(
   changes: readonly RecordingChange[],
   chosen: ReadonlySet<string>,
 ): readonly RecordingChange[] {
-  return changes.map((change): RecordingChange => ({
+  // What is known of costs is of CIFAR-10.
+  return changes.map(({ cost: _, ...change }): RecordingChange => ({
     ...change,
     change: ON_PHOTOGRAPHS[change.rule] ?? change.change,
-    // What is known of costs is of CIFAR-10.
-    cost: NOT_MEASURED,
     ...(chosen.has(change.rule) ? { choice: true } : {}),
   })).toSorted((a, b) => Number(a.choice ?? false) - Number(b.choice ?? false));
 }

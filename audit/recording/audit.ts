@@ -272,7 +272,7 @@ function verdictOf(
       (100 * expected.margin).toFixed(2)
     } points for one run).`
     : `The paper's is ${percent(expected.error)}; how far from it this training ends ${
-      first.cost === "not measured" ? "was not measured" : `is known of a like case: ${first.cost}`
+      first.cost === undefined ? "was not measured" : `is known of a like case: ${first.cost}`
     }.`;
   if (linesOf(recording.lines, "step").length === 0 && changes.length === 0) {
     const [warning] = linesOf(recording.lines, "warning");

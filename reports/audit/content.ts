@@ -305,8 +305,26 @@ function changes({ changes }: AuditReport): Block[] {
         `${change} Rule `,
         { code: rule },
         ".",
-        { muted: ` What it costs: ${cost}.` },
+        ...costInWords(cost),
       ]),
     },
+    ...costsNotKnown(changes),
   ];
+}
+
+/** What a change is worth, where that is known. */
+export function costInWords(cost: string | undefined): { muted: string }[] {
+  return cost === undefined ? [] : [{ muted: ` What it costs: ${cost}.` }];
+}
+
+/** Said once for all changes whose cost is not known. */
+export function costsNotKnown(changes: readonly { cost?: string }[]): Block[] {
+  const unknown = changes.filter(({ cost }) => cost === undefined).length;
+  if (unknown === 0) return [];
+  const which = unknown === changes.length ? "" : " of the others";
+  return [{
+    kind: "text",
+    muted: true,
+    text: `What each${which} costs at the end of a full training is not known.`,
+  }];
 }

@@ -21,7 +21,7 @@ import {
 } from "../page/blocks.ts";
 import type { Point, Series } from "../page/plot.tsx";
 import { pngUri } from "../run/_image.ts";
-import { choicesSection } from "./content.ts";
+import { choicesSection, costInWords, costsNotKnown } from "./content.ts";
 
 const CONCLUSIONS: Readonly<Record<RecordingReport["status"], string>> = {
   0: "Every rule is kept.",
@@ -102,9 +102,10 @@ function changes({ changes }: RecordingReport): Block[] {
           { code: rule },
           `. Seen: ${evidence}.`,
           ...(where === undefined ? [] : [" It begins at ", { code: where }, "."]),
-          { muted: ` What it costs: ${cost}.` },
+          ...costInWords(cost),
         ]),
       },
+      ...costsNotKnown(of),
     ]
   );
 }

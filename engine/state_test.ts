@@ -22,6 +22,7 @@ import {
   type EngineOptions,
   type Optimiser,
   PLAIN_SGD,
+  type Probe,
   type TrainingState,
 } from "./mod.ts";
 
@@ -120,6 +121,24 @@ await testEveryEngine("looking at an engine changes nothing", async (factory) =>
   });
   assertEquals(watched, undisturbed);
 });
+
+await testEveryEngine(
+  "steps are taken after the probe that was asked for before",
+  async (factory) => {
+    const probe: Probe = {
+      ...{ input: uniform(4 * IMAGE, 7), images: 4, mode: "training" },
+      labels: Uint8Array.of(3, 1, 4, 1),
+    };
+    const [alone, followed] = [false, true].map((isFollowed) =>
+      prepared(factory, async (engine) => {
+        const probed = engine.probe(probe);
+        if (isFollowed) engine.step(SECOND, RATE);
+        return await probed;
+      })
+    );
+    assertEquals(await followed, await alone);
+  },
+);
 
 await testEveryEngine("a batch may be smaller than the engine's", async (factory) => {
   // What a larger batch left behind must not reach the smaller one.

@@ -328,9 +328,10 @@ export class WebGpuEngine extends Lifecycle {
     const { input, output, outputGradient, inputGradient, metrics, gradients } = this.#program;
     const { training, runningStatistics, inference, loss, backwardToInput } = this.#passes;
     const { scaling } = this.#program;
-    const scale = scaling && (upstream || labels)
+    const given = scaling && upstream
       ? scalingOf((await this.#slices([scaling.scaler]))[0]).scale
       : 1;
+    // All is queued before anything is waited for: a step that is asked for meanwhile comes after.
     // The slots hold metrics of steps that nobody has read.
     this.#collectMetrics();
     this.#executor.setStep({ images, inference: probe.mode === "inference" });
@@ -338,9 +339,8 @@ export class WebGpuEngine extends Lifecycle {
     const forward = probe.mode === "training" ? training : [...runningStatistics, ...inference];
     this.#executor.submit(forward, images);
     const outputShape = graph.nodes.find(({ name }) => name === graph.output)!.shape;
-    const [stored] = await this.#slices([output]);
-    const result = { output: unpack(stored, outputShape, images) };
-    if (!upstream && !labels) return result;
+    const outputOf = (stored: Float32Array) => unpack(stored, outputShape, images);
+    if (!upstream && !labels) return { output: outputOf((await this.#slices([output]))[0]) };
 
     if (labels) {
       const words = this.#planWords.fill(0);
@@ -348,15 +348,18 @@ export class WebGpuEngine extends Lifecycle {
       this.#executor.write(this.#program.batchPlan, words);
       this.#executor.submit(loss, images);
     } else {
-      this.#writeValues(outputGradient, outputShape, upstream!.map((value) => value * scale));
+      this.#writeValues(outputGradient, outputShape, upstream!.map((value) => value * given));
     }
     this.#executor.submit(backwardToInput, images);
     const entries = [...gradients];
-    const [measured, dx, ...sums] = await this.#slices([
+    const [stored, measured, dx, ...sums] = await this.#slices([
+      output,
       { ...metrics, size: METRIC_BYTES },
       inputGradient,
       ...entries.map(([, { slice }]) => slice),
+      ...scaling ? [scaling.scaler] : [],
     ]);
+    const scale = scaling && labels ? scalingOf(sums.at(-1)!).scale : given;
     const totals = new Map(entries.map(([name, { partials, size }], i) => {
       const total = sums[i].slice(0, size);
       for (let p = 1; p < partials; p++) {
@@ -365,7 +368,7 @@ export class WebGpuEngine extends Lifecycle {
       return [name, total.map((value) => value / scale)];
     }));
     return {
-      ...result,
+      output: outputOf(stored),
       ...(labels && { loss: measured[0] / images }),
       inputGradient: unpack(dx, graph.inputShape, images).map((value) => value / scale),
       gradients: fromStored(

@@ -8,6 +8,8 @@ export interface Given {
   readonly more?: number;
   /** Photographs, each by its path. */
   readonly photographs: readonly string[];
+  /** How many more were given than are taken. */
+  readonly morePhotographs?: number;
   /** CIFAR-10 in its binary version: a path of its folder or archive. */
   readonly data?: string;
   /** What it is, for people, where it is CIFAR-10 in a version that is not read. */
@@ -72,10 +74,12 @@ export function sortGiven(paths: readonly string[]): Given {
       }
     }
   }
+  const photographs = own.filter((path) => PHOTOGRAPH.test(path));
   return {
     targets: [...targets].slice(0, MOST),
-    photographs: own.filter((path) => PHOTOGRAPH.test(path)).slice(0, MOST),
+    photographs: photographs.slice(0, MOST),
     ...(targets.size > MOST ? { more: targets.size - MOST } : {}),
+    ...(photographs.length > MOST ? { morePhotographs: photographs.length - MOST } : {}),
     ...(data === undefined ? {} : { data }),
     ...(unread !== undefined && data === undefined ? { unread } : {}),
   };

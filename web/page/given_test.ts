@@ -59,6 +59,12 @@ Deno.test("given to the page: photographs are no networks, wherever they lie", (
   });
 });
 
+Deno.test("given to the page: of many photographs fifty are taken, and the others counted", () => {
+  const paths = Array.from({ length: 53 }, (_, i) => `many/${i}.png`);
+  const { photographs, morePhotographs, more } = sortGiven(paths);
+  assertEquals([photographs.length, morePhotographs, more], [50, 3, undefined]);
+});
+
 Deno.test("given to the page: ten thousand files are sorted at once, and fifty of them judged", () => {
   const paths = Array.from({ length: 10_000 }, (_, i) => `many/${i}.pth`);
   // With a look at all others for each of them a page stood still for a minute.

@@ -13,6 +13,7 @@ export interface Work {
 
 /** A worker and whether it can be asked. */
 interface Started extends PageWorker {
+  /** Rejects where it ended before. */
   readonly ready: Promise<void>;
 }
 
@@ -35,7 +36,15 @@ export class Jobs<Asked extends Given> {
 
   #start(): Started {
     const started = startWorker(this.#program, this.#name);
-    const ready = new Promise<void>((resolve) => started.worker.onmessage = () => resolve());
+    const { worker } = started;
+    const ready = new Promise<void>((resolve, reject) => {
+      worker.onmessage = () => resolve();
+      worker.onerror = (event) => {
+        event.preventDefault();
+        reject(new Error(endOf(event)));
+      };
+    });
+    ready.catch(() => {}); // told when something is asked of it
     return { ...started, ready };
   }
 
@@ -73,14 +82,15 @@ export class Jobs<Asked extends Given> {
       end(endOf(event));
     };
     worker.onmessageerror = () => end("the worker's answer can't be read");
-    ready.then(() => {
+    const ask = () => {
       worker.onmessage = ({ data }: MessageEvent<Told>) => {
         if (data.type === "judged") end(data.judged, true);
         else if (data.type === "refused") end(data.message, true);
         else if (data.type !== "ready") tell(data.text);
       };
       worker.postMessage(asked);
-    });
+    };
+    ready.then(ask, ({ message }: Error) => end(message));
     return { done, cancel: () => end("cancelled") };
   }
 }

@@ -63,3 +63,12 @@ Deno.test("a worker that breaks is said to, and the next is another", async () =
   assertEquals(await jobs.begin(ask("a"), quiet, 60).done, { json: "1", text: "" });
   await ending(jobs);
 });
+
+Deno.test("a worker that can't begin says so at once, before it is asked or after", async () => {
+  const jobs = new Jobs<Asked>("throw new Error('no such thing in this browser')", "test");
+  await new Promise((resolve) => setTimeout(resolve, 500)); // it has ended by now
+  for (let i = 0; i < 2; i++) {
+    const found = await jobs.begin(ask("a"), quiet, 20).done;
+    assertStringIncludes(found as string, "no such thing in this browser");
+  }
+});

@@ -55,7 +55,7 @@ export function App({ start }: { readonly start?: Start }): VNode {
 
   const take = (files: readonly NamedFile[]) => {
     const given = sortGiven(files.map(([path]) => path));
-    const { targets, data, unread } = given;
+    const { targets, more = 0, morePhotographs, data, unread } = given;
     const pictures = new Set(given.photographs);
     if (data !== undefined) ofPage.give(data, files);
     if (targets.length > 0) setNetwork({ path: targets[0], files });
@@ -64,7 +64,9 @@ export function App({ start }: { readonly start?: Start }): VNode {
       unread
         ? `${unread} is CIFAR-10 for Python, which is not read: take the binary version, cifar-10-binary.tar.gz`
         : targets.length > 1
-        ? `${targets.length} networks were given: ${targets[0]} is taken`
+        ? `${targets.length + more} networks were given: ${targets[0]} is taken`
+        : morePhotographs !== undefined
+        ? `The first ${pictures.size} photographs are taken; give the other ${morePhotographs} in parts of as many`
         : targets.length === 0 && pictures.size === 0 && data === undefined
         ? "Neither a network nor a photograph is there: give the file of the weights, and JPEG, PNG or WebP files"
         : "",

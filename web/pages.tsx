@@ -124,7 +124,7 @@ function assembled(
  * @throws {Error} If that is not possible without changing it.
  */
 function embeddable(program: string): string {
-  const text = program.replaceAll("</script", "<\\/script").replaceAll("<!--", "\\x3c!--")
+  const text = program.replace(/<\/(?=script)/gi, "<\\/").replaceAll("<!--", "\\x3c!--")
     // A program within a page has no address, and where it is no module it may not ask for one.
     .replaceAll("import.meta", "({})");
   if (/<script/i.test(text)) throw new Error("a program must not hold the beginning of a script");

@@ -28,8 +28,8 @@ export async function droppedFiles(transfer: DataTransfer): Promise<readonly Nam
   const loose = [...transfer.files];
   const found: NamedFile[] = [];
   for (const entry of entries) if (entry) await gather(entry, found);
-  // What has no entry, as where a script drops.
-  return found.length > 0 ? found : loose.map((file) => [file.name, file]);
+  // What has no entry, as where a script drops; an empty folder has one, and is no file.
+  return entries.some((entry) => entry) ? found : loose.map((file) => [file.name, file]);
 }
 
 async function gather(entry: FileSystemEntry, found: NamedFile[]): Promise<void> {

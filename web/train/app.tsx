@@ -37,7 +37,10 @@ export function App({ start }: { readonly start?: Start }): VNode {
   const given = ofPage.images;
   const [said, setSaid] = useState("");
   const worker = useRef<Ask>(undefined);
-  const ask: Ask = (asked) => worker.current?.(asked);
+  const ask: Ask = (asked) => {
+    setSaid("");
+    worker.current?.(asked);
+  };
 
   useEffect(() => {
     if (!start) return;
@@ -45,6 +48,7 @@ export function App({ start }: { readonly start?: Start }): VNode {
     let seen = -Infinity;
     worker.current = start((told) => {
       if (told.type === "saved") saveFile(told.name, told.media, told.content);
+      else if (told.type === "failed") setSaid(told.message);
       else if (told.type !== "seen") change(told);
       else if (!calm.matches || performance.now() - seen > CALM_SECONDS * 1000) {
         seen = performance.now();

@@ -162,4 +162,7 @@ export type Told =
     readonly media: string;
     readonly content: Uint8Array<ArrayBuffer> | string;
   }
-  | { readonly type: "refused"; readonly message: string };
+  /** Why the training that was asked for can't begin or go on. */
+  | { readonly type: "refused"; readonly message: string }
+  /** Why anything else that was asked for can't be done. */
+  | { readonly type: "failed"; readonly message: string };

@@ -84,7 +84,9 @@ export class TrainingSession {
       else if (asked.type === "save") this.#tell(await saved(this.#shelf, asked));
       if (asked.type === "list" || asked.type === "forget") await this.#list();
     } catch (error) {
-      this.#tell({ type: "refused", message: reasonOf(error) });
+      // What is shown of a training stays where a file of it can't be saved.
+      const type = asked.type === "train" ? "refused" : "failed";
+      this.#tell({ type, message: reasonOf(error) });
     }
   }
 

@@ -45,7 +45,7 @@ export const NOTHING: Shown = {
 
 /** What changes it: what the worker tells, and what the page has asked for. */
 export type Change =
-  | Exclude<Told, { type: "saved" }>
+  | Exclude<Told, { type: "saved" | "failed" }>
   | { readonly type: "asked"; readonly run: string }
   | { readonly type: "pausing" };
 

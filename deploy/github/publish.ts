@@ -61,7 +61,7 @@ export async function compose(
     }
     const report = files.get(`${place}/report.json`);
     if (isNew && report !== undefined) {
-      after = { ...after, ...verdictsOf(JSON.parse(report)) };
+      after = { ...after, ...verdictsOf(place, JSON.parse(report)) };
     }
   }
   files.set(VERDICTS, JSON.stringify(after, null, 2) + "\n");

@@ -13,12 +13,12 @@ export interface LastVerdict {
   readonly sentence: string;
 }
 
-/** Last verdicts by their subject, for example `resnet20 on cifar10, 64000 iterations`. */
+/** Last verdicts by their subject, for example `gpu: resnet20 on cifar10, 64000 iterations`. */
 export type LastVerdicts = Readonly<Record<string, LastVerdict>>;
 
 /** A verdict that is another than the one before. */
 export interface Change {
-  /** Network and conditions. */
+  /** Place, network and conditions. */
   readonly subject: string;
   /** The verdict before; undefined where this is the first. */
   readonly before?: LastVerdict;
@@ -47,14 +47,16 @@ const report = z.object({
 /**
  * Reads the verdicts of a set's `report.json`, without those that say nothing.
  *
+ * @param place Where its runs were: each has verdicts of its own, so that none hides the other's.
  * @throws {z.ZodError} If the JSON is no report of a set.
  */
-export function verdictsOf(json: unknown): LastVerdicts {
+export function verdictsOf(place: string, json: unknown): LastVerdicts {
   const verdicts: Record<string, LastVerdict> = {};
   for (const { data, iterations, recipe, nets } of report.parse(json).groups) {
     for (const { architecture, verdict } of nets) {
       if (verdict === null || verdict.kind === "none") continue;
-      verdicts[`${architecture} on ${data.set}, ${iterations} iterations, recipe ${recipe}`] = {
+      const conditions = `${data.set}, ${iterations} iterations, recipe ${recipe}`;
+      verdicts[`${place}: ${architecture} on ${conditions}`] = {
         kind: verdict.kind,
         sentence: verdict.sentence,
       };

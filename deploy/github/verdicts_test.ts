@@ -12,19 +12,19 @@ const report = (...nets: [name: string, kind: string | null][]) => ({
     })),
   }],
 });
-const RESNET20 = "resnet20 on cifar10, 64000 iterations, recipe paper";
+const RESNET20 = "gpu: resnet20 on cifar10, 64000 iterations, recipe paper";
 const last = (kind: string) => ({ [RESNET20]: { kind, sentence: `It was ${kind}.` } });
 
 Deno.test("a report's verdicts are read, but for those that say nothing", () => {
   const json = report(["resnet20", "equivalent"], ["resnet32", "none"], ["plain20", null]);
-  assertEquals(verdictsOf(json), {
+  assertEquals(verdictsOf("gpu", json), {
     [RESNET20]: { kind: "equivalent", sentence: "It is equivalent." },
   });
-  assertThrows(() => verdictsOf({ groups: [{ nets: [] }] }), Error, "iterations");
+  assertThrows(() => verdictsOf("gpu", { groups: [{ nets: [] }] }), Error, "iterations");
 });
 
 Deno.test("another verdict is a change, the same one in other words is none", () => {
-  const after = verdictsOf(report(["resnet20", "different"]));
+  const after = verdictsOf("gpu", report(["resnet20", "different"]));
   assertEquals(changes(last("equivalent"), after), [{
     subject: RESNET20,
     before: last("equivalent")[RESNET20],
@@ -34,7 +34,7 @@ Deno.test("another verdict is a change, the same one in other words is none", ()
 });
 
 Deno.test("a first verdict is news only where it speaks against the paper's figure", () => {
-  const first = (kind: string) => changes({}, verdictsOf(report(["resnet20", kind]))).length;
+  const first = (kind: string) => changes({}, verdictsOf("gpu", report(["resnet20", kind]))).length;
   assertEquals(
     ["equivalent", "different", "inconclusive", "not inconsistent", "inconsistent"].map(first),
     [0, 1, 0, 0, 1],
@@ -43,7 +43,7 @@ Deno.test("a first verdict is news only where it speaks against the paper's figu
 
 Deno.test("an issue says the verdicts before and now, and where the reports are", () => {
   const text = describe(
-    changes(last("equivalent"), verdictsOf(report(["resnet20", "different"]))),
+    changes(last("equivalent"), verdictsOf("gpu", report(["resnet20", "different"]))),
     "https://example.org/",
   );
   for (const part of ["was *equivalent*, is *different*", "It was equivalent.", "example.org"]) {
@@ -76,4 +76,17 @@ Deno.test("a night without a place keeps its report, and one without a verdict t
   const index = files.get("index.html")!;
   assert(index.includes("gpu/report.html") && index.includes("cpu/report.html"));
   assert(!index.includes("never"));
+});
+
+Deno.test("one machine's verdict hides no other's, and theirs may differ night after night", async () => {
+  const files = new Map([["gpu", "different"], ["cpu", "equivalent"]].flatMap(([place, kind]) => [
+    [`${place}/report.html`, "page"],
+    [`${place}/report.json`, JSON.stringify(report(["resnet20", kind]))],
+  ]) as [string, string][]);
+  const tonight = (path: string) => Promise.resolve(files.get(path));
+  const first = await compose(["gpu", "cpu"], tonight, () => Promise.resolve(undefined));
+  assertEquals(changes(first.before, first.after).map(({ subject }) => subject), [RESNET20]);
+  const published = (path: string) => Promise.resolve(first.files.get(path));
+  const second = await compose(["gpu", "cpu"], tonight, published);
+  assertEquals(changes(second.before, second.after), []);
 });

@@ -57,6 +57,8 @@ export function withRoles(
       ...(config.center === false ? [] : ["beta"]),
       ...["moving_mean", "moving_variance"],
     ]
+    : className === "Normalization"
+    ? ["mean", "variance", "count"]
     : ["kernel", "bias"];
   return new Map(
     roles.flatMap((role, i) => {
@@ -64,6 +66,17 @@ export function withRoles(
       return tensor ? [[role, tensor] as const] : [];
     }),
   );
+}
+
+/** Arrays without those of layers that prepare images, which no layer of a residual net has. */
+export function withoutPreparation(tensors: Weights): Weights {
+  const groups = Map.groupBy(tensors.keys(), (name) => named(name).layer);
+  const prepared = new Set(
+    groups.values().filter((names) =>
+      names.map((name) => named(name).role).toSorted().join() === "count,mean,variance"
+    ).flatMap((names) => names),
+  );
+  return new Map([...tensors].filter(([name]) => !prepared.has(name)));
 }
 
 const PYTORCH_NAMES: ReadonlyMap<string, string> = new Map([

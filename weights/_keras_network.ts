@@ -74,6 +74,7 @@ const OPAQUE = /Lambda$|^TorchModuleWrapper$|^TFSMLayer$|^JaxLayer$|^FlaxLayer$/
 function inOrder(calls: readonly KerasCall[], arraysOf: KerasModel["arraysOf"]): Weights {
   const tensors = new Map<string, Tensor>();
   for (const { layer } of calls) {
+    if (layer.className === "Normalization") continue;
     for (const [role, tensor] of arraysOf(layer)) tensors.set(`${layer.path}/${role}`, tensor);
   }
   if (tensors.size === 0) throw withoutWeights();
@@ -95,6 +96,9 @@ type Attributes = Readonly<Record<string, AttributeValue | undefined>>;
 /** Layers that do nothing once a model is trained. */
 const IDENTITIES = /^(Identity|GaussianNoise|ActivityRegularization|Random(?!Crop|Resize)\w+)$/;
 const DROPOUTS = /^(Dropout|SpatialDropout\w+|AlphaDropout|GaussianDropout)$/;
+
+/** By less Keras's Normalization does not divide. */
+const LEAST_DEVIATION = 1e-7;
 
 /** ONNX's names for the functions that Keras calls by text. */
 const FUNCTIONS: ReadonlyMap<string, string> = new Map([
@@ -239,6 +243,18 @@ class Translation {
           add("Mul", [x, this.#perChannel(config.scale, 1)]),
           this.#perChannel(config.offset, 0),
         ]);
+      case "Normalization": {
+        const found = this.#normalisation(layer);
+        if (!found) break;
+        return add("Mul", [add("Add", [x, found.shift]), found.scale]);
+      }
+      // Random in training alone; images of that size pass as they are.
+      case "RandomCrop":
+      case "CenterCrop":
+      case "Resizing":
+        return add("CenterCropPad", [x, this.#numbers(numbers([config.height, config.width]))], {
+          axes: [2, 3],
+        });
       case "GetItem":
         return this.#slice(x, parameters, add);
       case "Pad":
@@ -283,6 +299,42 @@ class Translation {
     const name = `constant ${this.arrays.length}`;
     this.arrays.push({ name, shape, read: () => ({ shape, data }) });
     return name;
+  }
+
+  /** What a layer adds and then multiplies by, from its settings or from what it was adapted to. */
+  #normalisation(
+    layer: KerasLayer,
+  ): { readonly shift: string; readonly scale: string } | undefined {
+    const { mean, variance, axis = -1, invert } = layer.config;
+    const kept = (axis === null ? [] : [axis]).flat().map((axis) => this.#axis(axis));
+    // Alike for all, by channel, or by each number of an image.
+    if (invert === true || !["", "1", "1,2,3"].includes(kept.toSorted().join())) return undefined;
+    const arrays = this.arraysOf(layer);
+    const valuesOf = (given: unknown, role: string) => {
+      if (given === null || given === undefined) {
+        const array = arrays.get(role);
+        return array?.shape.length === 3 && !this.channelsFirst
+          ? permuteAxes(array, [2, 0, 1])
+          : array;
+      }
+      // Keras 3 describes an array of NumPy by its values.
+      const plain = isRecord(given) && isRecord(given.config) ? given.config.value : given;
+      const data = numbers([plain].flat());
+      // Of nested lists the axes are not told apart.
+      return data.some(Number.isNaN) ? undefined : { shape: [data.length], data };
+    };
+    const shift = valuesOf(mean, "mean");
+    const spread = valuesOf(variance, "variance");
+    if (!shift || !spread) return undefined;
+    const stored = ({ shape, data }: typeof shift, change: (value: number) => number) =>
+      this.#numbers(
+        Array.from(data, change),
+        shape.length === 3 ? shape : data.length > 1 ? [data.length, 1, 1] : [1],
+      );
+    return {
+      shift: stored(shift, (value) => -value),
+      scale: stored(spread, (value) => 1 / Math.max(Math.sqrt(value), LEAST_DEVIATION)),
+    };
   }
 
   /** A number, or one for each channel. */

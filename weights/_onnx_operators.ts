@@ -119,6 +119,15 @@ const BY_NAME: Readonly<Record<string, Handler>> = {
     return new Zeros([...constantOf(shape).data]);
   },
   Pad: pad,
+  CenterCropPad: ({ node, inputs: [x, sizes] }) => {
+    const value = activation(x);
+    const extents = value.extents();
+    const axes = integers(node, "axes") ?? extents.map((_, i) => i);
+    const found = axes.map((axis) => extents[axis < 0 ? axis + extents.length : axis]);
+    const asked = [...constantOf(sizes).data];
+    if (found.join() === asked.join()) return value;
+    throw new Unmappable(`makes ${asked.join("x")} pixels of ${found.join("x")}`);
+  },
   Slice: slice,
   Concat: concat,
   Tile: tile,

@@ -9,7 +9,14 @@ import type { Contents, Format } from "./format.ts";
 import { ELEMENT_TYPES, readElements, rowMajorStrides } from "./_elements.ts";
 import { type Hdf5Array, type Hdf5Object, isHdf5, readHdf5 } from "./_hdf5.ts";
 import { jsonOf } from "./_json.ts";
-import { compiledTraining, layerOf, named, type Place, withRoles } from "./_keras_arrays.ts";
+import {
+  compiledTraining,
+  layerOf,
+  named,
+  type Place,
+  withoutPreparation,
+  withRoles,
+} from "./_keras_arrays.ts";
 import { kerasContents } from "./_keras_network.ts";
 import { MOST_TENSOR_BYTES } from "./_stored_tensor.ts";
 import { zipOf } from "./_zip.ts";
@@ -115,7 +122,9 @@ function legacy(
   const at = ({ path }: Stored) => place.get(path[0]) ?? place.size;
   const stored = arraysIn(weights).toSorted((a, b) => at(a) - at(b));
   const tensors = tensorsOf(stored);
-  if (typeof config !== "string") return { tensors, ordered: true };
+  if (typeof config !== "string") {
+    return { tensors: withoutPreparation(tensors), ordered: true };
+  }
   const training = compiledTraining(parsed(compiled));
   return kerasContents({
     ...{ description: parsed(config), tensors },
@@ -156,7 +165,9 @@ function ofKeras3(
   const stored = arraysIn(file).filter(({ path }) => numbered(path));
   const tensors = tensorsOf(stored);
   const split = (name: string) => numbered(name.split("/"));
-  if (!description) return { tensors: byClass(tensors, split), ordered: false };
+  if (!description) {
+    return { tensors: withoutPreparation(byClass(tensors, split)), ordered: false };
+  }
   const training = compiledTraining(description.compile_config);
   return kerasContents({
     description,
@@ -177,8 +188,10 @@ function byClass(
   for (const [layer, arrays] of groups) {
     const numbers = new Map(arrays.map(([name, tensor]) => [placeOf(name)!.role, tensor]));
     const isNorm = arrays.every(([, { shape }]) => shape.length === 1);
+    // Its mean and variance, and of how many images.
+    const isAdapted = numbers.size === 3 && numbers.get("2")?.shape.length === 0;
     const config = { scale: numbers.size > 3, center: numbers.size > 2 };
-    const className = isNorm ? "BatchNormalization" : "Dense";
+    const className = isNorm ? "BatchNormalization" : isAdapted ? "Normalization" : "Dense";
     for (const [role, tensor] of withRoles(numbers, { className, config })) {
       const name = `${layer.replaceAll(/(^|\/)layers\//g, "$1")}/${role}`;
       if (named.has(name)) throw new WeightFileError(`two arrays are named ${quote(name)}`);

@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import {
   architecture,
   buildGraph,
@@ -11,6 +11,7 @@ import { decodeModel } from "./formats.ts";
 import { encodeTensorflowJs } from "./tensorflowjs_export.ts";
 import { decodePyTorch } from "./pytorch.ts";
 import { torchFile } from "./torch_file.ts";
+import { withoutPreparation } from "./_keras_arrays.ts";
 import { lookup3 } from "./_hdf5_writer.ts";
 import { zipOf } from "./_zip.ts";
 
@@ -64,6 +65,88 @@ for (
     assertEquals(network!.epsilon, 2e-5);
   });
 }
+
+/** resnet8 in TensorFlow.js's layers with others before it, and arrays of theirs. */
+async function behind(
+  layers: readonly (readonly [className: string, config: Record<string, unknown>])[],
+  arrays: Readonly<Record<string, readonly [shape: number[], data: number[]]>> = {},
+) {
+  const graph = architecture("resnet8");
+  const files = new Map(encodeTensorflowJs(graph, initialise(graph, 3, "in")));
+  const model = JSON.parse(new TextDecoder().decode(files.get("model.json")));
+  const { config } = model.modelTopology;
+  const [input, ...rest] = config.layers;
+  const names = layers.map(([className]) => className.toLowerCase());
+  const made = layers.map(([className, config], i) => ({
+    ...{ name: names[i], class_name: className, config: { name: names[i], ...config } },
+    inbound_nodes: [[[i === 0 ? input.name : names[i - 1], 0, 0, {}]]],
+  }));
+  const moved = JSON.parse(
+    JSON.stringify(rest).replaceAll(`["${input.name}",0,0,{}]`, `["${names.at(-1)}",0,0,{}]`),
+  );
+  config.layers = [input, ...made, ...moved];
+  const entries = Object.entries(arrays);
+  model.weightsManifest.push({
+    paths: ["more.bin"],
+    weights: entries.map(([name, [shape]]) => ({ name, shape, dtype: "float32" })),
+  });
+  const data = Float32Array.from(entries.flatMap(([, [, data]]) => data));
+  files.set("more.bin", new Uint8Array(data.buffer));
+  return await decodeModel({
+    name: "model.json",
+    bytes: new TextEncoder().encode(JSON.stringify(model)),
+    beside: (name) => Promise.resolve(files.get(name)!),
+  });
+}
+
+Deno.test("layers of Keras that prepare images are what the network does to its input", async () => {
+  const given = await behind([
+    ["Rescaling", { scale: 0.5 }],
+    ["Normalization", { axis: -1, mean: [1, 2, 3], variance: [4, 16, 64] }],
+    ["RandomCrop", { height: 32, width: 32 }],
+    ["CenterCrop", { height: 32, width: 32 }],
+    ["Resizing", { height: 32, width: 32 }],
+  ]);
+  const { scale, shift } = given.network!.inputTransform!;
+  // (x / 2 - mean) / sqrt(variance)
+  assertEquals([...scale.slice(0, 4)], [0.25, 0.125, 0.0625, 0.25]);
+  assertEquals([...shift.slice(0, 4)], [-0.5, -0.5, -0.375, -0.5]);
+
+  // Adapted to images, a mean for each of their numbers: [H, W, C], as the input is.
+  const all = Array.from({ length: 3072 }, (_, i) => i % 7);
+  const pixels = await behind([["Normalization", { axis: [1, 2, 3], mean: null }]], {
+    "normalization/mean": [[32, 32, 3], all],
+    "normalization/variance": [[32, 32, 3], all.map(() => 4)],
+    "normalization/count": [[], [50]],
+  });
+  assertEquals([...pixels.network!.inputTransform!.shift], all.map((mean) => -mean / 2));
+
+  // What would make other images of them is no network that is read.
+  for (
+    const [className, config, what] of [
+      ["RandomCrop", { height: 28, width: 28 }, "28x28 pixels of 32x32"],
+      ["Normalization", { mean: [1], variance: [1], invert: true }, "Normalization"],
+    ] as const
+  ) {
+    const { network, unmapped } = await behind([[className, config]]);
+    assertEquals(network, undefined);
+    assertStringIncludes(unmapped!.join(), what);
+  }
+});
+
+Deno.test("of weights alone, those of a layer that prepares images are left out", () => {
+  const number = { shape: [], data: Float32Array.of(1) };
+  const three = { shape: [3], data: new Float32Array(3) };
+  const left = withoutPreparation(
+    new Map([
+      ...["mean", "variance"].map((role) => [`normalization/${role}:0`, three] as const),
+      ["normalization/count:0", number],
+      // Batch norm without scale and shift.
+      ...["moving_mean", "moving_variance"].map((role) => [`norm/${role}:0`, three] as const),
+    ]),
+  );
+  assertEquals([...left.keys()], ["norm/moving_mean:0", "norm/moving_variance:0"]);
+});
 
 Deno.test("shards of TensorFlow.js are of at most 4 MB", () => {
   const graph = architecture("resnet110");

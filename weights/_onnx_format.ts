@@ -4,7 +4,14 @@
  * Source of the field numbers: onnx/onnx.proto of ONNX 1.23 (Apache-2.0).
  */
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
-import { ELEMENT_TYPES, MOST_AXES, readElements, rowMajorStrides } from "./_elements.ts";
+import {
+  ELEMENT_TYPES,
+  type ElementType,
+  MOST_AXES,
+  readElements,
+  rowMajorStrides,
+} from "./_elements.ts";
+import { MOST_TENSOR_BYTES } from "./_stored_tensor.ts";
 import { quote } from "../text/mod.ts";
 import { sizeOf, WeightFileError } from "../resnet/mod.ts";
 
@@ -14,8 +21,6 @@ import { sizeOf, WeightFileError } from "../resnet/mod.ts";
  * hundred bytes of memory at most.
  */
 const MOST_ITEMS = 500_000;
-/** The largest network here, ResNet-34 with 1,000 classes, has 87 MB of weights. */
-const MOST_TENSOR_BYTES = 160 * 1024 * 1024;
 /** Other files that one may refer to: older exporters wrote one an array. */
 const MOST_PARTS = 1_000;
 /** Integers are shapes, axes and the like. */
@@ -242,7 +247,7 @@ class FileReader {
       if (doubles > 0) {
         throw malformed(`${quote(name)} is a list of 64-bit floats; convert the model to float32`);
       }
-      const content = floats.length > 0 ? joined(floats) : integers;
+      const content = floats.length > 0 ? joined(floats) : valuesOf(name, type, integers);
       if (content.length !== sizeOf(shape)) {
         throw malformed(
           `${quote(name)} of shape [${shape.join(", ")}] needs ${
@@ -436,20 +441,38 @@ const TYPES: Readonly<Record<number, string>> = {
   16: "BF16",
 };
 
+/** A list of whole numbers as values: of 16-bit floats it holds the bits. */
+function valuesOf(name: string, typeNumber: number, integers: readonly number[]) {
+  const type = elementType(name, typeNumber);
+  if (type.integer) return integers;
+  if (type.bytes !== 2) {
+    if (integers.length === 0) return integers;
+    throw malformed(`${quote(name)} of type ${type.name} is a list of whole numbers`);
+  }
+  const view = new DataView(new ArrayBuffer(2));
+  return Float32Array.from(integers, (bits) => {
+    view.setUint16(0, bits, true);
+    return type.read(view, 0);
+  });
+}
+
+function elementType(name: string, typeNumber: number): ElementType {
+  const type = ELEMENT_TYPES.get(TYPES[typeNumber] ?? "");
+  if (type) return type;
+  throw new WeightFileError(
+    `${
+      quote(name)
+    } has ONNX's element type ${typeNumber}, which is not read; convert the model to float32`,
+  );
+}
+
 function readRaw(
   name: string,
   typeNumber: number,
   shape: readonly number[],
   raw: Uint8Array,
 ): Constant {
-  const type = ELEMENT_TYPES.get(TYPES[typeNumber] ?? "");
-  if (!type) {
-    throw new WeightFileError(
-      `${
-        quote(name)
-      } has ONNX's element type ${typeNumber}, which is not read; convert the model to float32`,
-    );
-  }
+  const type = elementType(name, typeNumber);
   const count = sizeOf(shape);
   if (count * type.bytes !== raw.length) {
     throw malformed(

@@ -69,7 +69,8 @@ export type Mapped = { readonly problems: readonly string[] } | {
 };
 
 /**
- * Maps the first output of a file and all that it needs.
+ * Maps an output of a file and all that it needs: of several that of the last dense layer, else the
+ * deepest.
  *
  * @throws {WeightFileError} If the file refers to values that it does not have.
  */

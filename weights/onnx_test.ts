@@ -277,6 +277,32 @@ Deno.test("what cannot be mapped is named, all of it", () => {
   }
 });
 
+Deno.test("16-bit floats in a list of whole numbers are their bits", () => {
+  // 1.5, -2 and 0.0999755859375; as bfloat16 the upper halves of 1.5 and -2.
+  const listed = (type: number, values: readonly number[]) => {
+    const bits = message([
+      ...[3, 1, 1].map((extent) => [1, extent] as const),
+      ...[[2, type], [8, "c"]] as const,
+      ...values.map((value) => [5, value] as const),
+    ]);
+    return decodeOnnx(file(
+      [
+        node("Mul", ["x", "c"], "a"),
+        node("Conv", ["a", "k"], "y"),
+      ],
+      [tensor("k", [2, 3, 3, 3], new Array(54).fill(1)), bits],
+      [1, 3, 4, 4],
+    )).inputTransform!.scale;
+  };
+  const row = (...values: number[]) => Float32Array.from(new Array(16).fill(values).flat());
+  assertEquals(listed(10, [0x3e00, 0xc000, 0x2e66]), row(1.5, -2, 0.0999755859375));
+  assertEquals(listed(16, [0x3fc0, 0xc000, 0x3fc0]), row(1.5, -2, 1.5));
+  assertEquals(listed(6, [3, 4, 5]), row(3, 4, 5));
+  // 8-bit floats, and 32-bit ones that would stand elsewhere.
+  assertThrows(() => listed(17, [1, 2, 3]), WeightFileError, "element type 17");
+  assertThrows(() => listed(1, [1, 2, 3]), WeightFileError, "a list of whole numbers");
+});
+
 Deno.test("files that cannot be read say why", () => {
   const convolution = [node("Conv", ["x", "k"], "y")];
   const cases: readonly (readonly [Uint8Array, string])[] = [

@@ -99,6 +99,20 @@ Deno.test("export adds to the variances what PyTorch's epsilon lacks", () =>
     assertEquals(tensors.get("bn1.weight")!.data[0], 1);
   }));
 
+Deno.test("export writes beside a folder of weights, however it is written", () =>
+  inFolder(async (folder) => {
+    await Deno.mkdir(`${folder}/net.v2`);
+    const weights = initialise(architecture("resnet8", { shortcut: "B" }), 1, "in");
+    await Deno.writeFile(`${folder}/net.v2/model.safetensors`, encodeSafetensors(weights));
+    const { code, stderr } = await run(
+      ...["report", "export.ts", "--weights", `${folder}/net.v2/`, "--to", "pytorch"] as const,
+    );
+    assertEquals(code, 0, stderr);
+    const names = (path: string) => [...Deno.readDirSync(path)].map(({ name }) => name).toSorted();
+    assertEquals(names(folder), ["net.v2", "net.v2.pth"]);
+    assertEquals(names(`${folder}/net.v2`), ["model.safetensors"]);
+  }));
+
 Deno.test("usage errors exit with 2, others with 1, without a stack and without leftovers", () =>
   inFolder(async (folder) => {
     const table: [string[], number, string][] = [

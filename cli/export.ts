@@ -6,7 +6,7 @@
 import { basename, resolve } from "node:path";
 import { readRun } from "../log/mod.ts";
 import { tensorboardEvents } from "../reports/mod.ts";
-import { attempt, writeWhole } from "../files/mod.ts";
+import { attempt, isFolder, writeWhole } from "../files/mod.ts";
 import { number } from "../text/mod.ts";
 import {
   encodeKeras,
@@ -141,7 +141,7 @@ async function exportModel(
       `"${path}" does not say where the zero channels of option A's shortcuts are, and ${to} has to: give --shortcut-padding append (behind the others, as here) or split (half on each side, as in akamaster's nets); deno task audit with --data tells which`,
     );
   }
-  const out = flags.out ?? `${path.replace(/\.\w+$/, "")}.${ending}`;
+  const out = flags.out ?? `${await besideWeights(path)}.${ending}`;
   if (out === path) {
     throw new UsageError(`"${path}" would be written over itself; choose another --out`);
   }
@@ -164,6 +164,13 @@ async function exportModel(
     text: [`${graph.name} in ${out} (${number(bytes)} bytes)`, ...moved].join("\n"),
     json: { network: graph.name, out, bytes, to, zeroChannels },
   };
+}
+
+/** A file's path without its ending, or that of a folder. */
+async function besideWeights(path: string): Promise<string> {
+  if (!await isFolder(path)) return path.replace(/\.\w+$/, "");
+  const own = path.replace(/[/\\]+$/, "");
+  return /^\.{0,2}$/.test(basename(own)) ? resolve(path) : own;
 }
 
 /** Event files of TensorBoard, in a folder for each run, as it compares them. */

@@ -15,7 +15,7 @@ import { saveFile } from "../page/save.ts";
 import { Batch, Curves, FirstLayer } from "./figures.tsx";
 import type { Form, JudgedRule, KeptRun, Told, Wanted } from "./messages.ts";
 import type { Ask } from "./start.ts";
-import { type Change, changed, NOTHING, type Shown } from "./state.ts";
+import { type Change, changed, freeName, NOTHING, type Shown } from "./state.ts";
 
 /** Networks that are offered; the command has more. */
 const NETWORKS = [
@@ -80,7 +80,7 @@ export function App({ start }: { readonly start?: Start }): VNode {
     });
   };
   const begin = (wanted: Wanted, threads?: number) =>
-    train(freeName(wanted, shown.runs), wanted, threads);
+    train(freeName(wanted, shown), wanted, threads);
   const goOn = ({ run, set, architecture }: KeptRun) => train(run, { ...DEMO, set, architecture });
 
   const { phase, ready } = shown;
@@ -153,6 +153,7 @@ export function App({ start }: { readonly start?: Start }): VNode {
         <p role="alert" class="one-line">{said}</p>
         <Runs
           runs={shown.runs}
+          unreadable={shown.unreadable}
           busy={busy}
           hasImages={given !== undefined}
           goOn={goOn}
@@ -167,16 +168,6 @@ export function App({ start }: { readonly start?: Start }): VNode {
       </main>
     </>
   );
-}
-
-/** A name that no run has yet. */
-function freeName({ architecture, set, seed }: Wanted, runs: readonly KeptRun[]): string {
-  const name = `${architecture}-${set}-seed${seed}`;
-  const isTaken = (name: string) => runs.some(({ run }) => run === name);
-  if (!isTaken(name)) return name;
-  let next = 2;
-  while (isTaken(`${name}-${next}`)) next++;
-  return `${name}-${next}`;
 }
 
 /** Where the training stands; what is said aloud is only what happens seldom. */
@@ -349,8 +340,9 @@ function Other({ busy, hasImages, take, begin, threads }: {
 }
 
 /** Runs of this and of earlier visits. */
-function Runs({ runs, busy, hasImages, goOn, forget }: {
+function Runs({ runs, unreadable, busy, hasImages, goOn, forget }: {
   readonly runs: readonly KeptRun[];
+  readonly unreadable: readonly string[];
   readonly busy: boolean;
   readonly hasImages: boolean;
   readonly goOn: (run: KeptRun) => void;
@@ -358,7 +350,7 @@ function Runs({ runs, busy, hasImages, goOn, forget }: {
 }): VNode {
   return (
     <details>
-      <summary>Runs in this browser ({number(runs.length)})</summary>
+      <summary>Runs in this browser ({number(runs.length + unreadable.length)})</summary>
       <ul class="runs">
         {runs.map((run) => {
           const lacks = run.set !== "shapes10" && !hasImages;
@@ -373,14 +365,33 @@ function Runs({ runs, busy, hasImages, goOn, forget }: {
               <button type="button" disabled={busy || lacks} onClick={() => goOn(run)}>
                 {run.testError === undefined ? "Go on" : "Show"}
               </button>
-              <button type="button" disabled={busy} onClick={() => forget(run.run)}>
-                Remove <span class="hidden">{run.run}</span>
-              </button>
+              <Remove run={run.run} {...{ busy, forget }} />
             </li>
           );
         })}
+        {unreadable.map((run) => (
+          <li key={run}>
+            <span>
+              <strong>{run}</strong>{" "}
+              its log can’t be read: it is of another version of this page, or damaged
+            </span>
+            <Remove {...{ run, busy, forget }} />
+          </li>
+        ))}
       </ul>
     </details>
+  );
+}
+
+function Remove({ run, busy, forget }: {
+  readonly run: string;
+  readonly busy: boolean;
+  readonly forget: (run: string) => void;
+}): VNode {
+  return (
+    <button type="button" disabled={busy} onClick={() => forget(run)}>
+      Remove <span class="hidden">{run}</span>
+    </button>
   );
 }
 

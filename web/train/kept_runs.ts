@@ -6,12 +6,16 @@ import type { KeptRun } from "./messages.ts";
 import { RUNS, type Shelf } from "./shelf.ts";
 
 /**
- * The runs, the newest first.
+ * The runs, the newest first, and the names of those whose log can't be read, as after a change of
+ * its form: they can't be gone on with, and what they take can be had back.
  *
- * @param shelf Where they are; a folder that holds no log that can be read is passed over.
+ * @param shelf Where they are; a folder without a log is passed over.
  */
-export async function keptRuns(shelf: Shelf): Promise<readonly KeptRun[]> {
+export async function keptRuns(
+  shelf: Shelf,
+): Promise<{ readonly runs: readonly KeptRun[]; readonly unreadable: readonly string[] }> {
   const found: (KeptRun & { readonly time: string })[] = [];
+  const unreadable: string[] = [];
   for (const run of await shelf.names()) {
     let text: string;
     try {
@@ -20,9 +24,11 @@ export async function keptRuns(shelf: Shelf): Promise<readonly KeptRun[]> {
       if (disk.isMissing(error)) continue;
       throw error;
     }
+    // A line that a closed page left unfinished says nothing.
+    const whole = text.slice(0, text.lastIndexOf("\n") + 1);
+    if (whole === "") continue;
     try {
-      // A line that a closed page left unfinished says nothing.
-      const { start, events } = parseRunLog(text.slice(0, text.lastIndexOf("\n") + 1));
+      const { start, events } = parseRunLog(whole);
       const { architecture, data, schedule } = start.recipe;
       // Read off a disk, which a page has not.
       if (data.set === PHOTOGRAPHS) continue;
@@ -36,7 +42,9 @@ export async function keptRuns(shelf: Shelf): Promise<readonly KeptRun[]> {
       });
     } catch (error) {
       if (!(error instanceof RunLogError)) throw error;
+      unreadable.push(run);
     }
   }
-  return found.sort((a, b) => a.time < b.time ? 1 : -1).map(({ time: _, ...run }) => run);
+  const runs = found.sort((a, b) => a.time < b.time ? 1 : -1).map(({ time: _, ...run }) => run);
+  return { runs, unreadable };
 }

@@ -116,7 +116,12 @@ export interface JudgedRule {
 export type Told =
   /** It listens. */
   | { readonly type: "ready"; readonly keeps: boolean; readonly isolated: boolean }
-  | { readonly type: "runs"; readonly runs: readonly KeptRun[] }
+  /** What runs are kept; of some, by their names, the log can't be read. */
+  | {
+    readonly type: "runs";
+    readonly runs: readonly KeptRun[];
+    readonly unreadable: readonly string[];
+  }
   /** What is being done before the first step. */
   | { readonly type: "line"; readonly text: string }
   | {

@@ -91,7 +91,7 @@ export class TrainingSession {
   }
 
   async #list(): Promise<void> {
-    this.#tell({ type: "runs", runs: await keptRuns(this.#shelf) });
+    this.#tell({ type: "runs", ...await keptRuns(this.#shelf) });
   }
 
   async #train(asked: TrainAsked): Promise<void> {

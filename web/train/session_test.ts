@@ -1,7 +1,8 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { Told } from "./messages.ts";
 import { TrainingSession } from "./session.ts";
-import { memoryShelf } from "./shelf.ts";
+import { memoryShelf, type Shelf } from "./shelf.ts";
+import { changed, freeName, NOTHING } from "./state.ts";
 
 Deno.test("what can't be saved is said, and is no end of a training", async () => {
   const told: Told[] = [];
@@ -20,4 +21,27 @@ Deno.test("a training that can't begin is refused", async () => {
   const last = told.at(-1)!;
   assertEquals(last.type, "refused");
   assertStringIncludes((last as { message: string }).message, "abacus");
+});
+
+Deno.test("a run that can't be read has its name still, and can be removed", async () => {
+  const kept = new Map([
+    ["resnet8-shapes10-seed0", '{"type":"start","of":"another version"}\n'],
+    ["resnet8-shapes10-seed0-2", ""], // closed before its first line: it can be begun
+  ]);
+  const shelf: Shelf = {
+    ...memoryShelf(),
+    names: () => Promise.resolve([...kept.keys()]),
+    read: (path) => Promise.resolve(new TextEncoder().encode(kept.get(path.split("/")[1]))),
+    remove: (name) => Promise.resolve(void kept.delete(name)),
+  };
+  let shown = NOTHING;
+  const session = new TrainingSession(shelf, (told) => {
+    if (told.type !== "saved" && told.type !== "failed") shown = changed(shown, told);
+  });
+  const wanted = { set: "shapes10", architecture: "resnet8", seed: 0 } as const;
+  await session.ask({ type: "list" });
+  assertEquals(shown.unreadable, ["resnet8-shapes10-seed0"]);
+  assertEquals(freeName(wanted, shown), "resnet8-shapes10-seed0-2");
+  await session.ask({ type: "forget", run: "resnet8-shapes10-seed0" });
+  assertEquals(freeName(wanted, shown), "resnet8-shapes10-seed0");
 });

@@ -1,5 +1,5 @@
 /** What the page shows of a training: everything that the worker has told, folded together. */
-import type { Filters, JudgedRule, KeptRun, SeenBatch, Told } from "./messages.ts";
+import type { Filters, JudgedRule, KeptRun, SeenBatch, Told, Wanted } from "./messages.ts";
 import type { RunEvent } from "../../log/mod.ts";
 
 /** Places of a curve: [iteration, value]. */
@@ -15,6 +15,8 @@ export interface Shown {
   readonly isolated: boolean;
   /** Runs of earlier visits and of this one. */
   readonly runs: readonly KeptRun[];
+  /** Names of runs whose log can't be read. */
+  readonly unreadable: readonly string[];
   /** What goes on. */
   readonly phase: "none" | "preparing" | "training" | "pausing" | "paused" | "finished" | "refused";
   /** The run's name. */
@@ -38,7 +40,8 @@ export interface Shown {
 
 /** Nothing yet. */
 export const NOTHING: Shown = {
-  ...{ ready: false, keeps: false, isolated: false, runs: [], phase: "none", line: "" },
+  ...{ ready: false, keeps: false, isolated: false, runs: [], unreadable: [] },
+  ...{ phase: "none", line: "" },
   ...{ iterations: 0, loss: [], training: [], validation: [], test: [], rate: [] },
   ...{ rules: [], warnings: [] },
 };
@@ -55,13 +58,13 @@ export function changed(shown: Shown, change: Change): Shown {
     case "ready":
       return { ...shown, ready: true, keeps: change.keeps, isolated: change.isolated };
     case "runs":
-      return { ...shown, runs: change.runs };
+      return { ...shown, runs: change.runs, unreadable: change.unreadable };
     case "asked": {
-      const { ready, keeps, isolated, runs } = shown;
-      const line = "starting";
+      const { ready, keeps, isolated, runs, unreadable } = shown;
       return {
         ...NOTHING,
-        ...{ ready, keeps, isolated, runs, phase: "preparing", run: change.run, line },
+        ...{ ready, keeps, isolated, runs, unreadable },
+        ...{ phase: "preparing", run: change.run, line: "starting" },
       };
     }
     case "pausing":
@@ -90,6 +93,19 @@ export function changed(shown: Shown, change: Change): Shown {
     case "refused":
       return { ...shown, phase: "refused", line: change.message };
   }
+}
+
+/** A name that no run has yet, whether it can be read or not. */
+export function freeName(
+  { architecture, set, seed }: Wanted,
+  { runs, unreadable }: Pick<Shown, "runs" | "unreadable">,
+): string {
+  const name = `${architecture}-${set}-seed${seed}`;
+  const taken = new Set([...runs.map(({ run }) => run), ...unreadable]);
+  if (!taken.has(name)) return name;
+  let next = 2;
+  while (taken.has(`${name}-${next}`)) next++;
+  return `${name}-${next}`;
 }
 
 function withEvent(shown: Shown, event: RunEvent): Shown {

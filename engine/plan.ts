@@ -27,7 +27,6 @@ import {
   type MaxPoolSpec,
   type Node,
   type Shape,
-  shapeOf,
   type ShortcutASpec,
   type SingleInput,
   sizeOf,
@@ -187,7 +186,8 @@ export function planGraph(graph: Graph, options: PlanOptions): Plan {
   const forward: Building<ForwardOp>[] = [];
   for (const node of graph.nodes) {
     const op = forwardOp(graph, node, (name) => {
-      const known = activations.get(name) ?? tensor(name, shapeOf(graph, name));
+      const known = activations.get(name) ??
+        tensor(name, indexOf(graph).named.get(name)!.shape);
       activations.set(name, known);
       return known;
     });
@@ -195,7 +195,8 @@ export function planGraph(graph: Graph, options: PlanOptions): Plan {
   }
   const input = activations.get(INPUT)!;
   const output = activations.get(graph.output)!;
-  for (const op of forward) op.feeds = batchNormsOf(forward, op.output);
+  const fed = batchNormsByInput(forward);
+  for (const op of forward) op.feeds = fed.get(op.output) ?? [];
   if (recompute) markRecomputed(forward, output);
   const gradients = new Map<PlanTensor, PlanTensor>();
   const backward: Building<BackwardOp>[] = [];
@@ -217,7 +218,7 @@ export function planGraph(graph: Graph, options: PlanOptions): Plan {
   }
   const storage = allocate(forward, backward, input, output, outputGradient);
   const inputGradient = gradients.get(input);
-  const feeds = batchNormsOf(forward, input);
+  const feeds = fed.get(input) ?? [];
   return { input, feeds, output, forward, backward, outputGradient, inputGradient, storage };
 }
 
@@ -263,7 +264,7 @@ function normaliseOp(
   tensorOf: TensorOf,
 ): Building<NormaliseOp> {
   if (last.kind !== "relu") return computing(last, "none");
-  const previous = graph.nodes.find(({ name }) => name === last.input);
+  const previous = indexOf(graph).named.get(last.input);
   return previous && isFusedIntoNext(graph, previous)
     ? computing(previous, "stored")
     : op(last.input, "stored");
@@ -311,15 +312,36 @@ function fusedBranch(
 ): Extract<Node, { kind: "batch-norm" }> | undefined {
   if (sum.inputs[0] === sum.inputs[1]) return undefined;
   for (const input of sum.inputs) {
-    const node = graph.nodes.find(({ name }) => name === input);
+    const node = indexOf(graph).named.get(input);
     if (node?.kind === "batch-norm" && onlyConsumer(graph, input) === sum) return node;
   }
 }
 
 function onlyConsumer(graph: Graph, name: string): Node | undefined {
   if (graph.output === name) return undefined;
-  const consumers = graph.nodes.filter((node) => inputsOf(node).includes(name));
+  const consumers = indexOf(graph).consumers.get(name) ?? [];
   return consumers.length === 1 ? consumers[0] : undefined;
+}
+
+/** Nodes by their names and by those of their inputs: a net of 1,202 layers has thousands. */
+interface GraphIndex {
+  readonly named: ReadonlyMap<string, Node>;
+  readonly consumers: ReadonlyMap<string, readonly Node[]>;
+}
+const indices = new WeakMap<Graph, GraphIndex>();
+
+function indexOf(graph: Graph): GraphIndex {
+  const known = indices.get(graph);
+  if (known) return known;
+  const consumers = new Map<string, Node[]>();
+  for (const node of graph.nodes) {
+    for (const input of new Set(inputsOf(node))) {
+      consumers.set(input, [...consumers.get(input) ?? [], node]);
+    }
+  }
+  const index = { named: new Map(graph.nodes.map((node) => [node.name, node])), consumers };
+  indices.set(graph, index);
+  return index;
 }
 
 function backwardOp(
@@ -381,10 +403,15 @@ function readByGradient({ node, input, output }: PoolOp): readonly PlanTensor[] 
   }
 }
 
-/** The batch norms that read a tensor. */
-function batchNormsOf(forward: readonly ForwardOp[], tensor: PlanTensor): readonly NormaliseOp[] {
-  return forward.filter((op): op is NormaliseOp =>
-    op.kind === "normalise" && op.batchNorm !== undefined && op.input === tensor
+/** The batch norms that read each tensor. */
+function batchNormsByInput(
+  forward: readonly ForwardOp[],
+): ReadonlyMap<PlanTensor, readonly NormaliseOp[]> {
+  return Map.groupBy(
+    forward.filter((op): op is NormaliseOp =>
+      op.kind === "normalise" && op.batchNorm !== undefined
+    ),
+    ({ input }) => input,
   );
 }
 
@@ -506,14 +533,14 @@ function allocate(
   const last = backward.find((op) => op.onlyForProbes)?.inputGradient?.tensor;
   use(last, end);
 
+  /** By their offsets. */
   const placed: PlanTensor[] = [];
   let storage = 0;
   const order = [...stored].sort((a, b) => b.size - a.size);
   for (const tensor of order) {
     const life = tensor.life!;
     const neighbours = placed
-      .filter((other) => other.life!.first <= life.last && life.first <= other.life!.last)
-      .sort((a, b) => a.offset - b.offset);
+      .filter((other) => other.life!.first <= life.last && life.first <= other.life!.last);
     let offset = 0;
     for (const other of neighbours) {
       if (offset + tensor.size <= other.offset) break;
@@ -521,7 +548,8 @@ function allocate(
     }
     tensor.offset = offset;
     storage = Math.max(storage, offset + tensor.size);
-    placed.push(tensor);
+    const next = placed.findIndex((other) => other.offset > offset);
+    placed.splice(next < 0 ? placed.length : next, 0, tensor);
   }
   return storage;
 }

@@ -1,7 +1,14 @@
 /** The worker's side: the command's own training loop, told to a page as it goes. */
 import configuration from "../../deno.json" with { type: "json" };
 import { augmentedPixels, type Dataset, loadDataset } from "../../data/mod.ts";
-import { type BatchPlan, chooseEngine, engineFactories, selfTest } from "../../engine/mod.ts";
+import {
+  type BatchPlan,
+  chooseEngine,
+  type EngineChoice,
+  engineFactories,
+  type EngineFactory,
+  selfTest,
+} from "../../engine/mod.ts";
 import { mount } from "../../files/browser/mod.ts";
 import { EVENTS_FILE, readFolder, type StartEvent, subjectOfReading } from "../../log/mod.ts";
 import {
@@ -60,6 +67,30 @@ function commandFor({ seed, threads, recipe, engine }: {
   ];
 }
 
+/**
+ * The engine that is chosen and computes rightly. A page has no other way past a broken driver than
+ * that `auto` goes on to the next engine.
+ *
+ * @param warn Gets why one was passed over.
+ * @throws {EngineError} If none can be had, or the one that was asked for by name fails its test.
+ */
+export async function workingEngine(
+  name: string,
+  factories: readonly EngineFactory[],
+  warn: (text: string) => void,
+): Promise<EngineChoice> {
+  const choice = await chooseEngine(name, factories);
+  try {
+    await selfTest(choice.factory);
+    return choice;
+  } catch (error) {
+    const others = factories.filter((factory) => factory !== choice.factory);
+    if (name !== "auto" || others.length === 0) throw error;
+    warn(`${choice.factory.name} is passed over: ${reasonOf(error)}`);
+    return await workingEngine(name, others, warn);
+  }
+}
+
 /** What one worker does: one training at a time, and whatever is asked of the runs meanwhile. */
 export class TrainingSession {
   readonly #shelf: Shelf;
@@ -108,8 +139,11 @@ export class TrainingSession {
     const { run, wanted, given, stopAfter } = asked;
     const path = `${RUNS}/${run}`;
     this.#tell({ type: "line", text: "choosing what computes" });
-    const { factory, reason } = await chooseEngine(asked.engine, engineFactories);
-    await selfTest(factory);
+    const { factory, reason } = await workingEngine(
+      asked.engine,
+      engineFactories,
+      (text) => this.#tell({ type: "warning", text }),
+    );
     if (given) mount(new Map(given.files.map(([path, file]) => [`${GIVEN}/${path}`, file])));
     const begun = await begunRun(this.#shelf, path);
     const recipe = begun?.start.recipe ?? recipeFor(wanted);

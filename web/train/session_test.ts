@@ -1,6 +1,8 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { EngineError, type EngineFactory } from "../../engine/mod.ts";
+import { wasmEngine } from "../../engine/wasm/mod.ts";
 import type { Told } from "./messages.ts";
-import { TrainingSession } from "./session.ts";
+import { TrainingSession, workingEngine } from "./session.ts";
 import { memoryShelf, type Shelf } from "./shelf.ts";
 import { changed, freeName, NOTHING } from "./state.ts";
 
@@ -44,4 +46,20 @@ Deno.test("a run that can't be read has its name still, and can be removed", asy
   assertEquals(freeName(wanted, shown), "resnet8-shapes10-seed0-2");
   await session.ask({ type: "forget", run: "resnet8-shapes10-seed0" });
   assertEquals(freeName(wanted, shown), "resnet8-shapes10-seed0");
+});
+
+Deno.test("where a driver computes wrongly the next engine trains, but not in place of a named one", async () => {
+  const broken: EngineFactory = {
+    ...wasmEngine,
+    name: "broken",
+    create: () => Promise.reject(new EngineError("this device computes wrongly")),
+  };
+  const warnings: string[] = [];
+  const choose = (name: string, factories: readonly EngineFactory[]) =>
+    workingEngine(name, factories, (text) => warnings.push(text));
+  assertEquals((await choose("auto", [broken, wasmEngine])).factory, wasmEngine);
+  assertEquals(warnings, ["broken is passed over: this device computes wrongly"]);
+  for (const [name, factories] of [["broken", [broken, wasmEngine]], ["auto", [broken]]] as const) {
+    await assertRejects(() => choose(name, factories), EngineError, "computes wrongly");
+  }
 });

@@ -39,7 +39,7 @@ export async function chooseEngine(
   const objections: string[] = [];
   let discouraged: EngineFactory | undefined;
   for (const factory of factories) {
-    const obstacle = await factory.unavailable();
+    const obstacle = await obstacleOf(factory);
     const objection = obstacle ?? await factory.discouraged?.();
     if (objection === undefined) {
       const order = factories.map(({ name }) => name).join(", ");
@@ -66,11 +66,20 @@ async function chooseNamed(
   if (!factory) {
     throw new EngineError(`choosing an engine: "${name}" is not one of ${names}`);
   }
-  const obstacle = await factory.unavailable();
+  const obstacle = await obstacleOf(factory);
   if (obstacle !== undefined) {
     throw new EngineError(
       `choosing an engine: "${name}" can't run here: ${obstacle}; choose another of ${names}`,
     );
   }
   return { factory, reason: "asked for by name" };
+}
+
+/** A driver that fails when it is asked for is an obstacle to its engine, not to the others. */
+async function obstacleOf(factory: EngineFactory): Promise<string | undefined> {
+  try {
+    return await factory.unavailable();
+  } catch (error) {
+    return `it could not be asked: ${error instanceof Error ? error.message : error}`;
+  }
 }

@@ -57,6 +57,21 @@ for (const [factories, expected, because] of CHOICES) {
   });
 }
 
+Deno.test("an engine that fails when it is asked is passed over, and says why where it is named", async () => {
+  const failing: EngineFactory = {
+    ...GPU,
+    unavailable: () => Promise.reject(new Error("the GPU process is gone")),
+  };
+  const { factory, reason } = await chooseEngine("auto", [failing, WASM, ORACLE]);
+  assertEquals(factory, WASM);
+  assertEquals(reason, `${FIRST} (gpu: it could not be asked: the GPU process is gone)`);
+  await assertRejects(
+    () => chooseEngine("gpu", [failing, WASM]),
+    EngineError,
+    "the GPU process is gone; choose another of auto, gpu, wasm",
+  );
+});
+
 Deno.test("auto takes the best of every combination", async () => {
   const MAKERS = { fine: factory, slow: discouraged, absent: factory };
   const STATES = ["fine", "slow", "absent"] as const;

@@ -219,6 +219,15 @@ function assumptionsOf(net: Net, { shortcuts, finalRelu, way }: Choice): string[
   return assumptions;
 }
 
+const known = new WeakMap<Tensor, Tensor>();
+
+/** A kernel behind one more row and column of zeros; made once for all candidates. */
+function widened(weight: Tensor): Tensor {
+  const made = known.get(weight) ?? widen(weight, weight.shape[2] + 1, 1);
+  known.set(weight, made);
+  return made;
+}
+
 /** Whether a first layer is ImageNet's. */
 const isLarge = (stem: Unit) => stem.kernel > 5;
 
@@ -376,7 +385,7 @@ class NetBuilder {
     // The graph has no groups: such a net is judged and not run.
     this.weights.set(
       `${name}.weight`,
-      groups > 1 ? undefined : wider ? widen(weight, kernel + 1, 1) : weight,
+      groups > 1 ? undefined : wider ? widened(weight) : weight,
     );
     this.weights.set(`${name}.bias`, bias);
     return name;

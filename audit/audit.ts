@@ -466,7 +466,7 @@ function observe(
   } images)${
     certain ? ", and the first batch norm holds the mean and variance of images prepared so" : ""
   }`;
-  const mean: Finding = fitting.length > 0
+  const mean: Finding = fitting.length > 0 && (!far || certain)
     ? { outcome: "pass", evidence }
     : far
     ? notObservable(`${evidence}, which is too many for that to say how images were prepared`)

@@ -234,6 +234,9 @@ Deno.test("an error far from the paper's blames no preprocessing, and says how t
   assertStringIncludes(report.verdict, "none of the networks and preprocessings that were tried");
   assertStringIncludes(report.summary[2], "record the training script");
   assertStringIncludes(report.summary[2], "ONNX");
+  // Nor does it speak for one.
+  const own = await audit(subject, sweepOf(subject, [[/both sides/, PER_PIXEL, 3000, 1]]));
+  assertEquals(outcomeOf(own, "mean"), "not-observable");
 });
 
 Deno.test("where no crop reached the first layer and the error is high, the augmentation is named", async () => {

@@ -238,6 +238,8 @@ class NetBuilder {
   readonly #choice: Choice;
   /** Whether windows with a stride take zeros at their end alone. */
   readonly #oneSided: boolean;
+  /** Height and width of what a block takes. */
+  #extent = IMAGE;
 
   constructor(choice: Choice, oneSided: boolean) {
     this.#choice = choice;
@@ -253,12 +255,15 @@ class NetBuilder {
       relu: !net.preActivation && departs !== "relu-missing-stem",
       padding: departs === "stem-padding" ? 2 : undefined,
     });
+    if (departs === "stem-padding") this.#extent += 2;
     if (large || departs === "pooled-stem") {
+      this.#extent = Math.ceil(this.#extent / 2);
       x = this.#node({ kind: "max-pool", input: x, kernel: 3, stride: 2, padding: 1 });
     }
     blocks.forEach((block, i) => {
       const stride = i > 0 && block.inputs !== block.filters ? 2 : 1;
       x = net.preActivation ? this.#preActivated(block, x, stride) : this.#block(block, x, stride);
+      this.#extent = Math.ceil(this.#extent / stride);
     });
     if (net.lastBatchNorm) x = this.#relu(this.#batchNorm(net.lastBatchNorm, x));
     x = this.#node({ kind: "global-average-pool", input: x });
@@ -371,8 +376,8 @@ class NetBuilder {
 
   #convolution(unit: Unit, input: string, stride: number, padding?: number): string {
     const { filters, kernel, weight, bias, groups } = unit;
-    // Of an even extent TensorFlow pads a window's k - 2 zeros so that the larger half is behind.
-    const wider = this.#oneSided && stride > 1 && kernel > 1;
+    // Of an even extent a window takes k - 2 zeros, the larger half behind; of an odd one k - 1.
+    const wider = this.#oneSided && stride > 1 && kernel > 1 && this.#extent % 2 === 0;
     const name = this.#node({
       kind: "convolution",
       input,

@@ -117,6 +117,20 @@ Deno.test("names, layouts and the order of the file do not matter", () => {
   }
 });
 
+Deno.test("TensorFlow's padding is on one side of even extents alone", () => {
+  const { candidates, variants } = identify(asKeras(state));
+  const kernelsOf = (name: RegExp) => {
+    const { run } = [...candidates, ...variants()].find((one) => name.test(one.name))!;
+    return run!.graph.nodes.flatMap((node) =>
+      node.kind === "convolution" && node.stride > 1 ? [node.kernel] : []
+    );
+  };
+  assertEquals(kernelsOf(/appended, padded as TensorFlow pads/), [4, 4]);
+  assertEquals(kernelsOf(/appended, padded as PyTorch pads/), [3, 3]);
+  // 34 pixels, and then 17.
+  assertEquals(kernelsOf(/appended, first layer padded by 2, padded as TensorFlow/), [4, 3]);
+});
+
 Deno.test("more than nine blocks of a stage stay in order", () => {
   const graph = architecture("resnet110");
   const weights = initialise(graph, 1, "in");

@@ -134,7 +134,7 @@ async function evaluate(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
   const zeroChannels = optionA?.zeroChannels ?? "none";
   printer.line(
     `${arch} with ${measured.of}; zero channels: ${zeroChannels}${
-      isOneSided(graph) ? "; padded as TensorFlow pads" : ""
+      isOneSided(graph) ? "; padded as TensorFlow pads (--preprocess auto tries PyTorch's too)" : ""
     }`,
   );
   if (identity && !flags.preprocess && measured.sha256 !== identity.meanSha256) {

@@ -328,9 +328,7 @@ export class WebGpuEngine extends Lifecycle {
     const { input, output, outputGradient, inputGradient, metrics, gradients } = this.#program;
     const { training, runningStatistics, inference, loss, backwardToInput } = this.#passes;
     const { scaling } = this.#program;
-    const given = scaling && upstream
-      ? scalingOf((await this.#slices([scaling.scaler]))[0]).scale
-      : 1;
+    const given = scaling && upstream ? scaleOf(upstream) : 1;
     // All is queued before anything is waited for: a step that is asked for meanwhile comes after.
     // The slots hold metrics of steps that nobody has read.
     this.#collectMetrics();
@@ -514,6 +512,16 @@ export class WebGpuEngine extends Lifecycle {
     metrics.catch(() => {}); // told by whoever awaits it
     this.#onTheWay.push(metrics);
   }
+}
+
+/** Of a gradient of the output, at most: as that of a mean loss over 128 images at the first scale. */
+const LARGEST_UPSTREAM = FIRST_SCALE / 128;
+
+/** What makes a gradient fit in half precision as a loss's does: a power of two. */
+function scaleOf(upstream: Float32Array): number {
+  const largest = upstream.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  const scale = 2 ** Math.floor(Math.log2(LARGEST_UPSTREAM / largest));
+  return Number.isFinite(scale) && scale > 0 ? scale : 1;
 }
 
 /** The scale and the good steps of the scaler's buffer. */

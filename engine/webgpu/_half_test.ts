@@ -1,10 +1,12 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { architecture, type Graph, type Weights } from "../../resnet/mod.ts";
+import { architecture, buildGraph, type Graph, type Weights } from "../../resnet/mod.ts";
 import {
+  convolution,
   optionsFor,
   planFor,
   randomData,
   randomState,
+  uniform,
   withEngine,
 } from "../../testing/engines/mod.ts";
 import { EngineError, type EngineFactory, type Probe, type TrainingState } from "../engine.ts";
@@ -102,6 +104,29 @@ for (
     },
   );
 }
+
+testKernel(
+  "a probe's own gradient of the output fits in half precision, however large",
+  async () => {
+    const graph = buildGraph("two layers", [4, 4, 4], [
+      convolution("first", "input", 4, 3, 1),
+      { kind: "relu", name: "relu", input: "first" },
+      convolution("second", "relu", 4, 3, 1),
+    ]);
+    const state = randomState(graph);
+    const input = uniform(4 * 4 * 4, 1);
+    for (const size of [1e-4, 1, 1e4]) {
+      const upstream = uniform(4 * 4 * 4, 2).map((value) => size * value);
+      const gradients = (factory: EngineFactory) =>
+        withEngine(factory, optionsFor(graph), async (engine) => {
+          await engine.importState(state);
+          return (await engine.probe({ input, images: 1, mode: "training", upstream })).gradients!;
+        });
+      const off = distance(await gradients(mixed), await gradients(webgpuEngine));
+      assert(off < 1e-3, `${off} at ${size}`); // half precision has 11 bits
+    }
+  },
+);
 
 const graph = architecture("resnet8", { inputShape: [8, 8, 3] });
 const options = optionsFor(graph, { batchSize: 8, cropPadding: 1 });

@@ -17,7 +17,9 @@ export async function keptFiles(): Promise<readonly NamedFile[]> {
     if (!marked) return [];
     const names: readonly string[] = JSON.parse(await marked.text());
     const files = await Promise.all(names.map((name) => folder.file(name)));
-    return files.map((file, i): NamedFile => [`${FOLDER}/${names[i]}`, file!]);
+    // Another tab may be writing them anew.
+    if (!files.every((file) => file !== undefined)) return [];
+    return files.map((file, i): NamedFile => [`${FOLDER}/${names[i]}`, file]);
   } catch {
     // A browser that keeps nothing for this page, as for one that was opened from a folder.
     return [];

@@ -75,7 +75,7 @@ Deno.test("system B beside PyTorch: its table is that of the logs of both progra
 
 Deno.test("system C as it was and with augmentation: its table is that of both logs", async () => {
   const read = (path: string) => Deno.readTextFile(`${REFERENCE}/system-c/${path}`);
-  const runs = await Promise.all(["as-it-was", "augmented"].map(async (name) => {
+  const runs = await Promise.all(["c-as-it-was", "c-augmented"].map(async (name) => {
     const { start, events } = parseRunLog(await read(`runs/${name}/events.jsonl`));
     const batches = Math.ceil(start.data.trainingImages / start.recipe.batchSize);
     return { ...loggedRun(events), batches };

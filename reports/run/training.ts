@@ -44,7 +44,7 @@ export function training({ run }: Subject): Block[] {
       kind: "text",
       muted: true,
       text:
-        `Training curves are measured on augmented batches before each update; a point is the mean over ${
+        `Training curves are measured on batches as they are trained on, before each update; a point is the mean over ${
           span === 1 ? "one iteration" : `up to ${number(span)} iterations`
         }. Validation and test images are not augmented.`,
     },

@@ -347,7 +347,7 @@ function errorFigures({ nets }: SetGroup, id: string): Block[] {
       kind: "text",
       muted: true,
       text:
-        "Dashed: training error, on augmented batches before each update. Solid: error on the validation images, which the paper's figure does not show. Dot: test error, which is measured after the last step alone; the paper draws it by iteration. Each line is the mean of the runs that got so far, the shade reaches from the lowest to the highest of them.",
+        "Dashed: training error, on batches as they are trained on, before each update. Solid: error on the validation images, which the paper's figure does not show. Dot: test error, which is measured after the last step alone; the paper draws it by iteration. Each line is the mean of the runs that got so far, the shade reaches from the lowest to the highest of them.",
     },
     ...figures,
   ];

@@ -142,7 +142,7 @@ export interface SetRun extends Omit<RunOfSet, "run" | "log"> {
 
 /** Errors by iteration, over the runs of a network. */
 export interface SetCurves {
-  /** On augmented batches before each update; each point is a mean over the steps before it. */
+  /** On batches as they are trained on, before each update; each point is a mean over the steps before it. */
   readonly training: readonly CurvePoint[];
   /** On the images that were held out. */
   readonly validation: readonly CurvePoint[];

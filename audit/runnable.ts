@@ -2,6 +2,7 @@
 import { buildGraph, type Graph, WeightFileError, type ZeroChannels } from "../resnet/mod.ts";
 import type { Model } from "./model.ts";
 import type { AuditCandidate } from "./report.ts";
+import { textOf } from "./targets.ts";
 
 /** A candidate that can be run. */
 export type Runnable = AuditCandidate & Required<Pick<AuditCandidate, "network">>;
@@ -58,11 +59,6 @@ export function atOwnSize(
  */
 export function networkLike({ subject }: Model, graph: Graph): Runnable["network"] | undefined {
   return subject.candidates.find((candidate) => textOf(candidate.graph) === textOf(graph))?.network;
-}
-
-/** A graph as a text that does not depend on the order of its nodes. */
-export function textOf({ nodes }: Graph): string {
-  return nodes.map((node) => JSON.stringify(node, Object.keys(node).sort())).sort().join();
 }
 
 /** Where a graph puts the zero channels of option A; undefined where it has none. */

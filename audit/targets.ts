@@ -26,7 +26,6 @@ import { faultsOf } from "./_health.ts";
 import { evidenceOf } from "./saved_training.ts";
 import type { AuditCandidate, AuditSubject } from "./report.ts";
 import { type Candidate, identify } from "./identify.ts";
-import { textOf } from "./runnable.ts";
 
 /**
  * An architecture by its name: its graph, and nothing of a training.
@@ -288,6 +287,11 @@ export function heldTo(subject: AuditSubject, name: string): AuditSubject {
 function claimsOf(...[recipe, seed]: Parameters<typeof subjectOf>): AuditSubject["claims"] {
   const { graph: _, ...claims } = subjectOf(recipe, seed);
   return claims;
+}
+
+/** A graph as a text that does not depend on the order of its nodes. */
+export function textOf({ nodes }: Graph): string {
+  return nodes.map((node) => JSON.stringify(node, Object.keys(node).sort())).sort().join();
 }
 
 /** Whether a graph is the one that a file says it is of; the nodes' order is no difference. */

@@ -4,8 +4,7 @@
  */
 import type { ByteImages } from "../engine/mod.ts";
 import { RandomStream } from "../random/mod.ts";
-import { INPUT } from "../resnet/mod.ts";
-import { consumersOf } from "../spec/mod.ts";
+import { consumersOf, INPUT } from "../resnet/mod.ts";
 import type { Preprocessing } from "./preprocessings.ts";
 import { inputOf, type Network, part } from "./_runs.ts";
 

@@ -1,7 +1,6 @@
 /** Causes that a graph shows: what is known to go wrong with networks, by its name. */
-import type { Graph, Node } from "../resnet/mod.ts";
+import { consumersOf, type Graph, type Node, nodeOf, ofKind } from "../resnet/mod.ts";
 import { shapeOf } from "../resnet/mod.ts";
-import { consumersOf, find, ofKind } from "../spec/mod.ts";
 import type { Cause } from "./causes.ts";
 
 /**
@@ -24,7 +23,7 @@ const some = (names: readonly string[]) =>
 
 function headCauses(graph: Graph): Cause[] {
   const causes: Cause[] = [];
-  const last = find(graph, graph.output);
+  const last = nodeOf(graph, graph.output);
   if (last?.kind === "relu") {
     causes.push({ id: "relu-at-end", evidence: `${last.name} follows ${last.input}` });
   }
@@ -50,7 +49,7 @@ function orderCauses(graph: Graph): Cause[] {
   const add = (nodes: readonly Node[], id: Cause["id"], what: (names: string) => string) => {
     if (nodes.length > 0) causes.push({ id, evidence: what(some(nodes.map(({ name }) => name))) });
   };
-  const kindOf = (name: string) => find(graph, name)?.kind;
+  const kindOf = (name: string) => nodeOf(graph, name)?.kind;
   const convolutions = ofKind(graph, "convolution");
   const norms = ofKind(graph, "batch-norm");
   const adds = ofKind(graph, "add");
@@ -153,7 +152,7 @@ function behindNorm(graph: Graph, name: string): readonly Node[] {
 }
 
 function inputOf(graph: Graph, name: string): string {
-  const node = find(graph, name);
+  const node = nodeOf(graph, name);
   return node && node.kind !== "add" ? node.input : "";
 }
 
@@ -167,7 +166,7 @@ interface Sum {
 function sumsOf(graph: Graph): Sum[] {
   const wayTo = (name: string) => {
     const nodes: Node[] = [];
-    for (let node = find(graph, name); node; node = find(graph, inputOf(graph, node.name))) {
+    for (let node = nodeOf(graph, name); node; node = nodeOf(graph, inputOf(graph, node.name))) {
       nodes.push(node);
     }
     return nodes;

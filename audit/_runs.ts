@@ -7,8 +7,7 @@ import {
   type Labels,
   PLAIN_SGD,
 } from "../engine/mod.ts";
-import { type Graph, INPUT, truncate, type Weights } from "../resnet/mod.ts";
-import { find } from "../spec/mod.ts";
+import { type Graph, INPUT, nodeOf, truncate, type Weights } from "../resnet/mod.ts";
 import { arrangedImages, type Preprocessing } from "./preprocessings.ts";
 import type { InputTransform } from "../weights/mod.ts";
 
@@ -63,7 +62,7 @@ export function networksOf(candidates: readonly Trialled[]): readonly Network[] 
 
 /** The part of a graph before a ReLU that follows its last layer; the whole where none does. */
 export function withoutLastRelu(graph: Graph): Graph {
-  const last = find(graph, graph.output);
+  const last = nodeOf(graph, graph.output);
   return last?.kind === "relu" ? truncate(graph, last.input) : graph;
 }
 

@@ -4,20 +4,17 @@
  */
 import type { ByteImages } from "../engine/mod.ts";
 import { wilsonInterval } from "../verdicts/mod.ts";
-import { countParameters, type Graph, shapeOf } from "../resnet/mod.ts";
+import { countParameters, depthOf, type Graph, nodeOf, ofKind, shapeOf } from "../resnet/mod.ts";
 import { type EvaluationEvent, finalTestOf, loggedRun, type LogSubject } from "../log/mod.ts";
 import { choicesOf, isOfPhotographs } from "../recipes/mod.ts";
 import {
   ARCHITECTURE_RULES,
   CHECKLIST,
   concerning,
-  depthOf,
-  find,
   type Finding,
   judge,
   type Judgement,
   LOG_RULES,
-  ofKind,
   probeEngine,
   STATIC_RULES,
   TRAINING_RULES,
@@ -429,7 +426,7 @@ function reluExcluded({ candidate, negativeLogits }: RankedTrial): boolean {
 /** |sum over classes of the last layer's weights|^2 as a share of the sum of their squares. */
 function classSumShare({ graph, weights }: Trialled): number {
   const { output } = withoutLastRelu(graph);
-  const last = find(graph, output);
+  const last = nodeOf(graph, output);
   if (last?.kind !== "dense") return 1;
   const { shape: [classes, inputs], data } = weights.get(`${last.name}.weight`)!; // [O, I]
   let ofSums = 0;

@@ -1,5 +1,11 @@
 /** The network of a file that can be run. */
-import { buildGraph, type Graph, WeightFileError, type ZeroChannels } from "../resnet/mod.ts";
+import {
+  buildGraph,
+  type Graph,
+  shapeOf,
+  WeightFileError,
+  type ZeroChannels,
+} from "../resnet/mod.ts";
 import type { Model } from "./model.ts";
 import type { AuditCandidate } from "./report.ts";
 import { textOf } from "./targets.ts";
@@ -72,7 +78,7 @@ export function isOneSided(graph: Graph): boolean {
 }
 
 /** How many classes a graph tells apart: the shape of its last layer. */
-export function classesOf({ nodes, output }: Graph): number {
-  const { shape } = nodes.find(({ name }) => name === output)!;
+export function classesOf(graph: Graph): number {
+  const shape = shapeOf(graph, graph.output);
   return shape[shape.length - 1];
 }

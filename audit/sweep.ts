@@ -3,8 +3,8 @@
  * were prepared, by trying: the weights err least where they are used as they
  * were trained.
  */
+import { depthOf } from "../resnet/mod.ts";
 import type { ByteImages, EngineFactory, Labels } from "../engine/mod.ts";
-import { depthOf } from "../spec/mod.ts";
 import { comparePaired } from "./compare.ts";
 import { isFarFromPaper } from "./expected.ts";
 import { type Fit, FITS_BELOW, misfits } from "./_first_norm.ts";

@@ -3,9 +3,11 @@ import { identityProblem, type LogSubject, type StartEvent } from "../log/mod.ts
 import {
   architecture,
   buildGraph,
+  consumersOf,
   type Graph,
   type Node,
   type NodeSpec,
+  ofKind,
   parametersOf,
   WeightFileError,
   type Weights,
@@ -19,7 +21,7 @@ import {
 } from "../weights/mod.ts";
 import type { RunIdentity } from "../train/mod.ts";
 import { completed, isOfPhotographs } from "../recipes/mod.ts";
-import { consumersOf, ofKind, subjectOf } from "../spec/mod.ts";
+import { subjectOf } from "../spec/mod.ts";
 import { number } from "../text/mod.ts";
 import type { Cause, CauseId } from "./causes.ts";
 import { faultsOf } from "./_health.ts";

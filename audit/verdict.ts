@@ -1,6 +1,5 @@
 /** What an audit comes to, in a few sentences that need no knowledge of the checklist. */
-import { architecture, countParameters, type Graph } from "../resnet/mod.ts";
-import { depthOf, ofKind } from "../spec/mod.ts";
+import { architecture, countParameters, depthOf, type Graph, ofKind } from "../resnet/mod.ts";
 import type { Change } from "./advice.ts";
 import type { AuditCandidate, AuditFinding, AuditReport, ClaimedError } from "./report.ts";
 import { expectedError, isFarFromPaper, nearestDepth } from "./expected.ts";

@@ -1,8 +1,7 @@
 /** What a test error may mean that no such network should have. */
 import { isFarFromPaper } from "../audit/mod.ts";
 import { PAPER_DATASET } from "../paper/mod.ts";
-import type { Graph } from "../resnet/mod.ts";
-import { depthOf } from "../spec/mod.ts";
+import { depthOf, type Graph } from "../resnet/mod.ts";
 
 /** A test, and of what. */
 export interface Tested {

@@ -17,15 +17,16 @@
  */
 import {
   type BatchNormSpec,
+  consumersOf,
   type ConvolutionSpec,
   type DenseSpec,
   type GlobalAveragePoolSpec,
   type Graph,
   type Inferred,
   INPUT,
-  inputsOf,
   type MaxPoolSpec,
   type Node,
+  nodeOf,
   type Shape,
   type ShortcutASpec,
   type SingleInput,
@@ -187,7 +188,7 @@ export function planGraph(graph: Graph, options: PlanOptions): Plan {
   for (const node of graph.nodes) {
     const op = forwardOp(graph, node, (name) => {
       const known = activations.get(name) ??
-        tensor(name, indexOf(graph).named.get(name)!.shape);
+        tensor(name, nodeOf(graph, name)!.shape);
       activations.set(name, known);
       return known;
     });
@@ -264,7 +265,7 @@ function normaliseOp(
   tensorOf: TensorOf,
 ): Building<NormaliseOp> {
   if (last.kind !== "relu") return computing(last, "none");
-  const previous = indexOf(graph).named.get(last.input);
+  const previous = nodeOf(graph, last.input);
   return previous && isFusedIntoNext(graph, previous)
     ? computing(previous, "stored")
     : op(last.input, "stored");
@@ -312,36 +313,15 @@ function fusedBranch(
 ): Extract<Node, { kind: "batch-norm" }> | undefined {
   if (sum.inputs[0] === sum.inputs[1]) return undefined;
   for (const input of sum.inputs) {
-    const node = indexOf(graph).named.get(input);
+    const node = nodeOf(graph, input);
     if (node?.kind === "batch-norm" && onlyConsumer(graph, input) === sum) return node;
   }
 }
 
 function onlyConsumer(graph: Graph, name: string): Node | undefined {
   if (graph.output === name) return undefined;
-  const consumers = indexOf(graph).consumers.get(name) ?? [];
+  const consumers = consumersOf(graph, name);
   return consumers.length === 1 ? consumers[0] : undefined;
-}
-
-/** Nodes by their names and by those of their inputs: a net of 1,202 layers has thousands. */
-interface GraphIndex {
-  readonly named: ReadonlyMap<string, Node>;
-  readonly consumers: ReadonlyMap<string, readonly Node[]>;
-}
-const indices = new WeakMap<Graph, GraphIndex>();
-
-function indexOf(graph: Graph): GraphIndex {
-  const known = indices.get(graph);
-  if (known) return known;
-  const consumers = new Map<string, Node[]>();
-  for (const node of graph.nodes) {
-    for (const input of new Set(inputsOf(node))) {
-      consumers.set(input, [...consumers.get(input) ?? [], node]);
-    }
-  }
-  const index = { named: new Map(graph.nodes.map((node) => [node.name, node])), consumers };
-  indices.set(graph, index);
-  return index;
 }
 
 function backwardOp(

@@ -271,6 +271,50 @@ export function withInputs<T extends NodeSpec>(spec: T, rename: (input: string) 
   return { ...spec, inputs: [rename(branch), rename(shortcut)] };
 }
 
+/** A graph's nodes by their names, and by the names whose output they take. */
+interface Index {
+  readonly nodes: ReadonlyMap<string, Node>;
+  readonly consumers: ReadonlyMap<string, readonly Node[]>;
+}
+
+/** Made once for each graph: searching all nodes for each name grows with the square of the depth. */
+const indexes = new WeakMap<Graph, Index>();
+
+function indexOf(graph: Graph): Index {
+  const made = indexes.get(graph);
+  if (made) return made;
+  const nodes = new Map(graph.nodes.map((node) => [node.name, node]));
+  const consumers = new Map<string, Node[]>();
+  for (const node of graph.nodes) {
+    for (const input of new Set(inputsOf(node))) {
+      const others = consumers.get(input);
+      if (others) others.push(node);
+      else consumers.set(input, [node]);
+    }
+  }
+  const index = { nodes, consumers };
+  indexes.set(graph, index);
+  return index;
+}
+
+/** The node called `name`; undefined for the network's input and for names that are no node's. */
+export function nodeOf(graph: Graph, name: string): Node | undefined {
+  return indexOf(graph).nodes.get(name);
+}
+
+/** The nodes that take the output of `name`, each once, in the graph's order. */
+export function consumersOf(graph: Graph, name: string): readonly Node[] {
+  return indexOf(graph).consumers.get(name) ?? [];
+}
+
+/** The nodes of one kind, in the graph's order. */
+export function ofKind<Kind extends Node["kind"]>(
+  graph: Graph,
+  kind: Kind,
+): readonly Extract<Node, { kind: Kind }>[] {
+  return graph.nodes.filter((node): node is Extract<Node, { kind: Kind }> => node.kind === kind);
+}
+
 /** The kinds of layer that the paper counts as depth. */
 const WEIGHTED: Readonly<Record<NodeSpec["kind"], boolean>> = {
   "convolution": true,
@@ -303,6 +347,15 @@ export function depthsOf(graph: Graph): ReadonlyMap<string, number> {
     depths.set(node.name, before + (isWeighted(node) ? 1 : 0));
   }
   return depths;
+}
+
+/**
+ * Weighted layers on the longest way from the input to the output: the paper's depth.
+ *
+ * Source: section 4.2.
+ */
+export function depthOf(graph: Graph): number {
+  return depthsOf(graph).get(graph.output) ?? 0;
 }
 
 /**
@@ -353,7 +406,7 @@ export function truncate(graph: Graph, output: string): Graph {
 /** Shape of the output of the node called `name`, or of the network's input. */
 export function shapeOf(graph: Graph, name: string): Shape {
   if (name === INPUT) return graph.inputShape;
-  const node = graph.nodes.find((node) => node.name === name);
+  const node = nodeOf(graph, name);
   if (!node) throw new GraphError(`${graph.name}: no node is named "${name}"`);
   return node.shape;
 }

@@ -5,7 +5,6 @@
  * @module
  */
 export * from "./checklist.ts";
-export { consumersOf, depthOf, find, ofKind } from "./_graphs.ts";
 export { LOG_RULES } from "./log/rules.ts";
 export { DATASET } from "./log/_loop_mutants.ts";
 export * from "./mutants.ts";

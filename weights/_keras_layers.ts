@@ -13,6 +13,7 @@ import {
   INPUT,
   inputsOf,
   type Node,
+  nodeOf,
   type Shape,
   shapeOf,
   type Tensor,
@@ -115,7 +116,7 @@ function layersOf(
       return shortcut(graph, node);
     case "max-pool": {
       const { kernel, stride, padding } = node;
-      const source = graph.nodes.find(({ name }) => name === node.input);
+      const source = nodeOf(graph, node.input);
       // Around values that are never negative zeros do what PyTorch's missing pixels do.
       if (padding > 0 && source?.kind !== "relu") {
         throw new WeightFileError(

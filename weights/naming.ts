@@ -6,11 +6,13 @@
 import {
   architecture,
   buildGraph,
+  consumersOf,
   depthsOf,
   type Graph,
   INPUT,
   inputsOf,
   type Node,
+  nodeOf,
   type NodeSpec,
   parametersOf,
   WeightFileError,
@@ -126,7 +128,6 @@ interface Section {
 }
 
 function placeNames(graph: Graph): ReadonlyMap<string, string> {
-  const byName = new Map(graph.nodes.map((node) => [node.name, node]));
   const names = new Map<string, string>();
   const taken = new Set<string>([INPUT]);
   const give = (node: Pick<Node, "name">, wanted: string) => {
@@ -137,7 +138,7 @@ function placeNames(graph: Graph): ReadonlyMap<string, string> {
     names.set(node.name, name);
   };
 
-  const sections = residualSections(graph, byName);
+  const sections = residualSections(graph);
   const blocks = sections.length > 0 ? sections : plainSections(graph);
   const inBlocks = new Set(
     blocks.flatMap(({ branch, shortcut, end }) => [...branch, ...shortcut, ...end]),
@@ -213,26 +214,18 @@ function nameRun(
 }
 
 /** One section for each addition: both ways back to where they part. */
-function residualSections(graph: Graph, byName: ReadonlyMap<string, Node>): Section[] {
+function residualSections(graph: Graph): Section[] {
   // Ways of different additions meet at the addition before, so that they are short together.
   let steps = 100 * graph.nodes.length;
   const wayBack = (name: string): Node[] => {
     const way: Node[] = [];
-    for (let node = byName.get(name); node; node = byName.get(inputsOf(node)[0])) {
+    for (let node = nodeOf(graph, name); node; node = nodeOf(graph, inputsOf(node)[0])) {
       if (--steps < 0) throw new WeightFileError("its additions share long ways to the input");
       way.push(node);
       if (node.kind === "add") break;
     }
     return way;
   };
-  const consumers = new Map<string, Node[]>();
-  for (const node of graph.nodes) {
-    for (const input of inputsOf(node)) {
-      const others = consumers.get(input);
-      if (others) others.push(node);
-      else consumers.set(input, [node]);
-    }
-  }
   const sections: Section[] = [];
   for (const node of graph.nodes) {
     if (node.kind !== "add") continue;
@@ -241,7 +234,7 @@ function residualSections(graph: Graph, byName: ReadonlyMap<string, Node>): Sect
     const parting = branch.find((node) => onShortcut.has(node));
     const until = (way: readonly Node[]) =>
       (parting ? way.slice(0, way.indexOf(parting)) : way).toReversed();
-    const behind = consumers.get(node.name) ?? [];
+    const behind = consumersOf(graph, node.name);
     const relu = behind.length === 1 && behind[0].kind === "relu" ? behind : [];
     sections.push({ branch: until(branch), shortcut: until(shortcut), end: [node, ...relu] });
   }

@@ -1,13 +1,8 @@
 /** What a recorded training decided where the paper leaves a point open. */
+import { ofKind } from "../../resnet/mod.ts";
 import { linesOf, type RecordingLog } from "../../log/mod.ts";
 import { OPEN_POINTS } from "../../paper/mod.ts";
-import {
-  badKernels,
-  mainNetwork,
-  mainOptimizer,
-  ofKind,
-  type RecordingSubject,
-} from "../../spec/mod.ts";
+import { badKernels, mainNetwork, mainOptimizer, type RecordingSubject } from "../../spec/mod.ts";
 import { number } from "../../text/mod.ts";
 import type { AuditReport } from "../report.ts";
 

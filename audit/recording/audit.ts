@@ -4,19 +4,17 @@
  */
 import type { Dataset } from "../../data/mod.ts";
 import { linesOf, type NetworkLine, type Recording } from "../../log/mod.ts";
-import { countParameters, type Graph } from "../../resnet/mod.ts";
+import { countParameters, depthOf, type Graph, ofKind } from "../../resnet/mod.ts";
 import {
   ARCHITECTURE_RULES,
   CHECKLIST,
   type ChecklistVersion,
   concerning,
-  depthOf,
   IMAGE_RULES,
   isOfSection3,
   judge,
   type Judgement,
   mainNetwork,
-  ofKind,
   RECORDING_RULES,
   type RecordingSubject,
 } from "../../spec/mod.ts";

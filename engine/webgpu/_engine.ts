@@ -1,4 +1,4 @@
-import { parametersOf, type ParameterSpec, sizeOf } from "../../resnet/mod.ts";
+import { parametersOf, type ParameterSpec, shapeOf, sizeOf } from "../../resnet/mod.ts";
 import { checkOptions, MOST_IMAGE_MEANS } from "../_arguments.ts";
 import { imagesOf, Lifecycle, type Measured, type SetName, unaugmented } from "../_lifecycle.ts";
 import { copyPixels, fromStored, imageMeans, roundUp, storedSize, toStored } from "../_stored.ts";
@@ -336,7 +336,7 @@ export class WebGpuEngine extends Lifecycle {
     this.#writeValues(input, graph.inputShape, probe.input);
     const forward = probe.mode === "training" ? training : [...runningStatistics, ...inference];
     this.#executor.submit(forward, images);
-    const outputShape = graph.nodes.find(({ name }) => name === graph.output)!.shape;
+    const outputShape = shapeOf(graph, graph.output);
     const outputOf = (stored: Float32Array) => unpack(stored, outputShape, images);
     if (!upstream && !labels) return { output: outputOf((await this.#slices([output]))[0]) };
 

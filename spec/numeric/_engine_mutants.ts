@@ -14,7 +14,14 @@ import {
   type StepMetrics,
   type TrainingState,
 } from "../../engine/mod.ts";
-import { type Graph, parametersOf, shapeOf, truncate, type Weights } from "../../resnet/mod.ts";
+import {
+  type Graph,
+  nodeOf,
+  parametersOf,
+  shapeOf,
+  truncate,
+  type Weights,
+} from "../../resnet/mod.ts";
 import { centred, crossEntropy, first, labelsOf, mapWeights, partsOf } from "../_numbers.ts";
 import type { NumericSubject } from "./subject.ts";
 import type { KnownBad } from "../rule.ts";
@@ -64,7 +71,7 @@ export function badShortcut(
     spoil: (good) => ({
       ...good,
       outputOf: async (part, probe) => {
-        const node = part.nodes.find((node) => node.name === part.output);
+        const node = nodeOf(part, part.output);
         const right = await good.outputOf(part, probe);
         if (node?.kind !== "shortcut-a") return right;
         const [height, width, channels] = shapeOf(part, node.input);
@@ -88,7 +95,7 @@ export function badEpsilon(name: string, why: string, epsilon: number): KnownBad
     spoil: (good) => ({
       ...good,
       outputOf: async (part, probe) => {
-        const node = part.nodes.find((node) => node.name === part.output);
+        const node = nodeOf(part, part.output);
         const right = await good.outputOf(part, probe);
         if (node?.kind !== "batch-norm") return right;
         const channels = node.shape[node.shape.length - 1];

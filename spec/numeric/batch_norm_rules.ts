@@ -1,6 +1,6 @@
 /** Section 3.4 on batch normalisation: the rules that its outputs and its statistics decide. */
 import { normalisedBatch } from "../../data/mod.ts";
-import { type BatchNormSpec, type Graph, type Node, truncate } from "../../resnet/mod.ts";
+import { type BatchNormSpec, type Graph, type Node, ofKind, truncate } from "../../resnet/mod.ts";
 import {
   averaging,
   badEngine,
@@ -10,7 +10,6 @@ import {
   starting,
   unaugmented,
 } from "./_engine_mutants.ts";
-import { ofKind } from "../_graphs.ts";
 import {
   centred,
   crossEntropy,

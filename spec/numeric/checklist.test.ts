@@ -1,7 +1,7 @@
 // The numeric part of the paper's checklist, on the default engine: one test a
 // rule, and one for what the rule must reject.
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { initialise } from "../../resnet/mod.ts";
+import { initialise, ofKind } from "../../resnet/mod.ts";
 import { type Engine, freshState, PLAIN_SGD } from "../../engine/mod.ts";
 import {
   averaging,
@@ -20,7 +20,7 @@ import {
   unaugmented,
   updating,
 } from "./_engine_mutants.ts";
-import { ofKind, remove } from "../_graphs.ts";
+import { remove } from "../_graphs.ts";
 import { crossEntropy } from "../_numbers.ts";
 import { oneThread, smallSubject } from "./_fixture.ts";
 import { NUMERIC_RULES, probeEngine } from "./rules.ts";

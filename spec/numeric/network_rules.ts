@@ -1,5 +1,13 @@
 /** Section 4.2 on the network: the rules that its outputs decide. */
-import { initialise, INPUT, parametersOf, sizeOf } from "../../resnet/mod.ts";
+import {
+  consumersOf,
+  initialise,
+  INPUT,
+  nodeOf,
+  ofKind,
+  parametersOf,
+  sizeOf,
+} from "../../resnet/mod.ts";
 import {
   activating,
   badEngine,
@@ -11,7 +19,7 @@ import {
   starting,
   unaugmented,
 } from "./_engine_mutants.ts";
-import { consumersOf, edit, find, insertAfter, ofKind, remove } from "../_graphs.ts";
+import { edit, insertAfter, remove } from "../_graphs.ts";
 import { first, largestDistance, mapWeights, relativeDistance, short } from "../_numbers.ts";
 import { layersOn, NO_BATCH_NORM, SAME, statistics } from "./_layers.ts";
 import { goodSettings } from "./_fixture.ts";
@@ -122,7 +130,7 @@ export const NUMERIC_NETWORK_RULES: readonly NumericRule[] = defineRules([
         const normalised = async (name: string) => {
           const values = await valuesOf(name);
           const array = (suffix: string) => state.weights.get(`${name}.${suffix}`)!.data;
-          const node = find(graph, name);
+          const node = nodeOf(graph, name);
           const before = node && "input" in node && node.input !== INPUT
             ? await valuesOf(node.input)
             : undefined;
@@ -146,7 +154,7 @@ export const NUMERIC_NETWORK_RULES: readonly NumericRule[] = defineRules([
         const [add] = ofKind(graph, "add");
         if (add) {
           const [last] = add.inputs;
-          if (find(graph, last)?.kind !== "batch-norm") {
+          if (nodeOf(graph, last)?.kind !== "batch-norm") {
             return finding([`${add.name} adds ${last}, which is no batch normalisation`], "");
           }
           const branch = await normalised(last);
@@ -213,7 +221,7 @@ export const NUMERIC_NETWORK_RULES: readonly NumericRule[] = defineRules([
         const problems: string[] = [], seen: string[] = [];
         for (const node of ofKind(graph, "shortcut-a")) {
           const source = node.input === INPUT ? input : await valuesOf(node.input);
-          const from = find(graph, node.input)?.shape ?? graph.inputShape;
+          const from = nodeOf(graph, node.input)?.shape ?? graph.inputShape;
           const found = await valuesOf(node.name);
           const expected = optionA(source, from, node.shape, node.stride, node.zeroChannels);
           const wrong = found.filter((value, i) => value !== expected[i]).length;

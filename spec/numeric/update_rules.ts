@@ -1,7 +1,7 @@
 /** Section 4.2 on the optimiser: the rules that one or two steps decide. */
 import { normalisedBatch } from "../../data/mod.ts";
 import { decayOf, type SgdSettings, type TrainingState } from "../../engine/mod.ts";
-import { type Graph, parametersOf, type Weights } from "../../resnet/mod.ts";
+import { type Graph, nodeOf, parametersOf, type Weights } from "../../resnet/mod.ts";
 import {
   badEngine,
   differentiating,
@@ -11,7 +11,6 @@ import {
   smoothedLoss,
   updating,
 } from "./_engine_mutants.ts";
-import { find } from "../_graphs.ts";
 import {
   crossEntropy,
   labelsOf,
@@ -51,7 +50,7 @@ function withoutLastLayer(graph: Graph, state: TrainingState): TrainingState {
   };
 }
 
-const isLinear = (graph: Graph): boolean => find(graph, graph.output)?.kind === "dense";
+const isLinear = (graph: Graph): boolean => nodeOf(graph, graph.output)?.kind === "dense";
 const NO_LINEAR = {
   outcome: "not-observable",
   evidence: "the last node is no dense layer",

@@ -1,4 +1,5 @@
 /** Section 4.2 on loss, optimiser, rates and modes, as a recorder saw them. */
+import { depthOf } from "../../resnet/mod.ts";
 import {
   linesOf,
   type NetworkLine,
@@ -11,7 +12,6 @@ import {
 } from "../../log/mod.ts";
 import { BATCH_SIZE, ITERATIONS, paperRate } from "../../paper/mod.ts";
 import { number, significant } from "../../text/mod.ts";
-import { depthOf } from "../_graphs.ts";
 import { defineRules, type Finding, type KnownBad, type Rule } from "../rule.ts";
 import { badKernels } from "../static/optimiser_rules.ts";
 import { finding } from "../subject.ts";

@@ -1,6 +1,6 @@
 /** The paper's form of a CIFAR net, and which form a graph has. */
-import type { Graph } from "../../resnet/mod.ts";
-import { depthOf, ofKind, simplified } from "../_graphs.ts";
+import { depthOf, type Graph, ofKind } from "../../resnet/mod.ts";
+import { simplified } from "../_graphs.ts";
 import type { Finding } from "../rule.ts";
 import { needing, type StaticSubject } from "../subject.ts";
 

@@ -4,10 +4,12 @@ import {
   type Graph,
   INPUT,
   inputsOf,
+  nodeOf,
   type NodeSpec,
+  ofKind,
   withInputs,
 } from "../../resnet/mod.ts";
-import { edit, find, ofKind } from "../_graphs.ts";
+import { edit } from "../_graphs.ts";
 
 /** Another name for the whole, and for each node. */
 export function renamed(
@@ -67,7 +69,7 @@ export function explicitIdentities(graph: Graph): Graph {
   return edit(graph, (node) => {
     if (node.kind !== "add") return node;
     const [branch, shortcut] = node.inputs;
-    const source = find(graph, shortcut);
+    const source = nodeOf(graph, shortcut);
     if (source?.kind !== "relu") return node;
     const name = `${node.name}.identity`;
     return [{

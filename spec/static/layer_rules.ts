@@ -1,6 +1,13 @@
 /** Sections 3.4 and 4.2 on the layers: normalisation, activation, biases, and no other kind. */
-import { architecture, type Graph, type Node } from "../../resnet/mod.ts";
-import { branchesOf, consumersOf, edit, find, insertAfter, ofKind, remove } from "../_graphs.ts";
+import {
+  architecture,
+  consumersOf,
+  type Graph,
+  type Node,
+  nodeOf,
+  ofKind,
+} from "../../resnet/mod.ts";
+import { branchesOf, edit, insertAfter, remove } from "../_graphs.ts";
 import { badGraph, goodGraph } from "./_bad.ts";
 import { ofGraph } from "./_form.ts";
 import { doubled, renamed, reordered, swapped } from "./_rewritings.ts";
@@ -35,7 +42,7 @@ export const LAYER_RULES: readonly Rule<StaticSubject>[] = defineRules([
       });
       problems.push(
         ...ofKind(graph, "batch-norm")
-          .filter((node) => find(graph, node.input)?.kind !== "convolution")
+          .filter((node) => nodeOf(graph, node.input)?.kind !== "convolution")
           .map((node) => `${node.name} normalises ${node.input}`),
       );
       return finding(problems, `${convolutions.length} convolutions, each with its own`);
@@ -80,7 +87,7 @@ export const LAYER_RULES: readonly Rule<StaticSubject>[] = defineRules([
         goesTo(name, "relu", "add")
       );
       for (const add of ofKind(graph, "add")) {
-        const branch = find(graph, branchesOf(graph, add).branch)?.kind;
+        const branch = nodeOf(graph, branchesOf(graph, add).branch)?.kind;
         if (branch !== "batch-norm") problems.push(`${add.name} adds the output of ${branch}`);
         problems.push(...goesTo(add.name, "relu"));
       }

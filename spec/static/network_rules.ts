@@ -2,12 +2,16 @@
 import {
   architecture,
   buildGraph,
+  consumersOf,
+  depthOf,
   type Graph,
   INPUT,
+  nodeOf,
+  ofKind,
   shapeOf,
   withInputs,
 } from "../../resnet/mod.ts";
-import { consumersOf, depthOf, edit, find, insertAfter, layersOf, ofKind } from "../_graphs.ts";
+import { edit, insertAfter, layersOf } from "../_graphs.ts";
 import { badGraph, goodGraph } from "./_bad.ts";
 import { doubled, pickedFirst, renamed, reordered } from "./_rewritings.ts";
 import { CLASSES, namedForm, nOf, ofGraph, STAGES, text } from "./_form.ts";
@@ -260,11 +264,11 @@ export const NETWORK_RULES: readonly Rule<StaticSubject>[] = defineRules([
       "The net ends with global average pooling and a 10-way fully connected layer; its outputs go to the softmax as they are.",
     tier: "static",
     check: ofGraph((graph) => {
-      const last = find(graph, graph.output);
+      const last = nodeOf(graph, graph.output);
       if (last?.kind !== "dense") {
         return finding([`the last node, ${graph.output}, is of the kind ${last?.kind}`], "");
       }
-      const before = find(graph, last.input);
+      const before = nodeOf(graph, last.input);
       const problems = last.units === CLASSES ? [] : [`${last.name} has ${last.units} outputs`];
       if (before?.kind !== "global-average-pool") {
         problems.push(`${last.name} takes ${last.input} (${before?.kind})`);
@@ -310,7 +314,7 @@ function lastBlock(graph: Graph): string {
 /** The graph without one block that keeps the shape. */
 function dropBlock(graph: Graph, block: string): Graph {
   const last = `${block}.relu2`;
-  const source = find(graph, `${block}.conv1`);
+  const source = nodeOf(graph, `${block}.conv1`);
   const input = source?.kind === "convolution" ? source.input : "";
   return edit(graph, (node) => {
     if (node.name.startsWith(`${block}.`)) return [];

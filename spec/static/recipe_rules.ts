@@ -1,7 +1,7 @@
 /** What a recipe says of itself: where it leaves the paper. */
 import { departuresOf, isOpen, paper, type Recipe, UNSTATED, vary } from "../../recipes/mod.ts";
-import type { Graph } from "../../resnet/mod.ts";
-import { branchesOf, depthOf, ofKind, simplified } from "../_graphs.ts";
+import { depthOf, type Graph, ofKind } from "../../resnet/mod.ts";
+import { branchesOf, simplified } from "../_graphs.ts";
 import { badRecipe, goodRecipe } from "./_bad.ts";
 import { isPlain, namedForm } from "./_form.ts";
 import { pickedFirst, swapped } from "./_rewritings.ts";

@@ -1,7 +1,6 @@
 /** Section 4.2 on the learning rate, the length of the training and the warm-up. */
-import { architecture } from "../../resnet/mod.ts";
+import { architecture, depthOf } from "../../resnet/mod.ts";
 import { learningRate as learningRateOf, paper, type Recipe } from "../../recipes/mod.ts";
-import { depthOf } from "../_graphs.ts";
 import { ITERATIONS, paperRate } from "../../paper/mod.ts";
 import { sameRate } from "../_numbers.ts";
 import { number } from "../../text/mod.ts";

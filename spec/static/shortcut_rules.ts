@@ -1,6 +1,6 @@
 /** Sections 3.3 and 4.2 on the shortcuts, and on what they cost. */
-import { architecture, countParameters, shapeOf } from "../../resnet/mod.ts";
-import { branchesOf, edit, insertAfter, ofKind, remove } from "../_graphs.ts";
+import { architecture, countParameters, ofKind, shapeOf } from "../../resnet/mod.ts";
+import { branchesOf, edit, insertAfter, remove } from "../_graphs.ts";
 import { badGraph, goodGraph } from "./_bad.ts";
 import { CLASSES, isPlain, namedForm, nOf, ofGraph, text } from "./_form.ts";
 import { explicitIdentities, pickedFirst, swapped } from "./_rewritings.ts";

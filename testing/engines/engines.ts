@@ -5,6 +5,7 @@ import {
   INPUT,
   inputsOf,
   type Node,
+  nodeOf,
   parametersOf,
   type ParameterSpec,
   shapeOf,
@@ -239,7 +240,7 @@ export async function keepFromZero(
 /** Name of the batch-norm shift that moves what a ReLU sees, on the residual branch of an addition. */
 function shiftBefore(graph: Graph, node: Node): string | undefined {
   const [input] = inputsOf(node);
-  const before = graph.nodes.find(({ name }) => name === input);
+  const before = nodeOf(graph, input);
   if (before?.kind === "add") return shiftBefore(graph, before);
   return before?.kind === "batch-norm" ? `${before.name}.bias` : undefined;
 }

@@ -38,8 +38,14 @@ export async function download(options: DownloadOptions): Promise<void> {
   const { url, path, bytes, sha256 } = options;
   const folder = path.slice(0, path.lastIndexOf("/") + 1);
   await attempt("write", folder, () => Deno.mkdir(folder, { recursive: true }));
-  const part = await Part.open(`${path}.part`);
+  let part = await Part.open(`${path}.part`);
   try {
+    // While this process waited for the file, another may have finished it and moved it away.
+    while (await part.isElsewhere()) {
+      if (part.received === bytes && part.sha256() === sha256) return;
+      part.close();
+      part = await Part.open(`${path}.part`);
+    }
     if (part.received > bytes) await part.restart();
     while (part.received < bytes) {
       const before = part.received;
@@ -208,7 +214,19 @@ class Part {
     this.received = 0;
   }
 
-  /** Of all that was received; once. */
+  /** Whether its name is no longer this file's. */
+  async isElsewhere(): Promise<boolean> {
+    const [own, named] = await attempt("read", this.path, () =>
+      Promise.all([
+        this.file.stat(),
+        Deno.stat(this.path).catch((error) => {
+          if (!(error instanceof Deno.errors.NotFound)) throw error;
+        }),
+      ]));
+    return named?.ino !== own.ino || named.dev !== own.dev;
+  }
+
+  /** Of all that was received. */
   sha256(): string {
     return this.#hash.hex();
   }

@@ -228,6 +228,29 @@ testWithPermissions(
     }),
 );
 
+testWithPermissions(
+  FILES,
+  "a file that another process finished meanwhile is taken as it is, another part is begun anew",
+  () =>
+    withFolder(async (folder) => {
+      const { options, ranges } = serverOf(folder, whole);
+      const part = `${options.path}.part`;
+      await Deno.mkdir(`${folder}/cache`);
+      for (const [content, requests] of [[CONTENT, 0], [CONTENT.subarray(0, 9), 1]] as const) {
+        await Deno.writeFile(part, content);
+        const other = await Deno.open(part, { read: true, write: true });
+        await other.lock(true);
+        const waiting = download(options);
+        await new Promise((resolve) => setTimeout(resolve, 200)); // By then it waits for the lock.
+        await Deno.rename(part, options.path);
+        other.close();
+        await waiting;
+        await arrived(options);
+        assertEquals(ranges.length, requests);
+      }
+    }),
+);
+
 Deno.test("the cache folder is RESNET_CACHE, or the system's for the user", () => {
   const at = (os: typeof Deno.build.os, variables: Record<string, string>) =>
     cacheFolder({ os, get: (name) => variables[name] });

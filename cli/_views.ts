@@ -1,4 +1,5 @@
 /** `evaluate --view`: weights on a folder of photographs. */
+import { classesOf, type Model, type Runnable } from "../audit/mod.ts";
 import { cacheOption } from "./_arguments.ts";
 import { hasTopFive, IMAGENET, isAmongFive, PHOTOGRAPHS, rankOf } from "../data/mod.ts";
 import {
@@ -26,7 +27,6 @@ import { CommandError, type Outcome } from "./_main.ts";
 import { TOLD_EVERY } from "./_photographs.ts";
 import { ProgressPrinter } from "./_progress.ts";
 import { type ENGINE_FLAGS, folderFlags } from "./_training_flags.ts";
-import { classesOf, type Model, type Runnable } from "./_weights.ts";
 
 /** Of a folder of photographs. */
 export const VIEW_FLAGS = {

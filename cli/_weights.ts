@@ -10,18 +10,6 @@ import {
   type ZeroChannels,
 } from "../resnet/mod.ts";
 
-export {
-  atOwnSize,
-  classesOf,
-  isOneSided,
-  type Model,
-  networkLike,
-  networkOf,
-  paddingOf,
-  readModel,
-  type Runnable,
-} from "../audit/mod.ts";
-
 /**
  * A file's weights under the names of a network that it is said to be of.
  *

@@ -8,9 +8,16 @@ import {
   afterTransform,
   arrangedImages,
   blueFirst,
+  classesOf,
+  isOneSided,
+  type Model,
+  networkLike,
+  networkOf,
   preparationFor,
   PREPROCESSINGS,
   type RankedTrial,
+  readModel,
+  type Runnable,
   searchOn,
 } from "../audit/mod.ts";
 import { PAPER_DATASET } from "../paper/mod.ts";
@@ -44,18 +51,7 @@ import { number as count, percent } from "../text/mod.ts";
 import { engineLine, ProgressPrinter } from "./_progress.ts";
 import { evaluateViews, requireViewFlags, VIEW_FLAGS } from "./_views.ts";
 import { DATA_FLAGS, ENGINE_FLAGS, PADDING_FLAG } from "./_training_flags.ts";
-import {
-  classesOf,
-  isOneSided,
-  type Model,
-  namedGraph,
-  networkLike,
-  networkOf,
-  readModel,
-  type Runnable,
-  shortcutOf,
-  weightsFor,
-} from "./_weights.ts";
+import { namedGraph, shortcutOf, weightsFor } from "./_weights.ts";
 
 /** Images that pass together. */
 const BATCH = 128;

@@ -3,6 +3,7 @@
  *
  * `deno task export --weights resnet20.th --shortcut-padding split --to onnx`
  */
+import { atOwnSize, isOneSided, networkOf, paddingOf, readModel } from "../audit/mod.ts";
 import { basename, resolve } from "node:path";
 import { readRun } from "../log/mod.ts";
 import { tensorboardEvents } from "../reports/mod.ts";
@@ -25,7 +26,6 @@ import {
 import { choice, COMMON, type FlagValues, text, UsageError } from "./_flags.ts";
 import { main, type Outcome } from "./_main.ts";
 import { PADDING_FLAG } from "./_training_flags.ts";
-import { atOwnSize, isOneSided, networkOf, paddingOf, readModel } from "./_weights.ts";
 
 /** One form: the ending of its file, or of its folder, and what is written. */
 interface Form {

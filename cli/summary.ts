@@ -80,6 +80,6 @@ if (import.meta.main) {
 
 /** The network of a file; what reads files is only loaded where there is one. */
 async function graphOf(file: string, zeroChannels: "append" | "split"): Promise<Graph> {
-  const { networkOf, readModel } = await import("./_weights.ts");
+  const { networkOf, readModel } = await import("../audit/mod.ts");
   return networkOf(await readModel(file), zeroChannels).graph;
 }

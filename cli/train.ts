@@ -3,6 +3,7 @@
  *
  * `deno task train --arch resnet20`
  */
+import { readModel } from "../audit/mod.ts";
 import {
   bestInWords,
   departuresInWords,
@@ -16,7 +17,7 @@ import { cutBy, photographsOf, splitOf } from "./_photographs.ts";
 import { ProgressPrinter } from "./_progress.ts";
 import { runTraining } from "./_run.ts";
 import { recipeOf, TRAIN_FLAGS } from "./_training_flags.ts";
-import { readModel, startingWeights } from "./_weights.ts";
+import { startingWeights } from "./_weights.ts";
 
 /** What a recipe says of itself before it is followed: its schedule, and where it leaves the paper. */
 function statedBy(recipe: Recipe): string[] {

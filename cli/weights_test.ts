@@ -10,19 +10,17 @@ import {
 import { finetune, withImageSize } from "../recipes/mod.ts";
 import { weightMetadata } from "../train/mod.ts";
 import { encodeSafetensors } from "../weights/mod.ts";
-import { preparationFor } from "../audit/mod.ts";
-import { arrayModel, type ArrayModelName } from "../testing/files/mod.ts";
 import {
   atOwnSize,
   classesOf,
   type Model,
   networkOf,
   paddingOf,
+  preparationFor,
   readModel,
-  shortcutOf,
-  startingWeights,
-  weightsFor,
-} from "./_weights.ts";
+} from "../audit/mod.ts";
+import { arrayModel, type ArrayModelName } from "../testing/files/mod.ts";
+import { shortcutOf, startingWeights, weightsFor } from "./_weights.ts";
 
 /** Reads arrays through a file, as every command does. */
 async function modelOf(tensors: Weights, metadata?: Record<string, string>): Promise<Model> {

@@ -8,6 +8,7 @@ import {
   type ParameterSpec,
   shapeOf,
   sizeOf,
+  truncate,
   type Weights,
 } from "../resnet/mod.ts";
 import {
@@ -206,6 +207,7 @@ export function checkStep(
   rate: number,
 ): void {
   checkPlan("a training step", options, train, plan);
+  requireAllNeeded("a training step", options.graph);
   require(
     Number.isFinite(rate) && rate >= 0,
     () => `a training step: the learning rate must be finite and at least 0, found ${rate}`,
@@ -268,6 +270,7 @@ export function checkProbe(options: EngineOptions, probe: Probe): void {
     !(upstream && labels),
     () => `${what}: takes upstream or labels, found both; leave one out`,
   );
+  if (upstream || labels) requireAllNeeded(what, graph);
   if (upstream) {
     const shape = [images, ...shapeOf(graph, graph.output)];
     requireLength(`${what}: upstream`, upstream, shape);
@@ -276,6 +279,21 @@ export function checkProbe(options: EngineOptions, probe: Probe): void {
     requireLength(`${what}: labels`, labels, [images]);
     checkLabels(what, labels, classesOf(graph, what));
   }
+}
+
+/**
+ * A layer without a way to the output has no gradient. Frameworks differ in whether its weights
+ * decay all the same, so that no result would be the right one.
+ */
+function requireAllNeeded(what: string, graph: Graph): void {
+  const needed = new Set(truncate(graph, graph.output).nodes);
+  const idle = graph.nodes.find((node) => !needed.has(node));
+  require(
+    idle === undefined,
+    () =>
+      `${what}: the output of "${graph.name}", "${graph.output}", does not depend on "${idle?.name}"; ` +
+      `leave it out: truncate(graph, graph.output)`,
+  );
 }
 
 function checkLabels(what: string, labels: Labels, classes: number): void {

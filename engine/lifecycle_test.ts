@@ -1,6 +1,6 @@
 /** The lifecycle on kernels that fail when they are told to. */
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { buildGraph } from "../resnet/mod.ts";
+import { buildGraph, truncate } from "../resnet/mod.ts";
 import { Lifecycle, type Measured } from "./_lifecycle.ts";
 import { optionsFor, planFor, randomData, randomState } from "../testing/engines/mod.ts";
 import { EngineError, type ProbeResult, type TrainingState } from "./mod.ts";
@@ -18,8 +18,8 @@ class FailingEngine extends Lifecycle {
   #state = randomState(GRAPH);
   #steps = 0;
 
-  constructor() {
-    super("failing", { summary: "", details: {} }, optionsFor(GRAPH));
+  constructor(graph = GRAPH) {
+    super("failing", { summary: "", details: {} }, optionsFor(graph));
   }
 
   readonly memoryBytes = 0;
@@ -150,4 +150,29 @@ Deno.test("an engine that is disposed of while it works says so", async () => {
   engine.dispose();
   await assertRejects(() => pending, EngineError, "it was disposed of");
   assertEquals(engine.freed, [true]);
+});
+
+Deno.test("no step and no gradient where the output does not depend on a layer", async () => {
+  const idle = buildGraph("idle", [1, 1, 3], [
+    { kind: "batch-norm", name: "aside", input: "input" },
+    ...GRAPH.nodes,
+  ]);
+  const input = new Float32Array(3);
+  const said = 'the output of "idle", "linear", does not depend on "aside"';
+  const engine = new FailingEngine(idle);
+  await engine.load(randomData(idle));
+  assertThrows(() => engine.step(STEP, 0.1), EngineError, said);
+  for (const objective of [{ labels: new Uint8Array(1) }, { upstream: new Float32Array(10) }]) {
+    await assertRejects(
+      () => engine.probe({ input, images: 1, mode: "training", ...objective }),
+      EngineError,
+      said,
+    );
+  }
+  // What needs no gradient goes on, and so does the way out that the error names.
+  await engine.probe({ input, images: 1, mode: "inference" });
+  await engine.evaluate("test");
+  const mended = new FailingEngine(truncate(idle, idle.output));
+  await mended.load(randomData(idle));
+  mended.step(STEP, 0.1);
 });

@@ -1,6 +1,6 @@
-/** What to change where a net or its training leaves the paper, in order of effect. */
+/** What to change where a net or its training leaves the paper, and in which order. */
 import { type CauseId, causeKind, type Severity } from "./causes.ts";
-import { costOf } from "./costs.ts";
+import { byCost, costOf } from "./costs.ts";
 
 /** What is known of something that speaks against the target. */
 export interface Remediable {
@@ -23,9 +23,8 @@ export interface Change {
 }
 
 /**
- * Changes by rule, in the order of what is known of their effect: first what
- * makes tests or learning invalid, then what the literature has measured over
- * full trainings, then what takes the net's form away, then what is not known.
+ * Changes by rule, in the order that holds where their costs are not known, which is a judgement:
+ * first what makes tests or learning invalid, then what takes the net's form away, then the rest.
  */
 const BY_RULE: readonly (readonly [rule: string, change: string])[] = [
   [
@@ -74,7 +73,8 @@ const CHANGES: ReadonlyMap<string, string> = new Map(BY_RULE);
 const SAME: Readonly<Record<string, string>> = { "preprocessed-mean": "mean" };
 
 /**
- * What to change, most effective first.
+ * What to change: what is broken before what was chosen otherwise, and the costlier first where
+ * costs are known ({@linkcode byCost}).
  *
  * @param findings What speaks against the target, in the checklist's order.
  * @returns A change each; none where nothing can be done about it.
@@ -96,7 +96,14 @@ export function changesFor(findings: readonly Remediable[]): readonly Change[] {
     const at = ORDER.indexOf(rule);
     return (severity === "fault" ? 0 : 1000) + (at < 0 ? ORDER.length : at);
   };
-  const changes = findings.toSorted((a, b) => place(a) - place(b)).flatMap(
+  const placed = findings.toSorted((a, b) => place(a) - place(b));
+  const [faults, departures] = [true, false].map((wrong) =>
+    byCost(
+      placed.filter(({ severity }) => (severity === "fault") === wrong),
+      ({ id, rule }) => [id, rule],
+    )
+  );
+  const changes = [...faults, ...departures].flatMap(
     ({ id, rule }): Change[] => {
       if (findings.some((other) => other.rule === SAME[rule])) return [];
       const change = kindOf(id)?.change ?? CHANGES.get(rule);

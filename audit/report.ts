@@ -200,7 +200,7 @@ export interface AuditReport {
   readonly judgements: readonly Judgement[];
   /** The points that the paper leaves open; no choice where it is not known. */
   readonly choices: readonly (Pick<Choice, "id" | "question"> & { readonly choice?: string })[];
-  /** Most effective first. */
+  /** In the order to make them: the costlier first, where costs are known. */
   readonly changes: readonly Change[];
   /** What a reader should know. */
   readonly notes: readonly string[];

@@ -16,7 +16,7 @@ export interface Grounds {
   readonly ofForm: boolean;
   /** What speaks against it, the gravest first. */
   readonly findings: readonly AuditFinding[];
-  /** What would mend it, most effective first. */
+  /** What would mend it, in the order to try. */
   readonly changes: readonly Change[];
   /** Trainable parameters, where they are known. */
   readonly parameters: number | undefined;

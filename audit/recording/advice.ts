@@ -1,10 +1,11 @@
-/** What to change where a rule fails on a recording, in order of effect. */
+/** What to change where a rule fails on a recording, and in which order. */
 import type { Change } from "../advice.ts";
-import { costOf } from "../costs.ts";
+import { byCost, costOf } from "../costs.ts";
 
 /**
- * Changes by rule: first what keeps a network from learning at all or makes its
- * figures wrong, then what costs points, then what is only another habit.
+ * Changes by rule, in the order that holds where their costs are not known, which is a judgement:
+ * first what keeps a network from learning at all or makes its figures wrong, then what costs
+ * points, then what is only another habit.
  */
 const CHANGES: readonly (readonly [rule: string, change: string])[] = [
   [
@@ -216,7 +217,8 @@ export interface RecordingChange extends Change {
 }
 
 /**
- * What to change, most effective first.
+ * What to change: the costlier first where costs are known ({@linkcode byCost}), and what explains
+ * another before that.
  *
  * @param failed The rules that failed.
  * @param siteOf The line of code of the first call of a kind, where it is known.
@@ -243,13 +245,22 @@ export function recordingChanges(
   siteOf: (calls: string) => string | undefined = () => undefined,
 ): readonly RecordingChange[] {
   const ids = new Set(failed.map(({ id }) => id));
-  const rank = (id: string): number => {
+  const judged = ({ id }: { readonly id: string }) => {
     const at = CHANGES.findIndex(([rule]) => rule === id);
-    if (id in EXPLAINS && ids.has(EXPLAINS[id])) return rank(EXPLAINS[id]) - 0.5 + at / 1_000;
     return at < 0 ? CHANGES.length : at;
   };
-  return failed.filter(({ id }) => !(FOLLOWING[id] ?? []).some((other) => ids.has(other)))
-    .toSorted((a, b) => rank(a.id) - rank(b.id))
+  const placed = byCost(
+    failed.filter(({ id }) => !(FOLLOWING[id] ?? []).some((other) => ids.has(other)))
+      .toSorted((a, b) => judged(a) - judged(b)),
+    ({ id }) => [id],
+  );
+  const places = new Map(placed.map(({ id }, place) => [id, place]));
+  const rank = ({ id }: { readonly id: string }) => {
+    const explained = places.get(EXPLAINS[id]);
+    const place = places.get(id)!;
+    return explained === undefined ? place : explained - 1 + place / placed.length;
+  };
+  return placed.toSorted((a, b) => rank(a) - rank(b))
     .map(({ id, requirement, evidence }) => {
       const [, change = requirement] = CHANGES.find(([rule]) => rule === id) ?? [];
       const where = (CALLS[id] ?? []).map(siteOf).find((site) => site !== undefined);

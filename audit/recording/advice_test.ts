@@ -25,3 +25,12 @@ Deno.test("an enlarging crop is named, not the views that it decides", () => {
   assertEquals(order("crop"), ["crop"]);
   assertEquals(order("crop", "view-of-each-image"), ["view-of-each-image"]);
 });
+
+Deno.test("what costs more by the table of costs comes first, what is not known keeps its place", () => {
+  assertEquals(order("evaluation-mode", "depth", "labels", "augmentation"), [
+    ...["labels", "augmentation", "evaluation-mode", "depth"],
+  ]);
+  assertEquals(order("augmentation", "shuffled", "same-preparation"), [
+    ...["same-preparation", "augmentation", "shuffled"],
+  ]);
+});

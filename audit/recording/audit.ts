@@ -43,7 +43,7 @@ export interface RecordingReport {
   readonly checklist: ChecklistVersion;
   /** A judgement a rule. */
   readonly judgements: readonly Judgement[];
-  /** Most effective first. */
+  /** In the order to make them: the costlier first, where costs are known. */
   readonly changes: readonly RecordingChange[];
   /** Rules that could not be observed, by why, and how to show more. */
   readonly unseen: readonly { readonly why: string; readonly rules: readonly string[] }[];

@@ -297,7 +297,7 @@ export function choicesSection(
 
 function changes({ changes }: AuditReport): Block[] {
   return changes.length === 0 ? [] : [
-    heading(2, "What to change, most effective first"),
+    heading(2, "What to change, in this order"),
     {
       kind: "list",
       ordered: true,
@@ -321,10 +321,8 @@ export function costInWords(cost: string | undefined): { muted: string }[] {
 export function costsNotKnown(changes: readonly { cost?: string }[]): Block[] {
   const unknown = changes.filter(({ cost }) => cost === undefined).length;
   if (unknown === 0) return [];
-  const which = unknown === changes.length ? "" : " of the others";
-  return [{
-    kind: "text",
-    muted: true,
-    text: `What each${which} costs at the end of a full training is not known.`,
-  }];
+  const text = unknown === changes.length
+    ? "What each costs at the end of a full training is not known: the order is a judgement."
+    : "Where costs are known they decide the order. What each of the others costs at the end of a full training is not known: their places are a judgement.";
+  return [{ kind: "text", muted: true, text }];
 }

@@ -89,7 +89,7 @@ function waitingFact(waiting: RecordingReport["waiting"]): [string, string][] {
 
 function changes({ changes }: RecordingReport): Block[] {
   return ([
-    ["What to change, most effective first", changes.filter(({ choice }) => !choice)],
+    ["What to change, in this order", changes.filter(({ choice }) => !choice)],
     ["Chosen otherwise than in section 3.4", changes.filter(({ choice }) => choice)],
   ] as const).flatMap(([title, of]): Block[] =>
     of.length === 0 ? [] : [

@@ -13,7 +13,14 @@ import type { Recipe } from "../recipes/mod.ts";
 import { ARGUMENTS, cacheOption, taskNamed } from "./_arguments.ts";
 import type { FlagValues } from "./_flags.ts";
 import type { Outcome } from "./_main.ts";
-import { duration, number as count, percent, READ_AHEAD, waitingInWords } from "../text/mod.ts";
+import {
+  duration,
+  goingOn,
+  number as count,
+  percent,
+  READ_AHEAD,
+  waitingInWords,
+} from "../text/mod.ts";
 import { ProgressPrinter } from "./_progress.ts";
 import { revision, versions } from "./_provenance.ts";
 import {
@@ -83,7 +90,7 @@ export async function runTraining(
 }
 
 function stoppedOutcome(command: string, result: StoppedResult, signal: AbortSignal): Outcome {
-  const again = [taskNamed(command), ...withoutStop(ARGUMENTS).map(quote)].join(" ");
+  const again = goingOn([...taskNamed(command).split(" "), ...ARGUMENTS]);
   return {
     text: `stopped at iteration ${count(result.iteration)} (${result.reason}); ` +
       `the state is in ${result.folder}. To go on:\n  ${again}`,
@@ -174,13 +181,4 @@ export function listen(
 /** The working copy that this file is part of; undefined where it was loaded from elsewhere. */
 export function repositoryRoot(): string | undefined {
   return import.meta.dirname === undefined ? undefined : `${import.meta.dirname}/..`;
-}
-
-function withoutStop(args: readonly string[]): string[] {
-  return args.filter((arg, i) => !arg.startsWith("--stop-after") && args[i - 1] !== "--stop-after");
-}
-
-/** A word of a command line, as a shell takes it. */
-export function quote(arg: string): string {
-  return /^[\w./:=,+-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", `'\\''`)}'`;
 }

@@ -38,9 +38,9 @@ import {
 } from "./_flags.ts";
 import { JobProgress } from "./_job_progress.ts";
 import { CommandError, main, type Outcome } from "./_main.ts";
-import { percent } from "../text/mod.ts";
+import { commandLine, percent } from "../text/mod.ts";
 import { revision, versions } from "./_provenance.ts";
-import { listen, quote, repositoryRoot, SIGNALS } from "./_run.ts";
+import { listen, repositoryRoot, SIGNALS } from "./_run.ts";
 import { DATA_FLAGS, ENGINE_FLAGS, RUN_FLAGS } from "./_training_flags.ts";
 
 const FLAGS = {
@@ -190,7 +190,7 @@ function stoppedOutcome(
   plan: string,
   runs: readonly QueuedRun[],
 ): Outcome {
-  const again = [taskNamed(command.usage), ...ARGUMENTS.map(quote)].join(" ");
+  const again = commandLine([...taskNamed(command.usage).split(" "), ...ARGUMENTS]);
   const where = stopped ? `; the state is in ${stopped.folder}` : "";
   return {
     text: `stopped (${signal.reason})${where}. To go on:\n  ${again}`,

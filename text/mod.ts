@@ -3,6 +3,7 @@
  *
  * @module
  */
+export * from "./command.ts";
 export * from "./fitted.ts";
 export * from "./numbers.ts";
 export * from "./paths.ts";

@@ -20,6 +20,7 @@ import type { Subject } from "./subject.ts";
 export function modelCard(subject: Subject): string | undefined {
   const { run, result } = subject;
   const { testError, topFiveError, data } = result;
+  const { startWeights } = run.start;
   if (!testError) return undefined;
   const metadata = {
     tags: ["image-classification", "resnet", "safetensors"],
@@ -57,6 +58,18 @@ export function modelCard(subject: Subject): string | undefined {
           } ${departures === 1 ? "field" : "fields"} of the recipe, below.`
       }`,
     },
+    ...(startWeights
+      ? [{
+        kind: "text" as const,
+        text: [
+          "It began from given weights, ",
+          { code: startWeights.path },
+          ", whose SHA-256 is ",
+          { code: startWeights.sha256 },
+          ".",
+        ],
+      }]
+      : []),
     ...(data.notice ? [{ kind: "text" as const, text: data.notice }] : []),
     heading(2, "The weights"),
     {

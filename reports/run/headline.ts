@@ -3,6 +3,7 @@ import { IMAGENET_NETS } from "../../paper/mod.ts";
 import { Epochs, isOfPhotographs, type Recipe } from "../../recipes/mod.ts";
 import {
   duration,
+  goingOn,
   number,
   percent,
   READ_AHEAD,
@@ -70,8 +71,10 @@ function facts({ run, result }: Subject): [string, Line][] {
     [
       `Test error of the best weights, by ${best?.watched.replace("-", " ")} (not the result)`,
       best
-        ? `${percent(best.error)}, of ${at(best.iteration)}, where it was ${
-          significant(best.value)
+        ? `${percent(best.error)}${
+          best.error5 === undefined ? "" : `, top-5 ${percent(best.error5)}`
+        }, of ${at(best.iteration)}, where it was ${
+          best.watched.endsWith("error") ? percent(best.value) : significant(best.value)
         }${isHeldOut(run.start.recipe) ? "" : "; chosen on the images that it was tested on"}`
         : undefined,
     ],
@@ -98,7 +101,7 @@ function facts({ run, result }: Subject): [string, Line][] {
         : undefined,
     ],
     ["Files", filesLine(run.files.some(({ kind }) => kind === "weights"))],
-    ["Next", nextCommand(result, run.start.command)],
+    ["Next", nextCommand(result, (run.resumes.at(-1) ?? run.start).command)],
   ];
   return all.filter((fact): fact is [string, Line] => fact[1] !== undefined);
 }
@@ -118,7 +121,7 @@ const isHeldOut = (recipe: Recipe): boolean =>
 function nextCommand({ completeness }: RunResult, command: readonly string[]): Line {
   return completeness === "finished"
     ? [{ code: "deno task audit FOLDER" }, " judges this run; FOLDER is where this page lies"]
-    : [{ code: command.join(" ") }, " goes on with it"];
+    : [{ code: goingOn(command) }, " goes on with it"];
 }
 
 function filesLine(weights: boolean): Line {

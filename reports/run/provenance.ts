@@ -1,6 +1,6 @@
 /** What one needs to repeat a run. */
 import type { StartEvent } from "../../log/mod.ts";
-import { moment, number } from "../../text/mod.ts";
+import { commandLine, moment, number } from "../../text/mod.ts";
 import { type Block, type Cell, heading, table } from "../page/blocks.ts";
 import type { Subject } from "./subject.ts";
 
@@ -11,12 +11,12 @@ export function provenance({ run }: Subject): Block[] {
   const rows: [string, Cell][] = [
     ["Started", moment(start.time)],
     ...(outcome ? [["Ended", moment(outcome.time)] as [string, string]] : []),
-    ["Command", { code: start.command.join(" ") }],
+    ["Command", { code: commandLine(start.command) }],
     ...processRows(start),
     ["Seed", String(start.seed)],
     ...resumes.flatMap((resume): [string, Cell][] => [
       ["Resumed", moment(resume.time)],
-      ["Command", { code: resume.command.join(" ") }],
+      ["Command", { code: commandLine(resume.command) }],
       ...processRows(resume),
     ]),
     [

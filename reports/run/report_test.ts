@@ -225,6 +225,9 @@ Deno.test("best weights that photographs of the test chose are said to be chosen
   assertStringIncludes(await said("photographs", "validation-error"), chosen);
   assertFalse((await said("photographs", "training-loss")).includes(chosen));
   assertFalse((await said("cifar10", "validation-error")).includes(chosen));
+  // A share as the errors beside it, a loss as it is.
+  assertStringIncludes(await said("cifar10", "validation-error"), "where it was 10.00%");
+  assertStringIncludes(await said("cifar10", "training-loss"), "where it was 0.1");
 });
 
 Deno.test("page, card and data have the top-5 error where the log has it", async () => {
@@ -245,6 +248,84 @@ Deno.test("page, card and data have the top-5 error where the log has it", async
   const without = await reportOf({ samples: false });
   assertEquals(without.result.topFiveError, null);
   assertFalse((textOf(without.html) + without.card).includes("op-5"));
+});
+
+/** The report of a fixture whose lines are others. */
+async function reportAfter(
+  options: FixtureOptions,
+  // deno-lint-ignore no-explicit-any -- lines of a log, as a test needs them
+  change: (lines: any[]) => unknown[],
+): Promise<RunReport> {
+  const folder = await fixtureFolder(options);
+  const lines = change(
+    textIn(folder, "events.jsonl").trim().split("\n").map((line) => JSON.parse(line)),
+  );
+  setText(folder, "events.jsonl", lines.map((line) => JSON.stringify(line) + "\n").join(""));
+  return renderRunReport(await readFolder("run", readerOf(folder)));
+}
+
+Deno.test("what goes on with a run is its command as a shell takes it, and does not stop it again", async () => {
+  const next = async (command: readonly string[], resumedWith?: readonly string[]) => {
+    const { html } = await reportAfter(
+      { ending: "stop", samples: false, resumed: resumedWith !== undefined },
+      (lines) =>
+        lines.map((line) =>
+          line.type === "start"
+            ? { ...line, command }
+            : line.type === "resume"
+            ? { ...line, command: resumedWith }
+            : line
+        ),
+    );
+    return / Next (.*?) goes on with it/.exec(textOf(html))![1];
+  };
+  const train = ["deno", "task", "train"];
+  assertEquals(
+    await next([...train, "--out", "my runs/a", "--stop-after", "1800"]),
+    "deno task train --out 'my runs/a'",
+  );
+  assertEquals(
+    await next([...train, "--stop-after=900"], [...train, "--stop-after=1800", "--threads", "2"]),
+    "deno task train --threads 2",
+  );
+});
+
+Deno.test("the card of a run that began from given weights says from which", async () => {
+  const { card } = await reportAfter(
+    { iterations: 64_000, logEvery: 800, samples: false },
+    ([start, ...others]) => [
+      { ...start, startWeights: { path: "pretrained.pth", sha256: "9".repeat(64) } },
+      ...others,
+    ],
+  );
+  assertStringIncludes(card!, "It began from given weights, <code>pretrained.pth</code>");
+  const usual = (await reportOf({ samples: false })).card!;
+  assertFalse(usual.includes("given weights"));
+});
+
+Deno.test("a point's iterations are those that the log's lines average, also after a resume", async () => {
+  const { html } = await reportAfter({ samples: false, resumed: true }, (lines) => {
+    const at = lines.findIndex(({ type }) => type === "resume");
+    // Gone on with another --log-every: every fifth line, of five times the steps.
+    const coarse = lines.slice(at).filter(({ type, iteration }) =>
+      type !== "step" || iteration % 100 === 0
+    ).map((line) => line.type === "step" ? { ...line, steps: 100 } : line);
+    return [...lines.slice(0, at), ...coarse];
+  });
+  assertStringIncludes(textOf(html), "a point is the mean over up to 100 iterations");
+});
+
+Deno.test("a log of an earlier version that was gone on with keeps the marks of its rates", async () => {
+  const { html } = await reportAfter(
+    { samples: false, resumed: true },
+    (lines) =>
+      lines.flatMap((line) =>
+        line.type === "step" && line.iteration === 1520
+          ? [{ type: "rate", time: line.time, iteration: 1501, learningRate: 0.001 }, line]
+          : [line]
+      ),
+  );
+  for (const mark of ["rate 0.01<", "rate 0.001<"]) assertStringIncludes(html, mark);
 });
 
 Deno.test("waiting for images and computing stand apart, with what to do where it is much", async () => {

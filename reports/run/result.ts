@@ -38,7 +38,12 @@ export interface RunResult {
   /** Lowest validation error; for information, never the result. */
   readonly bestValidation: { readonly iteration: number; readonly error: number } | null;
   /** The best weights by the value that the recipe names, on the test set; never the result. */
-  readonly best: Pick<BestEvent, "iteration" | "watched" | "value" | "error" | "errors"> | null;
+  readonly best:
+    | Pick<
+      BestEvent,
+      "iteration" | "watched" | "value" | "error" | "errors" | "error5" | "errors5"
+    >
+    | null;
   /** Whether early stopping ended the training before the schedule's most steps. */
   readonly stoppedEarly: boolean;
   /** By label, in label order; null without predictions. */
@@ -245,8 +250,11 @@ function bestValidation({ evaluations }: Run): RunResult["bestValidation"] {
 
 function bestOf({ best }: Run): RunResult["best"] {
   if (!best) return null;
-  const { iteration, watched, value, error, errors } = best;
-  return { iteration, watched, value, error, errors };
+  const { iteration, watched, value, error, errors, error5, errors5 } = best;
+  return {
+    ...{ iteration, watched, value, error, errors },
+    ...(errors5 === undefined ? {} : { error5, errors5 }),
+  };
 }
 
 function median(values: readonly number[]): number | null {

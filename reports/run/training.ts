@@ -13,7 +13,7 @@ const MOST_MARKS = 4;
 
 /** The section, where the run has steps. */
 export function training({ run }: Subject): Block[] {
-  const { steps, evaluations, start } = run;
+  const { steps, evaluations } = run;
   if (steps.length === 0) return [];
   const trained = (value: "loss" | "error", scale: number) =>
     spanMeans(steps.map((step) => [step.iteration, step[value] * scale]), CURVE_POINTS);
@@ -36,7 +36,9 @@ export function training({ run }: Subject): Block[] {
   };
   const errors = series("error", 100), losses = series("loss", 1);
   const axis = figure6Axis(errors);
-  const span = trained("loss", 1).span * start.logEvery;
+  // A resume may log by other lines than the start says.
+  const most = steps.reduce((most, step) => Math.max(most, step.steps), 1);
+  const span = trained("loss", 1).span * most;
   const marks = rateMarks(run);
   return [
     heading(2, "Training"),
@@ -68,8 +70,13 @@ export function training({ run }: Subject): Block[] {
   ];
 }
 
+/** The log's changes of the rate, where it has them from its first step on: earlier versions had none. */
+const ratesOf = ({ rates }: Run): Run["rates"] => rates[0]?.iteration === 1 ? rates : [];
+
 /** Where the rate falls: as the log says, or, of earlier versions, the recipe, as far as it came. */
-function rateMarks({ start: { recipe: { schedule } }, steps, rates }: Run): Mark[] {
+function rateMarks(run: Run): Mark[] {
+  const { start: { recipe: { schedule } }, steps } = run;
+  const rates = ratesOf(run);
   if (rates.length > 0 && rates.length <= MOST_MARKS + 1) {
     // The first is the rate of the first step.
     return rates.slice(1).map(({ iteration, learningRate }) => ({
@@ -88,7 +95,9 @@ function rateMarks({ start: { recipe: { schedule } }, steps, rates }: Run): Mark
   }));
 }
 
-function learningRate({ steps, rates, start: { recipe: { schedule } } }: Run): FigureBlock {
+function learningRate(run: Run): FigureBlock {
+  const { steps, start: { recipe: { schedule } } } = run;
+  const rates = ratesOf(run);
   const points: Point[] = [[0, steps[0].learningRate]];
   const phrases = [`${significant(steps[0].learningRate)} at first`];
   for (const [i, step] of steps.entries()) {

@@ -1,6 +1,9 @@
 /** Runs side by side, whatever they differ in: results, what differs, one overlay. */
 import { number, percent } from "../../text/mod.ts";
-import { recipeValue } from "../../recipes/mod.ts";
+import { differingFields, imagenetPaper, paper, recipeValue } from "../../recipes/mod.ts";
+import { PHOTOGRAPHS, type SetName } from "../../data/mod.ts";
+import { canonicalJson } from "../../verdicts/mod.ts";
+import { shortNames } from "../_names.ts";
 import { networkName, setName } from "../_format.ts";
 import { figure6Axis } from "../figure_6.ts";
 import { addressOf, type Block, heading, NONE, numbers, sentences, table } from "../page/blocks.ts";
@@ -24,16 +27,33 @@ interface Side {
  *
  * @param groups The groups of a set.
  */
-export function comparison(groups: readonly SetGroup[]): Block[] {
-  return [...Map.groupBy(groups, ({ data }) => data.set)].flatMap(([set, ofSet]) =>
-    ofSet.length < 2 ? [] : section(setName(set), ofSet)
-  );
+export function comparison(
+  groups: readonly SetGroup[],
+  nameOfRun: (run: SetRun) => string,
+): Block[] {
+  // Two folders of photographs are two data sets.
+  const images = ({ data }: SetGroup) =>
+    canonicalJson(data.set === PHOTOGRAPHS ? data.hashes : data.set);
+  const alike = [...Map.groupBy(groups, images).values()].filter((ofSet) => ofSet.length > 1);
+  const names = alike.map(([{ data }]) => setName(data.set));
+  return alike.flatMap((ofSet, i) => {
+    const before = names.slice(0, i).filter((name) => name === names[i]).length;
+    return section(before === 0 ? names[i] : `${names[i]} (${before + 1})`, ofSet, nameOfRun);
+  });
 }
 
-function section(set: string, groups: readonly SetGroup[]): Block[] {
-  const sides = groups.flatMap((group) =>
-    group.nets.map((net): Side => ({ net, name: nameOf(net, group) }))
-  );
+function section(
+  set: string,
+  groups: readonly SetGroup[],
+  nameOfRun: (run: SetRun) => string,
+): Block[] {
+  const all = groups.flatMap((group) => group.nets.map((net) => ({ net, group })));
+  const sides = all.map(({ net, group }): Side => {
+    if (net.runs.length === 1) return { net, name: nameOfRun(net.runs[0]) };
+    const own = nameOf(net, group);
+    const isAlone = all.filter((other) => nameOf(other.net, other.group) === own).length === 1;
+    return { net, name: isAlone ? own : `${own}: ${net.runs.map(nameOfRun).join(", ")}` };
+  });
   const runs = sides.flatMap(({ net }) => net.runs);
   const id = set.toLowerCase().replace(/[^a-z0-9]+/g, "-");
   return [
@@ -44,27 +64,29 @@ function section(set: string, groups: readonly SetGroup[]): Block[] {
       text: "Runs that differ in more than their seeds; what they share is judged further below.",
     },
     results(runs, `${id}-results`),
-    ...differences(runs, `${id}-differences`),
+    ...differences(runs, `${id}-differences`, nameOfRun),
     ...overlay(sides, id),
   ];
 }
 
 /** "ResNet-20, recipe “paper”, 4,000 iterations". */
-function nameOf({ architecture, runs }: SetNet, { recipe, iterations }: SetGroup): string {
-  return runs.length === 1
-    ? runName(runs[0])
-    : `${networkName(architecture)}, recipe “${recipe}”, ${number(iterations)} iterations`;
+function nameOf({ architecture }: SetNet, { recipe, iterations }: SetGroup): string {
+  return `${networkName(architecture)}, recipe “${recipe}”, ${number(iterations)} iterations`;
 }
 
-/** The last part of the run's folder. */
-export function runName({ folder }: SetRun): string {
-  return folder.slice(folder.lastIndexOf("/") + 1);
+/** What each run is called: the end of its folder's path, as far as it tells the run from others. */
+export function runNames(groups: readonly SetGroup[]): (run: SetRun) => string {
+  const folders = groups.flatMap(({ nets }) => nets).flatMap(({ runs }) => runs)
+    .map(({ folder }) => folder);
+  const names = new Map(shortNames(folders).map((name, i) => [folders[i], name]));
+  return ({ folder }) => names.get(folder)!;
 }
 
 function results(runs: readonly SetRun[], id: string): Block {
   const sorted = runs.toSorted((a, b) =>
     (a.result.testError?.error ?? 2) - (b.result.testError?.error ?? 2)
   );
+  const hasFive = runs.some(({ result }) => result.topFiveError !== null);
   return table(
     id,
     "The best test error after the last step first",
@@ -72,6 +94,7 @@ function results(runs: readonly SetRun[], id: string): Block {
       "Run",
       "Network",
       numbers("Test error"),
+      ...(hasFive ? [numbers("Top-5 test error")] : []),
       numbers("Best validation error"),
       numbers("Iterations"),
       "Recipe",
@@ -82,6 +105,7 @@ function results(runs: readonly SetRun[], id: string): Block {
       report === null ? folder : { text: folder, href: addressOf(report) },
       networkName(result.architecture.name),
       result.testError ? percent(result.testError.error) : result.completeness,
+      ...(hasFive ? [result.topFiveError ? percent(result.topFiveError.error) : NONE] : []),
       result.bestValidation ? percent(result.bestValidation.error) : NONE,
       number(result.iterations),
       result.recipe.name,
@@ -92,34 +116,52 @@ function results(runs: readonly SetRun[], id: string): Block {
 }
 
 /** Fields of the recipes in which the runs differ, a column a recipe. */
-function differences(runs: readonly SetRun[], id: string): Block[] {
-  const fields = new Map<string, string>();
-  for (const { result } of runs) {
-    for (const { field, paper } of result.recipe.departures) fields.set(field, paper);
-  }
+function differences(
+  runs: readonly SetRun[],
+  id: string,
+  nameOfRun: (run: SetRun) => string,
+): Block[] {
+  const fields = new Set(
+    runs.flatMap(({ result }) => result.recipe.departures.map(({ field }) => field)),
+  );
   const recipes = [
     ...Map.groupBy(runs, ({ result }) => JSON.stringify(result.recipe.departures)).values(),
   ];
-  const value = ({ result }: SetRun, field: string) =>
-    result.recipe.departures.find((departure) => departure.field === field)?.here ??
-      fields.get(field)!;
-  const rows = [...fields.keys()].sort()
-    .map((field) => [field, recipes.map(([run]) => value(run, field))] as const)
+  const papers = new Map(
+    runs.map((
+      { result: { architecture: { name }, data } },
+    ) => [name, fieldsOfPaper(name, data.set)]),
+  );
+  const value = ({ result: { architecture, recipe } }: SetRun, field: string) =>
+    recipe.departures.find((departure) => departure.field === field)?.here ??
+      papers.get(architecture.name)!.get(field) ?? "none";
+  const rows = [...fields].sort()
+    .map((field) =>
+      [
+        field,
+        // Nets that depart in nothing may differ all the same: ResNet-110 alone has a warm-up.
+        recipes.map((of) =>
+          [...new Set(of.map((run) => recipeValue(value(run, field))))].join(" or ")
+        ),
+      ] as const
+    )
     .filter(([, values]) => new Set(values).size > 1);
   if (rows.length === 0 || recipes.length > MOST_COLUMNS) return [];
   const columns = recipes.map((of) =>
-    of.length === 1
-      ? of[0].folder.slice(of[0].folder.lastIndexOf("/") + 1)
-      : `${of.length} runs: ${
-        of.map(({ folder }) => folder.slice(folder.lastIndexOf("/") + 1)).join(", ")
-      }`
+    of.length === 1 ? nameOfRun(of[0]) : `${of.length} runs: ${of.map(nameOfRun).join(", ")}`
   );
   return [table(
     id,
-    "What differs between their recipes; the other fields are the same",
+    "What differs between their recipes; but for the network the other fields are the same",
     ["Field", ...columns.map(sentences)],
-    rows.map(([field, values]) => [{ code: field }, ...values.map(recipeValue)]),
+    rows.map(([field, values]) => [{ code: field }, ...values]),
   )];
+}
+
+/** The fields of the paper's recipe for a net, as departures state them. */
+function fieldsOfPaper(net: string, set: SetName): ReadonlyMap<string, string> {
+  const recipe = set === PHOTOGRAPHS ? imagenetPaper(net) : paper(net);
+  return new Map(differingFields({}, recipe).map(({ field, after }) => [field, after]));
 }
 
 function overlay(sides: readonly Side[], id: string): Block[] {

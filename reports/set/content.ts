@@ -20,7 +20,7 @@ import {
 } from "../page/blocks.ts";
 import type { Plot, Series } from "../page/plot.tsx";
 import { type Interval, recipesOf, type Verdict } from "../../verdicts/mod.ts";
-import { comparison, runName } from "./compare.ts";
+import { comparison, runNames } from "./compare.ts";
 import type { CurvePoint, SetGroup, SetNet, SetResult, SetRun } from "./result.ts";
 
 /** Colours of lines that the style sheet has. */
@@ -30,14 +30,15 @@ const HASH_DIGITS = 16;
 
 /** Everything that the report says, in order. */
 export function setContent(result: SetResult): Report {
+  const nameOfRun = runNames(result.groups);
   return {
     eyebrow: "Report of a set of runs",
     title: titleOf(result),
     head: summary(result),
     body: [
-      ...comparison(result.groups),
+      ...comparison(result.groups, nameOfRun),
       ...result.groups.flatMap((group, index) =>
-        groupBlocks(group, index, groupTitle(group, result.groups))
+        groupBlocks(group, index, groupTitle(group, result.groups, nameOfRun))
       ),
       ...rulesOnSet(result),
       ...brokenFolders(result),
@@ -104,7 +105,7 @@ function summary(result: SetResult): Block[] {
 }
 
 /** What keeps a group from being compared with the paper. */
-function noticesOf({ data, iterations, comparable, nets }: SetGroup): Block[] {
+function noticesOf({ data, iterations, startWeights, comparable, nets }: SetGroup): Block[] {
   if (comparable) return [];
   if (data.set !== PAPER_DATASET) {
     const what = data.set !== PHOTOGRAPHS && datasetNamed(data.set).builtIn
@@ -112,8 +113,14 @@ function noticesOf({ data, iterations, comparable, nets }: SetGroup): Block[] {
       : "Not CIFAR-10.";
     return [notice(what, `${data.notice ?? ""} Nothing here is compared with Table 6.`.trim())];
   }
-  const steps = `${number(iterations)} iterations instead of 64,000`;
   const names = nets.map(({ architecture }) => networkName(architecture)).join(", ");
+  if (startWeights !== null) {
+    return [notice(
+      "From given weights: no verdict against Table 6.",
+      `${names}: the runs began from ${startWeights}, and the paper's from their initialisation.`,
+    )];
+  }
+  const steps = `${number(iterations)} iterations instead of 64,000`;
   return [notice(
     iterations < 64_000
       ? "A shortened schedule: no verdict against Table 6."
@@ -173,26 +180,34 @@ function claim({ plan }: SetResult): Block[] {
 }
 
 /** Recipes of one name may differ in their fields: then the runs tell the groups apart. */
-function groupTitle(group: SetGroup, all: readonly SetGroup[]): string {
+function groupTitle(
+  group: SetGroup,
+  all: readonly SetGroup[],
+  nameOfRun: (run: SetRun) => string,
+): string {
   const title = ({ data, iterations, recipe }: SetGroup) =>
     `${capital(setName(data.set))}, ${number(iterations)} iterations, recipe “${recipe}”`;
   const own = title(group);
   return all.filter((other) => title(other) === own).length > 1
-    ? `${own}: ${runsOf(group).map(runName).join(", ")}`
+    ? `${own}: ${runsOf(group).map(nameOfRun).join(", ")}`
     : own;
 }
 
 function groupBlocks(group: SetGroup, index: number, title: string): Block[] {
-  const { departuresInWords, nets } = group;
+  const { departuresInWords, startWeights, nets } = group;
+  const departures = [
+    ...(startWeights === null ? [] : [`it begins from given weights, ${startWeights}`]),
+    ...departuresInWords,
+  ];
   const id = (name: string) => `${name}-${index + 1}`;
   return [
     heading(2, title),
     {
       kind: "text",
       muted: true,
-      text: departuresInWords.length === 0
+      text: departures.length === 0
         ? "The recipe is the paper's in every field."
-        : `The recipe leaves the paper's: ${departuresInWords.join("; ")}.`,
+        : `The recipe leaves the paper's: ${departures.join("; ")}.`,
     },
     ...errorTable(group, id("errors")),
     ...failures(nets),
@@ -206,9 +221,11 @@ function groupBlocks(group: SetGroup, index: number, title: string): Block[] {
 }
 
 function errorTable({ data, nets, comparable }: SetGroup, id: string): Block[] {
+  const hasFive = nets.some(({ topFive }) => topFive !== null);
   const columns: Column[] = [
     { title: "Network" },
     numbers("Mean error"),
+    ...(hasFive ? [numbers("Mean top-5 error")] : []),
     ...(comparable ? [{ title: "Paper" }] : []),
     { title: "Verdict" },
     numbers("Finished"),
@@ -217,12 +234,13 @@ function errorTable({ data, nets, comparable }: SetGroup, id: string): Block[] {
     ...(comparable ? [numbers("Mean minus paper, points, 95%")] : []),
   ];
   const rows = nets.map((net): Cell[] => {
-    const { architecture, runs, summary, meanInterval, paper, verdict } = net;
-    const { standardDeviation } = summary ?? {};
+    const { architecture, runs, summary, meanInterval, topFive, paper, verdict } = net;
+    const standardDeviation = meanInterval === null ? undefined : summary?.standardDeviation;
     const difference = verdict?.differenceInterval;
     return [
       networkName(architecture),
       summary ? percent(summary.mean) : NONE,
+      ...(hasFive ? [topFive ? percent(topFive.mean) : NONE] : []),
       ...(comparable ? [paper ?? NONE] : []),
       verdict?.kind ?? "none",
       `${number(summary?.count ?? 0)} of ${number(verdict?.planned.seeds.length ?? runs.length)}`,
@@ -244,6 +262,13 @@ function errorTable({ data, nets, comparable }: SetGroup, id: string): Block[] {
     nets.filter(({ verdict }) => !verdict || verdict.kind === "none"),
     ({ verdict, withoutVerdict }) => withoutVerdict ?? verdict?.sentence,
   );
+  const repeated = nets.flatMap(({ architecture, repeatedSeeds }) =>
+    repeatedSeeds.length === 0 ? [] : [
+      `${networkName(architecture)}: several runs have the ${
+        repeatedSeeds.length === 1 ? "seed" : "seeds"
+      } ${repeatedSeeds.join(", ")}, and so nothing is said of a spread over seeds.`,
+    ]
+  );
   const noisy =
     " The last interval takes the paper's figure for what it is: of one run, or of five, and as noisy as these.";
   return [
@@ -254,11 +279,14 @@ function errorTable({ data, nets, comparable }: SetGroup, id: string): Block[] {
       columns,
       rows,
     ),
-    ...(without.size === 0 ? [] : [{
+    ...(without.size + repeated.length === 0 ? [] : [{
       kind: "list" as const,
-      items: [...without].map(([why, of]) =>
-        `${of.map(({ architecture }) => networkName(architecture)).join(", ")}: ${why}`
-      ),
+      items: [
+        ...[...without].map(([why, of]) =>
+          `${of.map(({ architecture }) => networkName(architecture)).join(", ")}: ${why}`
+        ),
+        ...repeated,
+      ],
     }]),
   ];
 }
@@ -341,13 +369,22 @@ function errorFigures({ nets }: SetGroup, id: string): Block[] {
       summary: `${words.join(" ")}${axis.said}`,
     }];
   });
+  const has = (set: "validation" | "test") => nets.some(({ curves }) => curves[set].length > 0);
   return figures.length === 0 ? [] : [
     heading(3, "Errors by iteration, as in the paper's Figure 6"),
     {
       kind: "text",
       muted: true,
-      text:
-        "Dashed: training error, on batches as they are trained on, before each update. Solid: error on the validation images, which the paper's figure does not show. Dot: test error, which is measured after the last step alone; the paper draws it by iteration. Each line is the mean of the runs that got so far, the shade reaches from the lowest to the highest of them.",
+      text: [
+        "Dashed: training error, on batches as they are trained on, before each update.",
+        has("validation")
+          ? "Solid: error on the validation images, which the paper's figure does not show."
+          : [],
+        has("test")
+          ? "Dot: test error, which is measured after the last step alone; the paper draws it by iteration."
+          : [],
+        "Each line is the mean of the runs that got so far, the shade reaches from the lowest to the highest of them.",
+      ].flat().join(" "),
     },
     ...figures,
   ];
@@ -447,13 +484,16 @@ function checklist(group: SetGroup, id: string): Block[] {
 
 function costs(group: SetGroup, id: string): Block[] {
   const runs = runsOf(group);
-  const seconds = runs.reduce((sum, { result }) => sum + (result.trainingSeconds ?? 0), 0);
+  const finished = runs.flatMap(({ result }) => result.trainingSeconds ?? []);
+  const seconds = finished.reduce((sum, own) => sum + own, 0);
   return [
     heading(3, "Costs"),
     table(
       id,
-      `Training time of the finished runs together: ${
-        duration(seconds)
+      `${
+        finished.length === 0
+          ? "No run has finished, and none has a training time"
+          : `Training time of the finished runs together: ${duration(seconds)}`
       }. Images a second: the median of the log`,
       [
         { title: "Run" },
@@ -476,6 +516,8 @@ function costs(group: SetGroup, id: string): Block[] {
 }
 
 function appendix(group: SetGroup, id: string): Block[] {
+  const runs = runsOf(group);
+  const hasFive = runs.some(({ result }) => result.topFiveError !== null);
   return [
     heading(3, "Every run"),
     table(
@@ -487,14 +529,16 @@ function appendix(group: SetGroup, id: string): Block[] {
         { title: "Outcome" },
         numbers("Test error"),
         numbers("95% interval"),
+        ...(hasFive ? [numbers("Top-5 test error")] : []),
         { title: "Log, SHA-256" },
       ],
-      runsOf(group).map(({ folder, report, outcome, result, logSha256 }) => [
+      runs.map(({ folder, report, outcome, result, logSha256 }) => [
         report === null ? folder : { text: folder, href: addressOf(report) },
         String(result.seed),
         outcome ?? result.completeness,
         result.testError ? percent(result.testError.error) : NONE,
         result.testError ? range(result.testError.interval, percent) : NONE,
+        ...(hasFive ? [result.topFiveError ? percent(result.topFiveError.error) : NONE] : []),
         { code: logSha256.slice(0, HASH_DIGITS) },
       ]),
     ),

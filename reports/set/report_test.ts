@@ -333,6 +333,152 @@ Deno.test("curves are means over the runs that got so far, with the range", asyn
   assert(lowest < highest, "the runs must differ, or the range shows nothing");
 });
 
+/** The same run in another folder, its first line with other fields. */
+function begunOtherwise(
+  run: RunOfSet,
+  folder: string,
+  change: (start: RunOfSet["run"]["start"]) => object,
+): RunOfSet {
+  const start = { ...run.run.start, ...change(run.run.start) };
+  return { ...run, folder, run: { ...run.run, start } };
+}
+
+Deno.test("the top-5 error stands beside the error where the logs have it", async () => {
+  const runs = await runsOf({ resnet18: [2000, 2040] }, undefined, {
+    ...{ iterations: 200, samples: false, set: "photographs" },
+  });
+  const five = runs.map((run, i): RunOfSet => ({
+    ...run,
+    run: { ...run.run, finalTest: { ...run.run.finalTest!, errors5: [500, 540][i] } },
+  }));
+  const report = reportOf({ runs: five });
+  const { topFive } = netOf(report, "resnet18");
+  assertEquals(topFive?.count, 2);
+  assertAlmostEquals(topFive!.mean, 0.052, 1e-12);
+  for (const said of [report.text, report.markdown]) {
+    for (const part of ["Mean top-5 error", "5.20%", "5.00%", "5.40%"]) {
+      assertStringIncludes(said, part);
+    }
+  }
+  // Beside each other under other conditions, too.
+  const other = begunOtherwise(five[1], "runs/other", ({ recipe }) => ({
+    recipe: { ...recipe, batchSize: 16 },
+  }));
+  const [results] = tablesOf(reportOf({ runs: [five[0], other] }).html);
+  assertMatch(results[0], /Test error Top-5 test error/);
+  assertMatch(results[1], /20\.00% 5\.00%/);
+  const without = reportOf({ runs });
+  assertEquals(netOf(without, "resnet18").topFive, null);
+  assertFalse((without.text + without.markdown).includes("op-5"));
+});
+
+Deno.test("runs whose folders end alike are told apart by what stands before", async () => {
+  const short = { iterations: 2_000, logEvery: 100, samples: false };
+  const [a, b] = await runsOf({ resnet20: [1500, 1600] }, undefined, short);
+  const otherwise = (start: RunOfSet["run"]["start"]) => ({
+    recipe: { ...start.recipe, batchSize: 64 },
+  });
+  const { html } = reportOf({
+    runs: [{ ...a, folder: "first/seed1" }, begunOtherwise(b, "second/seed1", otherwise)],
+  });
+  const legends = [...html.matchAll(/<ul class="legend">(.*?)<\/ul>/gs)].map(([, items]) =>
+    [...items.matchAll(/<li[^>]*>(.*?)<\/li>/g)].map(([, name]) => name)
+  );
+  assertEquals(legends[0], ["first/seed1", "second/seed1"]);
+  const differ = tablesOf(html)[1];
+  assertEquals(differ, ["Field first/seed1 second/seed1", "batchSize 128 64"]);
+  assertMatch(html, /<h2[^>]*>[^<]*recipe “paper”: first\/seed1<\/h2>/);
+  // Of several runs each, recipes of one name are told apart as well.
+  const several = reportOf({
+    runs: [
+      ...[a, b],
+      ...[begunOtherwise(a, "runs/c", otherwise), begunOtherwise(b, "runs/d", otherwise)],
+    ],
+  });
+  const names = [...several.html.matchAll(/<ul class="legend">(.*?)<\/ul>/gs)].slice(0, 2)
+    .map(([, items]) => [...items.matchAll(/<li[^>]*>(.*?)<\/li>/g)].map(([, name]) => name));
+  for (const of of names) assertEquals(new Set(of).size, 2, of.join("; "));
+});
+
+Deno.test("ResNet-110 without its warm-up is another recipe, and no other net has one", async () => {
+  const [first, second] = await runsOf({ resnet110: [660, 670] });
+  const [shallow] = await runsOf({ resnet20: [870] });
+  const cold = begunOtherwise(second, "runs/cold", ({ recipe }) => {
+    const { warmUp: _, ...schedule } = recipe.schedule as typeof recipe.schedule & {
+      warmUp: unknown;
+    };
+    return { recipe: { ...recipe, schedule } };
+  });
+  const report = reportOf({ runs: [first, cold, shallow] });
+  assertEquals(
+    report.result.groups.map(({ departures, nets }) => [
+      departures.map(({ field }) => field),
+      nets.map(({ architecture, runs }) => `${architecture} ${runs.length}`),
+    ]).sort(),
+    [
+      [[], ["resnet20 1", "resnet110 1"]],
+      [
+        ["schedule.warmUp.rate", "schedule.warmUp.untilTrainingErrorBelow"],
+        ["resnet110 1"],
+      ],
+    ],
+  );
+  const [, differ] = tablesOf(report.html);
+  // Both that depart in nothing stand in one column: one of them has the paper's warm-up.
+  assertMatch(differ.join("\n"), /schedule\.warmUp\.rate (0\.01 or none|none or 0\.01) none/);
+});
+
+Deno.test("runs that began from given weights say so, and reproduce nothing of Table 6", async () => {
+  const plan = planOf(["resnet20"]);
+  const runs = (await runsOf(ERRORS, plan)).slice(0, 3).map((run) =>
+    begunOtherwise(run, run.folder, () => ({
+      startWeights: { path: "pretrained.pth", sha256: "9".repeat(64) },
+    }))
+  );
+  const report = reportOf({ plan, runs });
+  const { verdict, paper, withoutVerdict } = netOf(report, "resnet20");
+  assertEquals([verdict, paper], [null, null]);
+  assertEquals(withoutVerdict, "No verdict: these runs began from given weights.");
+  assertStringIncludes(report.text, "pretrained.pth");
+  assertFalse(report.text.includes("Table 6, reproduced"));
+  assertFalse(report.text.includes("The recipe is the paper's in every field."));
+});
+
+Deno.test("of runs with one seed no spread and no interval is said", async () => {
+  const [run, other] = await runsOf({ resnet20: [870, 880] });
+  const same = begunOtherwise(other, "runs/again", () => ({ seed: 1 }));
+  const report = reportOf({ runs: [run, same] });
+  const { meanInterval, repeatedSeeds } = netOf(report, "resnet20");
+  assertEquals([meanInterval, repeatedSeeds], [null, [1]]);
+  assertStringIncludes(report.text, "ResNet-20: several runs have the seed 1");
+  assert(tablesOf(report.html).flat().includes("ResNet-20 8.75% 8.75% none 2 of 2 – – –"));
+  const { repeatedSeeds: none } = netOf(reportOf({ runs: [run, other] }), "resnet20");
+  assertEquals(none, []);
+});
+
+Deno.test("runs on two folders of photographs are not ranked together", async () => {
+  const options = { iterations: 200, samples: false, set: "photographs" } as const;
+  const [a, b] = await runsOf({ resnet18: [2000, 2040] }, undefined, options);
+  const elsewhere = begunOtherwise(b, "runs/b", ({ data }) => ({
+    data: { ...data, hashes: { val: "8".repeat(64) } },
+  }));
+  assertFalse(reportOf({ runs: [a, elsewhere] }).text.includes("side by side"));
+});
+
+Deno.test("what the figures have no line of is not explained beside them", async () => {
+  const [whole] = await runsOf({ resnet20: [870] });
+  const said = "error on the validation images";
+  assertStringIncludes(reportOf({ runs: [whole] }).text, said);
+  const evaluations = whole.run.evaluations.filter(({ set }) => set === "test");
+  const { text } = reportOf({ runs: [{ ...whole, run: { ...whole.run, evaluations } }] });
+  assertFalse(text.includes(said));
+  assertStringIncludes(text, "Dot: test error");
+  const stopped = await runOf({ ...PAPER, architecture: "resnet20", seed: 3, ending: "stop" });
+  const open = reportOf({ runs: [stopped] }).text;
+  assertFalse(open.includes("Dot: test error"));
+  assertFalse(open.includes("Training time of the finished runs together: 0 s"));
+});
+
 Deno.test("layer responses, costs, checklist and appendix are there for each run", async () => {
   const runs = await runsOf({ plain20: [905, 951], resnet20: [870, 890] }, undefined, {
     ...{ iterations: 2_000, logEvery: 100 },

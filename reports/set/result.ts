@@ -8,7 +8,7 @@ import {
   STATISTICAL_RULES,
 } from "../../spec/mod.ts";
 import type { DataRecord, LayerStatistics, LogSubject, Run } from "../../log/mod.ts";
-import { type Departure, departuresInWords, departuresOf } from "../../recipes/mod.ts";
+import { type Departure, departuresInWords, departuresOf, type Recipe } from "../../recipes/mod.ts";
 import { paperError } from "../_paper.ts";
 import {
   canonicalJson,
@@ -98,7 +98,9 @@ export interface SetGroup {
   readonly departures: readonly Departure[];
   /** The same as phrases, several fields in one where they belong together. */
   readonly departuresInWords: readonly string[];
-  /** Whether these are Table 6's data set and number of steps. */
+  /** The file of the weights that the runs began from; null where they began from none. */
+  readonly startWeights: string | null;
+  /** Whether these are Table 6's data set and number of steps, from weights of no other training. */
   readonly comparable: boolean;
   /** By name, a plain net before the residual one of its depth. */
   readonly nets: readonly SetNet[];
@@ -114,8 +116,15 @@ export interface SetNet {
   readonly runs: readonly SetRun[];
   /** Of the finished runs' test errors; null where none finished. */
   readonly summary: Sample | null;
-  /** The t interval of the mean, of what a share can be; null of fewer than two finished runs. */
+  /**
+   * The t interval of the mean, of what a share can be; null of fewer than two finished runs, and
+   * of runs of which two have one seed.
+   */
   readonly meanInterval: Interval | null;
+  /** Of the finished runs' top-5 errors; null where not all of them have one. */
+  readonly topFive: Sample | null;
+  /** Seeds that more than one of the finished runs has: such runs say nothing of a spread. */
+  readonly repeatedSeeds: readonly number[];
   /** What the runs say of the published error, by the plan; null where it says nothing of them. */
   readonly verdict: Verdict | null;
   /** Why there is no verdict; null where there is one. */
@@ -236,9 +245,10 @@ export function judgedRun({ start: { seed }, outcome, finalTest }: Run): JudgedR
 /** All that must be equal for two runs to stand in one table. */
 function conditionsOf({ run: { start } }: RunOfSet): string {
   const { name, departures: _, architecture, schedule, ...recipe } = start.recipe;
+  // The warm-up belongs to the network: the paper's ResNet-110 has one, the others none.
+  const warmUp = departsInWarmUp(start.recipe) ? start.recipe.schedule.warmUp ?? "none" : undefined;
   return canonicalJson({
-    // The warm-up belongs to the network: the paper's ResNet-110 has one, the others none.
-    ...{ ...recipe, name, schedule: { ...schedule, warmUp: undefined } },
+    ...{ ...recipe, name, schedule: { ...schedule, warmUp } },
     // So do the shortcuts: the plain controls have none.
     architecture: architecture.shortcut === "none"
       ? { shortcut: "A", zeroChannels: "append" }
@@ -247,17 +257,28 @@ function conditionsOf({ run: { start } }: RunOfSet): string {
   });
 }
 
+/** Whether a warm-up is there, or lacks, against the paper; schedules of other kinds have none. */
+function departsInWarmUp(
+  recipe: Recipe,
+): recipe is Recipe & { readonly schedule: Extract<Recipe["schedule"], { kind: "steps" }> } {
+  return recipe.schedule.kind === "steps" &&
+    departuresOf(recipe).some(({ field }) => field.startsWith("schedule.warmUp"));
+}
+
 function groupResult(runs: readonly RunOfSet[], plan?: ReproductionPlan): SetGroup {
-  const { recipe, data } = runs[0].run.start;
+  const { recipe, data, startWeights } = runs[0].run.start;
   const { iterations } = recipe.schedule;
-  const comparable = recipe.data.set === PAPER_DATASET && iterations === PAPER_ITERATIONS;
+  const comparable = recipe.data.set === PAPER_DATASET && iterations === PAPER_ITERATIONS &&
+    startWeights === undefined;
   const nets = [...Map.groupBy(runs, ({ run }) => netOf(run))]
     .sort(([a], [b]) => depthOf(a) - depthOf(b) || (a < b ? -1 : 1));
   const departures = departuresOf(recipe).filter(({ field }) =>
-    field !== "architecture.name" && !field.startsWith("schedule.warmUp")
+    field !== "architecture.name" &&
+    (!field.startsWith("schedule.warmUp") || departsInWarmUp(recipe))
   );
   return {
     ...{ data, iterations, recipe: recipe.name, departures },
+    startWeights: startWeights?.path ?? null,
     departuresInWords: departuresInWords(recipe, departures).map(({ text }) => text),
     comparable,
     nets: nets.map(([_, ofNet]) => netResult(ofNet, comparable, plan)),
@@ -281,7 +302,16 @@ function netResult(
     a.run.start.seed - b.run.start.seed || (a.folder < b.folder ? -1 : 1)
   );
   const all = sorted.map(({ run }) => run);
-  const errors = all.flatMap((run) => judgedRun(run)?.testError ?? []);
+  const finished = all.flatMap((run) => {
+    const testError = judgedRun(run)?.testError;
+    return testError === undefined ? [] : [{ testError, seed: run.start.seed, run }];
+  });
+  const errors = finished.map(({ testError }) => testError);
+  const five = finished.flatMap(({ run: { finalTest } }) =>
+    finalTest?.errors5 === undefined ? [] : finalTest.errors5 / finalTest.images
+  );
+  const seeds = finished.map(({ seed }) => seed);
+  const repeatedSeeds = [...new Set(seeds.filter((seed, i) => seeds.indexOf(seed) !== i))];
   const summary = errors.length > 0 ? sampleOf(errors) : null;
   const { standardDeviation } = summary ?? {};
   return {
@@ -289,9 +319,11 @@ function netResult(
     parameters: start.parameters,
     runs: sorted.map(setRun),
     summary,
-    meanInterval: summary && standardDeviation !== undefined
+    meanInterval: summary && standardDeviation !== undefined && repeatedSeeds.length === 0
       ? ofShares(tInterval({ ...summary, standardDeviation }))
       : null,
+    topFive: five.length > 0 && five.length === errors.length ? sampleOf(five) : null,
+    repeatedSeeds,
     ...verdictOf(all, plan),
     paper: comparable ? paperError(start) ?? null : null,
     publicResults: comparable ? publicResults(architecture) : [],
@@ -331,7 +363,7 @@ function verdictOf(
 
 /** What keeps runs of a group from being those of a plan. */
 function departureFromPlan({ start }: Run, plan: ReproductionPlan): string | undefined {
-  const { recipe } = start;
+  const { recipe, startWeights } = start;
   const fields = [
     ["data set", recipe.data.set, plan.dataset],
     ["number of steps", recipe.schedule.iterations, plan.iterations],
@@ -341,6 +373,7 @@ function departureFromPlan({ start }: Run, plan: ReproductionPlan): string | und
     const planned = recipesOf(plan).join(" and ");
     return `the plan has the recipe ${planned}, these runs have ${recipe.name}`;
   }
+  if (startWeights) return "these runs began from given weights";
   const other = fields.find(([, here, planned]) => here !== planned);
   return other && `the plan has the ${other[0]} ${other[2]}, these runs have ${other[1]}`;
 }
@@ -380,7 +413,11 @@ function curvesOf(runs: readonly Run[]): SetCurves {
     ));
   const { iterations } = runs[0].start.recipe.schedule;
   // As coarse as the coarsest log, so that every run has a value in each span.
-  const logged = runs.map(({ start }) => Math.floor(iterations / Math.max(1, start.logEvery)));
+  const logged = runs.map(({ start, steps }) =>
+    Math.floor(
+      iterations / steps.reduce((most, { steps }) => Math.max(most, steps), start.logEvery),
+    )
+  );
   const spans = Math.max(1, Math.min(CURVE_POINTS, ...logged));
   const training = runs.map(({ steps }) => {
     const bySpan = Map.groupBy(steps, ({ iteration }) => Math.ceil(iteration * spans / iterations));

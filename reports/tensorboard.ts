@@ -9,7 +9,8 @@ import type { Run } from "../log/mod.ts";
 
 /**
  * Losses, errors and rates of a run, by iteration and time: `loss/train`, `error/train`,
- * `learning_rate`, `images_per_second`, and `loss/SET` and `error/SET` of each evaluated set.
+ * `learning_rate`, `images_per_second`, and `loss/SET` and `error/SET` of each evaluated set, with
+ * `error_top5/SET` where the log has the top-5 error.
  * Errors are shares, 0 to 1.
  *
  * @param run As `readRun` gives it.
@@ -37,8 +38,12 @@ export function tensorboardEvents(
         "images_per_second": imagesPerSecond,
       },
     })),
-    ...evaluations.map(({ time, iteration, set, loss, error }) => ({
-      ...{ time, iteration, values: { [`loss/${set}`]: loss, [`error/${set}`]: error } },
+    ...evaluations.map(({ time, iteration, set, loss, error, error5 }) => ({
+      ...{ time, iteration },
+      values: {
+        ...{ [`loss/${set}`]: loss, [`error/${set}`]: error },
+        ...(error5 === undefined ? {} : { [`error_top5/${set}`]: error5 }),
+      },
     })),
   ].toSorted((a, b) => a.iteration - b.iteration);
   const version = event(start.time, 0);

@@ -22,3 +22,22 @@ Deno.test("events are those that TensorBoard's own writer writes, byte for byte"
   } as unknown as Pick<Run, "start" | "steps" | "evaluations">;
   assertEquals(tensorboardEvents(run).toBase64(), EVENTS);
 });
+
+Deno.test("the top-5 error has a curve of its own where the log has it", () => {
+  const time = "2026-01-01T00:00:00Z";
+  const evaluation = {
+    ...{ type: "evaluation", time, iteration: 9, set: "validation", images: 8, errors: 4 },
+    ...{ loss: 2, error: 0.5 },
+  };
+  const tags = (evaluation: object) => {
+    const run = { start: { time }, steps: [], evaluations: [evaluation] };
+    const events = tensorboardEvents(
+      run as unknown as Pick<Run, "start" | "steps" | "evaluations">,
+    );
+    return new TextDecoder().decode(events).match(/[a-z_\d]+\/validation/g);
+  };
+  assertEquals(tags(evaluation), ["loss/validation", "error/validation"]);
+  assertEquals(tags({ ...evaluation, errors5: 1, error5: 0.125 }), [
+    ...["loss/validation", "error/validation", "error_top5/validation"],
+  ]);
+});

@@ -39,8 +39,9 @@ async function watch(flags: FlagValues<typeof FLAGS>, ...named: string[]): Promi
   const handler = watchHandler(folders, hosts);
   const server = Deno.serve({ hostname, port: flags.port ?? 8008, onListen() {} }, handler);
   const { port } = server.addr;
-  hosts.push(`${hostname}:${port}`, `localhost:${port}`, `127.0.0.1:${port}`);
-  const url = `http://${hostname}:${port}/`;
+  const name = hostname.includes(":") ? `[${hostname}]` : hostname;
+  hosts.push(`${name}:${port}`, `localhost:${port}`, `127.0.0.1:${port}`);
+  const url = `http://${name}:${port}/`;
   const line = flags.json
     ? JSON.stringify({ url, folders })
     : `${folders.join(", ")}: ${url} (Ctrl-C ends it)`;

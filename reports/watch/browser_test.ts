@@ -76,6 +76,25 @@ Deno.test({
         await page.until(`document.querySelector("#compared").textContent.includes("70 at 30")`);
         await page.until(`${drawn} > ${before}`);
 
+        // Whoever reads a row, or has scrolled to one, is left there when the next line comes.
+        await page.look(390, 900, "light");
+        const link = `document.querySelector('#runs a[href="/file/over/events.jsonl"]')`;
+        await page.evaluate(
+          `${link}.focus(); document.querySelector("#runs .list").scrollTo(60, 0)`,
+        );
+        await Deno.writeTextFile(
+          recording,
+          '{"type":"step","iteration":40,"loss":2.0,"error":0.6,"imagesPerSecond":50}\n',
+          { append: true },
+        );
+        await page.until(`document.querySelector("#compared").textContent.includes("60 at 40")`);
+        assertEquals(
+          await page.evaluate(
+            `[document.activeElement === ${link}, document.querySelector("#runs .list").scrollLeft]`,
+          ),
+          [true, 60],
+        );
+
         await assertEachLook(page);
 
         await page.evaluate(`(() => {

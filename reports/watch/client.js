@@ -21,6 +21,30 @@ function query() {
   return words;
 }
 
+/** By what an element is known again after its part of the page was written anew. */
+const keyOf = (element) =>
+  [
+    element.tagName,
+    ...["value", "href", "aria-label", "aria-labelledby"].map((name) => element.getAttribute(name)),
+  ].join(" ");
+
+/** Writes a part of the page anew; what has the focus keeps it, what was scrolled stays there. */
+function show(part, html) {
+  const places = new Map();
+  for (const element of part.querySelectorAll(".scroll")) {
+    places.set(keyOf(element), [element.scrollLeft, element.scrollTop]);
+  }
+  const active = document.activeElement;
+  const focused = part.contains(active) ? keyOf(active) : undefined;
+  part.innerHTML = html;
+  for (const element of part.querySelectorAll(".scroll")) {
+    element.scrollTo(...places.get(keyOf(element)) ?? [0, 0]);
+  }
+  if (focused === undefined) return;
+  const again = [...part.querySelectorAll("input, a, [tabindex]")];
+  again.find((element) => keyOf(element) === focused)?.focus({ preventScroll: true });
+}
+
 let asked = 0;
 async function refresh() {
   const mine = ++asked;
@@ -33,10 +57,8 @@ async function refresh() {
     ]);
     // An answer that a later question has overtaken is not shown.
     if (mine !== asked) return;
-    const focused = document.activeElement?.getAttribute?.("value");
-    list.innerHTML = rows;
-    compared.innerHTML = figures;
-    if (focused) list.querySelector(`input[value="${CSS.escape(focused)}"]`)?.focus();
+    show(list, rows);
+    show(compared, figures);
     live.textContent = "";
   } catch (error) {
     live.textContent = `not connected: ${error.message}`;

@@ -67,10 +67,15 @@ const MOST_FOLDERS = 20_000;
 const HEAD_BYTES = 256 << 10;
 /** Enough for the last steps and what follows them. */
 const TAIL_BYTES = 16 << 10;
+/** So far back the last errors of a log are looked for when it is first seen. */
+const MOST_TAIL_BYTES = 8 << 20;
 /** A longer log is drawn by its last part alone. */
 const LARGEST_LOG = 64 << 20;
-/** A log that did not grow for so long, and has no end, broke off: milliseconds. */
-const SILENCE = 90_000;
+/**
+ * A log that did not grow for so long, and has no end, broke off: milliseconds; where its lines
+ * stand further apart, so many times as long as the last of them took.
+ */
+const SILENCE = 90_000, SILENCE_LINES = 2;
 
 type Event = Readonly<Record<string, unknown>>;
 
@@ -78,13 +83,31 @@ type Event = Readonly<Record<string, unknown>>;
 interface Known {
   readonly folder: string;
   readonly watched: Watched;
-  readonly head?: Event;
-  parsed?: { offset: number; steps: Event[]; evaluations: Event[]; rest: string };
+  /** Its first line, by which it is told from a log that took its place. */
+  readonly first: string | undefined;
+  readonly head: Event | undefined;
+  readonly last: Last;
+  parsed?: {
+    offset: number;
+    readonly events: Event[];
+    rest: string;
+    /** Two pages may ask at once: each goes on where the one before it ended. */
+    reading?: Promise<unknown>;
+  };
+}
+
+/** The last lines of a kind, however far back they stand. */
+interface Last {
+  readonly iteration: number;
+  readonly step?: Event;
+  readonly validation?: Event;
+  readonly test?: Event;
 }
 
 /** The runs and recordings under a folder. */
 export class Logs {
   readonly #roots: readonly string[];
+  readonly #names: readonly string[];
   readonly #known = new Map<string, Known>();
 
   /**
@@ -93,6 +116,14 @@ export class Logs {
    */
   constructor(...roots: readonly string[]) {
     this.#roots = roots;
+    // By what the user typed: the last parts of two folders may be alike.
+    const names = roots.map((root) =>
+      root.split("/").filter((part) => part !== "" && !/^\.+$/.test(part)).join("/")
+    );
+    this.#names = names.map((name, i) => {
+      const before = names.slice(0, i).filter((other) => other === name).length;
+      return before === 0 ? name : `${name} (${before + 1})`.trim();
+    });
   }
 
   /**
@@ -109,14 +140,25 @@ export class Logs {
       const known = this.#known.get(id);
       const changed = info.mtime?.getTime() ?? 0;
       const over = known && known.watched.state !== "running";
-      if (known && known.watched.size === info.size && (over || !isSilent(changed))) continue;
-      const head = known?.head ?? await firstEvent(`${folder}/${name}`);
-      const tail = await lastEvents(`${folder}/${name}`, info.size);
+      if (
+        known && known.watched.size === info.size && known.watched.changed === changed &&
+        (over || !isSilent(changed, known.last.step))
+      ) continue;
+      const path = `${folder}/${name}`;
+      const first = await firstLine(path);
+      // Another log may have taken the place of the one that was known.
+      const same = known && known.first === first && known.watched.size <= info.size
+        ? known
+        : undefined;
+      const head = same?.head ?? eventOf(first ?? "")[0];
+      const isWhole = (events: readonly Event[]) => same !== undefined || hasErrors(head, events);
+      const tail = withoutTakenBack(await lastEvents(path, info.size, isWhole));
+      const last = lastOf(tail, same?.last);
+      const size = info.size;
       this.#known.set(id, {
-        folder,
-        head,
-        watched: watchedOf({ id, kind: LOGS[name], head, tail, changed, size: info.size, files }),
-        ...(known?.parsed && known.watched.size <= info.size ? { parsed: known.parsed } : {}),
+        ...{ folder, first, head, last },
+        watched: watchedOf({ id, kind: LOGS[name], head, tail, last, changed, size, files }),
+        ...(same?.parsed ? { parsed: same.parsed } : {}),
       });
     }
     for (const id of this.#known.keys()) if (!found.has(id)) this.#known.delete(id);
@@ -135,11 +177,10 @@ export class Logs {
   }
 
   async *#found(): AsyncGenerator<Found & { readonly folder: string }> {
-    for (const root of this.#roots) {
+    for (const [i, root] of this.#roots.entries()) {
       for await (const found of logsUnder(root)) {
         const folder = `${root}/${found.id}`;
-        // By what the user typed: the last parts of two folders may be alike.
-        const name = root.split("/").filter((part) => part !== "" && !/^\.+$/.test(part)).join("/");
+        const name = this.#names[i];
         const id = this.#roots.length === 1
           ? found.id
           : [name, found.id].filter((part) => part !== "" && part !== ".").join("/") || ".";
@@ -158,38 +199,24 @@ export class Logs {
   async curvesOf(id: string): Promise<Curves> {
     const known = this.#known.get(id);
     if (!known) return { training: [], validation: [], test: [], loss: [] };
-    const name = known.watched.kind === "run" ? "events.jsonl" : "recording.jsonl";
     const parsed = known.parsed ??= {
       offset: Math.max(0, known.watched.size - LARGEST_LOG),
-      ...{ steps: [], evaluations: [], rest: "" },
+      ...{ events: [], rest: "" },
     };
-    using file = await Deno.open(`${known.folder}/${name}`, { read: true });
-    await file.seek(parsed.offset, Deno.SeekMode.Start);
-    const bytes = new Uint8Array(Math.max(0, known.watched.size - parsed.offset));
-    let read = 0;
-    while (read < bytes.length) {
-      const count = await file.read(bytes.subarray(read));
-      if (count === null) break;
-      read += count;
-    }
-    parsed.offset += read;
-    const lines = (parsed.rest + new TextDecoder().decode(bytes.subarray(0, read))).split("\n");
-    parsed.rest = lines.pop() ?? "";
-    for (const line of lines) {
-      if (line.includes('"type":"step"')) parsed.steps.push(...eventOf(line));
-      else if (line.includes('"type":"evaluation"')) parsed.evaluations.push(...eventOf(line));
-    }
-    // A run that went on from a checkpoint takes back what came after it.
-    const steps = withoutTakenBack(parsed.steps);
+    const before = parsed.reading?.catch(() => {});
+    const reading = parsed.reading = Promise.resolve(before).then(() => readOn(known, parsed));
+    await reading;
+    const events = withoutTakenBack(parsed.events);
     const points = (events: readonly Event[], field: string, scale: number): Point[] =>
-      events.flatMap((event) =>
+      withoutRepeated(events).flatMap((event) =>
         number(event.iteration) !== undefined && number(event[field]) !== undefined
           ? [[number(event.iteration)!, scale * number(event[field])!] as const]
           : []
       );
+    const steps = events.filter(({ type }) => type === "step");
     const evaluated = (set: string) =>
       points(
-        withoutTakenBack(parsed.evaluations.filter((event) => event.set === set)),
+        events.filter((event) => event.type === "evaluation" && event.set === set),
         "error",
         100,
       );
@@ -199,6 +226,29 @@ export class Logs {
       validation: evaluated("validation"),
       test: evaluated("test"),
     };
+  }
+}
+
+/** Reads what a log grew by. */
+async function readOn(
+  { folder, watched }: Known,
+  parsed: NonNullable<Known["parsed"]>,
+): Promise<void> {
+  const name = watched.kind === "run" ? "events.jsonl" : "recording.jsonl";
+  using file = await Deno.open(`${folder}/${name}`, { read: true });
+  await file.seek(parsed.offset, Deno.SeekMode.Start);
+  const bytes = new Uint8Array(Math.max(0, watched.size - parsed.offset));
+  let read = 0;
+  while (read < bytes.length) {
+    const count = await file.read(bytes.subarray(read));
+    if (count === null) break;
+    read += count;
+  }
+  parsed.offset += read;
+  const lines = (parsed.rest + new TextDecoder().decode(bytes.subarray(0, read))).split("\n");
+  parsed.rest = lines.pop() ?? "";
+  for (const line of lines) {
+    if (/"type":"(step|evaluation|resume)"/.test(line)) parsed.events.push(...eventOf(line));
   }
 }
 
@@ -251,20 +301,54 @@ async function part(path: string, from: number, length: number): Promise<string>
   return new TextDecoder().decode(bytes.subarray(0, read));
 }
 
-async function firstEvent(path: string): Promise<Event | undefined> {
+async function firstLine(path: string): Promise<string | undefined> {
   // Most first lines are short, and there may be hundreds of logs.
   for (let length = HEAD_BYTES / 16; length <= HEAD_BYTES; length *= 4) {
     const text = await part(path, 0, length).catch(() => "");
     const end = text.indexOf("\n");
-    if (end >= 0) return eventOf(text.slice(0, end))[0];
+    if (end >= 0) return text.slice(0, end);
   }
 }
 
-async function lastEvents(path: string, size: number): Promise<readonly Event[]> {
-  const from = Math.max(0, size - TAIL_BYTES);
-  const lines = (await part(path, from, size - from).catch(() => "")).split("\n");
-  // The first may be the end of a line, the last the beginning of one.
-  return lines.slice(from === 0 ? 0 : 1, -1).flatMap(eventOf);
+/** A log's last events, of as much of it as is enough. */
+async function lastEvents(
+  path: string,
+  size: number,
+  isEnough: (events: readonly Event[]) => boolean,
+): Promise<readonly Event[]> {
+  for (let length = TAIL_BYTES;; length *= 8) {
+    const from = Math.max(0, size - length);
+    const lines = (await part(path, from, size - from).catch(() => "")).split("\n");
+    // The first may be the end of a line, the last the beginning of one.
+    const events = lines.slice(from === 0 ? 0 : 1, -1).flatMap(eventOf);
+    if (from === 0 || length >= MOST_TAIL_BYTES || isEnough(events)) return events;
+  }
+}
+
+/** Whether the errors that a log has, by its first line, are among its events. */
+function hasErrors(head: Event | undefined, events: readonly Event[]): boolean {
+  const { step, validation } = lastOf(events);
+  const validates = (number(record(head?.data)?.validationImages) ?? 0) > 0;
+  return step !== undefined && (validation !== undefined || !validates);
+}
+
+/** The last lines of each kind, of a log's end or from before it. */
+function lastOf(tail: readonly Event[], before: Partial<Last> = {}): Last {
+  const resumed = tail.findLast(({ type }) => type === "resume");
+  const from = (resumed && number(resumed.iteration)) ?? Infinity;
+  const find = (known: Event | undefined, type: string, set?: string) =>
+    tail.findLast((event) => event.type === type && (set === undefined || event.set === set)) ??
+      (known && (number(known.iteration) ?? 0) <= from ? known : undefined);
+  // A line of the rate is of the step to come, one of the best weights of one long past.
+  const iterations = tail.flatMap(({ type, iteration }) =>
+    type === "rate" || type === "best" ? [] : number(iteration) ?? []
+  );
+  return {
+    iteration: Math.max(Math.min(before.iteration ?? 0, from), ...iterations),
+    ...optional("step", find(before.step, "step")),
+    ...optional("validation", find(before.validation, "evaluation", "validation")),
+    ...optional("test", find(before.test, "evaluation", "test")),
+  };
 }
 
 function eventOf(line: string): Event[] {
@@ -277,32 +361,32 @@ function eventOf(line: string): Event[] {
 }
 
 /** Whether nobody writes: a change that is to come was made before the clock was set back. */
-const isSilent = (changed: number): boolean => Math.abs(Date.now() - changed) >= SILENCE;
+function isSilent(changed: number, step: Event | undefined): boolean {
+  const seconds = (number(step?.images) ?? 0) / (number(step?.imagesPerSecond) || Infinity);
+  return Math.abs(Date.now() - changed) >= Math.max(SILENCE, SILENCE_LINES * 1000 * seconds);
+}
 
 function watchedOf(
-  { id, kind, head, tail, changed, size, files }: {
+  { id, kind, head, tail, last: { iteration, step, validation, test }, changed, size, files }: {
     readonly id: string;
     readonly kind: Watched["kind"];
     readonly head: Event | undefined;
     readonly tail: readonly Event[];
+    readonly last: Last;
     readonly changed: number;
     readonly size: number;
     readonly files: readonly string[];
   },
 ): Watched {
   const last = tail.at(-1);
-  const lastOf = (type: string, set?: string) =>
-    tail.findLast((event) => event.type === type && (set === undefined || event.set === set));
   const recipe = record(head?.recipe);
   const schedule = record(recipe?.schedule);
   const iterations = number(schedule?.iterations) ?? number(head?.stopAfter) ?? 0;
-  const step = lastOf("step");
-  const iteration = Math.max(0, ...tail.flatMap((event) => number(event.iteration) ?? []));
   const ended = { end: "finished", stop: "stopped", failure: "failed" } as const;
   const type = String(last?.type);
   const state: State = Object.hasOwn(ended, type)
     ? ended[type as keyof typeof ended]
-    : isSilent(changed)
+    : isSilent(changed, step)
     ? "broken off"
     : "running";
   const images = number(recipe?.batchSize);
@@ -317,14 +401,24 @@ function watchedOf(
     dataset: text(record(recipe?.data)?.set) ?? "",
     recipe: text(recipe?.name) ?? "",
     ...optional("training", number(step?.error)),
-    ...optional("validation", number(lastOf("evaluation", "validation")?.error)),
-    ...optional("test", number(last?.testError) ?? number(lastOf("evaluation", "test")?.error)),
+    ...optional("validation", number(validation?.error)),
+    ...optional("test", number(last?.testError) ?? number(test?.error)),
     ...optional("secondsLeft", secondsLeft),
   };
 }
 
-/** Of lines that go back in iterations, the later ones count. */
+/** A run that went on from a checkpoint takes back what came after it. */
 function withoutTakenBack(events: readonly Event[]): Event[] {
+  let resumedFrom = Infinity;
+  return events.toReversed().filter(({ type, iteration }) => {
+    const at = number(iteration) ?? 0;
+    if (type === "resume") resumedFrom = Math.min(resumedFrom, at);
+    return at <= resumedFrom;
+  }).reverse();
+}
+
+/** Of lines that go back in iterations, the later ones count. */
+function withoutRepeated(events: readonly Event[]): Event[] {
   let least = Infinity;
   return events.toReversed().filter((event) => {
     const iteration = number(event.iteration) ?? Infinity;

@@ -6,6 +6,7 @@ import { render } from "preact-render-to-string";
 import { duration, number, percent } from "../../text/mod.ts";
 import { recipeValue } from "../../recipes/mod.ts";
 import { networkName } from "../_format.ts";
+import { shortNames } from "../_names.ts";
 import { figure6Axis } from "../figure_6.ts";
 import { addressOf, type Block, table } from "../page/blocks.ts";
 import { Parts } from "../page/html.tsx";
@@ -193,7 +194,9 @@ export function comparisonOf(all: readonly Drawn[]): string {
     return render(<p class="muted">Nothing here yet: a run appears when its log begins.</p>);
   }
   const single = all.length === 1;
-  const nameOf = ({ id }: Watched) => id.slice(id.lastIndexOf("/") + 1);
+  const ids = all.map(({ run }) => run.id);
+  const names = shortNames(ids);
+  const nameOf = ({ id }: Watched) => names[ids.indexOf(id)];
   const lines = (what: keyof Curves, color?: `--${string}`): Series[] =>
     all.flatMap(({ run, curves }, i) => {
       const { points } = spanMeans(curves[what], CURVE_POINTS);
@@ -261,7 +264,8 @@ function checklists(all: readonly Drawn[], nameOf: (run: Watched) => string): Bl
 }
 
 function differences(all: readonly Drawn[], nameOf: (run: Watched) => string): Block[] {
-  const runs = all.filter(({ fields }) => fields.size > 0).slice(0, COLORS);
+  const stated = all.filter(({ fields }) => fields.size > 0);
+  const runs = stated.slice(0, COLORS);
   const names = [...new Set(runs.flatMap(({ fields }) => [...fields.keys()]))].sort();
   const rows = names.map((name) =>
     [name, runs.map(({ fields }) => fields.get(name) ?? "none")] as const
@@ -270,7 +274,11 @@ function differences(all: readonly Drawn[], nameOf: (run: Watched) => string): B
   if (rows.length === 0) return [];
   return [table(
     "differences",
-    "What differs between their recipes",
+    `What differs between ${
+      runs.length < stated.length
+        ? `the recipes of the first ${runs.length} of these runs`
+        : "their recipes"
+    }`,
     ["Field", ...runs.map(({ run }) => nameOf(run))],
     rows.map(([name, values]) => [{ code: name }, ...values.map(recipeValue)]),
   )];

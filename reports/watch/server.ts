@@ -55,7 +55,10 @@ export function watchHandler(
   };
   return async (request) => {
     const url = new URL(request.url);
-    if (!hosts.includes(url.host)) return plain(403, `this page is not ${url.host}'s`);
+    // An address leaves out the port that it has by itself.
+    if (![url.host, `${url.hostname}:${url.port || 80}`].some((host) => hosts.includes(host))) {
+      return plain(403, `this page is not ${url.host}'s`);
+    }
     if (request.method !== "GET") return plain(405, "this page is read alone");
     const words = url.searchParams;
     const choice: Choice = {

@@ -191,6 +191,136 @@ testWatching("names from logs become no markup", async (folder, get) => {
   }
 });
 
+/** The lines of a run of 400 steps, each with its end. */
+const linesOf = async (options: Parameters<typeof fixtureFolder>[0]) =>
+  textOf(
+    await fixtureFolder({ iterations: 400, logEvery: 20, samples: false, ...options }),
+    "events.jsonl",
+  ).trimEnd().split("\n").map((line) => `${line}\n`);
+
+testWatching(
+  "a run that goes on stands where it goes on, without what that takes back",
+  async (folder) => {
+    const lines = await linesOf({ ending: "none", resumed: true });
+    const at = lines.findIndex((line) => line.includes('"type":"resume"'));
+    const write = (lines: readonly string[]) =>
+      Deno.writeTextFile(`${folder}/under-way/events.jsonl`, lines.join(""));
+    const logs = new Logs(folder);
+    const look = async () => {
+      await logs.look();
+      const { training, validation } = await logs.curvesOf("under-way");
+      const { iteration, secondsLeft } = logs.get("under-way")!;
+      return { iteration, secondsLeft, ends: [training.at(-1)![0], validation.at(-1)![0]] };
+    };
+    await write(lines.slice(0, at));
+    const before = await look();
+    assertEquals([before.iteration, ...before.ends], [300, 300, 280]);
+    await write(lines.slice(0, at + 1));
+    const resumed = await look();
+    assertEquals([resumed.iteration, ...resumed.ends], [200, 200, 200]);
+    assert(resumed.secondsLeft! > before.secondsLeft!);
+  },
+);
+
+testWatching("a log in the place of another is read anew", async (folder) => {
+  const log = `${folder}/under-way/events.jsonl`;
+  const logs = new Logs(folder);
+  await logs.look();
+  assertEquals((await logs.curvesOf("under-way")).training.at(-1)![0], 360);
+  const other = await linesOf({
+    architecture: "resnet56",
+    ending: "none",
+    iterations: 800,
+    seed: 3,
+  });
+  const longer = other.join("");
+  assert(longer.length > (await Deno.stat(log)).size);
+  await Deno.writeTextFile(log, longer);
+  const now = (await logs.look()).find(({ id }) => id === "under-way");
+  assertEquals([now?.network, now?.iterations, now?.iteration], ["resnet56", 800, 720]);
+  assertEquals((await logs.curvesOf("under-way")).training.map(([at]) => at), [
+    ...Array.from({ length: 36 }, (_, i) => 20 * (i + 1)),
+  ]);
+  assertEquals(logs.fieldsOf("under-way").get("architecture.name"), "resnet56");
+});
+
+testWatching("the last errors are known however many lines follow them", async (folder) => {
+  const log = `${folder}/under-way/events.jsonl`;
+  const lines = await linesOf({ ending: "none" });
+  const [warning] = lines.filter((line) => line.includes('"type":"warning"'));
+  const many = warning.repeat(Math.ceil(40_000 / warning.length));
+  await Deno.writeTextFile(log, lines.join("") + many);
+  const logs = new Logs(folder);
+  const seen = async () => {
+    const { training, validation, iteration } = (await logs.look())
+      .find(({ id }) => id === "under-way")!;
+    return [training === undefined, validation === undefined, iteration];
+  };
+  assertEquals(await seen(), [false, false, 360]);
+  await Deno.writeTextFile(log, many, { append: true });
+  assertEquals(await seen(), [false, false, 360]);
+});
+
+testWatching("two pages that ask at once lose no line", async (folder) => {
+  const logs = new Logs(folder);
+  const log = `${folder}/theirs/recording.jsonl`;
+  const places = async () => {
+    await logs.look();
+    const [one, other] = await Promise.all([logs.curvesOf("theirs"), logs.curvesOf("theirs")]);
+    assertEquals(one, other);
+    return one.loss.map(([at]) => at);
+  };
+  assertEquals(await places(), [10]);
+  for (const iteration of [20, 30, 40]) {
+    const line = JSON.stringify({ type: "step", iteration, loss: 2 }) + "\n";
+    await Deno.writeTextFile(log, line, { append: true });
+  }
+  assertEquals(await places(), [10, 20, 30, 40]);
+});
+
+testWatching(
+  "a slow training is not said to be broken off between two of its lines",
+  async (folder) => {
+    const log = `${folder}/under-way/events.jsonl`;
+    const slow = (await linesOf({ ending: "none" })).map((line) => {
+      const event = JSON.parse(line);
+      // 2,560 images a line: two minutes.
+      return JSON.stringify(event.type === "step" ? { ...event, imagesPerSecond: 21 } : event) +
+        "\n";
+    });
+    await Deno.writeTextFile(log, slow.join(""));
+    const state = async (seconds: number) => {
+      const then = new Date(Date.now() - 1000 * seconds);
+      await Deno.utime(log, then, then);
+      return (await new Logs(folder).look()).find(({ id }) => id === "under-way")?.state;
+    };
+    assertEquals([await state(150), await state(600)], ["running", "broken off"]);
+  },
+);
+
+testWatching("runs that are called alike are told apart in a drawing", async (folder, get) => {
+  await Deno.mkdir(`${folder}/other/over`, { recursive: true });
+  await Deno.writeTextFile(
+    `${folder}/other/over/events.jsonl`,
+    (await linesOf({ seed: 5 })).join(""),
+  );
+  const html = await (await get("/compare?run=job/runs/over&run=other/over")).text();
+  const [, legend] = /<ul class="legend">(.*?)<\/ul>/s.exec(html)!;
+  assertEquals([...legend.matchAll(/<li[^>]*>(.*?)<\/li>/g)].map(([, name]) => name).sort(), [
+    ...["other/over", "runs/over"],
+  ]);
+  // Two folders that are called alike, as well.
+  const all = await new Logs(`${folder}/other`, `${folder}/./other`).look();
+  assertEquals(all.length, 2);
+});
+
+testWatching("an address without its port is that of port 80", async (folder) => {
+  const handler = watchHandler(folder, ["localhost:80"]);
+  const status = async (url: string) => (await handler(new Request(url))).status;
+  assertEquals(await status("http://localhost:80/client.js"), 200);
+  assertEquals(await status("http://localhost:81/client.js"), 403);
+});
+
 testWatching("what is no log, or a broken one, is passed over", async (folder) => {
   await Deno.mkdir(`${folder}/broken`);
   await Deno.writeTextFile(`${folder}/broken/events.jsonl`, "null\n[1]\nnot json\n{}\n");

@@ -158,7 +158,8 @@ export function parseFlags<F extends FlagTable>(
   const takesValue = (name: string) => command.flags[name].placeholder !== undefined;
   const unknown: string[] = [];
   const parsed = parseArgs(prepared(args, names.filter(takesValue)), {
-    string: names.filter(takesValue),
+    // "_": a folder called 007 is not 7.
+    string: ["_", ...names.filter(takesValue)],
     boolean: names.filter((name) => !takesValue(name)),
     unknown: (arg: string) => {
       if (!arg.startsWith("-")) return true;

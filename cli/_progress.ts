@@ -12,17 +12,26 @@ export interface ProgressOutput {
 
 /** How wide the terminal is that a stream goes to; undefined where it goes elsewhere. */
 export function columnsOf(stream: { isTerminal(): boolean }): number | undefined {
-  return stream.isTerminal() ? Deno.consoleSize().columns : undefined;
+  if (!stream.isTerminal()) return undefined;
+  // One that nobody has given a size, as in a container, says 0.
+  return Deno.consoleSize().columns || undefined;
 }
 
-/** Standard error. */
+/**
+ * Standard error. What is computed does not depend on who watches: where nothing can be written, as
+ * to a closed pipe or a full disk, nothing is.
+ */
 export function standardError(): ProgressOutput {
   return {
     get columns() {
       return columnsOf(Deno.stderr);
     },
     write: (text) => {
-      Deno.stderr.writeSync(new TextEncoder().encode(text));
+      try {
+        Deno.stderr.writeSync(new TextEncoder().encode(text));
+      } catch {
+        // See above.
+      }
     },
   };
 }

@@ -77,6 +77,8 @@ Deno.test("parseFlags: one argument without dashes where a command takes one", (
   assertEquals(parseFlags(command, ["runs/a", "--json"]).positionals, ["runs/a"]);
   const several = { ...COMMAND, positional: "FOLDER..." };
   assertEquals(parseFlags(several, ["a", "--json", "b"]).positionals, ["a", "b"]);
+  const numbers = ["007", "1e3", "0x10", "1.0", "12345678901234567890"];
+  assertEquals(parseFlags(several, numbers).positionals, numbers);
   assertThrows(() => parseFlags(command, ["a", "b"]), UsageError, `one FOLDER, found "b"`);
 });
 

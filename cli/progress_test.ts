@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { ProgressPrinter } from "./_progress.ts";
+import { columnsOf, ProgressPrinter, standardError } from "./_progress.ts";
 
 function recorder(columns?: number) {
   const written: string[] = [];
@@ -35,4 +35,32 @@ Deno.test("ProgressPrinter: on a terminal one line is overwritten and never wrap
   printer.progress({ ...STEP, steps: 1, iteration: 2, logged: true });
   printer.line("a line");
   assertEquals(written, ["\r\x1b[K  0.1%  iteration 1", "\r\x1b[K", "a line\n"]);
+});
+
+Deno.test("a terminal without a size is none that a line is fitted to", () => {
+  const { consoleSize } = Deno;
+  const terminal = { isTerminal: () => true };
+  try {
+    Deno.consoleSize = () => ({ columns: 0, rows: 0 });
+    assertEquals(columnsOf(terminal), undefined);
+    Deno.consoleSize = () => ({ columns: 60, rows: 20 });
+    assertEquals(columnsOf(terminal), 60);
+  } finally {
+    Deno.consoleSize = consoleSize;
+  }
+});
+
+Deno.test("who watched is gone: progress that can't be written ends nothing", () => {
+  const { writeSync } = Deno.stderr;
+  let tried = 0;
+  try {
+    Deno.stderr.writeSync = () => {
+      tried++;
+      throw new Deno.errors.BrokenPipe("Broken pipe (os error 32)");
+    };
+    new ProgressPrinter(standardError()).line("a line");
+  } finally {
+    Deno.stderr.writeSync = writeSync;
+  }
+  assertEquals(tried, 1);
 });

@@ -6,6 +6,7 @@
 import { siteHandler, sitePages } from "../web/mod.ts";
 import { main, type Outcome } from "./_main.ts";
 import { type FlagValues, integer, toggle } from "./_flags.ts";
+import { servePage } from "./_serve.ts";
 
 const FLAGS = {
   port: integer("the page's port; 8009 by default, 0 for any that is free", 0, 65535),
@@ -24,21 +25,19 @@ const command = {
 } as const;
 
 async function web(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
-  const hosts: string[] = [];
-  const hostname = "127.0.0.1";
-  const server = Deno.serve(
-    { hostname, port: flags.port ?? 8009, onListen() {} },
-    siteHandler(await sitePages(), hosts),
+  const pages = await sitePages();
+  const { url, finished } = servePage(
+    "127.0.0.1",
+    flags.port ?? 8009,
+    (hosts) => siteHandler(pages, hosts),
+    "Choose another --port, 0 for any that is free",
   );
-  const { port } = server.addr;
-  hosts.push(`localhost:${port}`, `${hostname}:${port}`);
-  const url = `http://${hostname}:${port}/`;
   console.log(
     flags.json
       ? JSON.stringify({ url })
       : `${url} audits; train.html beside it trains, predict.html predicts (Ctrl-C ends it)`,
   );
-  await server.finished;
+  await finished;
   return { text: "", json: {} };
 }
 

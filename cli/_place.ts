@@ -3,6 +3,28 @@ import { attempt } from "../files/mod.ts";
 import { CommandError } from "./_main.ts";
 
 /**
+ * Refuses to write over what is read, however its path is spelled: it would be lost.
+ *
+ * @param sources Files that are read.
+ * @param targets What is written; undefined ones are passed over.
+ */
+export async function requireApart(
+  sources: readonly string[],
+  ...targets: readonly (string | undefined)[]
+): Promise<void> {
+  const real = (path: string) => Deno.realPath(path).catch(() => undefined);
+  const read = await Promise.all(sources.map(real));
+  for (const path of targets) {
+    const target = path === undefined ? undefined : await real(path);
+    if (target === undefined) continue;
+    if (!read.includes(target)) continue;
+    throw new CommandError(
+      `"${path}" is what is read, and would be written over; choose another path`,
+    );
+  }
+}
+
+/**
  * Refuses paths that no file can have: what was computed would be lost.
  *
  * @param paths As flags have them; undefined ones are passed over.

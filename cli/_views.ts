@@ -294,19 +294,26 @@ async function labelsOf(
   const lines = (await attempt("read", path, () => readWholeText(path))).split(/\r?\n/);
   // What follows the name, as in "n01440764 tench", is for people.
   const names = lines.map((line) => line.trim()).filter((line) => line !== "");
-  const places = new Map(names.map((name, place) => [name.split(/\s/)[0], place]));
-  names.forEach((name, place) => places.set(name, place));
   if (names.length !== outputs) {
     throw new CommandError(
       `${path} names ${names.length} classes, and ${weights} tells ${outputs} apart`,
     );
   }
   return classNames.map((name) => {
-    const place = places.get(name);
-    if (place === undefined) {
-      throw new CommandError(`${path} does not name ${quote(name)}, a folder of ${folder}`);
-    }
-    return place;
+    const whole = names.flatMap((line, place) => line === name ? [place] : []);
+    const places = whole.length > 0
+      ? whole
+      : names.flatMap((line, place) => line.split(/\s/)[0] === name ? [place] : []);
+    if (places.length === 1) return places[0];
+    throw new CommandError(
+      places.length === 0
+        ? `${path} does not name ${quote(name)}, a folder of ${folder}`
+        : `${path} names ${
+          quote(name)
+        }, a folder of ${folder}, ${places.length} times: as outputs ${
+          places.join(", ")
+        }, counted from 0. Give each class a name of its own`,
+    );
   });
 }
 

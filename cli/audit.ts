@@ -8,7 +8,7 @@ import { auditTarget, findTarget, reportJson } from "../reports/audit/mod.ts";
 import { writeWhole } from "../files/mod.ts";
 import { type FlagValues, text, toggle, UsageError } from "./_flags.ts";
 import { main, type Outcome } from "./_main.ts";
-import { requirePlaces } from "./_place.ts";
+import { requireApart, requirePlaces } from "./_place.ts";
 import { ENGINE_FLAGS } from "./_training_flags.ts";
 import { telling } from "./_search.ts";
 
@@ -53,9 +53,10 @@ async function audit(flags: FlagValues<typeof FLAGS>, target?: string): Promise<
         `name one, or write a page of all by deno task report ${target}`,
     );
   }
-  await requirePlaces(typeof json === "string" ? json : undefined, html, markdown);
+  await requirePlaces(json, html, markdown);
+  await requireApart([target], json, html, markdown);
   const audited = await telling((told) => auditTarget(found, { data, as, engine, threads, told }));
-  if (typeof json === "string") await writeWhole(json, reportJson(audited.json));
+  if (json !== undefined) await writeWhole(json, reportJson(audited.json));
   if (html !== undefined) await writeWhole(html, audited.page!());
   if (markdown !== undefined) await writeWhole(markdown, audited.markdown!());
   return audited;

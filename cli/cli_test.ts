@@ -113,6 +113,47 @@ Deno.test("export writes beside a folder of weights, however it is written", () 
     assertEquals(names(`${folder}/net.v2`), ["model.safetensors"]);
   }));
 
+Deno.test("export writes over nothing that it reads, however its path is spelled", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/model.safetensors`;
+    const weights = encodeSafetensors(initialise(architecture("resnet8"), 1, "in"));
+    await Deno.writeFile(path, weights);
+    for (const read of [`${folder}/./model.safetensors`, folder]) {
+      const { code, stderr } = await run(
+        ...[
+          "report",
+          "export.ts",
+          "--weights",
+          read,
+          "--to",
+          "safetensors",
+          "--out",
+          path,
+        ] as const,
+      );
+      assertEquals(code, 1, stderr);
+      assert(stderr.includes("would be written over"), stderr);
+      assertEquals(await Deno.readFile(path), weights);
+    }
+  }));
+
+Deno.test("flags that say nothing where they stand are refused", async () => {
+  const table: readonly (readonly [string, readonly string[], string])[] = [
+    ["summary.ts", ["net.pth", "--arch", "resnet56"], "--arch is of a network that is named"],
+    ["summary.ts", ["--layers", "--batch", "8"], "--batch is for the table of blocks"],
+    [
+      "imagenet.ts",
+      ["--train", "a", "--out", "b", "--classes", "c"],
+      "--classes says what the ids",
+    ],
+  ];
+  for (const [script, args, message] of table) {
+    const { code, stderr } = await run("report", script, ...args);
+    assertEquals(code, 2, stderr);
+    assert(stderr.includes(message), stderr);
+  }
+});
+
 Deno.test("usage errors exit with 2, others with 1, without a stack and without leftovers", () =>
   inFolder(async (folder) => {
     const table: [string[], number, string][] = [

@@ -44,7 +44,7 @@ import { architecture, fitWeights, type Graph } from "../resnet/mod.ts";
 import { paper } from "../recipes/mod.ts";
 import { choice, COMMON, type FlagValues, text, UsageError } from "./_flags.ts";
 import { CommandError, main, type Outcome } from "./_main.ts";
-import { requirePlaces } from "./_place.ts";
+import { requireApart, requirePlaces } from "./_place.ts";
 import { doubtsOn } from "./_doubts.ts";
 import { telling } from "./_search.ts";
 import { number as count, percent } from "../text/mod.ts";
@@ -89,6 +89,7 @@ async function evaluate(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
   }
   requireViewFlags(flags);
   await requirePlaces(flags.html);
+  await requireApart([flags.weights, ...(flags.classes ? [flags.classes] : [])], flags.html);
   const model = await readModel(flags.weights);
   const { file, identity } = model;
   const stated = (identity?.recipe ?? paper("resnet20")).architecture.zeroChannels;

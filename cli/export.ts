@@ -25,6 +25,7 @@ import {
 } from "../resnet/mod.ts";
 import { choice, COMMON, type FlagValues, text, UsageError } from "./_flags.ts";
 import { main, type Outcome } from "./_main.ts";
+import { requireApart } from "./_place.ts";
 import { PADDING_FLAG } from "./_training_flags.ts";
 
 /** One form: the ending of its file, or of its folder, and what is written. */
@@ -142,14 +143,12 @@ async function exportModel(
     );
   }
   const out = flags.out ?? `${await besideWeights(path)}.${ending}`;
-  if (out === path) {
-    throw new UsageError(`"${path}" would be written over itself; choose another --out`);
-  }
   const options = epsilon === undefined ? {} : { epsilon };
   const written = encode(graph, fitWeights(graph, weights, path), options);
   const files: (readonly [string, Uint8Array])[] = written instanceof Uint8Array
     ? [[out, written]]
     : [...written].map(([name, bytes]) => [`${out}/${name}`, bytes]);
+  await requireApart(await filesOf(path), ...files.map(([file]) => file));
   await attempt("write", out, async () => {
     if (!(written instanceof Uint8Array)) await Deno.mkdir(out, { recursive: true });
     for (const [file, bytes] of files) await writeWhole(file, bytes);
@@ -164,6 +163,15 @@ async function exportModel(
     text: [`${graph.name} in ${out} (${number(bytes)} bytes)`, ...moved].join("\n"),
     json: { network: graph.name, out, bytes, to, zeroChannels },
   };
+}
+
+/** What may be read of a path: a file, or what leads a folder and lies beside that. */
+async function filesOf(path: string): Promise<readonly string[]> {
+  if (!await isFolder(path)) return [path];
+  const entries = await Array.fromAsync(Deno.readDir(path));
+  // Of the others an earlier export may be one.
+  return entries.filter(({ name }) => /\.(json|bin|safetensors)$/.test(name))
+    .map(({ name }) => `${path}/${name}`);
 }
 
 /** A file's path without its ending, or that of a folder. */

@@ -56,6 +56,11 @@ async function unpack(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
   if ((val === undefined) !== (labels === undefined)) {
     throw new UsageError("--val and --labels go together: the archive says no image's class");
   }
+  if (classes !== undefined && labels === undefined) {
+    throw new UsageError(
+      "--classes says what the ids of --labels are: it goes with --val and that",
+    );
+  }
   const dryRun = flags["dry-run"] === true;
   const printer = new ProgressPrinter();
   const onProgress = (part: string, of: number) => (images: number) => {

@@ -9,7 +9,7 @@ import { predict as predicted } from "../reports/predict/mod.ts";
 import { cacheOption } from "./_arguments.ts";
 import { choice, COMMON, type FlagValues, text, UsageError } from "./_flags.ts";
 import { main, type Outcome } from "./_main.ts";
-import { requirePlaces } from "./_place.ts";
+import { requireApart, requirePlaces } from "./_place.ts";
 import { DATA_FLAGS, PADDING_FLAG } from "./_training_flags.ts";
 
 const FLAGS = {
@@ -47,6 +47,7 @@ async function predict(flags: FlagValues<typeof FLAGS>, ...paths: string[]): Pro
     );
   }
   await requirePlaces(html);
+  await requireApart([weights, ...paths], html);
   const { text, json, page } = await predicted(weights, paths, {
     ...{ preprocess, dataset, zeroChannels: flags["shortcut-padding"] },
     from: data === undefined ? cacheOption() : { path: data },

@@ -53,6 +53,15 @@ const command = {
 
 if (import.meta.main) {
   await main(command, async (flags, file?: string) => {
+    if (file !== undefined) {
+      const stray = (["arch", "shortcut", "classes", "input"] as const)
+        .find((name) => flags[name] !== undefined);
+      if (stray) {
+        throw new UsageError(
+          `--${stray} is of a network that is named, and "${file}" says by itself what it is of: give one of them`,
+        );
+      }
+    }
     const [height, width] = flags.input ?? [32, 32];
     const graph = file === undefined
       ? architecture(flags.arch ?? "resnet20", {
@@ -63,6 +72,14 @@ if (import.meta.main) {
       })
       : await graphOf(file, flags["shortcut-padding"] ?? "append");
     const { style, images, mode } = flags;
+    if (flags.batch !== undefined && (flags.layers || style !== undefined)) {
+      throw new UsageError(
+        "--batch is for the table of blocks: leave it out with --layers and --style",
+      );
+    }
+    if (flags.layers && style !== undefined) {
+      throw new UsageError("--layers and --style are two tables: give one of them");
+    }
     if (style === "fvcore") {
       const rows = moduleTable(graph, { images: images ?? 1, training: mode === "train" });
       return { text: formatModuleTable(rows), json: rows };

@@ -62,6 +62,12 @@ Deno.test("evaluate --view tests on a folder of photographs", async () => {
       assert(!stderr.includes("ImageNet's channel means"), stderr);
     }
 
+    // Two of ImageNet's classes are both called crane: which of them is meant nobody can tell.
+    await Deno.writeTextFile(`${folder}/twice.txt`, "g\nc\ne\nd\nc\nb\na\n");
+    const twice = await run("--view", "1-crop", "--classes", `${folder}/twice.txt`);
+    assertEquals(twice.code, 1);
+    assertStringIncludes(twice.stderr, `names "c", a folder of ${folder}/set/val, 2 times: as`);
+
     await Deno.writeTextFile(`${folder}/set/val/a/2.jpg`, "no image");
     const refused = await run(...named);
     assertEquals(refused.code, 1);

@@ -84,8 +84,8 @@ export interface PixelSums {
   readonly pixels: Float64Array;
   /** The mean of a channel. */
   channelMean(channel: number): number;
-  /** The mean of a channel's squares. */
-  channelSquare(channel: number): number;
+  /** The deviation of a channel: exactly 0 where it is constant. */
+  channelDeviation(channel: number): number;
 }
 
 /**
@@ -116,7 +116,7 @@ export function normalisationOf(
       ? 1
       : settings.std !== "per-channel"
       ? constant("std", settings.std, c) * (255 / unit)
-      : Math.sqrt(sums.channelSquare(c) - sums.channelMean(c) ** 2) / unit;
+      : sums.channelDeviation(c) / unit;
     if (std[c] === 0) {
       throw new RangeError(
         `dividing by the standard deviation needs pixels that vary, ` +
@@ -170,20 +170,21 @@ function measure(images: ByteImages, indices: Uint32Array): PixelSums {
     for (let i = 0; i < size; i++) pixels[i] += image[i];
   }
   const values = indices.length * images.height * images.width;
+  const channelMean = (channel: number) => {
+    let sum = 0;
+    for (let i = channel; i < size; i += channels) sum += pixels[i];
+    return sum / values;
+  };
   return {
     pixels,
-    channelMean: (channel) => {
-      let sum = 0;
-      for (let i = channel; i < size; i += channels) sum += pixels[i];
-      return sum / values;
-    },
-    channelSquare: (channel) => {
+    channelMean,
+    channelDeviation: (channel) => {
       let sum = 0;
       for (const index of indices) {
         const end = (index + 1) * size;
         for (let i = index * size + channel; i < end; i += channels) sum += images.pixels[i] ** 2;
       }
-      return sum / values;
+      return Math.sqrt(sum / values - channelMean(channel) ** 2);
     },
   };
 }

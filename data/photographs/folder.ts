@@ -31,6 +31,8 @@ const EXTENSIONS = /\.(jpe?g|png|ppm|bmp|pgm|tiff?|webp)$/i;
 const NAMED = 5;
 /** Of what speaks against a file: what was kept by other rules is not believed. */
 const RULES = 3;
+/** With what a line of a kept index begins. */
+const BEGIN = '{"path":';
 /** A photograph has fewer. */
 const MOST_BYTES = 256 * 2 ** 20;
 
@@ -111,12 +113,20 @@ export async function indexPhotographs(
   const kept = options.index ??
     `${options.cache ?? cacheFolder()}/photographs/${sha256(new TextEncoder().encode(root))}.jsonl`;
   const known = await readKept(kept);
+  if (known === undefined && options.index !== undefined) {
+    throw new DataError(
+      `${
+        quote(kept)
+      } is no index of photographs, and would be written over by one: --index names ` +
+        `the file that the index is kept in, which is made where there is none`,
+    );
+  }
   const photographs: Photograph[] = [];
   const broken: BrokenFile[] = [];
   const lines: Known[] = [];
-  let isNew = known.size !== found.files.length;
+  let isNew = known?.size !== found.files.length;
   for (const [done, { path, label }] of found.files.entries()) {
-    const earlier = known.get(path);
+    const earlier = known?.get(path);
     const now = await lookAt(`${root}/${path}`, path, earlier);
     isNew ||= now !== earlier;
     lines.push(now);
@@ -345,18 +355,28 @@ async function lookAt(full: string, path: string, earlier: Known | undefined): P
   }
 }
 
-/** What an earlier index says; nothing where there is none, or it is damaged: then all is read. */
-async function readKept(path: string): Promise<ReadonlyMap<string, Known>> {
+/**
+ * What an earlier index says; nothing where there is none, or it is damaged: then all is read.
+ * Undefined where the file is another one.
+ */
+async function readKept(path: string): Promise<ReadonlyMap<string, Known> | undefined> {
   const known = new Map<string, Known>();
+  let text: string;
   try {
-    const text = new TextDecoder().decode(await readWhole(path));
+    text = new TextDecoder().decode(await readWhole(path));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) throw error;
+    return error instanceof Deno.errors.NotFound ? known : undefined;
+  }
+  // Cut short, or zeros after a crash, it is still the index.
+  if (!BEGIN.startsWith(text.slice(0, BEGIN.length)) && !/^\0*$/.test(text)) return undefined;
+  try {
     for (const line of text.split("\n").slice(0, -1)) {
       const entry: Known = JSON.parse(line);
       if (!isKnown(entry)) return new Map();
       known.set(entry.path, entry);
     }
-  } catch (error) {
-    if (error instanceof Deno.errors.NotCapable) throw error;
+  } catch {
     return new Map();
   }
   return known;

@@ -101,6 +101,12 @@ Deno.test("what was read once is not read again until it changes", async () => {
       await Deno.writeTextFile(kept, damaged);
       assertEquals((await index()).sha256, changed.sha256);
     }
+    // A list of somebody's is not written over.
+    for (const other of ["a/1.png\n", '{"name": "a/1.png"}\n', "path,label\n"]) {
+      await Deno.writeTextFile(kept, other);
+      await assertRefused(index, "is no index of photographs", "--index");
+      assertEquals(await Deno.readTextFile(kept), other);
+    }
   });
 });
 

@@ -248,6 +248,7 @@ class Tar {
       if (header.every((byte) => byte === 0)) return;
       if (!isHeader(header)) throw this.#damaged(within, `byte ${number(at)} begins no entry`);
       const { name, size, type } = fieldsOf(header);
+      if (Number.isNaN(size)) throw this.#damaged(within, `${quote(name)} has no size`);
       const next = at + BLOCK + Math.ceil(size / BLOCK) * BLOCK;
       if (type !== "0" && type !== "\0" && type !== "5") {
         throw this.refused(name, type === "1" || type === "2" ? "is a link" : `is of type ${type}`);

@@ -146,10 +146,16 @@ testWithPermissions(
       const body = imageOf("x");
       const flipped = bytes.slice();
       flipped[3] ^= 1;
+      const sizeless = await inner([{ name: "a.JPEG", body }]);
+      const header = sizeless.subarray(512, 1024);
+      header.fill(32, 124, 136).fill(32, 148, 156);
+      const sum = header.reduce((sum, byte) => sum + byte, 0);
+      header.set(new TextEncoder().encode(`${sum.toString(8).padStart(6, "0")}\0 `), 148);
       const table: Readonly<Record<string, [Uint8Array, string]>> = {
         "half.tar": [bytes.slice(0, bytes.length / 2), "ends early"],
         "no end.tar": [bytes.slice(0, bytes.length - 1024), "ends early"],
         "flipped.tar": [flipped, "begins no entry"],
+        "sizeless.tar": [sizeless, '"a.JPEG" has no size'],
         "text.tar": [new TextEncoder().encode("no tar".repeat(200)), "begins no entry"],
         "empty.tar": [new Uint8Array(), "ends early"],
         "above.tar": [await inner([{ name: "../../evil.JPEG", body }]), "leaves the folder"],

@@ -251,7 +251,7 @@ class PhotographStream implements ImageStream {
       {
         pixels: Float64Array.from(perPixel, (value) => value * 255 * count),
         channelMean: (channel) => mean[channel] * 255,
-        channelSquare: (channel) => (std[channel] ** 2 + mean[channel] ** 2) * 255 ** 2,
+        channelDeviation: (channel) => std[channel] * 255,
       },
       count,
       settings,
@@ -268,9 +268,11 @@ class PhotographStream implements ImageStream {
   > {
     const { cache = cacheFolder(), size, testShorterSide, rules } = this.#options;
     const { sha256 } = this.#indices.train;
-    const orientation = (rules ?? AS_TORCHVISION).orientation;
-    const file =
-      `${cache}/photographs/mean-${sha256}-${size}-${testShorterSide}-${orientation}.json`;
+    const { orientation, transparency } = rules ?? AS_TORCHVISION;
+    const read = transparency === AS_TORCHVISION.transparency
+      ? orientation
+      : `${orientation}-${transparency}`;
+    const file = `${cache}/photographs/mean-${sha256}-${size}-${testShorterSide}-${read}.json`;
     try {
       const kept = JSON.parse(new TextDecoder().decode(await readWhole(file)));
       const perPixel = new Float32Array(Uint8Array.fromBase64(kept.perPixel).buffer);

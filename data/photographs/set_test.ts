@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { encode } from "fast-png";
 import { DataError } from "../errors.ts";
+import type { NormalisationSettings } from "../normalisation.ts";
 import { indexTrainingFolder, photographSet } from "./set.ts";
 
 for (const workers of [0, 2]) {
@@ -42,3 +43,42 @@ for (const workers of [0, 2]) {
     }
   });
 }
+
+Deno.test("a channel that is constant is refused, whatever its value; how files are read decides the mean", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "photographs-" });
+  try {
+    const pixels = (values: readonly number[]) =>
+      Uint8Array.from({ length: 64 * values.length }, (_, i) => values[i % values.length]);
+    for (const half of ["train", "val"]) {
+      for (const [i, name] of ["a", "b"].entries()) {
+        await Deno.mkdir(`${folder}/set/${half}/${name}`, { recursive: true });
+        // Red varies; green, blue and opacity do not.
+        const data = pixels([10 + 90 * i, 77, 33, 128]);
+        const file = encode({ width: 8, height: 8, channels: 4, data });
+        await Deno.writeFile(`${folder}/set/${half}/${name}/1.png`, file);
+      }
+    }
+    const found = await indexTrainingFolder(`${folder}/set`, { index: `${folder}/index.jsonl` });
+    const options = { seed: 0, size: 8, testShorterSide: 8, workers: 0, cache: `${folder}/cache` };
+    const settings: NormalisationSettings = {
+      ...{ pixelScale: "0..1", mean: "per-channel", std: "none" },
+      meanSubtracted: "before-padding",
+    };
+    using set = photographSet(found, options).stream!;
+    // 77 and 33: by squares of means in 0..1 the one's deviation is no number, the other's tiny.
+    await assertRejects(
+      () => set.measure({ ...settings, std: "per-channel" }),
+      RangeError,
+      "channel 1 is constant",
+    );
+    const { normalisation } = await set.measure(settings);
+    assertEquals(normalisation.mean.slice(0, 3), Float32Array.of(55 / 255, 77 / 255, 33 / 255));
+    // What was kept of files that are read in one way is nothing to those that are read in another.
+    const onWhite = { transparency: "on-white", orientation: "stored" } as const;
+    using white = photographSet(found, { ...options, rules: onWhite }).stream!;
+    const { normalisation: { mean } } = await white.measure(settings);
+    assert(mean[1] > 150 / 255, `${mean[1]}`);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

@@ -56,6 +56,24 @@ class Point {
   constructor(readonly x: number) {}
 }
 
+/** Its state shows in a getter alone. */
+class Hidden {
+  readonly #x: number;
+  constructor(x: number) {
+    this.#x = x;
+  }
+  get x() {
+    return this.#x;
+  }
+}
+
+const shared = (byte: number) => {
+  const bytes = new Uint8Array(new SharedArrayBuffer(1));
+  bytes[0] = byte;
+  return bytes.buffer;
+};
+const view = (byte: number) => new DataView(Uint8Array.of(byte).buffer);
+
 expect("assertEquals is deep, with NaN equal to NaN and 0 to -0", [
   () => assertEquals({ a: [1, { b: NaN }] }, { a: [1, { b: NaN }] }),
   () => assertEquals([0], [-0]),
@@ -63,7 +81,16 @@ expect("assertEquals is deep, with NaN equal to NaN and 0 to -0", [
   () => assertEquals(new Map([["a", { b: 1 }]]), new Map([["a", { b: 1 }]])),
   () => assertEquals(new Set([1, 2]), new Set([2, 1])),
   () => assertEquals(new Date(5), new Date(5)),
+  () => assertEquals<object>(Object.assign(Object.create(null), { a: 1 }), { a: 1 }),
+  () => assertEquals(new Hidden(1), new Hidden(1)),
+  () => assertEquals(shared(1), shared(1)),
+  () => assertEquals(view(1), view(1)),
+  () => assertEquals(new URLSearchParams("a=1"), new URLSearchParams("a=1")),
 ], [
+  () => assertEquals(new Hidden(1), new Hidden(2)),
+  () => assertEquals(shared(1), shared(2)),
+  () => assertEquals(view(1), view(2)),
+  () => assertEquals(new URLSearchParams("a=1"), new URLSearchParams("a=2")),
   () => assertEquals([1, 2], [1, 3]),
   () => assertEquals([1], [1, 2]),
   () => assertEquals<Record<string, unknown>>({ a: undefined }, {}),

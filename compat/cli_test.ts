@@ -73,3 +73,35 @@ Deno.test("@std/cli: what follows -- is positional", () => {
     "--": ["--no-b"],
   });
 });
+
+Deno.test("@std/cli: names that every object has are names like others", () => {
+  const seen: string[] = [];
+  const args = parseArgs(["--toString", "--constructor=1", "--__proto__=3", "--no-valueOf"], {
+    string: ["out"],
+    unknown: (arg, key) => {
+      seen.push(`${arg} ${key}`);
+      return false;
+    },
+  });
+  assertEquals(seen, [
+    "--toString toString",
+    "--constructor=1 constructor",
+    "--__proto__=3 __proto__",
+    "--no-valueOf no-valueOf",
+  ]);
+  assertEquals<unknown>(args, { _: [] });
+});
+
+Deno.test("@std/cli: what begins with a dash is no value of the flag before it", () => {
+  assertEquals<unknown>(parseArgs(["--out", "-"], { string: ["out"] }), { out: "", _: ["-"] });
+  assertEquals<unknown>(parseArgs(["--out=-"], { string: ["out"] }), { out: "-", _: [] });
+  assertEquals<unknown>(parseArgs(["--out", "--", "-"], { string: ["out"] }), {
+    out: "",
+    _: ["-"],
+  });
+});
+
+Deno.test("@std/cli: with _ among the texts, numbers without dashes stay text", () => {
+  const words = ["007", "1e3", "0x10"];
+  assertEquals<unknown>(parseArgs(words, { string: ["_", "out"] }), { _: words });
+});

@@ -42,3 +42,27 @@ Deno.test("@std/csv: parse reads what stringify wrote", () => {
   const rows = [["1", 'a "quoted", text'], ["2", "two\nlines"]];
   assertEquals(parse(stringify(rows)), rows);
 });
+
+Deno.test("@std/csv: what parse refuses, and what it takes for a field or a line", () => {
+  for (const text of ['a"b', ' "a"', '"a"b', '"a" ,b', '"', 'a,"b']) {
+    assertThrows(() => parse(text), SyntaxError);
+  }
+  assertThrows(() => parse("", { skipFirstRow: true }), TypeError);
+  const read: [string, string[][]][] = [
+    ["", []],
+    ["\ufeffa,b", [["a", "b"]]],
+    ["a\rb,c\r\n\r\n,\n", [["a\rb", "c"], ["", ""]]],
+    ['1\n""\n', [["1"], [""]]],
+    ['"a\r\nb",""""\r', [["a\nb", '"']]],
+    [" a , b", [[" a ", " b"]]],
+  ];
+  for (const [text, rows] of read) assertEquals(parse(text), rows, JSON.stringify(text));
+});
+
+Deno.test("@std/csv: stringify puts quotes around what has to have them alone", () => {
+  const row = [" a", "b ", "x\ry", "\ufeffz", "x\ny", true, -0, NaN];
+  assertEquals(stringify([row]), ' a,b ,x\ry,\ufeffz,"x\ny",true,0,NaN\r\n');
+  assertEquals(stringify([[""]]), "\r\n");
+  assertEquals(stringify([{ a: 1 }], { columns: ["a", " b"] }), "a, b\r\n1,\r\n");
+  assertThrows(() => stringify([["a"]], { columns: ["x"] }), TypeError);
+});

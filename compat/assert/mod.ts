@@ -35,24 +35,31 @@ function check(
 
 /**
  * Deep equality: NaN equals NaN, 0 equals -0, and values of different classes
- * or with different own keys differ.
+ * or with different keys differ. Of instances of a class its getters count too,
+ * since their state may show in nothing else.
  */
 export function equal(a: unknown, b: unknown): boolean {
   const seen = new Map<unknown, unknown>();
   function compare(a: unknown, b: unknown): boolean {
     if (a === b || (Number.isNaN(a) && Number.isNaN(b))) return true;
     if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
-    if (a.constructor !== b.constructor) return false;
-    if (a instanceof Date && b instanceof Date) return compare(a.getTime(), b.getTime());
-    if (a instanceof RegExp || a instanceof URL) return String(a) === String(b);
+    const prototype = prototypeOf(a);
+    if (prototype !== prototypeOf(b)) return false;
+    if (a instanceof Date) return compare(a.getTime(), (b as Date).getTime());
+    if (a instanceof RegExp || a instanceof URL || a instanceof URLSearchParams) {
+      return String(a) === String(b);
+    }
     if (ArrayBuffer.isView(a) && !(a instanceof DataView)) {
       const [x, y] = [a, b] as unknown as [ArrayLike<unknown>, ArrayLike<unknown>];
       if (x.length !== y.length) return false;
       for (let i = 0; i < x.length; i++) if (!compare(x[i], y[i])) return false;
       return true;
     }
-    if (a instanceof ArrayBuffer && b instanceof ArrayBuffer) {
-      return compare(new Uint8Array(a), new Uint8Array(b));
+    if (a instanceof ArrayBuffer || a instanceof SharedArrayBuffer) {
+      return compare(new Uint8Array(a), new Uint8Array(b as ArrayBuffer));
+    }
+    if (a instanceof WeakMap || a instanceof WeakSet) {
+      throw new TypeError(`Cannot compare ${a.constructor.name} instances`);
     }
     if (seen.get(a) === b) return true;
     seen.set(a, b);
@@ -66,13 +73,38 @@ export function equal(a: unknown, b: unknown): boolean {
       return a.size === b.size &&
         [...a].every((x) => others.some((y) => compare(x[0], y[0]) && compare(x[1], y[1])));
     }
-    const keys = Reflect.ownKeys(a);
-    if (keys.length !== Reflect.ownKeys(b).length) return false;
-    return keys.every((key) =>
-      Object.hasOwn(b, key) && compare(Reflect.get(a, key), Reflect.get(b, key))
-    ) && (!(a instanceof Error) || a.message === (b as Error).message);
+    const isPlain = prototype === Object.prototype || prototype === Array.prototype;
+    const keysOf = isPlain ? enumerableOf : keysWithInherited;
+    const keys = keysOf(a);
+    return keys.length === keysOf(b).length &&
+      keys.every((key) =>
+        (isPlain ? Object.hasOwn(b, key) : key in b) &&
+        compare(Reflect.get(a, key), Reflect.get(b, key))
+      );
   }
   return compare(a, b);
+}
+
+/** An object without a prototype is as good as one with the plainest. */
+function prototypeOf(value: object): object {
+  return Object.getPrototypeOf(value) ?? Object.prototype;
+}
+
+function enumerableOf(value: object): PropertyKey[] {
+  return Reflect.ownKeys({ ...value });
+}
+
+/** Keys of an object and of its classes. */
+function keysWithInherited(value: object): PropertyKey[] {
+  const keys = new Set<PropertyKey>();
+  for (
+    let object = value;
+    object !== null && object !== Object.prototype;
+    object = Object.getPrototypeOf(object)
+  ) {
+    for (const key of Reflect.ownKeys(object)) keys.add(key);
+  }
+  return [...keys];
 }
 
 /** Asserts that `expr` is truthy. */

@@ -54,6 +54,9 @@ export type Args<
   & { _: (string | number)[] }
   & (DD extends true ? { "--": string[] } : unknown);
 
+/** Stands before a name that minimist may not see; no argument of a process has it. */
+const MARK = "\0";
+
 const list = (names: string | readonly string[] | undefined): string[] =>
   names === undefined ? [] : typeof names === "string" ? [names] : [...names];
 
@@ -76,11 +79,23 @@ export function parseArgs<
   // minimist negates every flag: a name of its own keeps `--no-x` as it was written.
   const end = args.indexOf("--");
   const literal = new Map<string, string>();
+  const isBoolean = (name: string) => list(options.boolean).includes(name);
+  const isText = (name: string) => list(options.string).includes(name);
   const prepared = args.map((arg, i) => {
-    const name = /^--no-([^=]+)$/.exec(arg)?.[1];
-    if (name === undefined || negatable.has(name) || (end >= 0 && i > end)) return arg;
-    literal.set(`${arg}=true`, arg);
-    return `${arg}=true`;
+    if (end >= 0 && i > end) return arg;
+    const [, flag, value] = /^--([^=]+)(=.*)?$/s.exec(arg) ?? [];
+    if (flag === undefined) return arg;
+    // minimist looks names up in plain objects: of what those have by themselves it makes an error.
+    if (flag in Object.prototype) return `--${MARK}${arg.slice(2)}`;
+    if (value !== undefined) return arg;
+    const negated = /^no-(.+)$/s.exec(flag)?.[1];
+    if (negated !== undefined && !negatable.has(negated)) {
+      literal.set(`${arg}=true`, arg);
+      return `${arg}=true`;
+    }
+    // It takes "-" and "---" for values.
+    const isNone = /^-(-|$)/.test(args[i + 1] ?? "") && i + 1 !== end;
+    return isNone && isText(flag) && !isBoolean(flag) ? `${arg}=` : arg;
   });
   const { unknown } = options;
   const parsed: Record<string, unknown> = minimist(prepared, {
@@ -91,13 +106,19 @@ export function parseArgs<
     stopEarly: options.stopEarly,
     "--": options["--"],
     unknown: unknown && ((arg) => {
-      const written = literal.get(arg);
-      const [, key, value] = /^--?([^=]+)(?:=(.*))?$/s.exec(written ?? arg) ?? [];
-      return unknown(written ?? arg, key, written ? true : value) !== false;
+      const negation = literal.get(arg);
+      const written = negation ?? arg.replace(MARK, "");
+      const [, key, value] = /^--?([^=]+)(?:=(.*))?$/s.exec(written) ?? [];
+      return unknown(written, key, negation ? true : value) !== false;
     }),
   });
   for (const name of literal.values()) {
     if (parsed[name.slice(2)] === "true") parsed[name.slice(2)] = true;
+  }
+  for (const name of Object.keys(parsed).filter((name) => name.startsWith(MARK))) {
+    const own = name.slice(1);
+    if (own !== "constructor" && own !== "__proto__") parsed[own] = parsed[name];
+    delete parsed[name];
   }
   for (const [name, value] of Object.entries(parsed)) {
     if (name === "_" || name === "--") continue;

@@ -1,6 +1,6 @@
 /**
- * `parse` and `stringify` of `@std/csv` 1.0 over Papa Parse: the options that
- * this project uses, with the package's names and documented behaviour.
+ * `parse` and `stringify` of `@std/csv` 1.0: the options that this project
+ * uses, with the package's names and what it makes of the same text.
  *
  * @module
  */

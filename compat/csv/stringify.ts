@@ -1,6 +1,3 @@
-// @ts-types="./papaparse.d.ts"
-import Papa from "papaparse";
-
 /** A row: values in column order, or an object. */
 export type DataItem = Readonly<Record<string, unknown>> | readonly unknown[];
 
@@ -17,42 +14,38 @@ export interface StringifyOptions {
   readonly separator?: string;
 }
 
-/** Data and columns that do not fit. */
-export class StringifyError extends TypeError {
-  override name = "StringifyError";
-}
-
 /**
  * Writes CSV: every line ends with CR LF, null and undefined are empty, objects
- * are JSON.
+ * are JSON; quotes stand around what has a separator, a quote or a line feed in it.
  *
- * @throws {StringifyError} If a row is an object and no columns are given.
+ * @throws {TypeError} If a row is an object and no columns are given, or an array and
+ *   columns are, which name properties.
  */
 export function stringify(
   data: readonly DataItem[],
   { headers = true, columns = [], separator = "," }: StringifyOptions = {},
 ): string {
+  const line = (values: readonly unknown[]) =>
+    `${values.map((value) => fieldOf(value, separator)).join(separator)}\r\n`;
   const props = columns.map((column) => typeof column === "string" ? column : column.prop);
   const rows = data.map((item) => {
-    if (Array.isArray(item)) return item;
     if (props.length === 0) {
-      throw new StringifyError("No property accessor function was provided for object");
+      if (Array.isArray(item)) return item;
+      throw new TypeError("No property accessor function was provided for object");
     }
+    if (Array.isArray(item)) throw new TypeError('Property accessor is not of type "number"');
     return props.map((prop) => (item as Readonly<Record<string, unknown>>)[prop]);
-  }).map((row) =>
-    row.map((value: unknown) =>
-      value === null || value === undefined
-        ? ""
-        : typeof value === "object"
-        ? JSON.stringify(value)
-        : String(value)
-    )
+  });
+  const names = columns.map((column) =>
+    typeof column === "string" ? column : column.header ?? column.prop
   );
-  if (headers && columns.length > 0) {
-    rows.unshift(
-      columns.map((column) => typeof column === "string" ? column : column.header ?? column.prop),
-    );
-  }
-  if (rows.length === 0) return "";
-  return Papa.unparse(rows, { delimiter: separator, newline: "\r\n" }) + "\r\n";
+  return (headers && names.length > 0 ? [names, ...rows] : rows).map(line).join("");
+}
+
+function fieldOf(value: unknown, separator: string): string {
+  if (value === null || value === undefined) return "";
+  const text = typeof value === "object" ? JSON.stringify(value) : String(value);
+  return [separator, "\n", '"'].some((sign) => text.includes(sign))
+    ? `"${text.replaceAll('"', '""')}"`
+    : text;
 }

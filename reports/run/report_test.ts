@@ -315,6 +315,56 @@ Deno.test("a point's iterations are those that the log's lines average, also aft
   assertStringIncludes(textOf(html), "a point is the mean over up to 100 iterations");
 });
 
+Deno.test("the rate is what the log's own lines say, however few of the steps it has", async () => {
+  const said = async (logEvery: number) => {
+    const { html } = await reportAfter({ logEvery, samples: false }, ([start, ...lines]) => [
+      { ...start, version: 2 },
+      ...[[1, 0.1], [1001, 0.01], [1501, 0.001]].map(([iteration, learningRate]) => ({
+        ...{ type: "rate", time: start.time, iteration, learningRate },
+      })),
+      ...lines,
+    ]);
+    return textOf(html);
+  };
+  // With one line of all steps, whose rate is the last step's, the first was another.
+  for (const logEvery of [20, 1000, 2000]) {
+    assertStringIncludes(
+      await said(logEvery),
+      "0.1 at first; 0.01 from iteration 1,001 on; 0.001 from iteration 1,501 on.",
+    );
+  }
+});
+
+Deno.test("a change of the rate behind the last step event stays within the drawings", async () => {
+  const { html } = await reportAfter({ ending: "none", samples: false }, ([start, ...lines]) => [
+    { ...start, version: 2 },
+    { type: "rate", time: start.time, iteration: 1, learningRate: 0.1 },
+    ...lines,
+    // Killed 101 steps after its last event, at 1,800.
+    { type: "rate", time: start.time, iteration: 1901, learningRate: 0.01 },
+  ]);
+  assertFalse(/stroke-dasharray="2 3"/.test(html), "a mark is drawn where no line is");
+  const rates = /<h3>Learning rate<\/h3>.*?<path d="([^"]*)"/s.exec(html)![1];
+  const places = [...rates.matchAll(/([\d.]+),[\d.]+/g)].map(([, x]) => Number(x));
+  assertEquals(places, places.toSorted((a, b) => a - b));
+  assertStringIncludes(textOf(html), "0.1 at first; 0.01 from iteration 1,901 on.");
+});
+
+Deno.test("a rate that is another at each step is drawn through those that are known", async () => {
+  const { html } = await reportAfter({ logEvery: 500, samples: false }, ([start, ...lines]) => {
+    const schedule = { kind: "cosine", rate: 0.1, minimumRate: 0, period: 2000, iterations: 2000 };
+    const rate = (iteration: number) => 0.05 * (1 + Math.cos(Math.PI * (iteration - 1) / 2000));
+    return [
+      { ...start, version: 2, recipe: { ...start.recipe, schedule } },
+      { type: "rate", time: start.time, iteration: 1, learningRate: 0.1 },
+      ...lines.map((line) =>
+        line.type === "step" ? { ...line, learningRate: rate(line.iteration) } : line
+      ),
+    ];
+  });
+  assertStringIncludes(textOf(html), "0.1 at first; 6.17e-8 at iteration 2,000.");
+});
+
 Deno.test("a log of an earlier version that was gone on with keeps the marks of its rates", async () => {
   const { html } = await reportAfter(
     { samples: false, resumed: true },

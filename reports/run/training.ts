@@ -1,5 +1,6 @@
 /** A run's curves: error, loss and learning rate by iteration. */
 import type { Run } from "../../log/mod.ts";
+import { changesAtTimes } from "../../recipes/mod.ts";
 import { number, significant } from "../../text/mod.ts";
 import { figure6Axis } from "../figure_6.ts";
 import { type Block, type FigureBlock, heading } from "../page/blocks.ts";
@@ -77,18 +78,19 @@ const ratesOf = ({ rates }: Run): Run["rates"] => rates[0]?.iteration === 1 ? ra
 function rateMarks(run: Run): Mark[] {
   const { start: { recipe: { schedule } }, steps } = run;
   const rates = ratesOf(run);
+  const last = steps[steps.length - 1].iteration;
   if (rates.length > 0 && rates.length <= MOST_MARKS + 1) {
     // The first is the rate of the first step.
-    return rates.slice(1).map(({ iteration, learningRate }) => ({
-      x: iteration - 1,
-      text: `rate ${significant(learningRate)}`,
-    }));
+    return rates.slice(1).filter(({ iteration }) => iteration <= last)
+      .map(({ iteration, learningRate }) => ({
+        x: iteration - 1,
+        text: `rate ${significant(learningRate)}`,
+      }));
   }
   if (
     schedule.kind !== "steps" || schedule.unit === "epoch" ||
     schedule.boundaries.length > MOST_MARKS
   ) return [];
-  const last = steps[steps.length - 1].iteration;
   return schedule.boundaries.filter((boundary) => boundary < last).map((x, i) => ({
     x,
     text: `rate ${significant(schedule.rate * schedule.factor ** (i + 1))}`,
@@ -98,31 +100,24 @@ function rateMarks(run: Run): Mark[] {
 function learningRate(run: Run): FigureBlock {
   const { steps, start: { recipe: { schedule } } } = run;
   const rates = ratesOf(run);
-  const points: Point[] = [[0, steps[0].learningRate]];
-  const phrases = [`${significant(steps[0].learningRate)} at first`];
-  for (const [i, step] of steps.entries()) {
-    const before = steps[i - 1];
-    if (before && before.learningRate !== step.learningRate) {
-      const places = rates.length > 0
-        ? rates.map(({ iteration }) => iteration - 1)
-        : schedule.kind === "steps" && schedule.unit !== "epoch"
-        ? schedule.boundaries
-        : [];
-      const boundary = places.find((at) => at >= before.iteration && at < step.iteration);
-      const at = boundary ?? before.iteration;
-      points.push([at, before.learningRate], [at, step.learningRate]);
-      // The log says no more of a change than the steps that an event averages.
-      phrases.push(
-        `${significant(step.learningRate)}, first logged for ${
-          step.iteration === before.iteration + 1
-            ? "iteration"
-            : `iterations ${number(before.iteration + 1)} to`
-        } ${number(step.iteration)}`,
-      );
-    }
-  }
   const last = steps[steps.length - 1];
-  points.push([last.iteration, last.learningRate]);
+  const first = rates[0]?.learningRate ?? steps[0].learningRate;
+  const points: Point[] = [[0, first]];
+  const phrases = [`${significant(first)} at first`];
+  if (!changesAtTimes(schedule)) {
+    // Each step has another rate, and a step event that of its last.
+    points.push(...steps.map(({ iteration, learningRate }): Point => [iteration, learningRate]));
+    phrases.push(`${significant(last.learningRate)} at iteration ${number(last.iteration)}`);
+  } else {
+    const changes = rates.length > 0 ? rates.slice(1).map(changeOf) : changesBetween(run);
+    for (const { after, rate, words } of changes) {
+      points.push([after, points[points.length - 1][1]], [after, rate]);
+      phrases.push(words);
+    }
+    // A killed run may have changed its rate behind its last step event.
+    const [end, rate] = points[points.length - 1];
+    points.push([Math.max(last.iteration, end), rate]);
+  }
   return {
     ...{ kind: "figure", title: "Learning rate" },
     plot: {
@@ -131,6 +126,38 @@ function learningRate(run: Run): FigureBlock {
     },
     summary: `${phrases.slice(0, 8).join("; ")}${phrases.length > 8 ? "; and so on" : ""}.`,
   };
+}
+
+interface RateChange {
+  /** Steps before it. */
+  readonly after: number;
+  readonly rate: number;
+  readonly words: string;
+}
+
+function changeOf({ iteration, learningRate }: Run["rates"][number]): RateChange {
+  return {
+    ...{ after: iteration - 1, rate: learningRate },
+    words: `${significant(learningRate)} from iteration ${number(iteration)} on`,
+  };
+}
+
+/** Of a log that does not state the changes: it says no more of one than the steps of an event. */
+function changesBetween({ steps, start: { recipe: { schedule } } }: Run): RateChange[] {
+  const places = schedule.kind === "steps" && schedule.unit !== "epoch" ? schedule.boundaries : [];
+  return steps.flatMap((step, i): RateChange[] => {
+    const before = steps[i - 1];
+    if (!before || before.learningRate === step.learningRate) return [];
+    const boundary = places.find((at) => at >= before.iteration && at < step.iteration);
+    return [{
+      ...{ after: boundary ?? before.iteration, rate: step.learningRate },
+      words: `${significant(step.learningRate)}, first logged for ${
+        step.iteration === before.iteration + 1
+          ? "iteration"
+          : `iterations ${number(before.iteration + 1)} to`
+      } ${number(step.iteration)}`,
+    }];
+  });
 }
 
 /** "Training: from 80% at iteration 20 to 1% at 2,000." for each line. */

@@ -479,6 +479,15 @@ Deno.test("what the figures have no line of is not explained beside them", async
   assertFalse(open.includes("Training time of the finished runs together: 0 s"));
 });
 
+Deno.test("no curve goes further than its runs did", async () => {
+  const stopped = await runOf({
+    ...{ iterations: 2_000, logEvery: 300, samples: false, seed: 1, ending: "stop" },
+  });
+  const { curves } = netOf(reportOf({ runs: [stopped] }), "resnet32");
+  assertEquals(stopped.run.steps.at(-1)!.iteration, 1_800);
+  assertEquals(curves.training.at(-1)!.iteration, 1_800);
+});
+
 Deno.test("layer responses, costs, checklist and appendix are there for each run", async () => {
   const runs = await runsOf({ plain20: [905, 951], resnet20: [870, 890] }, undefined, {
     ...{ iterations: 2_000, logEvery: 100 },

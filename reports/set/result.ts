@@ -419,11 +419,14 @@ function curvesOf(runs: readonly Run[]): SetCurves {
     )
   );
   const spans = Math.max(1, Math.min(CURVE_POINTS, ...logged));
+  // No line goes further than its runs did: a run may have ended within a span.
+  const last = runs.flatMap(({ steps }) => steps.at(-1)?.iteration ?? [])
+    .reduce((a, b) => Math.max(a, b), 0);
   const training = runs.map(({ steps }) => {
     const bySpan = Map.groupBy(steps, ({ iteration }) => Math.ceil(iteration * spans / iterations));
     return [...bySpan].map(([span, events]) =>
       [
-        Math.round(span * iterations / spans),
+        Math.min(last, Math.round(span * iterations / spans)),
         events.reduce((sum, { error, steps }) => sum + error * steps, 0) /
         events.reduce((sum, { steps }) => sum + steps, 0),
       ] as const

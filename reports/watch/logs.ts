@@ -362,7 +362,9 @@ function eventOf(line: string): Event[] {
 
 /** Whether nobody writes: a change that is to come was made before the clock was set back. */
 function isSilent(changed: number, step: Event | undefined): boolean {
-  const seconds = (number(step?.images) ?? 0) / (number(step?.imagesPerSecond) || Infinity);
+  // A recording says the seconds themselves.
+  const seconds = number(step?.seconds) ??
+    (number(step?.images) ?? 0) / (number(step?.imagesPerSecond) || Infinity);
   return Math.abs(Date.now() - changed) >= Math.max(SILENCE, SILENCE_LINES * 1000 * seconds);
 }
 

@@ -365,6 +365,72 @@ Deno.test("a rate that is another at each step is drawn through those that are k
   assertStringIncludes(textOf(html), "0.1 at first; 6.17e-8 at iteration 2,000.");
 });
 
+Deno.test("of unusual logs no page has a hole in it", async () => {
+  // deno-lint-ignore no-explicit-any -- lines of a log
+  type Lines = any[];
+  const each = (type: string, change: (line: Lines[number], i: number) => object) => (all: Lines) =>
+    all.map((line, i) => line.type === type ? { ...line, ...change(line, i) } : line);
+  const cut = (...types: string[]) => (all: Lines) =>
+    all.filter(({ type }) => !types.includes(type));
+  const resumed = (all: Lines, ...places: number[]) => {
+    const at = all.findIndex(({ type }) => type === "resume");
+    const resumes = places.map((iteration) => ({ ...all[at], iteration }));
+    return [...all.slice(0, at), ...resumes];
+  };
+  const open = { ending: "none", samples: false, resumed: true } as const;
+  const over = { samples: false } as const;
+  const logs: Record<string, [FixtureOptions, (all: Lines) => Lines]> = {
+    "nothing but the start": [open, (all) => all.slice(0, 1)],
+    "one step event": [open, (all) => all.slice(0, 2)],
+    "no step event": [over, cut("step")],
+    "no validation": [over, (all) => all.filter(({ set }) => set !== "validation")],
+    "gone on with at 0": [open, (all) => resumed(all, 0)],
+    "gone on with again and again": [open, (all) => resumed(all, 1000, 1000, 400, 0, 0)],
+    "stopped, gone on with, stopped": [
+      { ...open, ending: "stop" },
+      (all) => {
+        const stop = { type: "stop", time: all[0].time, iteration: 1000, reason: "SIGINT" };
+        return [...resumed(all, 1000), stop, ...resumed(all, 1000).slice(-1), stop];
+      },
+    ],
+    "rates and losses of 0": [over, each("step", () => ({ learningRate: 0, loss: 0, error: 0 }))],
+    "no images a second": [over, each("step", () => ({ imagesPerSecond: 0 }))],
+    "of two classes without names": [over, (all) =>
+      all.filter(({ type }) => type !== "file")
+        .map(({ predictions: _, ...line }) =>
+          line.type === "start" ? { ...line, classes: ["", ""] } : line
+        )],
+    "everything right": [
+      over,
+      (all) =>
+        all.map(({ predictions: _, ...line }) =>
+          line.set === "test"
+            ? { ...line, errors: 0, error: 0, errors5: 0, error5: 0 }
+            : line.type === "end"
+            ? { ...line, testError: 0, trainingSeconds: 0 }
+            : line
+        ),
+    ],
+    "ended before its schedule": [
+      over,
+      (all) =>
+        all.filter(({ iteration = 0 }) => iteration <= 1000).concat([{
+          ...all.find(({ set }) => set === "test"),
+          iteration: 1000,
+          predictions: undefined,
+        }, { ...all.at(-1), iteration: 1000, stoppedEarly: true }]),
+    ],
+  };
+  for (const [name, [options, change]] of Object.entries(logs)) {
+    const { html, card, stepsCsv } = await reportAfter(options, change);
+    const page = html.replace(/<style>.*?<\/style>/s, "");
+    for (const text of [page, card ?? "", stepsCsv]) {
+      const hole = /.{0,60}\b(NaN|undefined|Infinity|null|\[object)\b.{0,40}/.exec(text);
+      assertEquals(hole?.[0], undefined, name);
+    }
+  }
+});
+
 Deno.test("a log of an earlier version that was gone on with keeps the marks of its rates", async () => {
   const { html } = await reportAfter(
     { samples: false, resumed: true },

@@ -64,7 +64,7 @@ function section(
       text: "Runs that differ in more than their seeds; what they share is judged further below.",
     },
     results(runs, `${id}-results`),
-    ...differences(runs, `${id}-differences`, nameOfRun),
+    ...differences(groups, `${id}-differences`, nameOfRun),
     ...overlay(sides, id),
   ];
 }
@@ -117,15 +117,22 @@ function results(runs: readonly SetRun[], id: string): Block {
 
 /** Fields of the recipes in which the runs differ, a column a recipe. */
 function differences(
-  runs: readonly SetRun[],
+  groups: readonly SetGroup[],
   id: string,
   nameOfRun: (run: SetRun) => string,
 ): Block[] {
+  const all = groups.flatMap(({ nets, startWeights }) =>
+    nets.flatMap(({ runs }) => runs.map((run) => ({ run, begun: startWeights ?? "none" })))
+  );
+  const runs = all.map(({ run }) => run);
   const fields = new Set(
     runs.flatMap(({ result }) => result.recipe.departures.map(({ field }) => field)),
   );
   const recipes = [
-    ...Map.groupBy(runs, ({ result }) => JSON.stringify(result.recipe.departures)).values(),
+    ...Map.groupBy(
+      all,
+      ({ run: { result }, begun }) => JSON.stringify([result.recipe.departures, begun]),
+    ).values(),
   ];
   const papers = new Map(
     runs.map((
@@ -135,26 +142,29 @@ function differences(
   const value = ({ result: { architecture, recipe } }: SetRun, field: string) =>
     recipe.departures.find((departure) => departure.field === field)?.here ??
       papers.get(architecture.name)!.get(field) ?? "none";
-  const rows = [...fields].sort()
-    .map((field) =>
+  const rows = [
+    ...[...fields].sort().map((field) =>
       [
-        field,
+        { code: field },
         // Nets that depart in nothing may differ all the same: ResNet-110 alone has a warm-up.
         recipes.map((of) =>
-          [...new Set(of.map((run) => recipeValue(value(run, field))))].join(" or ")
+          [...new Set(of.map(({ run }) => recipeValue(value(run, field))))].join(" or ")
         ),
       ] as const
-    )
-    .filter(([, values]) => new Set(values).size > 1);
+    ),
+    ["given weights", recipes.map(([{ begun }]) => begun)] as const,
+  ].filter(([, values]) => new Set(values).size > 1);
   if (rows.length === 0 || recipes.length > MOST_COLUMNS) return [];
   const columns = recipes.map((of) =>
-    of.length === 1 ? nameOfRun(of[0]) : `${of.length} runs: ${of.map(nameOfRun).join(", ")}`
+    of.length === 1
+      ? nameOfRun(of[0].run)
+      : `${of.length} runs: ${of.map(({ run }) => nameOfRun(run)).join(", ")}`
   );
   return [table(
     id,
     "What differs between their recipes; but for the network the other fields are the same",
     ["Field", ...columns.map(sentences)],
-    rows.map(([field, values]) => [{ code: field }, ...values]),
+    rows.map(([field, values]) => [field, ...values]),
   )];
 }
 

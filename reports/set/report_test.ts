@@ -441,6 +441,9 @@ Deno.test("runs that began from given weights say so, and reproduce nothing of T
   assertEquals(withoutVerdict, "No verdict: these runs began from given weights.");
   assertStringIncludes(report.text, "pretrained.pth");
   assertFalse(report.text.includes("Table 6, reproduced"));
+  const [usual] = await runsOf({ resnet20: [870] });
+  const [, differ] = tablesOf(reportOf({ runs: [{ ...usual, folder: "runs/a" }, runs[1]] }).html);
+  assertEquals(differ[1], "given weights none pretrained.pth");
   assertFalse(report.text.includes("The recipe is the paper's in every field."));
 });
 
@@ -477,6 +480,36 @@ Deno.test("what the figures have no line of is not explained beside them", async
   const open = reportOf({ runs: [stopped] }).text;
   assertFalse(open.includes("Dot: test error"));
   assertFalse(open.includes("Training time of the finished runs together: 0 s"));
+});
+
+Deno.test("a set of runs that did not get far has no hole in its report", async () => {
+  const [whole] = await runsOf({ resnet20: [870] });
+  const stopped = await runOf({ ...PAPER, seed: 2, ending: "stop", resumed: true });
+  const begun: RunOfSet = {
+    ...stopped,
+    folder: "runs/begun",
+    run: { ...stopped.run, steps: [], evaluations: [], checkpoints: [], resumes: [] },
+  };
+  const { outcome: _, ...running } = begun.run;
+  for (
+    const runs of [
+      [begun],
+      [{ ...begun, run: running }],
+      [whole, begun, stopped],
+      [
+        begunOtherwise(begun, "runs/c", ({ recipe }) => ({ recipe: { ...recipe, batchSize: 1 } })),
+        begun,
+      ],
+    ]
+  ) {
+    const { text, markdown } = reportOf({ runs });
+    for (const said of [text, markdown]) {
+      assertEquals(
+        /.{0,60}\b(NaN|undefined|Infinity|null|\[object)\b.{0,40}/.exec(said)?.[0],
+        undefined,
+      );
+    }
+  }
 });
 
 Deno.test("no curve goes further than its runs did", async () => {

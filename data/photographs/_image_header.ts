@@ -61,11 +61,14 @@ export function jpegHeader(bytes: Uint8Array): JpegHeader {
   return { ...frame, isWhole };
 }
 
+/** The flag of RFC 9649, section 2.7. */
+const ANIMATED = 0x02;
+
 /**
  * The size that a WebP file states.
  *
  * @param bytes The whole file, or its first 30 bytes.
- * @throws {Error} If it has none of the format's three first chunks.
+ * @throws {Error} If it has none of the format's three first chunks, or is an animation.
  *
  * Source: RFC 9649, section 2.
  */
@@ -81,6 +84,8 @@ export function webpSize(bytes: Uint8Array): { readonly width: number; readonly 
     return { width: (bits & 0x3fff) + 1, height: ((bits >> 14) & 0x3fff) + 1 };
   }
   if (chunk === "VP8X") {
+    // The decoder refuses it, and says no more than that.
+    if (bytes[20] & ANIMATED) throw new Error("it is an animated WebP, which is not read");
     const triple = (at: number) => view.getUint16(at, true) + (bytes[at + 2] << 16);
     return { width: triple(24) + 1, height: triple(27) + 1 };
   }

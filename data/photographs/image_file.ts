@@ -30,8 +30,9 @@ const AS_SEEN: ReadingRules = { transparency: "on-white", orientation: "stored" 
 /**
  * Decodes a JPEG, PNG or WebP file to three channels of a byte each. Grey images get three equal
  * channels; four inks (CMYK) become three colours by Pillow's formula, without a profile; of 16 bits
- * the upper 8 are taken; of an animation the first picture counts. Colour profiles and a single
- * transparent colour are not looked at, and interlaced PNGs of less than a byte a pixel not read.
+ * the upper 8 are taken (Pillow takes grey of 16 bits above 255 for white); of an animated PNG the
+ * first picture counts. Colour profiles and a single transparent colour are not looked at, and
+ * animated WebP files and interlaced PNGs of less than a byte a pixel not read.
  *
  * JPEGs come out as libjpeg-turbo's: the same bytes as Pillow's, but for CMYK (a few steps of
  * brightness). A file that ends early is refused, as Pillow refuses it.

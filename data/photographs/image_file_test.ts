@@ -223,6 +223,10 @@ Deno.test("of 16 bits the upper ones count, and a palette beside colours does no
   assertEquals(await read(SUGGESTED), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
 });
 
+// Pillow 13.0: two pictures of 2 x 1 pixels.
+const ANIMATED =
+  "UklGRoQAAABXRUJQVlA4WAoAAAACAAAAAQAAAAAAQU5JTQYAAAAAAAAAAABBTk1GKAAAAAAAAAAAAAEAAAAAAAAAAAJWUDhMDwAAAC8BAAAABxBViP4HIqL/AQBBTk1GKAAAAAAAAAAAAAEAAAAAAAAAAABWUDhMDwAAAC8BAAAABxBFjv4HIqL/AQA=";
+
 Deno.test("what is no image, too large or damaged is refused by name", async () => {
   const refused = async (bytes: Uint8Array, what: string) => {
     const error = await assertRejects(() => decodeImage(bytes, "x.bin"), DataError);
@@ -249,6 +253,9 @@ Deno.test("what is no image, too large or damaged is refused by name", async () 
   // Before a training begins, too.
   assertEquals(faultOf(large), "it has 1000000 x 1000000 pixels, and at most 100000000 are read");
   assertEquals(faultOf(png), undefined);
+  const animated = Uint8Array.fromBase64(ANIMATED);
+  await refused(animated, "it is an animated WebP, which is not read");
+  assertEquals(faultOf(animated), "it is an animated WebP, which is not read");
   assertEquals(faultOf(png.subarray(0, 20)), "it ends early, after 20 bytes");
   await refused(Uint8Array.fromBase64(JPEG).subarray(0, 300), "can't be decoded");
 });

@@ -1,6 +1,7 @@
 /** What is subtracted from the pixels and what divides them: measured or published. */
 import type { ByteImages, Normalisation } from "../engine/mod.ts";
 import { sha256OfWords } from "../files/mod.ts";
+import { DataError } from "./errors.ts";
 
 /** How pixels become the network's input; the fields of a recipe's `data` of the same names. */
 export interface NormalisationSettings {
@@ -48,8 +49,9 @@ export const IMAGENET: ChannelStatistics = {
  * @param settings What is subtracted and what divides.
  * @param published The data set's own constants, for settings that ask for them.
  * @returns The normalisation, the mean's SHA-256, and what both were measured on.
- * @throws {RangeError} If no images are given, an index lies outside the set, the constants asked
- *   for have another number of channels, or a channel to divide by is constant.
+ * @throws {DataError} If a channel to divide by is constant.
+ * @throws {RangeError} If no images are given, an index lies outside the set, or the constants asked
+ *   for have another number of channels.
  *
  * Source: the paper, section 4.2: "32x32 images, with the per-pixel mean subtracted".
  *
@@ -96,7 +98,7 @@ export interface PixelSums {
  * @param count How many they are.
  * @param settings What is subtracted and what divides.
  * @param published The data set's own constants, for settings that ask for them.
- * @throws {RangeError} As {@linkcode measureNormalisation}.
+ * @throws {DataError | RangeError} As {@linkcode measureNormalisation}.
  */
 export function normalisationOf(
   { height, width, channels }: Pick<ByteImages, "height" | "width" | "channels">,
@@ -118,7 +120,7 @@ export function normalisationOf(
       ? constant("std", settings.std, c) * (255 / unit)
       : sums.channelDeviation(c) / unit;
     if (std[c] === 0) {
-      throw new RangeError(
+      throw new DataError(
         `dividing by the standard deviation needs pixels that vary, ` +
           `channel ${c} is constant in the ${count} images given: choose std "none"`,
       );

@@ -1,5 +1,6 @@
 import { assertAlmostEquals, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import type { ByteImages } from "../engine/mod.ts";
+import { DataError } from "./errors.ts";
 import { measureNormalisation, type NormalisationSettings } from "./normalisation.ts";
 
 /** Three images of 1 x 2 pixels and three channels; the third must never be measured. */
@@ -96,7 +97,11 @@ Deno.test("what can't be measured is refused with the value", () => {
     ).message;
   assertStringIncludes(message(IMAGES, []), "at least 1 training image");
   assertStringIncludes(message(IMAGES, [0, 3]), "below 3, the images in the set, found 3");
-  assertStringIncludes(message(IMAGES, [2], { std: "per-channel" }), "channel 0 is constant");
+  assertThrows(
+    () => measureNormalisation(IMAGES, Uint32Array.of(2), { ...PAPER, std: "per-channel" }),
+    DataError,
+    "channel 0 is constant",
+  );
   const grey = { ...IMAGES, channels: 1, width: 6 };
   assertStringIncludes(message(grey, [0], { mean: "imagenet" }), "the images have 1");
 });

@@ -453,6 +453,7 @@ export function checkRecipe(recipe: Recipe): void {
   checkWatch("schedule", recipe.schedule.kind === "plateau" ? recipe.schedule : undefined, recipe);
   checkWatch("best", recipe.best, recipe);
   checkPhotographs(recipe);
+  checkPublished(recipe);
   const { name, shortcut, zeroChannels } = recipe.architecture;
   const has = shortcutsOf(name, recipe.architecture);
   if (has.shortcut !== shortcut || has.zeroChannels !== zeroChannels) {
@@ -466,6 +467,12 @@ export function checkRecipe(recipe: Recipe): void {
       batchSize,
       Number.isInteger(batchSize) && batchSize >= 1,
       "a whole number from 1",
+    ],
+    [
+      "batchSize",
+      batchSize,
+      data.epochEnd !== "drop-partial" || batchSize <= data.split.training,
+      `at most the images trained on, ${data.split.training}, as partial batches are dropped`,
     ],
     [
       "batchNormImages",
@@ -488,6 +495,15 @@ export function checkRecipe(recipe: Recipe): void {
   for (const [field, value, holds, rule] of [...rules, ...faults]) {
     if (!holds) throw new RecipeError(`the recipe's ${field} must be ${rule}, found ${value}`);
   }
+}
+
+/** Published constants are those of sets that have them. */
+function checkPublished({ data }: Recipe): void {
+  const part = (["mean", "std"] as const).find((part) => data[part] === "published");
+  if (!part || data.set !== PHOTOGRAPHS && datasetNamed(data.set).channels) return;
+  throw new RecipeError(
+    `the recipe's data.${part} must be one that its set has, and ${data.set} has no published constants: choose what is measured (--preparation channels), found published`,
+  );
 }
 
 /** What belongs to photographs stands in recipes for them, all of it, and in no other. */

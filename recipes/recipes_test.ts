@@ -208,6 +208,14 @@ Deno.test("checkRecipe: names the field, the rule and the value", () => {
     [{ optimiser: { momentum: 1 } }, "optimiser.momentum must be from 0 to below 1, found 1"],
     [{ optimiser: { weightDecay: -1 } }, "optimiser.weightDecay must be 0 or more, found -1"],
     [{ data: { cropPadding: 128 } }, "data.cropPadding must be a whole number from 0 to 127"],
+    [
+      { data: { epochEnd: "drop-partial", split: { training: 127, validation: 0 } } },
+      "batchSize must be at most the images trained on, 127, as partial batches are dropped",
+    ],
+    [
+      { data: { set: "shapes10", std: "published" } },
+      "data.std must be one that its set has, and shapes10 has no published constants",
+    ],
     [{ batchNorm: { epsilon: 0 } }, "batchNorm.epsilon must be a number above 0, found 0"],
     [{ batchNorm: { momentum: NaN } }, "batchNorm.momentum must be from 0 to 1, found NaN"],
     [{ schedule: { rate: 0 } }, "rate is a number above 0, found 0"],

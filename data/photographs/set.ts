@@ -295,16 +295,24 @@ class PhotographStream implements ImageStream {
   async *#trained(signal?: AbortSignal) {
     const { onMeasured } = this.#options;
     const { length } = this.#indices.train.photographs;
-    let done = 0;
+    let done = 0, read = 0;
+    let first: StreamedFault | undefined;
     onMeasured?.(done, length);
     for await (const { images, faults } of this.tested("train")) {
       signal?.throwIfAborted();
+      read += images.count;
+      first ??= faults[0];
       onMeasured?.(done += images.count + faults.length, length);
       const bytes = images.height * images.width * 3;
       for (let i = 0; i < images.count; i++) {
         yield { ...images, pixels: images.pixels.subarray(i * bytes, (i + 1) * bytes) };
       }
     }
+    if (read > 0 || first === undefined) return;
+    throw new DataError(
+      `none of the ${length} photographs of ${quote(this.#indices.train.folder)} can be read: ` +
+        `${quote(first.path)} (${first.reason}), and so on`,
+    );
   }
 
   #asTested(): Cut {

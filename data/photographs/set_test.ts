@@ -68,7 +68,7 @@ Deno.test("a channel that is constant is refused, whatever its value; how files 
     // 77 and 33: by squares of means in 0..1 the one's deviation is no number, the other's tiny.
     await assertRejects(
       () => set.measure({ ...settings, std: "per-channel" }),
-      RangeError,
+      DataError,
       "channel 1 is constant",
     );
     const { normalisation } = await set.measure(settings);

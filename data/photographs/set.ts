@@ -240,10 +240,11 @@ class PhotographStream implements ImageStream {
   ): Promise<MeasuredNormalisation> {
     const { size } = this.#options;
     const shape = { height: size, width: size, channels: 3 };
-    const count = this.#indices.train.photographs.length;
+    const all = this.#indices.train.photographs.length;
     const isMeasured = settings.mean.startsWith("per-") && settings.mean !== "per-image" ||
       settings.std === "per-channel";
-    const { perPixel, mean, std } = isMeasured
+    // Those that could be read; what was kept before says no number.
+    const { perPixel, mean, std, images: count = all } = isMeasured
       ? await this.#statistics(signal)
       : { perPixel: new Float32Array(size * size * 3), mean: [0, 0, 0], std: [1, 1, 1] };
     return normalisationOf(
@@ -264,7 +265,12 @@ class PhotographStream implements ImageStream {
 
   /** Of all training images as they are tested; kept, since it takes as long as an epoch. */
   async #statistics(signal?: AbortSignal): Promise<
-    { readonly perPixel: Float32Array; readonly mean: number[]; readonly std: number[] }
+    {
+      readonly perPixel: Float32Array;
+      readonly mean: number[];
+      readonly std: number[];
+      readonly images?: number;
+    }
   > {
     const { cache = cacheFolder(), size, testShorterSide, rules } = this.#options;
     const { sha256 } = this.#indices.train;
@@ -282,14 +288,14 @@ class PhotographStream implements ImageStream {
       // None is there, or it is damaged: it is measured.
     }
     const measured = await streamedStatistics(this.#trained(signal));
-    const { perPixel, mean, std } = measured;
+    const { perPixel, mean, std, images } = measured;
     const kept = {
-      ...{ mean: [...mean], std: [...std] },
+      ...{ mean: [...mean], std: [...std], images },
       perPixel: new Uint8Array(perPixel.buffer).toBase64(),
     };
     await attempt("write", cache, () => Deno.mkdir(`${cache}/photographs`, { recursive: true }));
     await writeWhole(file, JSON.stringify(kept));
-    return { perPixel, mean: kept.mean, std: kept.std };
+    return { ...kept, perPixel };
   }
 
   async *#trained(signal?: AbortSignal) {

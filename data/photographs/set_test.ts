@@ -73,6 +73,17 @@ Deno.test("a channel that is constant is refused, whatever its value; how files 
     );
     const { normalisation } = await set.measure(settings);
     assertEquals(normalisation.mean.slice(0, 3), Float32Array.of(55 / 255, 77 / 255, 33 / 255));
+    // How many were measured is told, now and when it was kept.
+    const damaged = await Deno.readFile(`${folder}/set/train/a/1.png`);
+    damaged[60] ^= 0xff;
+    await Deno.writeFile(`${folder}/set/train/a/2.png`, damaged);
+    const more = await indexTrainingFolder(`${folder}/set`, { index: `${folder}/index.jsonl` });
+    for (let time = 0; time < 2; time++) {
+      using skipping = photographSet(more, { ...options, broken: "skip" }).stream!;
+      const { of } = await skipping.measure({ ...settings, mean: "per-pixel" });
+      assertEquals(of, "per-pixel mean of 2 training images");
+    }
+
     // What was kept of files that are read in one way is nothing to those that are read in another.
     const onWhite = { transparency: "on-white", orientation: "stored" } as const;
     using white = photographSet(found, { ...options, rules: onWhite }).stream!;

@@ -18,21 +18,34 @@ const command = {
   flags: FLAGS,
 } as const;
 
-function lines({ departure, known, training }: Cost): string {
+function lines({ departure, known, points, training }: Cost): string {
   return [
-    departure,
+    points === undefined ? departure : `${departure}: ${pointsInWords(points)} points`,
     `  ${known ?? "not known for a full training"}`,
     ...(training
       ? [
         `  deno task train ${training.flags}`,
-        `  beside ${training.against}; not trained to its end here yet`,
+        `  beside ${training.against}; ${
+          training.logs ? "trained to its end here" : "not trained to its end here yet"
+        }`,
       ]
       : []),
   ].join("\n");
 }
 
+/** The costliest first, and behind them those of which no points are known. */
+export const ORDERED: readonly Cost[] = COSTS.toSorted((a, b) =>
+  (b.points ?? -Infinity) - (a.points ?? -Infinity) || 0
+);
+
+/** Points of test error with their sign; of one seed, less than half a point says nothing. */
+export function pointsInWords(points: number): string {
+  if (Math.abs(points) < 0.5) return "within 0.5";
+  return `${points < 0 ? "" : "+"}${points.toFixed(2)}`;
+}
+
 function costs(_: FlagValues<typeof FLAGS>): Promise<Outcome> {
-  return Promise.resolve({ text: COSTS.map(lines).join("\n\n"), json: COSTS });
+  return Promise.resolve({ text: ORDERED.map(lines).join("\n\n"), json: ORDERED });
 }
 
 if (import.meta.main) await main(command, costs);

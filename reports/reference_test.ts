@@ -1,8 +1,9 @@
 // Committed results of real runs: what they say must still follow from their logs. Weights and
 // pictures of the data set are not committed; their hashes are in the logs.
-import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertStringIncludes } from "@std/assert";
 import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
+import { COSTS } from "../audit/mod.ts";
 import { judge, LOG_RULES } from "../spec/mod.ts";
 import { loggedRun, logSubjectOf, parseRunLog } from "../log/mod.ts";
 import { foldersIn } from "../files/mod.ts";
@@ -73,14 +74,26 @@ Deno.test("system B beside PyTorch: its table is that of the logs of both progra
   }
 });
 
-Deno.test("system C as it was and with augmentation: its table is that of both logs", async () => {
-  const read = (path: string) => Deno.readTextFile(`${REFERENCE}/system-c/${path}`);
+Deno.test("system C as it was and with augmentation: its tables are those of both logs", async () => {
+  const read = (path: string) => Deno.readTextFile(`${REFERENCE}/costs/${path}`);
   const runs = await Promise.all(["c-as-it-was", "c-augmented"].map(async (name) => {
     const { start, events } = parseRunLog(await read(`runs/${name}/events.jsonl`));
     const batches = Math.ceil(start.data.trainingImages / start.recipe.batchSize);
-    return { ...loggedRun(events), batches };
+    const end = events.at(-1);
+    const best = events.findLast(({ type }) => type === "best");
+    assert(end?.type === "end" && best?.type === "best");
+    return { ...loggedRun(events), batches, last: end.testError, best: best.error };
   }));
-  const rows = [...(await read("README.md")).matchAll(/^\| (\d+) +\|(.*)\|$/gm)];
+  const readme = await read("README.md");
+  for (const [row, of] of [["last", "last"], ["of the best validation loss", "best"]] as const) {
+    const [, cells] = new RegExp(`^\\| ${row} +\\|(.*)\\|$`, "m").exec(readme)!;
+    assertEquals(
+      cells.split("|").map((cell) => cell.trim()),
+      runs.map((run) => percentage(run[of])),
+      row,
+    );
+  }
+  const rows = [...readme.matchAll(/^\| (\d+) +\|(.*)\|$/gm)];
   assert(rows.length > 5);
   for (const [_, epoch, cells] of rows) {
     const values = runs.flatMap(({ steps, evaluations, batches }) => {
@@ -94,6 +107,27 @@ Deno.test("system C as it was and with augmentation: its table is that of both l
       return [percentage(wrong / images), percentage(error), loss.toFixed(3)];
     });
     assertEquals(cells.split("|").map((cell) => cell.trim()), values, `epoch ${epoch}`);
+  }
+});
+
+Deno.test("what the table of costs says of trainings is what their logs say", async () => {
+  const errorOf = async (run: string) => {
+    const { events } = parseRunLog(
+      await Deno.readTextFile(`${REFERENCE}/costs/runs/${run}/events.jsonl`),
+    );
+    const end = events.at(-1);
+    assert(end?.type === "end", `${run} has not ended`);
+    return end.testError;
+  };
+  const over = COSTS.flatMap(({ known, points, training }) =>
+    training?.logs ? [{ known, points, logs: training.logs }] : []
+  );
+  assert(over.length > 0);
+  for (const { known = "", points, logs } of over) {
+    const [error, against] = await Promise.all(logs.map(errorOf));
+    assertStringIncludes(known, percentage(error));
+    assertStringIncludes(known, percentage(against));
+    if (points !== undefined) assertAlmostEquals(points, 100 * (error - against), 0.005);
   }
 });
 

@@ -98,7 +98,7 @@ thead th { color: var(--muted); font-weight: 500; }
 .number { text-align: right; }
 .wide-table { width: 100%; }
 .kinds tbody th { white-space: nowrap; }
-.kinds thead th { min-width: 4.75rem; overflow-wrap: anywhere; vertical-align: bottom; }
+.kinds thead th { min-width: 5.75rem; overflow-wrap: anywhere; vertical-align: bottom; }
 @media screen {
   .kinds td.number { white-space: nowrap; }
   .kinds .sentences { min-width: 12rem; }

@@ -86,6 +86,11 @@ export interface Verdict {
    * are more alike than chance lets them be.
    */
   readonly power?: number;
+  /**
+   * Where several runs are inconclusive: as many as would show equivalence with a probability of
+   * 90%, were spread and difference those that these had; undefined where no number would.
+   */
+  readonly runsNeeded?: number;
   /** Of a single run: where it may lie by the published spread. */
   readonly predictionInterval?: Interval;
   /** Of a single run: what the number of test images leaves open. */
@@ -330,6 +335,7 @@ function severalRuns(
   | "equivalence"
   | "differenceP"
   | "power"
+  | "runsNeeded"
   | "differenceInterval"
   | "asPaperNet"
 > {
@@ -406,11 +412,55 @@ function severalRuns(
   }, is ${SAID[asPaperNet.kind]} (${p(ofNet.equivalence.p)} and ${p(ofNet.differenceP)}${
     powers ? `; ${chance(powers.ofNet)} where there is no difference` : ""
   }).`;
+  const runsNeeded = kind === "inconclusive" && unfinished === 0 && !alike
+    ? runsFor(sample.standardDeviation, away, planned)
+    : undefined;
+  const next = kind === "equivalent"
+    ? ""
+    : kind === "different"
+    ? " Next: not more runs, but what differs; what is found is tried by a new plan."
+    : alike
+    ? " Next: what makes these runs so alike."
+    : unfinished > 0
+    ? WHY_UNFINISHED
+    : runsNeeded === undefined
+    ? ` Next: a new plan of more than ${runs.length} runs. With this mean no number of them is likely to show equivalence, and more may show a difference.`
+    : ` Next: a new plan of ${runsNeeded} runs or more, none of these counted again: were spread and difference as here, so many would show equivalence with a probability of ${
+      percent(WANTED_POWER, 0)
+    }.`;
   return {
-    ...{ kind, sentence, equivalence, differenceP, asPaperNet },
+    ...{ kind, sentence: sentence + next, equivalence, differenceP, asPaperNet },
     ...(powers ? { power: powers.mean } : {}),
+    ...(runsNeeded === undefined ? {} : { runsNeeded }),
     differenceInterval: differenceInterval(sample, published),
   };
+}
+
+/** What a next plan's runs are to show equivalence with. */
+const WANTED_POWER = 0.9;
+const WHY_UNFINISHED = " Next: why runs did not finish, and then a new plan.";
+/** Nobody trains more. */
+const MOST_RUNS = 1000;
+
+/** The fewest runs that show equivalence with the wanted power, if any number that is trained does. */
+function runsFor(
+  standardDeviation: number,
+  difference: number,
+  { margin, alpha }: Pick<PlannedClaim, "margin" | "alpha">,
+): number | undefined {
+  const enough = (runs: number) =>
+    tostPower({
+      standardError: standardDeviation / Math.sqrt(runs),
+      ...{ degreesOfFreedom: runs - 1, margin, alpha, difference },
+    }) >= WANTED_POWER;
+  let [few, many] = [FEWEST_RUNS - 1, MOST_RUNS];
+  if (!enough(many)) return undefined;
+  while (many - few > 1) {
+    const middle = Math.floor((few + many) / 2);
+    if (enough(middle)) many = middle;
+    else few = middle;
+  }
+  return many;
 }
 
 const points = (share: number): string => `${(100 * share).toFixed(2)} points`;
@@ -444,7 +494,7 @@ function unfinishedOf(runs: readonly JudgedRun[]): string {
 }
 
 function tooFewFinished(runs: readonly JudgedRun[]): string {
-  return `Inconclusive: ${unfinishedOf(runs)}, and the rest tell nothing of a spread.`;
+  return `Inconclusive: ${unfinishedOf(runs)}, and the rest tell nothing of a spread.${WHY_UNFINISHED}`;
 }
 
 /** What the reference is of and the runs are not. */

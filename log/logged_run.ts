@@ -34,6 +34,9 @@ export interface LogSubject {
   readonly files?: readonly NamedFile[];
 }
 
+/** What a file's problem is where there is no such file. */
+export const MISSING = "it is missing";
+
 /** A file that a log names, and what was found. */
 export interface NamedFile {
   /** Relative to the run's folder. */
@@ -104,7 +107,7 @@ export function subjectOfReading({ log: { events }, fileOf }: FolderReading): Lo
   const readNamed = (file: FileReference): Uint8Array | undefined => {
     const found = fileOf(file);
     const problem = found.sha256 === undefined
-      ? "it is missing"
+      ? MISSING
       : found.sha256 !== file.sha256
       ? `its SHA-256 is ${found.sha256}, the log says ${file.sha256}`
       : undefined;

@@ -13,6 +13,7 @@ export {
   loggedRun,
   type LogSubject,
   logSubjectOf,
+  MISSING,
   type NamedFile,
   subjectOfReading,
 } from "./logged_run.ts";

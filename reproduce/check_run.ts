@@ -80,7 +80,7 @@ export async function runState(folder: string): Promise<RunState> {
  *
  * The log is read strictly: each checkpoint, failure and end has the hash of all
  * lines before it. Of a finished run the test error is counted again from the
- * predictions, and every file must be the one that the log names.
+ * predictions, and every file must be the one that the log names; its pictures may be left out.
  *
  * @param folder The run's folder, named as the plan names the run.
  * @param plan The plan.

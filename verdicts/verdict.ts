@@ -494,7 +494,9 @@ function unfinishedOf(runs: readonly JudgedRun[]): string {
 }
 
 function tooFewFinished(runs: readonly JudgedRun[]): string {
-  return `Inconclusive: ${unfinishedOf(runs)}, and the rest tell nothing of a spread.${WHY_UNFINISHED}`;
+  return `Inconclusive: ${
+    unfinishedOf(runs)
+  }, and the rest tell nothing of a spread.${WHY_UNFINISHED}`;
 }
 
 /** What the reference is of and the runs are not. */

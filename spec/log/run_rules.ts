@@ -10,7 +10,14 @@ import {
   vary,
   withIterations,
 } from "../../recipes/mod.ts";
-import { finalTestOf, lastStepOf, type LogSubject, type NamedFile } from "../../log/mod.ts";
+import {
+  type FileEvent,
+  finalTestOf,
+  lastStepOf,
+  type LogSubject,
+  MISSING,
+  type NamedFile,
+} from "../../log/mod.ts";
 import { faultyResume } from "./_loop_mutants.ts";
 import {
   badEnd,
@@ -55,9 +62,20 @@ export const LOG_RUN_RULES: readonly Rule<LogSubject>[] = defineRules([
     requirement: "The run's files are those that its log names: split, predictions and weights.",
     tier: "log",
     check: reading(["files"], (run, { files }) => {
-      const problems = files.filter(({ problem }) => problem !== undefined)
+      const named = (kind: FileEvent["kind"]) =>
+        run.files.findLast((file) => file.kind === kind)?.file;
+      // Who publishes a run leaves them out: they are images of a data set, and large.
+      const leftOut = (kinds: readonly FileEvent["kind"][]) =>
+        files.filter(({ path, problem }) =>
+          problem === MISSING && kinds.some((kind) => named(kind)?.path === path)
+        );
+      const pictures = leftOut(["augmented-sample", "worst-mistakes"]);
+      const weights = leftOut(["weights"]);
+      const problems = files
+        .filter((file) =>
+          file.problem !== undefined && !pictures.includes(file) && !weights.includes(file)
+        )
         .map(({ path, problem }) => `${path}: ${problem}`);
-      const named = (kind: string) => run.files.findLast((file) => file.kind === kind)?.file;
       if (!named("split")) problems.push("the log names no split");
       if (run.end) {
         if (!finalTestOf(run)?.predictions) problems.push("the log names no predictions");
@@ -65,9 +83,16 @@ export const LOG_RUN_RULES: readonly Rule<LogSubject>[] = defineRules([
           problems.push("the weights of the result are not those that the log names");
         }
       }
+      if (problems.length === 0 && weights.length > 0) {
+        return { outcome: "not-observable", evidence: `${weights[0].path}: ${MISSING}` };
+      }
+      const kept = files.filter((file) => !pictures.includes(file));
+      const names = (list: readonly NamedFile[]) => list.map(({ path }) => path).join(", ");
       return finding(
         problems,
-        `${files.length} files: ${files.map(({ path }) => path).join(", ")}`,
+        `${kept.length} files: ${names(kept)}${
+          pictures.length > 0 ? `; left out: ${names(pictures)}` : ""
+        }`,
       );
     }),
     rejects: [
@@ -84,19 +109,40 @@ export const LOG_RUN_RULES: readonly Rule<LogSubject>[] = defineRules([
         weightsSha256: "0".repeat(64),
       })),
       {
+        name: "other pictures",
+        why: "the file of another run is kept",
+        kind: "log",
+        spoil: (good) => ({
+          ...good,
+          files: good.files.map((file): NamedFile =>
+            file.path === "worst-mistakes.json" ? { ...file, problem: "its SHA-256 is 0" } : file
+          ),
+        }),
+      },
+      {
         name: "no predictions",
         why: "the folder was copied in part",
         kind: "log",
         spoil: (good) => ({
           ...good,
           files: good.files.map((file): NamedFile =>
-            file.path === "predictions.csv" ? { ...file, problem: "it is missing" } : file
+            file.path === "predictions.csv" ? { ...file, problem: MISSING } : file
           ),
         }),
       },
     ],
     accepts: [
       goodRun("a run of 20 steps", "its files are named as those of a whole one", SHORT_RUN),
+      {
+        name: "pictures left out",
+        why: "they are images of a data set, which is not ours to publish",
+        make: (good) => ({
+          ...good,
+          files: good.files.map((file) =>
+            /augmented-sample|worst-mistakes/.test(file.path) ? { ...file, problem: MISSING } : file
+          ),
+        }),
+      },
     ],
   },
   {

@@ -1,13 +1,15 @@
-// Committed results of real runs: what they say must still follow from their logs. Weights and
-// pictures of the data set are not committed; their hashes are in the logs.
+// Committed results of real runs: what they say must still follow from their logs. Pictures of the
+// data set are not committed, weights of few runs; the hashes of all are in the logs.
 import { assert, assertAlmostEquals, assertEquals, assertStringIncludes } from "@std/assert";
 import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { COSTS } from "../audit/mod.ts";
-import { judge, LOG_RULES } from "../spec/mod.ts";
+import { judge, type Judgement, LOG_RULES } from "../spec/mod.ts";
 import { loggedRun, logSubjectOf, parseRunLog } from "../log/mod.ts";
 import { foldersIn } from "../files/mod.ts";
 import { parsePlan, planHash } from "../verdicts/mod.ts";
+import { writeSetReport } from "./mod.ts";
+import type { SetNet } from "./set/result.ts";
 
 const REFERENCE = fileURLToPath(new URL("reference", import.meta.url));
 const ERROR_RECOMPUTED = LOG_RULES.filter(({ id }) => id === "error-recomputed");
@@ -33,9 +35,12 @@ for (const job of await foldersIn(REFERENCE)) {
         const { start, events } = parseRunLog(new TextDecoder().decode(log));
         assertEquals(start.plan, hash, folder);
         const end = events.at(-1);
-        if (outcome === null) {
-          // Shown for its curve; nothing is claimed of a run that may go on.
-          assertEquals(end?.type, "stop", folder);
+        if (outcome !== "finished") {
+          // Shown for its curve: nothing is claimed of a run that may go on, and one that diverged
+          // counts without an error.
+          assert(end?.type === "stop" || end?.type === "failure", folder);
+          const diverged = end.type === "failure" && end.diverged === true;
+          assertEquals(outcome, diverged ? "diverged" : null, folder);
           continue;
         }
         const [judged] = judge(ERROR_RECOMPUTED, await logSubjectOf(`${job}/${folder}`));
@@ -47,8 +52,34 @@ for (const job of await foldersIn(REFERENCE)) {
       if (errors.length > 0) assertAlmostEquals(summary.mean, mean, 1e-12);
       else assertEquals(summary, null);
     }
+    const out = await Deno.makeTempDir();
+    try {
+      const folders = nets.flatMap(({ runs }: { runs: { folder: string }[] }) =>
+        runs.map(({ folder }) => `${job}/${folder}`)
+      );
+      const { json } = await writeSetReport(hash ? [job] : folders, out);
+      const again = JSON.parse(await Deno.readTextFile(json));
+      assertEquals(figures(report), figures(again));
+      const broken = ({ judgements }: { judgements: Judgement[] }) =>
+        judgements.filter(({ outcome }) => outcome === "fail").map(({ id }) => id);
+      assertEquals(broken(report), broken(again));
+    } finally {
+      await Deno.remove(out, { recursive: true });
+    }
   });
 }
+
+/** What a report says of each net, but for its words and the folders' names. */
+function figures({ groups }: { readonly groups: readonly { readonly nets: readonly Net[] }[] }) {
+  return groups.flatMap(({ nets }) => nets).map(
+    ({ architecture, summary, curves, layers, verdict }) => {
+      const { sentence: _, ...numbers } = verdict ?? {};
+      return { architecture, summary, curves, layers, verdict: verdict && numbers };
+    },
+  );
+}
+
+type Net = Pick<SetNet, "architecture" | "summary" | "curves" | "layers" | "verdict">;
 
 Deno.test("system B beside PyTorch: its table is that of the logs of both programs", async () => {
   const read = (path: string) => Deno.readTextFile(`${REFERENCE}/system-b/${path}`);

@@ -19,7 +19,7 @@ import {
   table,
 } from "../page/blocks.ts";
 import type { Plot, Series } from "../page/plot.tsx";
-import { type Interval, recipesOf, type Verdict } from "../../verdicts/mod.ts";
+import { claimsOf, type Interval, recipesOf, type Verdict } from "../../verdicts/mod.ts";
 import { comparison, runNames } from "./compare.ts";
 import type { CurvePoint, SetGroup, SetNet, SetResult, SetRun } from "./result.ts";
 
@@ -84,6 +84,17 @@ function summary(result: SetResult): Block[] {
       `${counted(open, "run")} not over.`,
       "A run that was stopped, whose engine or disk gave out, or whose log breaks off, can go on from its last checkpoint; its network gets no verdict before.",
     ));
+  }
+  if (plan) {
+    const { content } = plan;
+    const planned = claimsOf(content).length * content.seeds.length;
+    const begun = groups.flatMap(runsOf).length + broken.length;
+    if (begun < planned) {
+      blocks.push(notice(
+        `${number(planned - begun)} of ${number(planned)} planned runs not begun.`,
+        "Until every planned run is over there is no verdict on its network.",
+      ));
+    }
   }
   const several = plan !== null && recipesOf(plan.content).length > 1;
   const byRecipe = ({ planned: { recipe } }: Verdict) => several ? `, recipe “${recipe}”` : "";
@@ -272,7 +283,7 @@ function errorTable({ data, nets, comparable }: SetGroup, id: string): Block[] {
   const noisy =
     " The last interval takes the paper's figure for what it is: of one run, or of five, and as noisy as these.";
   return [
-    heading(3, comparable ? "Table 6, reproduced" : "Test errors"),
+    heading(3, comparable ? "Beside Table 6" : "Test errors"),
     table(
       id,
       `Test error after the last step, over runs with different seeds.${comparable ? noisy : ""}`,

@@ -268,6 +268,9 @@ Deno.test("while runs are under way there is no verdict and no rule on the set",
   assertEquals(netOf(report, "resnet20").verdict?.kind, "none");
   assertStringIncludes(report.text, "2 of 3 planned runs are over");
   assertStringIncludes(report.text, "1 run not over.");
+  assertFalse(report.text.includes("not begun."));
+  const begun = reportOf({ plan, runs: [open] });
+  assertStringIncludes(begun.text, "2 of 3 planned runs not begun.");
   const { judgements } = report.result;
   assert(judgements.length >= 8);
   for (const { outcome, evidence } of judgements) {

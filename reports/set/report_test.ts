@@ -443,7 +443,7 @@ Deno.test("runs that began from given weights say so, and reproduce nothing of T
   assertEquals([verdict, paper], [null, null]);
   assertEquals(withoutVerdict, "No verdict: these runs began from given weights.");
   assertStringIncludes(report.text, "pretrained.pth");
-  assertFalse(report.text.includes("Table 6, reproduced"));
+  assertFalse(report.text.includes("Beside Table 6"));
   const [usual] = await runsOf({ resnet20: [870] });
   const [, differ] = tablesOf(reportOf({ runs: [{ ...usual, folder: "runs/a" }, runs[1]] }).html);
   assertEquals(differ[1], "given weights none pretrained.pth");

@@ -141,6 +141,8 @@ Deno.test("flags that say nothing where they stand are refused", async () => {
   const table: readonly (readonly [string, readonly string[], string])[] = [
     ["summary.ts", ["net.pth", "--arch", "resnet56"], "--arch is of a network that is named"],
     ["summary.ts", ["--layers", "--batch", "8"], "--batch is for the table of blocks"],
+    ["summary.ts", ["resnet32"], "the network of that name is --arch resnet32"],
+    ["export.ts", ["run", "--to", "tensorboard", "--weights", "w"], "--weights is of a network"],
     [
       "imagenet.ts",
       ["--train", "a", "--out", "b", "--classes", "c"],

@@ -103,7 +103,16 @@ async function exportModel(
   ...folders: string[]
 ): Promise<Outcome> {
   const { weights: path, to } = flags;
-  if (to === CURVES) return await exportCurves(folders, flags.out ?? CURVES);
+  if (to === CURVES) {
+    const stray = (["weights", "shortcut-padding"] as const)
+      .find((name) => flags[name] !== undefined);
+    if (stray) {
+      throw new UsageError(
+        `--${stray} is of a network, and --to ${CURVES} writes the curves of runs: give their folders`,
+      );
+    }
+    return await exportCurves(folders, flags.out ?? CURVES);
+  }
   if (folders.length > 0) {
     throw new UsageError(
       `${command.usage} takes folders of runs with --to ${CURVES} alone; a network is given by --weights FILE`,

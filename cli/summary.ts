@@ -10,6 +10,7 @@ import {
   formatModuleTable,
   formatSummary,
   type Graph,
+  isArchitecture,
   moduleTable,
   summarise,
 } from "../resnet/mod.ts";
@@ -98,5 +99,13 @@ if (import.meta.main) {
 /** The network of a file; what reads files is only loaded where there is one. */
 async function graphOf(file: string, zeroChannels: "append" | "split"): Promise<Graph> {
   const { networkOf, readModel } = await import("../audit/mod.ts");
-  return networkOf(await readModel(file), zeroChannels).graph;
+  try {
+    return networkOf(await readModel(file), zeroChannels).graph;
+  } catch (error) {
+    const isMissing = error instanceof Error && error.cause instanceof Deno.errors.NotFound;
+    if (!isMissing || !isArchitecture(file)) throw error;
+    throw new UsageError(
+      `no file is called "${file}"; the network of that name is --arch ${file}`,
+    );
+  }
 }

@@ -36,7 +36,7 @@ export function scheduleInWords(recipe: Recipe): string {
       const places = boundaries.map((place) => both(place, unit)).join(" and ");
       const start = warmUp
         ? `, ${significant(warmUp.rate)} until the training error is below ${
-          100 * warmUp.untilTrainingErrorBelow
+          number(100 * warmUp.untilTrainingErrorBelow, 6)
         }%`
         : "";
       const falls = places ? `, times ${significant(factor)} after ${places}` : "";

@@ -21,6 +21,11 @@ Deno.test("a schedule in words says iterations and epochs, and which is which", 
     `Rate 0.1, times 0.1 after 100 epochs (35,157 iterations) and 150 epochs (52,735 iterations). ${length}`,
     undefined,
   ]);
+  const warmUp = { rate: 0.01, untilTrainingErrorBelow: 0.55 };
+  assertEquals(
+    wordsOf({ schedule: { boundaries: [], warmUp } })[0],
+    `Rate 0.1, 0.01 until the training error is below 55%. ${length}`,
+  );
   const iterations = 64_000;
   assertEquals(
     wordsOf({ schedule: { kind: "exponential", rate: 0.1, factor: 0.95, unit, iterations } })[0],

@@ -168,8 +168,13 @@ export const COSTS: readonly Cost[] = [
   },
 ];
 
+/** The costliest first, and behind them those of which no points are known. */
+export function costliestFirst(costs: readonly Cost[]): readonly Cost[] {
+  return costs.toSorted((a, b) => (b.points ?? -Infinity) - (a.points ?? -Infinity) || 0);
+}
+
 /**
- * What a cause or a rule costs, with its sources; undefined where nothing is known.
+ * What a cause or a rule costs, with its sources, the most first; undefined where nothing is known.
  *
  * @example
  * ```ts
@@ -181,7 +186,8 @@ export const COSTS: readonly Cost[] = [
  * ```
  */
 export function costOf(id: string): string | undefined {
-  const known = COSTS.flatMap(({ ids, known }) => ids?.includes(id) && known ? [known] : []);
+  const known = costliestFirst(COSTS)
+    .flatMap(({ ids, known }) => ids?.includes(id) && known ? [known] : []);
   return known.length === 0 ? undefined : known.join("; ");
 }
 

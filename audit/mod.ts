@@ -9,7 +9,7 @@ export * from "./audit.ts";
 export { type Cause, type CauseId, type CauseKind, causeKind, type Severity } from "./causes.ts";
 export * from "./report.ts";
 export * from "./compare.ts";
-export { byCost, type Cost, costOf, COSTS } from "./costs.ts";
+export { byCost, type Cost, costliestFirst, costOf, COSTS } from "./costs.ts";
 export type { Border, Fit } from "./_first_norm.ts";
 export { blueFirst } from "./_runs.ts";
 export { isFarFromPaper } from "./expected.ts";

@@ -3,7 +3,7 @@
  *
  * `deno task costs`
  */
-import { type Cost, COSTS } from "../audit/mod.ts";
+import { type Cost, costliestFirst, COSTS } from "../audit/mod.ts";
 import { COMMON, type FlagValues } from "./_flags.ts";
 import { main, type Outcome } from "./_main.ts";
 
@@ -33,19 +33,15 @@ function lines({ departure, known, points, training }: Cost): string {
   ].join("\n");
 }
 
-/** The costliest first, and behind them those of which no points are known. */
-export const ORDERED: readonly Cost[] = COSTS.toSorted((a, b) =>
-  (b.points ?? -Infinity) - (a.points ?? -Infinity) || 0
-);
-
 /** Points of test error with their sign; of one seed, less than half a point says nothing. */
 export function pointsInWords(points: number): string {
   if (Math.abs(points) < 0.5) return "within 0.5";
   return `${points < 0 ? "" : "+"}${points.toFixed(2)}`;
 }
 
-function costs(_: FlagValues<typeof FLAGS>): Promise<Outcome> {
-  return Promise.resolve({ text: ORDERED.map(lines).join("\n\n"), json: ORDERED });
+function printCosts(_: FlagValues<typeof FLAGS>): Promise<Outcome> {
+  const costs = costliestFirst(COSTS);
+  return Promise.resolve({ text: costs.map(lines).join("\n\n"), json: costs });
 }
 
-if (import.meta.main) await main(command, costs);
+if (import.meta.main) await main(command, printCosts);

@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
-import { COSTS } from "../audit/mod.ts";
+import { costliestFirst, COSTS } from "../audit/mod.ts";
 import { departuresOf } from "../recipes/mod.ts";
 import { parseFlags } from "./_flags.ts";
-import { ORDERED, pointsInWords } from "./costs.ts";
+import { pointsInWords } from "./costs.ts";
 import { recipeOf, TRAIN_FLAGS } from "./_training_flags.ts";
 
 /** The part of the recipe in which a training that is held against the paper's may depart alone. */
@@ -50,7 +50,7 @@ Deno.test("the README's table of costs is the command's", async () => {
   const rows = [...readme.matchAll(/^\| (.+?) +\| ([+-]\d+\.\d\d|within 0\.5) +\|$/gm)];
   assertEquals(
     rows.map(([, departure, points]) => [departure, points]),
-    ORDERED.flatMap(({ departure, points }) =>
+    costliestFirst(COSTS).flatMap(({ departure, points }) =>
       points === undefined ? [] : [[departure, pointsInWords(points)]]
     ),
   );

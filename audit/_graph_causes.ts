@@ -1,6 +1,5 @@
 /** Causes that a graph shows: what is known to go wrong with networks, by its name. */
-import { consumersOf, type Graph, type Node, nodeOf, ofKind } from "../resnet/mod.ts";
-import { shapeOf } from "../resnet/mod.ts";
+import { consumersOf, type Graph, type Node, nodeOf, ofKind, shapeOf } from "../resnet/mod.ts";
 import type { Cause } from "./causes.ts";
 
 /**

@@ -47,7 +47,7 @@ export const auditCommand: Audit = async (recording, data) => {
 };
 
 /**
- * Reads an audit's report: the rules of its `changes`, most effective first.
+ * Reads an audit's report: the rules of its `changes`, in the order to make them.
  *
  * @param report What `--json` wrote.
  * @param name For the message.

@@ -110,7 +110,11 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     ? undefined
     : firstState(prepared, options.seed, options.startWeights);
   const state = found.checkpoint?.state ?? first!.state;
-  if (options.stopAfter === state.iteration) {
+  const progress = found.checkpoint?.progress;
+  const watching = new Watching(recipe, new Epochs(recipe), progress?.watching);
+  // Then the test alone is left, and the same command has to come to its end.
+  const isTrained = state.iteration === recipe.schedule.iterations || watching.hasEnded;
+  if (options.stopAfter === state.iteration && !isTrained) {
     // It had stopped there, and was killed before it said so, or the command is given again.
     const reason = `--stop-after ${options.stopAfter}`;
     return { outcome: "stopped", folder: options.out, iteration: state.iteration, reason };
@@ -124,22 +128,21 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   try {
     await engine.load({ ...loadedFirst(prepared), normalisation });
     await engine.importState(state);
-    const { trainingSeconds = 0, waitingSeconds, bestValidation, watching } =
-      found.checkpoint?.progress ?? {};
+    const { trainingSeconds = 0, waitingSeconds, bestValidation } = progress ?? {};
     const { iteration } = state;
     const session: Session = {
       ...{ options, run, prepared, engine },
       ...{ iteration, trainingSeconds, bestValidation, saved: found.checkpoint !== undefined },
       ...{ waitingSeconds, leftOut: new Set<string>(), signal: options.signal },
       leaveOut: (faults) => leaveOut(session, faults),
-      watching: new Watching(recipe, new Epochs(recipe), watching),
-      bestBefore: watching?.best?.kept?.file.path,
+      watching,
+      bestBefore: watching.kept?.file.path,
     };
     try {
       await logStart(session, begun, found);
       if (first?.replaced) warn(session, first.replaced);
       await readKept(session);
-      return await loop(session, found.checkpoint?.progress) ?? await finish(session);
+      return await loop(session, progress) ?? await finish(session);
     } catch (error) {
       if (isStop(options, error)) return stopped(session, String(error));
       throw logFailure(session, error);
@@ -338,7 +341,7 @@ function rateBefore(earlier: readonly RunEvent[], iteration: number): number | u
 async function averaged({ options, run, prepared, engine, iteration }: Session) {
   const { recipe, dataset, engineOptions, normalisation, batches } = prepared;
   const { train, test } = dataset;
-  const steps = Math.ceil(1 / new Epochs(recipe).of(1));
+  const steps = new Epochs(recipe).end(1);
   const { state, parts } = await strictAverages({
     ...{ factory: options.engine, options: engineOptions, data: { train, test, normalisation } },
     state: await engine.exportState(),

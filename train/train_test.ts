@@ -426,6 +426,21 @@ Deno.test("strict averages replace the running statistics after the last step, a
     assertEquals(await end("resumed", "strict", 5), strict);
   }));
 
+Deno.test("strict averages go over the batches of one epoch, whatever their number", () =>
+  inFolder(async (folder) => {
+    // 49 and 98 steps: 1 / (1 / 49) is above 49 in double precision.
+    for (const [batchSize, epoch] of [[2, 49], [1, 98]]) {
+      const out = `${folder}/${batchSize}`;
+      await train(tinyRun(out, {}, {
+        ...{ batchSize, batchNormImages: batchSize, batchNorm: { averages: "strict" } },
+        data: { split: { training: 98, validation: 2 }, epochEnd: "keep-partial" },
+        schedule: { iterations: 2, boundaries: [1] },
+      }));
+      const said = eventsIn(out).filter((event) => event.type === "statistics");
+      assertEquals(said.map(({ batches }) => batches), [epoch]);
+    }
+  }));
+
 Deno.test("best weights that are missing or altered are warned of, not scored, and cost no result", () =>
   inFolder(async (folder) => {
     const whole = finished(await train(plateauRun(`${folder}/whole`)));
@@ -704,6 +719,31 @@ Deno.test("a run that stands where it was to stop is told again; one beyond is r
     assertEquals(await Deno.readTextFile(`${out}/events.jsonl`), log);
     await assertRejects(() => train(tinyRun(out, { stopAfter: 40 })), RunError, "stands at 50");
     assertEquals(await hashOf(tinyRun(out)), whole);
+  }));
+
+Deno.test("a run that failed in its test comes to its end by the same command, also with a stop at the last step", () =>
+  inFolder(async (folder) => {
+    const early = plateauRun(`${folder}/early`);
+    const { iteration } = finished(await train(early));
+    for (
+      const options of [
+        tinyRun(`${folder}/stopped`, { stopAfter: 120 }),
+        // It ends early, at the step after which it was to stop.
+        { ...early, out: `${folder}/early-stopped`, stopAfter: iteration },
+      ]
+    ) {
+      const full: TrainOptions["open"] = async (path) => {
+        const run = await RunFolder.open(path);
+        const { write } = run;
+        run.write = (name, content) =>
+          name === "predictions.csv"
+            ? Promise.reject(new RunError("no space left"))
+            : write.call(run, name, content);
+        return run;
+      };
+      await assertRejects(() => train({ ...options, open: full }), RunError, "no space left");
+      assertEquals(finished(await train(options)).iteration, options.stopAfter);
+    }
   }));
 
 Deno.test("a finished run is told again, and nothing is done", () =>

@@ -87,17 +87,18 @@ export class ProgressPrinter {
   }
 
   /** What a run begins with; the engine's reason is said where it is not empty. */
-  started({ iteration, iterations, engine, dataset, graph }: Started, reason: string): void {
-    const { train, test } = dataset;
-    this.line(
-      dataset.stream
-        ? `${graph.name} on ${dataset.name}: ${count(train.count)} to train on, ${
-          count(test.count)
-        } to validate and test on`
-        : `${graph.name} on ${dataset.name}: ${
-          count(train.count)
-        } images to train and validate on, ${count(test.count)} to test on`,
-    );
+  started(
+    { iteration, iterations, engine, dataset, graph, split: { training, validation } }: Started,
+    reason: string,
+  ): void {
+    const test = count(dataset.test.count);
+    // A folder of photographs is tested on what it is validated on.
+    const others = dataset.stream
+      ? `${test} to validate and test on`
+      : validation === 0
+      ? `${test} to test on`
+      : `${count(validation)} to validate and ${test} to test on`;
+    this.line(`${graph.name} on ${dataset.name}: ${count(training)} images to train on, ${others}`);
     if (dataset.notice) this.line(dataset.notice);
     this.line(engineLine(engine, reason));
     this.line(

@@ -23,6 +23,7 @@ const STARTED = {
   ...{ iteration: 0, iterations: 1000, graph: architecture("resnet20") },
   engine: { name: "null", device: { summary: "none" } },
   dataset: { name: "shapes10", train: { count: 1 }, test: { count: 1 } },
+  split: { training: 1, validation: 0 },
 } as Started;
 
 Deno.test("JobProgress: what is left is what was measured, a new network's by its multiply-adds", () => {

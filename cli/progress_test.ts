@@ -1,4 +1,7 @@
 import { assertEquals } from "@std/assert";
+import { MemoryRun } from "../log/mod.ts";
+import { tinyRun } from "../testing/runs/mod.ts";
+import { train } from "../train/mod.ts";
 import { columnsOf, ProgressPrinter, standardError } from "./_progress.ts";
 
 function recorder(columns?: number) {
@@ -24,6 +27,22 @@ Deno.test("ProgressPrinter: plain lines at the log's interval, and the duration 
     "  1.0%  6 min 36 s left  iteration 10/1,000  error 50.00%  loss 1.235  rate 0.1  320 images/s\n",
     "iteration 15: validation error 25.00%\n",
   ]);
+});
+
+Deno.test("ProgressPrinter: the images that a run begins with are those that it uses", async () => {
+  for (
+    const [split, said] of [
+      [{ training: 60, validation: 10 }, "60 images to train on, 10 to validate and 40 to test on"],
+      [{ training: 100, validation: 0 }, "100 images to train on, 40 to test on"],
+    ] as const
+  ) {
+    const { written, output } = recorder();
+    await train({
+      ...tinyRun("runs/tiny", { stopAfter: 1, open: new MemoryRun().open }, { data: { split } }),
+      onStart: (start) => new ProgressPrinter(output).started(start, ""),
+    });
+    assertEquals(written[0], `resnet8 on shapes10: ${said}\n`);
+  }
 });
 
 Deno.test("ProgressPrinter: on a terminal one line is overwritten and never wraps", () => {

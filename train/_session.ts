@@ -93,7 +93,10 @@ export async function logStart(
     await record(run, "augmented-sample", "augmented-sample.json", JSON.stringify(sample));
   }
   run.sync();
-  options.onStart?.({ iteration, iterations: recipe.schedule.iterations, graph, engine, dataset });
+  options.onStart?.({
+    ...{ iteration, iterations: recipe.schedule.iterations, graph, engine, dataset },
+    split: { training: prepared.training.length, validation: prepared.validation.length },
+  });
 }
 
 /** What of an engine was another before, where that is a choice and not the machine's. */

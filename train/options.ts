@@ -74,6 +74,8 @@ export interface Started {
   readonly engine: Engine;
   /** The images. */
   readonly dataset: Dataset;
+  /** How many of them are trained on, and how many are held out. */
+  readonly split: { readonly training: number; readonly validation: number };
 }
 
 /** Where the training stands. */

@@ -50,8 +50,17 @@ export async function scoreBest(
   if (!kept || !bytes || !recipe.best) return undefined;
   const weights = fitWeights(graph, decodeSafetensors(bytes).tensors, kept.file.path);
   await engine.importState({ ...last, weights });
-  const scores = scoresOf(session, await evaluated(session, "test"));
   const { iteration, value, file } = kept;
+  const test = await evaluated(session, "test");
+  if (!Number.isFinite(test.loss)) {
+    // No log can hold it; the result is that of the last step.
+    warn(
+      session,
+      `the best weights, of iteration ${iteration}, are not scored: their loss on the test images is ${test.loss}`,
+    );
+    return undefined;
+  }
+  const scores = scoresOf(session, test);
   const { watched } = recipe.best;
   const found = { iteration, watched, value, ...scores, file };
   run.append({ type: "best", ...found });

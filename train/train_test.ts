@@ -467,6 +467,29 @@ Deno.test("best weights that are missing or altered are warned of, not scored, a
     ]);
   }));
 
+Deno.test("best weights whose loss in test mode is not finite are warned of, and cost no result", () =>
+  inFolder(async (folder) => {
+    let tests = 0;
+    const engine: EngineFactory = {
+      ...nullEngineFactory,
+      async create(options): Promise<Engine> {
+        const engine = await nullEngineFactory.create(options);
+        const { evaluate } = engine;
+        engine.evaluate = async (...asked) => {
+          const found = await evaluate.call(engine, ...asked);
+          return asked[0] === "test" && ++tests === 2 ? { ...found, loss: NaN } : found;
+        };
+        return engine;
+      },
+    };
+    const best = { best: { watched: "training-loss", threshold: 0 } } as const;
+    const result = finished(await train(tinyRun(folder, { engine }, best)));
+    assertEquals([tests, result.best], [2, undefined]);
+    const warning = eventsIn(folder).find((event) => event.type === "warning");
+    assertStringIncludes(warning!.message, "their loss on the test images is NaN");
+    assertEquals(eventsIn(folder).at(-1)?.type, "end");
+  }));
+
 Deno.test("after a resume, the best weights that the checkpoint before needs stay too", () =>
   inFolder(async (folder) => {
     await train({ ...plateauRun(folder), stopAfter: 20 });

@@ -3,6 +3,7 @@ import type { PlannedRun, QueuedRun } from "../reproduce/mod.ts";
 import { architecture, countMultiplyAdds } from "../resnet/mod.ts";
 import type { Started, TrainProgress } from "../train/mod.ts";
 import { duration } from "../text/mod.ts";
+import { Pace } from "./_pace.ts";
 import { type ProgressOutput, ProgressPrinter, standardError } from "./_progress.ts";
 
 /** Prints a job's progress: its runs, the time that is left for them, and each run's own line. */
@@ -14,8 +15,8 @@ export class JobProgress {
   #iterations = 0;
   #iteration = 0;
   #isWarm = false;
-  /** Steps and their seconds, by network. */
-  readonly #measured = new Map<string, { steps: number; seconds: number }>();
+  /** By network. */
+  readonly #measured = new Map<string, Pace>();
 
   constructor(output = standardError()) {
     this.#output = output;
@@ -66,11 +67,9 @@ export class JobProgress {
   progress({ architecture }: PlannedRun, progress: TrainProgress): void {
     this.#iteration = progress.iteration;
     if (this.#isWarm) {
-      const { steps, seconds } = this.#measured.get(architecture) ?? { steps: 0, seconds: 0 };
-      this.#measured.set(architecture, {
-        steps: steps + progress.steps,
-        seconds: seconds + progress.seconds,
-      });
+      const pace = this.#measured.get(architecture) ?? new Pace();
+      pace.add(progress);
+      this.#measured.set(architecture, pace);
     }
     // The first queue holds the engine's warm-up and would spoil the estimate.
     this.#isWarm = true;
@@ -87,9 +86,9 @@ export class JobProgress {
     if (!measured) return undefined;
     const pace = (net: string): number => {
       const found = this.#measured.get(net);
-      if (found) return found.seconds / found.steps;
-      const [other, { steps, seconds }] = measured;
-      return seconds / steps * multiplyAdds(net) / multiplyAdds(other);
+      if (found) return found.seconds;
+      const [other, { seconds }] = measured;
+      return seconds * multiplyAdds(net) / multiplyAdds(other);
     };
     return this.#queue.reduce((sum, { state, architecture }) => {
       if (["finished", "diverged", "elsewhere"].includes(state)) return sum;

@@ -1,7 +1,8 @@
 /** How a run shows where it stands: one line on a terminal, plain lines elsewhere. */
 import type { Engine } from "../engine/mod.ts";
-import { duration, fitted, number as count, percent, printable } from "../text/mod.ts";
+import { duration, fitted, number as count, percent, printable, significant } from "../text/mod.ts";
 import type { Started, TrainProgress } from "../train/mod.ts";
+import { Pace } from "./_pace.ts";
 
 /** Where progress goes: standard error, or a test's list. */
 export interface ProgressOutput {
@@ -50,8 +51,7 @@ export class ProgressPrinter {
   readonly #output: ProgressOutput;
   readonly #now: () => number;
   readonly #frame: (line: string) => string;
-  #steps = 0;
-  #seconds = 0;
+  readonly #pace = new Pace();
   #warm = false;
   #stated = false;
   #printed = -Infinity;
@@ -110,20 +110,18 @@ export class ProgressPrinter {
 
   /** A queue of steps finished. */
   progress(progress: TrainProgress): void {
-    const { iteration, iterations, steps, seconds, validationError } = progress;
+    const { iteration, iterations, validationError } = progress;
+    const pace = this.#pace;
     // The first queue holds the engine's warm-up and would spoil the estimate.
-    if (this.#warm) {
-      this.#steps += steps;
-      this.#seconds += seconds;
-    }
+    if (this.#warm) pace.add(progress);
     this.#warm = true;
-    const left = (iterations - iteration) * this.#seconds / this.#steps;
-    if (!this.#stated && this.#steps >= MEASURED_STEPS) {
+    const left = (iterations - iteration) * pace.seconds;
+    if (!this.#stated && pace.steps >= MEASURED_STEPS) {
       this.#stated = true;
       this.line(
         `${duration(left)} to go: ${count(iterations - iteration)} iterations at ${
-          milliseconds(this.#seconds / this.#steps)
-        }, from ${this.#steps} measured`,
+          significant(pace.seconds * 1000)
+        } ms, from ${pace.steps} measured`,
       );
     }
     if (validationError !== undefined) {
@@ -172,10 +170,6 @@ function statusLine(
     `rate ${learningRate}`,
     `${count(Math.round(images / seconds))} images/s`,
   ].join("  ");
-}
-
-function milliseconds(seconds: number): string {
-  return `${(seconds * 1000).toPrecision(3)} ms`;
 }
 
 function megabytes(bytes: number): string {

@@ -45,6 +45,31 @@ Deno.test("ProgressPrinter: the images that a run begins with are those that it 
   }
 });
 
+Deno.test("ProgressPrinter: a step of seconds is said in milliseconds, without an exponent", () => {
+  const { written, output } = recorder();
+  const printer = new ProgressPrinter(output);
+  printer.progress({ ...STEP, iteration: 5, logged: false });
+  printer.progress({ ...STEP, iteration: 10, seconds: 12.4, logged: false });
+  assertEquals(written, ["40 min 55 s to go: 990 iterations at 2480 ms, from 5 measured\n"]);
+});
+
+Deno.test("ProgressPrinter: a pause is no part of the time that is left, a machine grown slow is", () => {
+  const { written, output } = recorder();
+  const printer = new ProgressPrinter(output);
+  const left = (iteration: number, seconds: number) => {
+    printer.progress({ ...STEP, iteration, seconds, logged: true });
+    return written.at(-1)!.slice(8).split(" left")[0];
+  };
+  left(5, 99); // warm-up
+  assertEquals(left(10, 2), "6 min 36 s"); // 990 steps at 0.4 s
+  // Ctrl-Z for eight hours.
+  assertEquals(left(15, 8 * 3600), "6 min 34 s");
+  assertEquals(left(20, 2), "6 min 32 s");
+  // From here on steps take 20 s: 15 that were measured took 104 s.
+  left(25, 100);
+  assertEquals(left(30, 100), "1 h 52 min");
+});
+
 Deno.test("ProgressPrinter: on a terminal one line is overwritten and never wraps", () => {
   const { written, output } = recorder(20);
   let now = 0;

@@ -144,29 +144,31 @@ export async function layerStatistics(
 ): Promise<LayerStatistics | { readonly skipped: string }> {
   const { factory, options: { graph, batchNorm: { epsilon } } } = subject;
   const images = Math.min(RESPONSE_IMAGES, subject.indices.length);
+  // The result of a long training must not be lost for a figure.
+  const skipped = (why: string) => ({
+    skipped: `the responses of the layers were not measured on ${factory.name}: ${why}`,
+  });
   let measured: Weights;
   try {
     measured = await batchStatistics(subject, images);
   } catch (error) {
-    // The result of a long training must not be lost for a figure.
     if (!(error instanceof EngineError)) throw error;
-    return {
-      skipped: `the responses of the layers were not measured on ${factory.name}: ${error.message}`,
-    };
+    return skipped(error.message);
   }
   const values = (name: string): Float32Array => measured.get(name)!.data;
-  return {
-    images,
-    layers: responseLayers(graph).map(({ name, shape }) => {
-      const count = images * sizeOf(shape.slice(0, -1));
-      const scales = values(`${name}.weight`), means = values(`${name}.bias`);
-      const variances = values(`${name}.running_var`).map((unbiased, c) => {
-        const variance = unbiased * (count - 1) / count;
-        return scales[c] ** 2 * variance / (variance + epsilon);
-      });
-      return { name, std: Math.sqrt(mean(variances) + spread(means)) };
-    }),
-  };
+  const layers = responseLayers(graph).map(({ name, shape }) => {
+    const count = images * sizeOf(shape.slice(0, -1));
+    const scales = values(`${name}.weight`), means = values(`${name}.bias`);
+    const variances = values(`${name}.running_var`).map((unbiased, c) => {
+      const variance = unbiased * (count - 1) / count;
+      return scales[c] ** 2 * variance / (variance + epsilon);
+    });
+    return { name, std: Math.sqrt(mean(variances) + spread(means)) };
+  });
+  const beyond = layers.find(({ std }) => !Number.isFinite(std));
+  // No file can hold it.
+  if (beyond) return skipped(`that of "${beyond.name}" is ${beyond.std}`);
+  return { images, layers };
 }
 
 /** The weights, with the statistics of the first images as running statistics. */

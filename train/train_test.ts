@@ -18,7 +18,7 @@ import { architecture, initialise, WeightFileError } from "../resnet/mod.ts";
 import { TrainingError } from "./_checks.ts";
 import { eventsIn, measured, plateauRun, tinyDataset, tinyRun } from "../testing/runs/mod.ts";
 import { nullEngineFactory } from "../testing/mod.ts";
-import { logSubjectOf, RunError, RunFolder } from "../log/mod.ts";
+import { logSubjectOf, readRun, RunError, RunFolder } from "../log/mod.ts";
 import type { FinishedResult, TrainOptions, TrainResult } from "./options.ts";
 import { paper, vary, withIterations } from "../recipes/mod.ts";
 import { train } from "./train.ts";
@@ -895,4 +895,28 @@ Deno.test("a figure that the engine can't make is a warning, and the result stay
       "the responses of the layers were not measured on null: creating an engine: the device is full",
     ]);
     assertEquals(eventsIn(folder).at(-1)?.type, "end");
+  }));
+
+Deno.test("a figure that is no number is a warning, and the run can be read", () =>
+  inFolder(async (folder) => {
+    const engine: EngineFactory = {
+      ...nullEngineFactory,
+      async create(options): Promise<Engine> {
+        const engine = await nullEngineFactory.create(options);
+        const { exportState } = engine;
+        if (options.batchNorm.momentum < 1) return engine;
+        // As where half precision can't hold what a layer writes.
+        engine.exportState = async () => {
+          const state = await exportState.call(engine);
+          state.weights.get("bn1.running_var")!.data.fill(NaN);
+          return state;
+        };
+        return engine;
+      },
+    };
+    finished(await train(tinyRun(folder, { engine })));
+    const run = await readRun(folder);
+    assertEquals(run.warnings.map(({ message }) => message), [
+      'the responses of the layers were not measured on null: that of "bn1" is NaN',
+    ]);
   }));

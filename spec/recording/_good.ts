@@ -123,6 +123,23 @@ const averagedByHand: KnownGood<RecordingSubject> = {
   make: lines("loss", () => ({ reduction: "none", scaled: 1 })),
 };
 
+const logTwice: KnownGood<RecordingSubject> = {
+  name: "a log-softmax of a log-softmax",
+  why: "the net ends with one, and the loss has its own: it is the same",
+  make: lines("loss", () => ({
+    softmaxBelow: true,
+    chain: ["NllLossBackward0", "LogSoftmaxBackward0", "LogSoftmaxBackward0"],
+  })),
+};
+const inParts = (scaled: number, kept: number): KnownGood<RecordingSubject> => ({
+  name: `four parts of a batch, each loss times ${scaled}, gradients times ${kept}`,
+  why: "no more fits the memory",
+  make: (good) =>
+    lines("step", ({ checked }) => ({
+      ...{ passes: 4, backwards: 4 },
+      ...(checked && { checked: { ...checked, gradientNorm: kept, backwardNorm: 1 } }),
+    }))(lines("loss", () => ({ scaled }))(good) as Required<RecordingSubject>),
+});
 const littleAndOften: KnownGood<RecordingSubject> = {
   name: "a factor of 0.97 after every 100 steps",
   why: "of EfficientNets: an exponential fall, in stairs",
@@ -197,15 +214,15 @@ export const GOOD_RECORDINGS: Readonly<Record<string, KnownGood<RecordingSubject
   "same-preparation": bytes,
   "data-set": few("three quarters of what was looked at"),
   labels: few("three quarters of what was looked at"),
-  logits: noise,
-  loss: [noise, scaled, averagedByHand],
+  logits: [noise, logTwice],
+  loss: [noise, scaled, averagedByHand, inParts(0.25, 1), inParts(1, 0.25)],
   optimiser: nesterov,
   momentum: nesterov,
   "weight-decay": unseen,
   "learning-rate": unseen,
   "scheduler-stepped": [unseen, inSequence, inSteps, littleAndOften],
   "gradients-cleared": unseen,
-  "gradients-clipped": [noise, scaled],
+  "gradients-clipped": [noise, scaled, inParts(1, 0.25)],
   "parameters-optimised": nesterov,
   "training-mode": noise,
   "evaluation-mode": [withoutPrints, triedOut],

@@ -2,6 +2,7 @@
 import { depthOf } from "../../resnet/mod.ts";
 import {
   linesOf,
+  type LossLine,
   type NetworkLine,
   type OptimizerLine,
   type RecordedStep,
@@ -83,14 +84,25 @@ const setting = (settings: Readonly<Record<string, unknown>>, name: string): num
 const logits = observing(["log"], ({ log }) => {
   const losses = linesOf(log.lines, "loss");
   if (losses.length === 0) return notObservable("no loss was seen");
-  const below = losses.find(({ softmaxBelow }) => softmaxBelow);
+  const twice = losses.filter(({ softmaxBelow }) => softmaxBelow);
+  const below = twice.find(({ chain }) => !repeatsLogSoftmax(chain));
   return finding(
     below
       ? [`a softmax stands below that of the loss: ${below.chain.slice(0, 6).join(" < ")}`]
       : [],
-    `no softmax below that of the loss: ${losses[0].chain.slice(0, 4).join(" < ")}`,
+    twice.length > 0
+      ? "a log-softmax stands below that of the loss, which changes no number"
+      : `no softmax below that of the loss: ${losses[0].chain.slice(0, 4).join(" < ")}`,
   );
 });
+
+/** The log-softmax of a log-softmax is that log-softmax: its exponentials sum to 1 already. */
+function repeatsLogSoftmax(chain: readonly string[]): boolean {
+  const first = chain.findIndex((name) => /^LogSoftmax/.test(name));
+  const last = chain.findLastIndex((name) => /Softmax/.test(name));
+  return first >= 0 && first < last &&
+    chain.slice(first, last + 1).every((name) => /^(LogSoftmax|ToCopy|View|Gather)/.test(name));
+}
 
 const CROSS_ENTROPY = new Set(["cross_entropy", "nll_loss"]);
 
@@ -100,6 +112,18 @@ const loss = observing(["log"], ({ log, photographs = false }) => {
   const steps = stepsOf(log);
   if (lines.length === 0 || steps.length === 0) return notObservable("no loss was seen");
   const problems: string[] = [];
+  const negative = steps.find(({ loss = 0 }) => loss < 0);
+  if (negative && lines.every(({ function: name = "" }) => CROSS_ENTROPY.has(name))) {
+    problems.push(
+      `step ${number(negative.iteration)} has a loss of ${
+        significant(negative.loss!)
+      }, and no cross entropy is below 0: ${
+        lines[0].function === "nll_loss"
+          ? "nll_loss takes the logarithms of probabilities (log_softmax), and was given other scores"
+          : "its targets are no probabilities"
+      }`,
+    );
+  }
   for (const line of lines) {
     const { function: name, reduction = "mean", scaled = 1, weight, labelSmoothing = 0 } = line;
     const passes = steps[0].passes;
@@ -121,7 +145,7 @@ const loss = observing(["log"], ({ log, photographs = false }) => {
       !isTakenBack(scaled, log)
     ) {
       problems.push(`the mean loss is multiplied by ${scaled} before backward`);
-    }
+    } else problems.push(timesTheMean(line, log) ?? "");
     // Section 3.4 says no more of its loss than softmax: what follows is a choice.
     if (photographs) continue;
     if (weight?.some((value) => value !== weight[0])) problems.push("the classes have weights");
@@ -137,6 +161,41 @@ const loss = observing(["log"], ({ log, photographs = false }) => {
   );
 });
 
+/** Most steps' passes and backward passes: the first and the last of an epoch may have others. */
+function passesOfStep(log: RecordingLog): { readonly passes: number; readonly backwards: number } {
+  const steps = stepsOf(log);
+  const middle = (values: readonly number[]) => values.toSorted((a, b) => a - b)[values.length >> 1];
+  return {
+    passes: middle(steps.map(({ passes, steps }) => passes / steps)) ?? 1,
+    backwards: middle(steps.map(({ backwards }) => backwards)) ?? 1,
+  };
+}
+
+/**
+ * Where a step's gradients are another multiple of those of the mean over its images: parts of a
+ * batch whose means are summed, or a mean that is divided by more parts than there are.
+ */
+function timesTheMean(line: LossLine, log: RecordingLog): string | undefined {
+  const { reduction = "mean", scaled = 1, calls, chain } = line;
+  if (!["mean", "none"].includes(reduction) || calls !== 1) return undefined;
+  const { passes, backwards } = passesOfStep(log);
+  const summed = scaled * Math.min(passes, backwards);
+  if (Math.min(passes, backwards) >= 2 && summed > 1.5 && !isTakenBack(summed, log)) {
+    return `a step's gradients are the sum of ${number(backwards)} backward passes, each of the ` +
+      `mean of its own images${
+        Math.abs(scaled - 1) < 0.01 ? "" : ` times ${significant(scaled)}`
+      }: ${significant(summed)} times those of the mean of all`;
+  }
+  // Several processes may share one mean among them.
+  const divided = scaled * Math.max(passes, backwards);
+  return divided < 0.67 && /^(Mul|Div)Backward/.test(chain[0] ?? "") &&
+      (log.start.worldSize ?? 1) === 1 && !isTakenBack(divided, log)
+    ? `the mean loss is multiplied by ${significant(scaled)} before backward, in steps of ${
+      passes === 1 ? "one pass" : `${number(passes)} passes`
+    }`
+    : undefined;
+}
+
 /** Norms of gradients at the step, as shares of those when backward ended. */
 const keptShares = (log: RecordingLog): readonly number[] =>
   stepsOf(log).flatMap(({ checked: { gradientNorm, backwardNorm } = {} }) =>
@@ -149,7 +208,7 @@ const keptShares = (log: RecordingLog): readonly number[] =>
 function isTakenBack(scaled: number, log: RecordingLog): boolean {
   const shares = keptShares(log);
   const back = shares.filter((share) => Math.abs(share * scaled - 1) < 0.01);
-  return scaled > 1 && back.length > shares.length / 2;
+  return Math.abs(scaled - 1) > 0.01 && back.length > shares.length / 2;
 }
 
 /** SGD, whose steps are what its formula says. */
@@ -194,18 +253,42 @@ const momentum = observing(["log"], ({ log }) => {
   if (line === undefined || !isSgd(line)) return notObservable("no SGD of the framework was seen");
   const found = [...new Set(line.groups.map(({ settings }) => setting(settings, "momentum")))];
   const right = found.every((value) => value === 0.9);
+  const damping = line.groups.map(({ settings }) => setting(settings, "dampening") ?? 0)
+    .find((value) => value !== 0);
+  if (damping !== undefined) {
+    return finding([
+      `the dampening is ${damping}: ${significant(1 - damping)} of each gradient is added`,
+    ], "");
+  }
+  const taken = stepsOf(log);
+  const made = new Set(taken.map(({ optimizer }) => optimizer)).size;
+  if (made >= 3 && made > taken.length / 2) {
+    return finding([
+      `${number(made)} optimisers made ${
+        number(taken.length)
+      } steps: each is new, and no momentum is kept from one step to the next`,
+    ], "");
+  }
   // A schedule of the momentum gives numbers with many digits.
   const words = found.map((value) => typeof value === "number" ? significant(value) : value);
   if (right) return otherSteps(log) ?? finding([], "the momentum is 0.9");
   return finding([`the momentum is ${words.join(" and ")}`], "");
 });
 
-/** The decay that the steps show: the share of the weights in an update, over that of the gradient. */
+/**
+ * The decay of kernels that the steps show: the share of the weights in an update, over that of the
+ * gradient.
+ */
 function decayOfSteps(log: RecordingLog): number | undefined {
   const found: number[] = [];
+  const shapes = new Map(
+    mainNetwork(log)?.parameters.map(({ name, shape }) => [name, shape.length]),
+  );
   for (const { checked } of stepsOf(log)) {
     for (const { parameter, gram, elements } of checked?.replay ?? []) {
-      if (elements < 64 || /bn|norm|bias/i.test(parameter)) continue;
+      // Norms and biases may have none. What is not in the network has no shape: by its name.
+      const axes = shapes.get(parameter) ?? (/bn|norm|bias/i.test(parameter) ? 1 : 2);
+      if (elements < 64 || axes < 2) continue;
       const solved = solve(gram);
       if (solved !== undefined && solved.gradient < 0) found.push(solved.weights / solved.gradient);
     }
@@ -333,7 +416,7 @@ function schedulersOf(log: RecordingLog): readonly Calls[] {
       // An epoch that the recorder cut short is no measure of an epoch.
       const whole = steps.filter(({ iteration }) => !cuts.has(iteration));
       const gaps = whole.slice(1).map(({ stepsSince }) => stepsSince).toSorted((a, b) => a - b);
-      const every = gaps[gaps.length >> 1] ?? whole[0]?.stepsSince ??
+      const every = callsOfStep(gaps, log) ?? gaps[gaps.length >> 1] ?? whole[0]?.stepsSince ??
         (steps.length > 0 ? stepsPerEpoch(log) : undefined);
       return {
         scheduler,
@@ -342,6 +425,17 @@ function schedulersOf(log: RecordingLog): readonly Calls[] {
         ...(every === undefined || every === 0 ? {} : { every }),
       };
     });
+}
+
+/** Of a scheduler that is called several times a step, as for each part of a batch: steps a call. */
+function callsOfStep(gaps: readonly number[], log: RecordingLog): number | undefined {
+  // A step that a gradient scaler left out is none, and the scheduler is called all the same.
+  const left = linesOf(log.lines, "step").filter(({ skipped }) => skipped === true).length;
+  const within = gaps.filter((gap) => gap === 0).length - left;
+  const sum = gaps.reduce((sum, gap) => sum + gap, 0);
+  return gaps.length >= 8 && gaps.at(-1)! <= 1 && within >= 0.4 * gaps.length && sum > 0
+    ? 1 / Math.round(gaps.length / sum)
+    : undefined;
 }
 
 /** Steps of the epochs of the loader that is trained on. */
@@ -378,20 +472,28 @@ const learningRate = observing(["log"], ({ log, graph, photographs = false }) =>
     const problem = problemOf(calls, log);
     if (problem !== undefined) problems.push(problem);
   }
-  const wrong = steps.find(({ learningRate, iteration }) => {
-    const expected = paperRate(iteration);
-    return Math.abs(learningRate - expected) > 1e-6 * expected &&
-      !(warmUp && Math.abs(learningRate - 0.01) < 1e-8);
-  });
+  // Counted in epochs, a rate may fall an epoch early or late.
+  const slack = 1.5 * Math.min(stepsPerEpoch(log) ?? LONGEST_EPOCH, LONGEST_EPOCH);
+  const wrong = steps.find(({ learningRate, iteration, error = 0 }) =>
+    ![0, -slack, slack].some((away) => isRate(learningRate, paperRate(iteration + away))) &&
+    // The warm-up ends when less than 80% of the training images are wrong.
+    !(warmUp && isRate(learningRate, 0.01) && (iteration <= LONGEST_WARM_UP || error >= 0.8))
+  );
   if (wrong && problems.length === 0 && !isAdaptive) {
     problems.push(
       `step ${number(wrong.iteration)} had the rate ${wrong.learningRate}, not ${
         paperRate(wrong.iteration)
+      }${
+        warmUp && isRate(wrong.learningRate, 0.01)
+          ? ": the warm-up is to end when less than 80% of the training images are wrong, after about 400 steps"
+          : ""
       }`,
     );
   }
+  if (!isAdaptive) problems.push(...ratesOfGroups(log, line));
   if (problems.length > 0) return finding([...new Set(problems)], "");
   const last = steps.at(-1)!.iteration;
+  const used = ratesInWords(steps);
   const planned = schedulers.find(({ scheduler, every }) =>
     every !== undefined && scheduler.schedulers === undefined &&
     Array.isArray(scheduler.settings.milestones)
@@ -400,20 +502,59 @@ const learningRate = observing(["log"], ({ log, graph, photographs = false }) =>
     const { milestones } = planned.scheduler.settings as { milestones: number[] };
     return finding(
       [],
-      `0.1 in ${number(last)} steps; ${SHORT_CLASS(planned.scheduler.class)} divides it after ${
+      `${used} in ${number(last)} steps; ${SHORT_CLASS(planned.scheduler.class)} divides it after ${
         milestones.map((m) => number(m * planned.every!)).join(" and ")
       } steps`,
     );
   }
-  if (last >= ITERATIONS) return finding([], "0.1, 0.01, 0.001 in 64,000 steps");
+  if (last >= ITERATIONS) return finding([], `${used} in ${number(last)} steps`);
   return notObservable(
     isAdaptive
       ? "the rate is that of another optimiser"
-      : `0.1 in the ${
-        number(last)
-      } steps that were recorded; whether it falls at 32,000 was not seen`,
+      : `${used} in the ${number(last)} steps that were recorded; ${
+        last > 48_000 + slack
+          ? "what comes behind was not seen"
+          : `whether it falls at ${last > 32_000 + slack ? "48,000" : "32,000"} was not seen`
+      }`,
   );
 });
+
+/** Steps in an epoch of all 50,000 images. */
+const LONGEST_EPOCH = 391;
+/** The paper says about 400 steps: a factor of 2 is about. */
+const LONGEST_WARM_UP = 800;
+
+const isRate = (found: number, expected: number): boolean =>
+  Math.abs(found - expected) <= 1e-6 * expected;
+
+/** The rates in their order, each with the step from which on it was used. */
+function ratesInWords(steps: readonly RecordedStep[]): string {
+  const changes = steps.filter(({ learningRate }, i) =>
+    i === 0 || !isRate(learningRate, steps[i - 1].learningRate)
+  );
+  return changes.slice(0, 6).map(({ learningRate, iteration, steps }, i) =>
+    i === 0
+      ? significant(learningRate)
+      : `${significant(learningRate)} from step ${number(iteration - steps + 1)} on`
+  ).join(", ");
+}
+
+/** The paper has one rate for all parameters. */
+function ratesOfGroups(log: RecordingLog, line: OptimizerLine | undefined): string[] {
+  const frozen = new Set(linesOf(log.lines, "parameters").at(-1)?.frozen);
+  const held = line?.groups.map(({ names }) => names.filter((name) => !frozen.has(name)).length) ??
+    [];
+  for (const { rates, iteration, optimizer } of stepsOf(log)) {
+    if (rates === undefined || optimizer !== line?.id || rates.length !== held.length) continue;
+    const of = Map.groupBy(rates.keys().filter((i) => held[i] > 0), (i) => rates[i]);
+    if (of.size < 2) continue;
+    const words = [...of].map(([rate, groups]) =>
+      `${significant(rate)} for ${number(groups.reduce((sum, i) => sum + held[i], 0))}`
+    );
+    return [`step ${number(iteration)} had several rates: ${words.join(", ")} of the arrays`];
+  }
+  return [];
+}
 
 const OTHER_RATES = /^(CosineAnnealing|Exponential|OneCycle|StepLR|Polynomial|Cyclic|Linear)/;
 /** What may stand before the rates of the paper, as its deepest net has it. */
@@ -474,7 +615,8 @@ function misstepped({ scheduler, count, every }: Calls, log: RecordingLog): stri
   if (typeof gamma === "number" && gamma > 0.5) return undefined; // lowered little and often
   const [at] = Array.isArray(milestones) ? milestones : [size];
   const epoch = stepsPerEpoch(log);
-  return every === 1 && typeof at === "number" && epoch !== undefined && epoch > 1 &&
+  return every !== undefined && every <= 1 && typeof at === "number" && epoch !== undefined &&
+      epoch > 1 &&
       at <= Math.min(epoch, MOST_EPOCHS)
     ? `${name} is called in every step: the rate falls after ${
       number(at)
@@ -523,7 +665,11 @@ function problemOf(
   if (every === undefined) return undefined;
   const epoch = stepsPerEpoch(log) ?? 352;
   const { milestones, gamma = 0.1 } = scheduler.settings;
-  const how = every > 1 ? `called once in ${number(every)} steps` : "called in every step";
+  const how = every > 1
+    ? `called once in ${number(every)} steps`
+    : every < 1
+    ? `called ${number(1 / every)} times in every step`
+    : "called in every step";
   if (scheduler.schedulers !== undefined) {
     // Its milestones are where the next of its schedulers takes over: what these do decides.
     const parts = linesOf(log.lines, "scheduler")
@@ -558,9 +704,28 @@ function problemOf(
   if (OTHER_RATES.test(name)) return `${name}, ${how}, gives ${NOT_THE_PAPERS}`;
 }
 
+/** Steps that had no gradient, since it was cleared behind the last backward pass. */
+function emptiedSteps(log: RecordingLog): { readonly emptied: number; readonly checked: number } {
+  const looked = stepsOf(log).filter(({ checked, iteration }) =>
+    checked !== undefined && iteration > 2
+  );
+  const emptied = looked.filter(({ backwards, passes, checked }) =>
+    backwards === 0 && passes > 0 && !(checked?.gradientNorm ?? 0)
+  );
+  return { emptied: emptied.length, checked: looked.length };
+}
+
 const gradientsCleared = observing(["log"], ({ log }) => {
   const steps = stepsOf(log).filter(({ iteration }) => iteration > 2);
   if (steps.length < 3) return notObservable("too few steps were seen");
+  const { emptied, checked } = emptiedSteps(log);
+  if (emptied > checked / 2) {
+    return finding([
+      `gradients were cleared between backward and step, in ${number(emptied)} of ${
+        number(checked)
+      } steps that were looked at: these had none`,
+    ], "");
+  }
   const kept = steps.filter(({ backwards, passes, steps, cleared }) =>
     cleared === false && backwards > Math.max(1, passes / steps)
   );
@@ -582,9 +747,17 @@ const gradientsCleared = observing(["log"], ({ log }) => {
 const gradientsClipped = observing(["log"], ({ log }) => {
   const steps = stepsOf(log);
   if (steps.length === 0) return notObservable("no step was seen");
+  const { emptied, checked } = emptiedSteps(log);
+  if (emptied > checked / 2) {
+    return notObservable("the steps had no gradients: see gradients-cleared");
+  }
   const shares = keptShares(log);
   const shrunk = shares.filter((share) => share < 0.99);
-  const isScaler = linesOf(log.lines, "loss").some(({ scaled = 1 }) => isTakenBack(scaled, log));
+  // A scaler's factor, or a sum over parts of a batch that is divided by their number.
+  const { passes, backwards } = passesOfStep(log);
+  const isScaler = linesOf(log.lines, "loss").some(({ scaled = 1 }) =>
+    [scaled, scaled * Math.min(passes, backwards)].some((factor) => isTakenBack(factor, log))
+  );
   const clips = steps.flatMap(({ clips = [] }) => clips);
   const active = clips.filter(({ kind, max, norm }) =>
     kind === "norm" && norm !== undefined && norm > max
@@ -637,7 +810,12 @@ const parametersOptimised = observing(["log"], ({ log, photographs = false }) =>
   const still = line.iteration < 2
     ? []
     : line.unchanged.filter((name) => kernels.has(name) && !line.unheld.includes(name));
-  if (still.length > 0) {
+  const { emptied, checked } = emptiedSteps(log);
+  if (still.length > 0 && emptied > checked / 2) {
+    if (problems.length === 0) {
+      return notObservable("the steps had no gradients: see gradients-cleared");
+    }
+  } else if (still.length > 0) {
     problems.push(`${some(still)} did not change in ${number(line.iteration)} steps`);
   }
   return finding(problems, `all ${network?.parameters.length ?? ""} arrays are held and change`);
@@ -684,10 +862,11 @@ const trainingMode = observing(["log"], ({ log, photographs = false }) => {
   ], "");
 });
 
-const evaluationMode = observing(["log", "evaluations"], ({ evaluations }) => {
+const evaluationMode = observing(["log", "evaluations"], ({ log, evaluations }) => {
+  const trained = new Set(stepsOf(log).flatMap(({ loader }) => loader ?? []));
   // Passes over what is trained on may take the statistics anew: that is the strict average.
   const seen = evaluations.filter(({ line, part }) =>
-    line !== undefined && part !== "trained" &&
+    line !== undefined && part !== "trained" && !trained.has(line.loader ?? NaN) &&
     // Shapes are tried out on images of noise before the first step.
     (line.iteration > 0 || line.loader !== undefined)
   );
@@ -862,9 +1041,9 @@ const NEVER_STEPPED: KnownBad<RecordingSubject> = {
 export const TRAINING_STEP_RULES: readonly Rule<RecordingSubject>[] = defineRules([
   rule("logits", "The last layer's outputs go to the loss's softmax as they are.", logits, [
     badLines("softmax twice", "the network ends with one", "loss", () => ({ softmaxBelow: true })),
-    badLines("a log-softmax below", "from another loss", "loss", () => ({
+    badLines("below a log-softmax", "of what is a softmax already", "loss", () => ({
       softmaxBelow: true,
-      chain: ["NllLossBackward0", "LogSoftmaxBackward0", "LogSoftmaxBackward0"],
+      chain: ["NllLossBackward0", "LogSoftmaxBackward0", "SoftmaxBackward0"],
     })),
   ]),
   rule("loss", "The loss is the softmax cross entropy, averaged over a step's images.", loss, [
@@ -874,6 +1053,30 @@ export const TRAINING_STEP_RULES: readonly Rule<RecordingSubject>[] = defineRule
       ...{ reduction: "none", scaled: 128 },
     })),
     badLines("smoothed labels", "a later habit", "loss", () => ({ labelSmoothing: 0.1 })),
+    {
+      name: "the negative of a score",
+      why: "nll_loss is given scores, or a softmax",
+      kind: "recording",
+      spoil: (good) => ({
+        ...good,
+        log: {
+          ...good.log,
+          lines: good.log.lines.map((line): RecordingLine =>
+            line.type === "loss"
+              ? { ...line, function: "nll_loss", chain: ["NllLossBackward0", "SoftmaxBackward0"] }
+              : line.type === "step"
+              ? { ...line, loss: -0.1 }
+              : line
+          ),
+        },
+      }),
+    },
+    badLines("four means, summed", "parts of a batch are not divided", "step", () => ({
+      ...{ passes: 4, backwards: 4 },
+    })),
+    badLines("a quarter of the mean", "divided for parts that are not there", "loss", () => ({
+      ...{ scaled: 0.25, chain: ["DivBackward0", "NllLossBackward0", "LogSoftmaxBackward0"] },
+    })),
   ]),
   rule("optimiser", "Training is by stochastic gradient descent.", optimiser, [
     badOptimizer("Adam", "said to need no tuning", {}, { class: "torch.optim.adam.Adam" }),
@@ -882,6 +1085,10 @@ export const TRAINING_STEP_RULES: readonly Rule<RecordingSubject>[] = defineRule
   rule("momentum", "The momentum is 0.9.", momentum, [
     badOptimizer("none", "the default is kept", { momentum: 0 }),
     badOptimizer("0.99", "a slip", { momentum: 0.99 }),
+    badOptimizer("dampened", "Lua Torch's default", { dampening: 0.9 }),
+    badLines("lost at each step", "the optimiser is made in the loop", "step", ({ iteration }) => ({
+      optimizer: iteration,
+    })),
   ]),
   rule("weight-decay", "The weight decay is 0.0001, added to the gradient.", weightDecay, [
     badOptimizer("none", "the default is kept", { weight_decay: 0 }),
@@ -924,6 +1131,33 @@ export const TRAINING_STEP_RULES: readonly Rule<RecordingSubject>[] = defineRule
         place: "epoch",
       })),
       badLines("another rate", "a habit of Adam", "step", () => ({ learningRate: 0.001 })),
+      {
+        name: "a tenth of the rate for the kernels",
+        why: "from fine-tuning",
+        kind: "recording",
+        spoil: (good) => ({
+          ...good,
+          log: {
+            ...good.log,
+            lines: good.log.lines.map((line): RecordingLine => {
+              if (line.type === "step") return { ...line, rates: [0.1, 0.01] };
+              if (line.type !== "optimizer") return line;
+              const [group] = line.groups;
+              const part = (names: readonly string[]) => ({ ...group, names, count: names.length });
+              const { names } = group;
+              return { ...line, groups: [part(names.slice(0, 9)), part(names.slice(9))] };
+            }),
+          },
+        }),
+      },
+      badLines(
+        "twice in a step",
+        "called for each half of a batch",
+        "scheduler-step",
+        ({ call }) => ({
+          stepsSince: call % 2,
+        }),
+      ),
       NEVER_STEPPED,
     ],
   ),
@@ -945,7 +1179,11 @@ export const TRAINING_STEP_RULES: readonly Rule<RecordingSubject>[] = defineRule
         cleared: false,
         backwards: iteration,
       })),
-      badLines("every second step", "accumulated by mistake", "step", ({ iteration }) => ({
+      badLines("behind backward", "zero_grad stands in the wrong line", "step", ({ checked }) => ({
+      backwards: 0,
+      ...(checked && { checked: { withoutGradient: 24, nonFinite: 0, backwardNorm: 1 } }),
+    })),
+    badLines("every second step", "accumulated by mistake", "step", ({ iteration }) => ({
         cleared: iteration % 4 === 0,
         backwards: 1 + iteration % 4,
       })),

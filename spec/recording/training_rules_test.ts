@@ -1,7 +1,7 @@
 // What recordings of real scripts taught: lines as a recorder writes them, and what they must not be taken for.
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { RecordedEvaluation, RecordingLine } from "../../log/mod.ts";
-import { initialise } from "../../resnet/mod.ts";
+import { architecture, initialise } from "../../resnet/mod.ts";
 import { inProcesses } from "./_bad.ts";
 import { goodRecording } from "./_fixture.ts";
 import { RECORDING_RULES } from "./rules.ts";
@@ -389,4 +389,141 @@ Deno.test("a transform's name alone accuses nobody where no image was looked at"
   assertEquals(judged("crop", { ...subject, training }).outcome, "fail");
   const unseen = training.map((group) => ({ ...group, looked: 0 }));
   assertEquals(judged("crop", { ...subject, training: unseen }).outcome, "not-observable");
+});
+
+/** Steps at these rates, each up to a step of its own; the error falls to `error` behind 300. */
+function atRates(
+  rates: readonly (readonly [rate: number, to: number])[],
+  change: Partial<RecordingSubject> & { readonly error?: number; readonly scheduled?: false } = {},
+) {
+  const { error = 0.5, scheduled, ...others } = change;
+  const [model] = good.log.lines.filter((line) => line.type === "step");
+  let from = 0;
+  const steps = rates.flatMap(([learningRate, to]) => {
+    const count = Math.ceil((to - from) / 100);
+    const begin = from;
+    from = to;
+    return Array.from({ length: count }, (_, i): RecordingLine => ({
+      ...{ ...model, learningRate, iteration: Math.min(to, begin + 100 * (i + 1)) },
+      error: begin + 100 * i < 300 ? 0.9 : error,
+    }));
+  });
+  const subject = withLines((line) =>
+    line.type === "step" || scheduled === false && line.type.startsWith("scheduler")
+      ? []
+      : line.type === "end"
+      ? [...steps, line]
+      : [line]
+  );
+  return judged("learning-rate", { ...subject, ...others });
+}
+
+Deno.test("rates that fall at the end of an epoch are right in a whole recording, as in a plan", () => {
+  // 91 and 137 epochs of 352 steps; 81 and 122 of 391 would be early by as little.
+  const epochs = atRates([[0.1, 32_032], [0.01, 48_224], [0.001, 64_064]], { scheduled: false });
+  assertEquals(epochs.outcome, "pass", epochs.evidence);
+  assertStringIncludes(epochs.evidence, "0.1, 0.01 from step 32,132 on, 0.001 from step");
+  const early = atRates([[0.1, 28_512], [0.01, 42_944], [0.001, 64_064]], { scheduled: false });
+  assertEquals(early.outcome, "fail");
+  assertStringIncludes(early.evidence, "had the rate 0.01, not 0.1");
+  const part = atRates([[0.1, 32_032], [0.01, 40_000]], { scheduled: false });
+  assertEquals(part.outcome, "not-observable");
+  assertStringIncludes(part.evidence, "whether it falls at 48,000 was not seen");
+});
+
+Deno.test("the warm-up of ResNet-110 is over when the training errs on less than 80%", () => {
+  const graph = architecture("resnet110");
+  const outcome = (warm: number, error: number, rest = 0.1) =>
+    atRates([[0.01, warm], [rest, 3_000]], { graph, error }).outcome;
+  assertEquals([outcome(400, 0.7), outcome(704, 0.7)], ["pass", "pass"]);
+  // It goes on while the error stays up; else it was forgotten to end it.
+  assertEquals([outcome(1_400, 0.85), outcome(1_400, 0.7)], ["pass", "fail"]);
+  const never = atRates([[0.01, 3_000]], { graph });
+  assertStringIncludes(never.evidence, "the warm-up is to end");
+});
+
+Deno.test("a scheduler's calls are counted against steps, also where there are several a step", () => {
+  const calls = (every: (call: number) => number, left: number) =>
+    judged(
+      "learning-rate",
+      withLines((line) => {
+        if (line.type === "scheduler-step") return [{ ...line, stepsSince: every(line.call) }];
+        return line.type === "step" && line.iteration <= left
+          ? [{ ...line, skipped: true }, line]
+          : [line];
+      }),
+    );
+  assertStringIncludes(calls((call) => call % 4 ? 0 : 1, 0).evidence, "called 4 times in every");
+  assertStringIncludes(calls((call) => call % 4 ? 0 : 1, 0).evidence, "after 8,000, 12,000 steps");
+  // The scaler left out the first twenty.
+  assertEquals(calls((call) => call <= 20 ? 0 : 1, 20).outcome, "pass");
+});
+
+Deno.test("norms without decay say nothing of the kernels', whatever they are called", () => {
+  const kernel = { parameter: "body.0.weight", group: 1, elements: 432, updateNorm: 0.1 };
+  const norm = { ...kernel, parameter: "body.1.weight", elements: 64 };
+  const subject = (decay: number) =>
+    withLines((line) => {
+      const gram = (by: number) => [0.01, -0.1, 0, -by, 1, 0, 0, 0, 0, 10];
+      if (line.type === "network") {
+        const shapes = { "body.0.weight": [16, 3, 3, 3], "body.1.weight": [64] };
+        const named = Object.entries(shapes).map(([name, shape]) => ({
+          ...{ name, shape, trainable: true },
+        }));
+        return [{ ...line, parameters: named }];
+      }
+      if (line.type === "optimizer") {
+        const [group] = line.groups;
+        return [{
+          ...line,
+          groups: [
+            {
+              ...{ ...group, names: ["body.1.weight"] },
+              settings: { ...group.settings, weight_decay: 0 },
+            },
+            { ...group, names: ["body.0.weight"] },
+          ],
+        }];
+      }
+      if (line.type !== "step" || line.checked === undefined) return [line];
+      const replay = [norm, norm, { ...kernel, gram: gram(decay) }].map((one) => ({
+        ...{ gram: gram(0), ...one },
+      }));
+      return [{ ...line, checked: { ...line.checked, replay } }];
+    });
+  assertEquals(judged("weight-decay", subject(0.0001)).outcome, "pass");
+  assertEquals(judged("weight-decay", subject(0)).outcome, "fail");
+});
+
+Deno.test("statistics that are taken anew over the training's loader are no evaluation", () => {
+  // Without a data set nothing says which images an evaluation is of.
+  const outcome = (loader: number) =>
+    judged("evaluation-mode", {
+      ...good,
+      evaluations: good.evaluations.map((one, i) => ({
+        ...{ ...one, part: undefined },
+        line: i > 0 ? one.line! : {
+          ...{ ...one.line!, loader, mode: "training" as const },
+          norms: { training: 7, evaluation: 0 },
+        },
+      })),
+    }).outcome;
+  assertEquals([outcome(1), outcome(2)], ["pass", "fail"]);
+});
+
+Deno.test("steps without a gradient are explained once: it was cleared behind backward", () => {
+  const subject = withLines((line) =>
+    line.type === "step"
+      ? [{
+        ...{ ...line, backwards: 0 },
+        ...(line.checked &&
+          { checked: { withoutGradient: 24, nonFinite: 0, backwardNorm: 1, gradientNorm: 0 } }),
+      }]
+      : line.type === "parameters"
+      ? [{ ...line, unchanged: ["conv1.weight"] }]
+      : [line]
+  );
+  const outcomes = ["gradients-cleared", "gradients-clipped", "parameters-optimised"]
+    .map((id) => judged(id, subject).outcome);
+  assertEquals(outcomes, ["fail", "not-observable", "not-observable"]);
 });

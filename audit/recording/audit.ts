@@ -113,6 +113,7 @@ export async function auditRecording(
     ...observed,
     photographs,
     ...(traced?.graph === undefined ? {} : { graph: traced.graph }),
+    ...(traced === undefined ? {} : { onImages: traced.onImages }),
     ...(initial === undefined ? {} : { initialWeights: initial }),
   };
   const judgements = concerning([

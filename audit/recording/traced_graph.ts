@@ -30,6 +30,8 @@ export interface TracedGraph {
   readonly arrays: ReadonlyMap<string, string>;
   /** Operations that no graph of ours can hold. */
   readonly problems: readonly string[];
+  /** What is done to the images before the first convolution: kinds of operations, each once. */
+  readonly onImages: readonly string[];
   /** What a reader should know. */
   readonly notes: readonly string[];
 }
@@ -65,6 +67,10 @@ const FOREIGN_KEEPS_SHAPE = new Set([
   "softmax",
 ]);
 const PASSES_ON = new Set(["cast", "copy", "permute", "reshape"]);
+/** Before the first convolution: what changes images, and is no layer. */
+const ON_IMAGES = new Set([
+  ...["add", "subtract", "multiply", "divide", "mean", "slice", "pad", "concatenate", "other"],
+]);
 
 /**
  * The graph of a trace.
@@ -103,7 +109,7 @@ class Tracer {
   readonly #shapes = new Map<string, Shape>();
   readonly #depths = new Map<string, number>([[INPUT, 0]]);
   readonly #arrays = new Map<string, string>();
-  readonly #notes: string[] = [];
+  readonly #onImages = new Map<string, string>();
   #started = false;
 
   constructor(line: GraphLine, network: NetworkLine) {
@@ -112,14 +118,14 @@ class Tracer {
   }
 
   graph(): TracedGraph {
-    const rest = { arrays: this.#arrays, notes: this.#notes };
+    const none = { arrays: this.#arrays, onImages: [], notes: [] };
     if (this.#line.cut) {
-      return { ...rest, problems: ["it has more operations than were recorded"] };
+      return { ...none, problems: ["it has more operations than were recorded"] };
     }
     const [, channels, height, width] = this.#network.input.shape;
     const inputShape = [height, width, channels];
     if (this.#network.input.shape.length !== 4) {
-      return { ...rest, problems: ["it takes no batch of images"] };
+      return { ...none, problems: ["it takes no batch of images"] };
     }
     this.#shapes.set(INPUT, inputShape);
     for (const value of this.#line.inputs) {
@@ -133,11 +139,31 @@ class Tracer {
       const output = this.#settled(last).node;
       const needed = this.#upTo(output);
       const graph = { name: "", inputShape, nodes: needed, output };
-      return { ...rest, graph: { ...graph, name: nameOf(graph) }, problems: [] };
+      return { ...this.#seen(), graph: { ...graph, name: nameOf(graph) }, problems: [] };
     } catch (error) {
       if (!(error instanceof Inexpressible || error instanceof GraphError)) throw error;
-      return { ...rest, problems: [error.message] };
+      return { ...this.#seen(), problems: [error.message] };
     }
+  }
+
+  /** What is known without a graph too. */
+  #seen(): Pick<TracedGraph, "arrays" | "onImages" | "notes"> {
+    const where = [...this.#onImages].map(([kind, where]) => `${kind}${where}`);
+    return {
+      arrays: this.#arrays,
+      onImages: [...this.#onImages.keys()],
+      notes: where.length === 0 ? [] : [
+        `The network changes its images itself before its first convolution (${
+          where.join(", ")
+        }): what entered it is not what that gets.`,
+      ],
+    };
+  }
+
+  /** An operation on images before the first convolution. */
+  #onImage({ kind, op, module }: RecordedNode): void {
+    const name = kind === "other" || kind === "permute" ? op.split(".")[1] ?? op : kind;
+    if (!this.#onImages.has(name)) this.#onImages.set(name, module ? ` in ${module}` : "");
   }
 
   /** The nodes that the output needs. */
@@ -170,6 +196,12 @@ class Tracer {
     const activations = inputs.filter((value): value is Value => value.kind === "activation");
     const [input] = activations;
     const where = node.module ? ` in ${node.module}` : "";
+    if (!this.#started && activations.length > 0 && ON_IMAGES.has(node.kind)) {
+      this.#onImage(node);
+      // Of an image and what was drawn or measured of it, the image.
+      const image = activations.toSorted((a, b) => size(b.shape) - size(a.shape))[0];
+      return { ...image, shape };
+    }
     switch (node.kind) {
       case "convolution":
         return this.#convolution(node, this.#settled(input));
@@ -212,10 +244,6 @@ class Tracer {
     if (PASSES_ON.has(node.kind) || isLayoutOfOnePixel(node, input, shape)) {
       return this.#passedOn(node, input, shape);
     }
-    if (!this.#started && activations.length === 1) {
-      this.#notes.push(`the network changes its images itself: ${node.kind}${where}`);
-      return { ...input, shape };
-    }
     if (activations.length === 1 && FOREIGN_KEEPS_SHAPE.has(node.kind)) {
       return this.#foreign(node, node.kind, this.#settled(input));
     }
@@ -232,6 +260,12 @@ class Tracer {
   }
 
   #convolution(node: RecordedNode, input: Value): Value {
+    const entering = this.#shapes.get(INPUT)!.join(", ");
+    if (!this.#started && input.node === INPUT && input.shape.join(", ") !== entering) {
+      throw new Inexpressible(
+        `the network makes images of [${input.shape.join(", ")}] of those of [${entering}]`,
+      );
+    }
     this.#started = true;
     const { weight, bias, groups = 1, transposed = false } = node.arguments;
     const name = parameterIn(weight);
@@ -329,6 +363,7 @@ class Tracer {
   }
 
   #passedOn(node: RecordedNode, input: Value, shape: Shape): Value {
+    if (!this.#started && /\bflip\b/.test(node.op)) this.#onImage(node);
     if (size(shape) !== size(input.shape)) {
       throw new Inexpressible(`${node.op} changes the number of values`);
     }

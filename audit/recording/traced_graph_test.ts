@@ -115,3 +115,42 @@ function withConcatenation(op: string, kind: string, others: Readonly<Record<str
   const changed: GraphLine = { ...line, nodes: line.nodes.toSpliced(at, 1, zeros, concatenation) };
   return { changed, zeros };
 }
+
+/** The recorded pass with operations on the images before its first one. */
+function withOnImages(...made: readonly (readonly [op: string, kind: string, side: number])[]) {
+  let value = line.inputs[0];
+  const nodes = made.map(([op, kind, side], i): RecordedNode => {
+    const from = value;
+    value = 20_000 + i;
+    return {
+      ...{ op, kind, arguments: { self: { value: from } } },
+      outputs: [{ value, shape: [line.images, 3, side, side] }],
+    };
+  });
+  const [first, ...others] = line.nodes;
+  const given = { ...first, arguments: { ...first.arguments, input: { value } } };
+  return tracedGraph({ ...line, nodes: [...nodes, given, ...others] }, network);
+}
+
+Deno.test("what a network does to its images before its first convolution is no layer of it", () => {
+  const right = tracedGraph(line, network);
+  assertEquals([right.onImages, right.notes], [[], []]);
+  const normalised = withOnImages(
+    ...[["aten.sub.Tensor", "subtract", 32], ["aten.div.Tensor", "divide", 32]] as const,
+  );
+  assertEquals([normalised.graph, normalised.problems], [right.graph, []]);
+  assertEquals(normalised.onImages, ["subtract", "divide"]);
+  assert(normalised.notes[0].includes("before its first convolution (subtract, divide)"));
+  const cropped = withOnImages(
+    ["aten.constant_pad_nd.default", "pad", 40],
+    ["aten.slice.Tensor", "slice", 32],
+    ["aten.flip.default", "permute", 32],
+    ["aten.where.self", "other", 32],
+  );
+  assertEquals([cropped.graph, cropped.problems], [right.graph, []]);
+  assertEquals(cropped.onImages, ["pad", "slice", "flip", "where"]);
+  const enlarged = withOnImages(["aten.upsample_bilinear2d.vec", "other", 64]);
+  assertEquals(enlarged.problems, [
+    "the network makes images of [64, 64, 3] of those of [32, 32, 3]",
+  ]);
+});

@@ -205,6 +205,7 @@ export function goodRecording(): Required<RecordingSubject> {
     )
       .concat([test, { ...test, iteration: 0 }].map((line) => tested("test", line))),
     graph,
+    onImages: [],
     initialWeights: initialise(graph, 0, "in"),
   };
 }

@@ -61,7 +61,7 @@ const shuffled = observing(["log", "training"], ({ log, training }) => {
 /** Whether the second epoch begins as the first: undefined where it can't be seen. */
 function sameOrder(training: readonly ObservedImages[]): boolean | undefined {
   const [first, second] = training;
-  if (second === undefined || second.loader !== first.loader) return undefined;
+  if (second === undefined || (second.loader ?? first.loader) !== first.loader) return undefined;
   for (const what of ["indices", "images", "labels"] as const) {
     let same = 0, of = 0;
     const count = Math.min(first[what].length, second[what].length);
@@ -70,7 +70,8 @@ function sameOrder(training: readonly ObservedImages[]): boolean | undefined {
       of++;
       if (first[what][i] === second[what][i]) same++;
     }
-    if (of >= ENOUGH) return same === of;
+    // Where it is not known of which loader they are, another order shows no epoch.
+    if (of >= ENOUGH) return same === of || (second.loader === first.loader ? false : undefined);
   }
 }
 

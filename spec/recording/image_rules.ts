@@ -27,6 +27,30 @@ const isPlain = (view: ObservedView): boolean => isWhole(view) && !view.flip;
 const notObservable = (evidence: string): Finding => ({ outcome: "not-observable", evidence });
 const viewsOf = (groups: readonly ObservedImages[]) => groups.flatMap(({ views }) => views);
 
+/** Operations on an image's values that leave each where it is. */
+const ON_VALUES = new Set(["add", "subtract", "multiply", "divide", "mean"]);
+
+/**
+ * A rule that accuses nobody by what entered the network, where the network itself does more to it:
+ * to its values, or to their places, in `what` the rule looks at.
+ */
+function asEntered(
+  what: "values" | "places",
+  check: Rule<RecordingSubject>["check"],
+): Rule<RecordingSubject>["check"] {
+  return (subject) => {
+    const { onImages = [] } = subject;
+    const found = check(subject);
+    return found.outcome === "fail" &&
+        onImages.some((kind) => what === "values" || !ON_VALUES.has(kind))
+      ? notObservable(
+        `the network changes its images itself (${onImages.slice(0, 6).join(", ")}): what its ` +
+          "first convolution gets was not seen",
+      )
+      : found;
+  };
+}
+
 /** How many of the training images that were kept could be found. */
 function matched(training: readonly ObservedImages[]): string {
   const looked = training.reduce((sum, group) => sum + group.looked, 0);
@@ -255,7 +279,8 @@ function repeatedHashes(training: readonly ObservedImages[]): Share {
     });
     for (const [index, hash] of seen) {
       if (index >= 0) before.set(index, hash);
-      else all.add(hash);
+      // Without its index an image may be any of those before, as where batches are kept and given again.
+      all.add(hash);
     }
   }
   return { same, of };
@@ -657,7 +682,7 @@ export const IMAGE_RULES: readonly Rule<RecordingSubject>[] = defineRules([
   rule(
     "augmentation",
     "Training images are crops of the padded image or of its mirror image: the augmentation reaches the network.",
-    augmentation,
+    asEntered("places", augmentation),
     [
       badImages(
         "none",
@@ -682,7 +707,7 @@ export const IMAGE_RULES: readonly Rule<RecordingSubject>[] = defineRules([
   rule(
     "crop",
     "The crop is of 32x32 pixels of the image with 4 pixels padded on each side, each offset equally likely.",
-    crop,
+    asEntered("places", crop),
     [
       badImages("turned", "RandomRotation behind it", "training", () => ({
         views: [],
@@ -706,24 +731,29 @@ export const IMAGE_RULES: readonly Rule<RecordingSubject>[] = defineRules([
       ),
     ],
   ),
-  rule("view-of-each-image", "Each image has a crop and a mirroring of its own.", viewOfEachImage, [
-    badImages(
-      "one a batch",
-      "the batch's tensor is cropped",
-      "training",
-      views(({ at }) => ({ y: Math.floor(at / 128) % 9 - 4, x: 2, flip: at % 256 < 128 })),
-    ),
-    badImages(
-      "one for all",
-      "it is drawn before the loop",
-      "training",
-      views(() => ({ y: 3, x: -1, flip: true })),
-    ),
-  ]),
+  rule(
+    "view-of-each-image",
+    "Each image has a crop and a mirroring of its own.",
+    asEntered("places", viewOfEachImage),
+    [
+      badImages(
+        "one a batch",
+        "the batch's tensor is cropped",
+        "training",
+        views(({ at }) => ({ y: Math.floor(at / 128) % 9 - 4, x: 2, flip: at % 256 < 128 })),
+      ),
+      badImages(
+        "one for all",
+        "it is drawn before the loop",
+        "training",
+        views(() => ({ y: 3, x: -1, flip: true })),
+      ),
+    ],
+  ),
   rule(
     "views-over-epochs",
     "The crop and the mirroring are drawn anew each time.",
-    viewsOverEpochs,
+    asEntered("places", viewsOverEpochs),
     [
       badImages("cached", "augmented before the loop", "training", ({ indices }) => ({
         hashes: BigUint64Array.from(indices, (index) => BigInt(index) + 1n),
@@ -782,41 +812,51 @@ export const IMAGE_RULES: readonly Rule<RecordingSubject>[] = defineRules([
       })),
     ],
   ),
-  rule("mean", "The per-pixel mean is subtracted; nothing else is done to the values.", mean, [
-    badImages(
-      "each image's own",
-      "a library's function",
-      "training",
-      prepared({ kind: "per-image", own: "channel" }),
-    ),
-    badImages(
-      "ImageNet's constants",
-      "copied from other code",
-      "training",
-      prepared({
-        kind: "constants",
-        zero: [0.485, 0.456, 0.406].map((value) => 255 * value),
-        scale: [0.229, 0.224, 0.225].map((value) => 1 / 255 / value),
-      }),
-    ),
-    badImages("of other images", "the test's mean", "training", prepared({ meanDistance: 8 })),
-    badImages(
-      "in another unit",
-      "the mean of bytes, of pixels in 0..1",
-      "training",
-      prepared({ meanDistance: 30_000, meanRatio: 255 }),
-    ),
-  ]),
-  rule("scale", "Pixels are in 0..1, or in 0..255, or divided by about their deviation.", scale, [
-    badImages(
-      "divided twice",
-      "by the loader and by the script",
-      "training",
-      prepared({ scale: [1, 1, 1].map(() => 1 / 255 ** 2) }),
-    ),
-    badImages("multiplied", "by 255, of bytes", "training", prepared({ scale: [255, 255, 255] })),
-  ]),
-  rule("channel-order", "The channels are red, green, blue.", channelOrder, [
+  rule(
+    "mean",
+    "The per-pixel mean is subtracted; nothing else is done to the values.",
+    asEntered("values", mean),
+    [
+      badImages(
+        "each image's own",
+        "a library's function",
+        "training",
+        prepared({ kind: "per-image", own: "channel" }),
+      ),
+      badImages(
+        "ImageNet's constants",
+        "copied from other code",
+        "training",
+        prepared({
+          kind: "constants",
+          zero: [0.485, 0.456, 0.406].map((value) => 255 * value),
+          scale: [0.229, 0.224, 0.225].map((value) => 1 / 255 / value),
+        }),
+      ),
+      badImages("of other images", "the test's mean", "training", prepared({ meanDistance: 8 })),
+      badImages(
+        "in another unit",
+        "the mean of bytes, of pixels in 0..1",
+        "training",
+        prepared({ meanDistance: 30_000, meanRatio: 255 }),
+      ),
+    ],
+  ),
+  rule(
+    "scale",
+    "Pixels are in 0..1, or in 0..255, or divided by about their deviation.",
+    asEntered("values", scale),
+    [
+      badImages(
+        "divided twice",
+        "by the loader and by the script",
+        "training",
+        prepared({ scale: [1, 1, 1].map(() => 1 / 255 ** 2) }),
+      ),
+      badImages("multiplied", "by 255, of bytes", "training", prepared({ scale: [255, 255, 255] })),
+    ],
+  ),
+  rule("channel-order", "The channels are red, green, blue.", asEntered("places", channelOrder), [
     badImages("blue first", "OpenCV's order", "training", ({ form }) => ({
       form: { ...form!, channels: "BGR" },
     })),
@@ -824,18 +864,23 @@ export const IMAGE_RULES: readonly Rule<RecordingSubject>[] = defineRules([
       form: { ...form!, channels: "BGR", axes: "transposed" },
     })),
   ]),
-  rule("pixel-order", "Rows, columns and channels are those of the stored image.", pixelOrder, [
-    badImages("reshaped", "where axes had to be exchanged", "training", ({ form }) => ({
-      form: { ...form!, layout: "planes-as-pixels" },
-    })),
-    badImages("transposed", "a file of MATLAB", "training", ({ form }) => ({
-      form: { ...form!, axes: "transposed" },
-    })),
-  ]),
+  rule(
+    "pixel-order",
+    "Rows, columns and channels are those of the stored image.",
+    asEntered("places", pixelOrder),
+    [
+      badImages("reshaped", "where axes had to be exchanged", "training", ({ form }) => ({
+        form: { ...form!, layout: "planes-as-pixels" },
+      })),
+      badImages("transposed", "a file of MATLAB", "training", ({ form }) => ({
+        form: { ...form!, axes: "transposed" },
+      })),
+    ],
+  ),
   rule(
     "same-preparation",
     "Images that are tested are prepared as those that are trained on.",
-    samePreparation,
+    asEntered("values", samePreparation),
     [
       badImages(
         "not normalised",

@@ -22,6 +22,11 @@ export interface RecordingSubject {
   readonly evaluations?: readonly ObservedEvaluation[];
   /** The network that was trained, as its operations say. */
   readonly graph?: Graph;
+  /**
+   * What the network does to its images before its first convolution, where they are trained on:
+   * kinds of operations. What entered is then not what that layer gets.
+   */
+  readonly onImages?: readonly string[];
   /** Its arrays before the first step, by the graph's names. */
   readonly initialWeights?: Weights;
 }

@@ -164,7 +164,8 @@ const loss = observing(["log"], ({ log, photographs = false }) => {
 /** Most steps' passes and backward passes: the first and the last of an epoch may have others. */
 function passesOfStep(log: RecordingLog): { readonly passes: number; readonly backwards: number } {
   const steps = stepsOf(log);
-  const middle = (values: readonly number[]) => values.toSorted((a, b) => a - b)[values.length >> 1];
+  const middle = (values: readonly number[]) =>
+    values.toSorted((a, b) => a - b)[values.length >> 1];
   return {
     passes: middle(steps.map(({ passes, steps }) => passes / steps)) ?? 1,
     backwards: middle(steps.map(({ backwards }) => backwards)) ?? 1,
@@ -1180,10 +1181,10 @@ export const TRAINING_STEP_RULES: readonly Rule<RecordingSubject>[] = defineRule
         backwards: iteration,
       })),
       badLines("behind backward", "zero_grad stands in the wrong line", "step", ({ checked }) => ({
-      backwards: 0,
-      ...(checked && { checked: { withoutGradient: 24, nonFinite: 0, backwardNorm: 1 } }),
-    })),
-    badLines("every second step", "accumulated by mistake", "step", ({ iteration }) => ({
+        backwards: 0,
+        ...(checked && { checked: { withoutGradient: 24, nonFinite: 0, backwardNorm: 1 } }),
+      })),
+      badLines("every second step", "accumulated by mistake", "step", ({ iteration }) => ({
         cleared: iteration % 4 === 0,
         backwards: 1 + iteration % 4,
       })),

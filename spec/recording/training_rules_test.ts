@@ -527,3 +527,38 @@ Deno.test("steps without a gradient are explained once: it was cleared behind ba
     .map((id) => judged(id, subject).outcome);
   assertEquals(outcomes, ["fail", "not-observable", "not-observable"]);
 });
+
+Deno.test("what a network does to its images itself is not missing in what entered", () => {
+  const plain = good.training.map((group) => ({
+    ...group,
+    views: group.views.map((view) => ({ ...view, y: 0, x: 0, flip: false })),
+    preparation: { ...group.preparation!, kind: "constants" as const, zero: [0, 0, 0] },
+  }));
+  const outcomes = (...onImages: readonly string[]) =>
+    ["mean", "augmentation"].map((id) =>
+      judged(id, { ...good, training: plain, onImages }).outcome
+    );
+  assertEquals(outcomes(), ["fail", "fail"]);
+  assertEquals(outcomes("subtract"), ["not-observable", "fail"]);
+  assertEquals(outcomes("pad", "slice", "where"), ["not-observable", "not-observable"]);
+  // What is right before it is no worse for it.
+  assertEquals(judged("augmentation", { ...good, onImages: ["pad"] }).outcome, "pass");
+});
+
+Deno.test("batches that are kept and given again have the views and the order of the first time", () => {
+  // itertools.cycle: the second time no loader hands them out.
+  const [first] = good.training;
+  const again = (change: Partial<typeof first>): RecordingSubject => {
+    const { loader: _, ...loose } = first;
+    const unknown = loose.indices.map(() => -1);
+    return { ...good, training: [first, { ...loose, indices: unknown, epoch: 2, ...change }] };
+  };
+  const outcomes = (subject: RecordingSubject) =>
+    ["views-over-epochs", "order-over-epochs"].map((id) => judged(id, subject).outcome);
+  assertEquals(outcomes(again({ views: [] })), ["fail", "fail"]);
+  // Drawn anew, in another order.
+  const { images, labels, hashes, views } = good.training[1];
+  const anew = outcomes(again({ images, labels, hashes, views }));
+  assertEquals(anew[1], "not-observable");
+  assertEquals(anew[0], "pass");
+});

@@ -952,15 +952,17 @@ class Stepping:
     def __init__(self, number, optimizer):
         self.number, self.reference = number, weakref.ref(optimizer)
         self.steps = self.backwards = self.lines = 0
+        self.offset = 0  # iterations before its first step: one that is made anew goes on
         self.begun = self.closure = self.cleared = self.looked = False
         self.before = self.described = self.watched = self.site = None
         self.rates, self.sample, self.window = [], [], []
-        self.copies = self.backward_norm = self.figures = None
+        self.copies = self.backward_norm = self.figures = self.overflow = None
 
     @property
     def checked(self):
         """Whether its coming step is one whose update is recomputed."""
-        return self.steps < CHECK_FIRST or (self.steps + 1) % CHECK_EVERY == 0
+        count = self.offset + self.steps
+        return count < CHECK_FIRST or (count + 1) % CHECK_EVERY == 0
 
 
 class OwnOptimizer:
@@ -1451,7 +1453,10 @@ class Recorder:
             self.index_bytes += 8 * len(indices)
             reference = self.file(f"indices-{number}.safetensors", {"indices": indices}, {})
         left_out = indices is not None and reference is None
-        self.emit("loader", id=number, **fields, indices=reference, indicesLeftOut=left_out or None)
+        self.emit(
+            "loader", id=number, **fields, indices=reference, indicesLeftOut=left_out or None,
+            reachable=len(indices) if indices is not None else None,
+        )
         made = self.loaders_made[key] = Loader(number, compose, length)
         if len(self.loaders_made) > 16:  # of new data sets in each epoch
             del self.loaders_made[next(iter(self.loaders_made))]
@@ -2144,6 +2149,8 @@ class Recorder:
         self.losses[key] = self.number("loss")
         output, value, scale = last.output(), root.detach(), self.scale
         end = nodes.index(output.grad_fn) + 1 if output is not None and output.grad_fn in nodes else None
+        softmaxes = [place + 1 for place, name in enumerate(chain) if re.match("(Log)?Softmax", name)]
+        end = max(end, *softmaxes[-1:]) if end and softmaxes else end
 
         def scaled():
             total = sum(map(float, values))
@@ -2153,7 +2160,7 @@ class Recorder:
             "loss", id=self.losses[key], **kind,
             weight=weight.tolist() if weight is not None and weight.numel() <= 1_000 else None,
             calls=len(values), chain=chain[:end],
-            softmaxBelow=sum(bool(re.match("(Log)?Softmax", name)) for name in chain) > 1,
+            softmaxBelow=len(softmaxes) > 1,
             scaled=Lazy(scaled) if values and value.dim() == 0 else None, site=self.site("backward"),
         )
 
@@ -2217,12 +2224,17 @@ class Recorder:
     def step_begins(self, optimizer, closure=False):
         self.close_open_pass()
         state = self.state_of(optimizer)
+        if not state.steps:
+            # Another's step of the same iteration took the passes.
+            state.offset = self.iteration if self.passes or closure else max(0, self.iteration - 1)
         state.begun, state.closure = True, closure
         if state.steps < 20:
             state.site = self.site("step")
         if self.main is not None or not closure:
             self.describe_optimizer(optimizer, state)
         state.rates, state.copies = rates_of(optimizer), None
+        overflow = getattr(optimizer, "found_inf", None)  # a fused optimiser leaves the step out itself
+        state.overflow = overflow.detach().clone() if torch.is_tensor(overflow) else None
         if state.checked:
             parameters = parameters_of(optimizer)
             state.copies = [
@@ -2298,23 +2310,28 @@ class Recorder:
             self.describe_optimizer(optimizer, state)
         first = optimizer is self.own and state.steps == self.manual - 1
         state.steps += 1
-        self.iteration = max(self.iteration, state.steps)
+        count = state.offset + state.steps
+        self.iteration = max(self.iteration, count)
         if state.number:
             self.steps_made[state.number] = state.steps
         record = self.step_record(state, self.manual if first else 1)
+        overflow = state.overflow
         if state.copies is not None:
-            with torch.no_grad():
-                record["checked"] = self.check_step(optimizer, state)
+            if overflow is None or not bool(overflow):
+                with torch.no_grad():
+                    record["checked"] = self.check_step(optimizer, state)
             state.copies = state.backward_norm = None
         state.cleared, state.looked, state.before = False, False, None
         state.window.append(record)
         names = ("learningRate", "mode", "loader", "epoch", "cleared")
         steady = all(record[name] == state.window[0][name] for name in names)
-        full = len(state.window) >= WINDOW or state.steps <= EVERY_STEP
+        full = len(state.window) >= WINDOW or count <= EVERY_STEP
+        if overflow is not None and len(state.window) == 1 and full:
+            record["skipped"] = Lazy(lambda: bool(overflow) or None)
         if full or not steady or "checked" in record:
             self.write_steps(state.window)
             state.window = []
-        if state.steps in (1, 20):
+        if count in (1, 20):
             self.parameters_now()
         if self.stop_after and self.iteration >= self.stop_after and self.cut_at is None:
             self.cut_at, self.cut_evaluations = time.perf_counter(), self.evaluations

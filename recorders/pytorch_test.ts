@@ -454,6 +454,35 @@ const LOOPS: Readonly<
     const tests = linesOf(lines, "evaluation");
     assertEquals(tests.map(({ loader, number }) => [loader, number]), [[2, 1], [2, 2]]);
   },
+  remade: ({ lines }) => {
+    const steps = linesOf(lines, "step");
+    assertEquals(steps.map(({ iteration }) => iteration), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    assertEquals(distinct(steps, ({ optimizer }) => optimizer), [1, 2, 3]);
+    assertEquals(linesOf(lines, "end")[0].optimizerSteps, { 1: 3, 2: 3, 3: 3 });
+    assertEquals(
+      linesOf(lines, "loader").map(({ size, reachable }) => [size, reachable]),
+      [[128, 96], [32, undefined]],
+    );
+    replaysFit(lines);
+  },
+  fused: async (recording) => {
+    const steps = linesOf(recording.lines, "step");
+    assertEquals(steps.map(({ skipped }) => skipped), [undefined, true, undefined, undefined]);
+    assertEquals(steps.map(({ checked }) => checked === undefined), [false, true, false, false]);
+    const { report } = await auditRecording("fused", recording);
+    const { outcome, evidence } = report.judgements.find(({ id }) => id === "finite")!;
+    assertEquals(outcome, "pass", evidence);
+  },
+  softmax_far_below: async (recording) => {
+    const { lines } = recording;
+    const { report } = await auditRecording("softmax", recording);
+    const found = report.judgements.find(({ id }) => id === "gradients-cleared")!;
+    assertEquals(found.outcome, "fail", found.evidence);
+    assertEquals(linesOf(lines, "loss").map(({ softmaxBelow, chain }) => [softmaxBelow, chain]), [[
+      true,
+      ["NllLossBackward0", "LogSoftmaxBackward0", "DivBackward0", "SoftmaxBackward0"],
+    ]]);
+  },
   unusual: ({ lines }) => {
     const [{ norms, output }] = linesOf(lines, "network");
     assertEquals(output, undefined);

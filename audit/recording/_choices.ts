@@ -24,7 +24,8 @@ export function recordedChoices(subject: RecordingSubject): AuditReport["choices
 const SEEN: Readonly<Record<string, (subject: RecordingSubject) => string | undefined>> = {
   "training-images": ({ log, training = [] }) => {
     const id = training[0]?.loader;
-    const size = log && linesOf(log.lines, "loader").find((line) => line.id === id)?.size;
+    const line = log && linesOf(log.lines, "loader").find((line) => line.id === id);
+    const size = line?.reachable ?? line?.size;
     if (size === undefined) return undefined;
     return size === 45_000 ? "45000/5000" : size === 50_000 ? "50000/0" : `on ${number(size)}`;
   },
@@ -64,7 +65,8 @@ const SEEN: Readonly<Record<string, (subject: RecordingSubject) => string | unde
     const id = training[0]?.loader;
     const line = log && linesOf(log.lines, "loader").find((one) => one.id === id);
     if (line?.size === undefined || line.batchSize === undefined) return undefined;
-    if (line.size % (line.batchSize * (log?.start.worldSize ?? 1)) === 0) {
+    const size = line.reachable ?? line.size;
+    if (size % (line.batchSize * (log?.start.worldSize ?? 1)) === 0) {
       return "no image is left over";
     }
     return line.dropLast ? "drop-partial" : "keep-partial";

@@ -125,6 +125,7 @@ const schemas = {
     composed: z.boolean(),
     indices: file.optional(),
     indicesLeftOut: z.boolean().optional(),
+    reachable: count.optional(),
   }) satisfies z.ZodType<lines.LoaderLine>,
   epoch: z.object({
     type: z.literal("epoch"),

@@ -111,6 +111,8 @@ export interface LoaderLine extends PlacedLine {
   readonly composed: boolean;
   /** Every index that it can draw from; absent, and not left out: all of 0 to size - 1. */
   readonly indices?: FileReference;
+  /** How many these are, fewer than `size` where a sampler draws of a part of the data set. */
+  readonly reachable?: number;
   /** There was no room for them. */
   readonly indicesLeftOut?: boolean;
 }

@@ -491,6 +491,52 @@ def made_anew():
     return net, {"wrong": wrong}
 
 
+@kind
+def remade():
+    """An optimiser for each epoch, of a loader that draws of a part of its data set."""
+    net, (training, testing) = Net(), loaders()
+    sampler, losses = torch.utils.data.SubsetRandomSampler(range(96)), []
+    for epoch in range(3):
+        optimizer = sgd(net, 0.05 / (1 + epoch))
+        for images, labels in DataLoader(training.dataset, 32, sampler=sampler):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(net(images), labels)
+            loss.backward()
+            optimizer.step()
+            losses.append(float(loss.detach()))
+    return net, {"losses": losses, "wrong": [evaluate(net, testing)]}
+
+
+@kind
+def fused():
+    """A fused optimiser leaves out a step that overflows by itself."""
+    net, (training, testing) = Net(), loaders()
+    optimizer = torch.optim.SGD(net.parameters(), 0.05, 0.9, weight_decay=1e-4, fused=True)
+    scaler, skipped = torch.amp.GradScaler("cpu", init_scale=256.0), 0
+    for number, (images, labels) in enumerate(training):
+        scaler.scale(F.cross_entropy(net(images), labels)).backward()
+        if number == 1:
+            net.head.bias.grad.fill_(float("inf"))
+            skipped += 1
+        scaler.step(optimizer)
+        scaler.update()
+        optimizer.zero_grad()
+    return net, {"skipped": skipped, "wrong": [evaluate(net, testing)]}
+
+
+@kind
+def softmax_far_below():
+    """Between softmax and loss stands a temperature; gradients are cleared in the wrong line."""
+    net, (training, testing) = Net(), loaders()
+    optimizer = sgd(net)
+    for images, labels in [*training, *training]:
+        scores = net(images).softmax(1) / 0.1
+        F.cross_entropy(scores, labels).backward()
+        optimizer.zero_grad()
+        optimizer.step()
+    return net, {"wrong": [evaluate(net, testing)]}
+
+
 class Slow(TensorDataset):
     """Images that take their time."""
 

@@ -283,7 +283,8 @@ const split = observing(
   ({ log, training, evaluations }) => {
     const sizes = training.flatMap(({ loader, whole, images }) => {
       const line = linesOf(log.lines, "loader").find(({ id }) => id === loader);
-      return line?.size !== undefined ? [line.size] : whole ? [images.length] : [];
+      const size = line?.reachable ?? line?.size;
+      return size !== undefined ? [size] : whole ? [images.length] : [];
     });
     if (sizes.length === 0) return notObservable("how many images an epoch has was not seen");
     const [size] = sizes;
@@ -414,6 +415,9 @@ export const DATA_RULES: readonly Rule<RecordingSubject>[] = defineRules([
           },
         }),
       },
+      badLines("40,000 of 50,000", "a sampler draws of a part", "loader", ({ id }) => (
+        id === 1 ? { size: 50_000, reachable: 40_000 } : {}
+      )),
       badLines(
         "40,000",
         "a file is forgotten",

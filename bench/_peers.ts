@@ -67,12 +67,14 @@ export interface Peer extends Contender {
  * Starts PyTorch and waits until it is warm, which with a compiler takes minutes.
  *
  * @param augment Whether it prepares each batch, as our engines do.
+ * @param milliseconds In which it has to be warm; as long as it likes when undefined.
  * @throws {PeerError} If it can't run here: the message is the reason.
  */
 export async function pytorchContender(
   { arch, batch, threads, size }: Task,
   variant: PeerVariant,
   augment: boolean,
+  milliseconds?: number,
 ): Promise<Peer> {
   const { device, mode, layout, precision } = variant;
   const { info, ask, close } = await startPython("pytorch_resnet.py", [
@@ -80,7 +82,7 @@ export async function pytorchContender(
     ...["--threads", `${threads}`, "--device", device, "--mode", mode],
     ...["--layout", layout, "--precision", precision, ...(augment ? ["--augment"] : [])],
     ...sizeFlags(size),
-  ]);
+  ], { milliseconds });
   return {
     info,
     name: peerName(variant),
@@ -104,7 +106,7 @@ export async function onnxRuntimeContender(task: Task): Promise<Omit<Peer, "trai
   const file = encodeOnnx(graph, initialise(graph, 0, "in"));
   const { info, ask, close } = await startPython("onnxruntime_resnet.py", [
     ...["--threads", `${task.threads}`, ...sizeFlags(task.size)],
-  ], file);
+  ], { file });
   return {
     info,
     name: "ONNX Runtime",
@@ -124,18 +126,24 @@ function sizeFlags(size: number | undefined): string[] {
 async function startPython(
   name: string,
   args: readonly string[],
-  file?: Uint8Array,
+  { file, milliseconds }: { readonly file?: Uint8Array; readonly milliseconds?: number },
 ): Promise<{ info: Info; ask: (command: string) => Promise<number>; close: () => Promise<void> }> {
-  const script = new URL(`peers/${name}`, import.meta.url);
+  const script = decodeURIComponent(new URL(`peers/${name}`, import.meta.url).pathname);
+  const slow = new AbortController();
+  const late = milliseconds === undefined
+    ? undefined
+    : setTimeout(() => slow.abort(), milliseconds);
   let python: Deno.ChildProcess;
   try {
     python = new Deno.Command("python3", {
-      args: [script.pathname, ...args],
+      args: [script, ...args],
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",
+      signal: slow.signal,
     }).spawn();
   } catch (error) {
+    clearTimeout(late);
     if (error instanceof Deno.errors.NotFound) throw new PeerError("there is no python3");
     // Where LD_LIBRARY_PATH is set, for one, Deno wants the permission to run anything.
     if (error instanceof Deno.errors.NotCapable) throw new PeerError(error.message);
@@ -147,6 +155,12 @@ async function startPython(
   let pending = "";
   const ended = async () => {
     await python.status;
+    clearTimeout(late);
+    if (slow.signal.aborted) {
+      return new PeerError(
+        `it was not warm in the ${Math.round(milliseconds! / 1000)} s left for it`,
+      );
+    }
     return new PeerError(await errors || "it ended without a word");
   };
   const readLine = async (): Promise<string> => {
@@ -169,8 +183,10 @@ async function startPython(
       throw error;
     }
   }
+  const info = JSON.parse(await readLine());
+  clearTimeout(late);
   return {
-    info: JSON.parse(await readLine()),
+    info,
     async ask(command) {
       await writer.write(new TextEncoder().encode(`${command}\n`));
       return Number(await readLine());

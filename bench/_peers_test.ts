@@ -1,5 +1,6 @@
-import { assertEquals } from "@std/assert";
-import { peerName, peerVariants } from "./_peers.ts";
+import { assertEquals, assertRejects } from "@std/assert";
+import { pythonTest } from "../testing/mod.ts";
+import { PeerError, peerName, peerVariants, pytorchContender } from "./_peers.ts";
 
 Deno.test("on a processor PyTorch runs in both layouts, compiled, and in bfloat16", () => {
   assertEquals(peerVariants("cpu").map(peerName), [
@@ -20,5 +21,15 @@ Deno.test("on CUDA PyTorch runs in every mode, with and without TensorFloat-32",
   assertEquals(
     peerVariants("cuda", ["mixed"]).map(peerName),
     ways.map((way) => `PyTorch ${way} fp16`),
+  );
+});
+
+pythonTest("a peer that is not warm in time is stopped, and says so", [], async () => {
+  const [variant] = peerVariants("cpu");
+  const task = { arch: "resnet8", batch: 1, threads: 1 };
+  await assertRejects(
+    () => pytorchContender(task, variant, false, 1),
+    PeerError,
+    "it was not warm in the 0 s left for it",
   );
 });

@@ -14,6 +14,7 @@ import {
   store,
 } from "../engine/bench/mod.ts";
 import { EngineError } from "../engine/mod.ts";
+import { timeOfOne } from "./_rounds.ts";
 
 /** Enough independent registers of sums to hide an instruction's latency. */
 const REGISTERS = 12;
@@ -76,8 +77,8 @@ const GPU_TURNS = 128;
 const COPY_BYTES = 2 ** 28;
 /** Vectors that one invocation copies: several loads are under way at a time. */
 const COPIES = 4;
-/** A measurement is at least as long, in milliseconds: a launch takes microseconds. */
-const MEASURED_MILLISECONDS = 40;
+/** A row of dispatches is at least as long, in milliseconds. */
+const ROW_MILLISECONDS = 100;
 
 /**
  * Sums in registers: x = x * a + b with a and b read from a buffer, so that no
@@ -173,14 +174,5 @@ async function timeDispatch(
   const error = await device.popErrorScope();
   // Refused work takes no time and would look like a fast GPU.
   if (error) throw new EngineError(`measuring a GPU's peak: ${error.message}`);
-  let dispatches = 1;
-  let milliseconds = await run(dispatches);
-  while (milliseconds < MEASURED_MILLISECONDS) {
-    dispatches *= 2;
-    milliseconds = await run(dispatches);
-  }
-  for (let repeat = 0; repeat < 4; repeat++) {
-    milliseconds = Math.min(milliseconds, await run(dispatches));
-  }
-  return milliseconds / dispatches / 1000;
+  return await timeOfOne(run, ROW_MILLISECONDS) / 1000;
 }

@@ -31,11 +31,12 @@ import {
 } from "./_peers.ts";
 import { wasmProfileText } from "./_wasm_profile.ts";
 import { joinedVectors } from "../engine/bench/mod.ts";
+import { EngineError } from "../engine/mod.ts";
 import { peakMultiplyAdds, peakOfGpu } from "./peak.ts";
-import { median, timeInTurn } from "./_rounds.ts";
+import { burstOf, median, timeInTurn } from "./_rounds.ts";
 
-/** A burst is about as long as this, in milliseconds. */
-const BURST = { gpu: 100, cpu: 2000 };
+/** A burst is about as long as this, in milliseconds; Deno waits for a GPU in sleeps of 10 ms. */
+const BURST = { gpu: 500, cpu: 2000 };
 /** Who takes longer for a first step, which compiles and allocates, has bursts of one. */
 const SLOW_MILLISECONDS = 5000;
 /** Rounds that are not counted: caches, clocks and compilers settle. */
@@ -43,6 +44,8 @@ const WARM_UP_ROUNDS = 2;
 /** A contender that has taken as long sits out further rounds: plain JavaScript takes minutes. */
 const CAP_MILLISECONDS = 60_000;
 const PROFILED_STEPS = 20;
+/** Of `--seconds`, for starting peers and for the rounds of training; the rest is evaluation's. */
+const STARTED_BY = 0.6, TRAINED_BY = 0.85;
 
 const ALGORITHMS = ["winograd", "direct"] as const;
 const PRECISIONS = ["single", "mixed"] as const;
@@ -56,8 +59,9 @@ const FLAGS = {
   batch: integer("images in a batch; 128 by default", 1),
   size: integer("height and width of random images of 1,000 classes; CIFAR's by default", 32),
   rounds: integer("timed rounds; 7 by default", 1),
-  burst: integer("steps at a time; by default two seconds of them, on a GPU 100 ms", 1),
+  burst: integer("steps at a time; by default two seconds of them, on a GPU half a second", 1),
   evaluate: integer("images of one evaluation; 2,000 by default, 0 for none", 0),
+  seconds: integer("for each network: what is not warm in time is left out, and rounds are", 1),
   threads: integer("CPU threads of every contender; all cores by default", 1, 1024),
   peer: choice(
     ["cpu", "cuda", "mps", "none"],
@@ -105,13 +109,13 @@ interface Row {
 /** Times contenders in turn. `run` gives milliseconds. */
 async function time<T extends Omit<Contender, "train">>(
   contenders: readonly T[],
-  rounds: number,
+  { rounds, until }: { readonly rounds: number; readonly until: number },
   work: number,
   run: (contender: T) => Promise<number>,
 ): Promise<Row[]> {
   const times = await timeInTurn(
     contenders,
-    { counted: rounds, warmUp: WARM_UP_ROUNDS, cap: CAP_MILLISECONDS },
+    { counted: rounds, warmUp: WARM_UP_ROUNDS, cap: CAP_MILLISECONDS, until },
     run,
   );
   return contenders.map(({ name, precision, isPeer }, i) => {
@@ -155,13 +159,11 @@ function speedUps(rows: readonly Row[]): string {
 }
 
 /** Steps that fill a burst; the first few are not counted. */
-async function burstOf(contender: Contender, asked: number | undefined): Promise<number> {
+async function stepsOf(contender: Contender, asked: number | undefined): Promise<number> {
   if (asked !== undefined) return asked;
   if (await contender.train(1) > SLOW_MILLISECONDS) return 1;
   await contender.train(1);
-  const steps = 4;
-  const step = await contender.train(steps) / steps;
-  return Math.max(1, Math.round(BURST[contender.queues ? "gpu" : "cpu"] / step));
+  return await burstOf((steps) => contender.train(steps), BURST[contender.queues ? "gpu" : "cpu"]);
 }
 
 /** Starts the peers; those that can't run here are reported with their reason. */
@@ -170,12 +172,17 @@ async function startPeers(
   device: PeerDevice,
   flags: FlagValues<typeof FLAGS>,
   say: (text: string) => void,
+  until: number,
 ): Promise<Contender[]> {
   const peers: Contender[] = [];
-  for (const variant of peerVariants(device, flags.precision)) {
-    if (!(flags["peer-mode"] ?? MODES).includes(variant.mode)) continue;
+  const variants = peerVariants(device, flags.precision)
+    .filter(({ mode }) => (flags["peer-mode"] ?? MODES).includes(mode))
+    // Compilers take minutes: what needs none must not wait for them.
+    .toSorted((a, b) => Number(a.mode === "compile") - Number(b.mode === "compile"));
+  for (const variant of variants) {
     try {
-      const peer = await pytorchContender(task, variant, flags.augment ?? false);
+      const left = until === Infinity ? undefined : Math.max(0, until - performance.now());
+      const peer = await pytorchContender(task, variant, flags.augment ?? false, left);
       if (peers.length === 0) {
         const { version, device, cudnn } = peer.info;
         say(`PyTorch ${version} on ${device}${cudnn === null ? "" : `, cuDNN ${cudnn}`}`);
@@ -213,8 +220,11 @@ async function compare(
 ): Promise<Record<string, unknown>> {
   const { rounds = 7, evaluate = 2000, peer = "cpu" } = flags;
   const { convolution = ["winograd"], precision = ["single"] } = flags;
+  const begun = performance.now();
+  const until = (share: number) => begun + share * 1000 * (flags.seconds ?? Infinity);
   const contenders: Contender[] = [];
   const evaluators: Omit<Contender, "train">[] = [];
+  let refused: EngineError | undefined;
   try {
     for (const engine of flags.engine ?? ["wasm"]) {
       const settings: Parameters<typeof engineContender>[2][] = engine === "wasm"
@@ -222,27 +232,44 @@ async function compare(
         : engine === "webgpu"
         ? precision.map((precision) => ({ precision }))
         : [{}];
-      for (const each of settings) contenders.push(await engineContender(task, engine, each));
+      for (const each of settings) {
+        try {
+          contenders.push(await engineContender(task, engine, each));
+        } catch (error) {
+          // What another contender can do is not lost, such as single precision without mixed.
+          if (!(error instanceof EngineError)) throw error;
+          refused = error;
+          say(`not run: ${[engine, ...Object.values(each ?? {})].join(" ")}: ${error.message}`);
+        }
+      }
     }
-    if (peer !== "none") contenders.push(...await startPeers(task, peer, flags, say));
+    if (contenders.length === 0 && refused) throw refused;
+    if (peer !== "none") {
+      contenders.push(...await startPeers(task, peer, flags, say, until(STARTED_BY)));
+    }
     if (peer === "cpu" && evaluate > 0) evaluators.push(...await startOnnxRuntime(task, say));
 
     const bursts = new Map<Contender, number>();
     for (const contender of contenders) {
-      bursts.set(contender, await burstOf(contender, flags.burst));
+      bursts.set(contender, await stepsOf(contender, flags.burst));
     }
     // A training step is a forward and two backward products of the same size.
     const forward = 2 * countMultiplyAdds(networkOf(task));
-    const training = await time(contenders, rounds, 3 * forward * task.batch, async (contender) => {
-      const steps = bursts.get(contender)!;
-      return await contender.train(steps) / steps;
-    });
+    const training = await time(
+      contenders,
+      { rounds, until: until(TRAINED_BY) },
+      3 * forward * task.batch,
+      async (contender) => {
+        const steps = bursts.get(contender)!;
+        return await contender.train(steps) / steps;
+      },
+    );
     const counts = new Set(bursts.values());
     const burst = `${Math.min(...counts)}${counts.size > 1 ? ` to ${Math.max(...counts)}` : ""}`;
     say(table(`\n${task.arch}, training step (in bursts of ${burst})`, training));
     const evaluation = evaluate === 0 ? [] : await time(
       [...contenders, ...evaluators],
-      rounds,
+      { rounds, until: until(1) },
       forward * evaluate,
       (contender) => contender.evaluate(evaluate),
     );
@@ -291,7 +318,7 @@ async function bench(flags: FlagValues<typeof FLAGS>): Promise<Outcome> {
   }
   const { rounds = 7 } = flags;
   return {
-    text: `\n${rounds} timed rounds each, in turn`,
+    text: `\n${flags.seconds === undefined ? "" : "at most "}${rounds} timed rounds each, in turn`,
     json: { batch, threads, size: size ?? null, rounds, corePeakFlops: peak, results },
   };
 }

@@ -16,7 +16,7 @@ PATH=$tools/bin:$PATH
 validate() { kubernetes-validate --strict --kubernetes-version "$kubernetes" --quiet "$@"; }
 
 actionlint
-shellcheck .ci/run deploy/*.sh deploy/*/*.sh deploy/slurm/*.sbatch
+shellcheck .ci/run deploy/*.sh deploy/*/*.sh deploy/slurm/*.sbatch bench/offline/*.sh
 hadolint deploy/Dockerfile
 for manifest in deploy/kubernetes/*.yaml; do
   validate "$manifest"
@@ -28,5 +28,5 @@ for manifest in deploy/kubernetes/*.yaml; do
     exit 1
   fi
 done
-for test in deploy/*/*_test.sh; do "$test"; done
+for test in deploy/*/*_test.sh bench/offline/*_test.sh; do "$test"; done
 echo "deploy: all checks pass"

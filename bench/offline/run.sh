@@ -154,7 +154,8 @@ if $check; then exit 0; fi
 
 # --- The machine -------------------------------------------------------------
 
-# Links libraries that the system lacks, and names NVIDIA's driver where no driver is registered.
+# Links libraries that the system lacks, and names NVIDIA's driver where it is there and not registered:
+# containers get its libraries without the file that says so, or beside Mesa's, which would be taken.
 set_up_vulkan() {
   local known library lacking=$home/libraries icd=/usr/local/nvidia/share/vulkan/icd.d/nvidia_icd.json
   known=$(PATH=$PATH:/sbin:/usr/sbin ldconfig -p 2>/dev/null || true)
@@ -165,10 +166,19 @@ set_up_vulkan() {
   if compgen -G "$lacking/*" >/dev/null; then
     export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$lacking
   fi
-  if [[ -z ${VK_DRIVER_FILES:-}${VK_ICD_FILENAMES:-} && -f $icd ]] &&
-    ! compgen -G "/etc/vulkan/icd.d/*.json" >/dev/null &&
-    ! compgen -G "/usr/share/vulkan/icd.d/*.json" >/dev/null; then
-    export VK_DRIVER_FILES=$icd
+  if [[ -z ${VK_DRIVER_FILES:-}${VK_ICD_FILENAMES:-} ]] &&
+    ! compgen -G "/etc/vulkan/icd.d/*nvidia*.json" >/dev/null &&
+    ! compgen -G "/usr/share/vulkan/icd.d/*nvidia*.json" >/dev/null; then
+    if [[ ! -f $icd ]]; then
+      icd=""
+      if grep -qF "libGLX_nvidia.so.0 " <<<"$known"; then
+        icd=$home/nvidia_icd.json
+        printf '{"file_format_version": "1.0.0", "ICD": {"library_path": "%s", "api_version": "1.3.0"}}\n' \
+          libGLX_nvidia.so.0 >"$icd"
+      fi
+    fi
+    # Loaders before 1.3.207 know the second name alone.
+    if [[ -n $icd ]]; then export VK_DRIVER_FILES=$icd VK_ICD_FILENAMES=$icd; fi
   fi
   echo "Vulkan: libraries brought along: $(find "$lacking" -type l | wc -l)," \
     "driver ${VK_DRIVER_FILES:-as registered}"
@@ -183,7 +193,8 @@ mkdir -p "$results" "$(dirname "$out")"
 out=$(cd "$(dirname "$out")" && pwd)/$(basename "$out")
 results=$(cd "$results" && pwd)
 if [[ -n $restore ]]; then restore=$(cd "$restore" && pwd); fi
-export DENO_DIR=$home/project/packages DENO_NO_UPDATE_CHECK=1 NO_COLOR=1
+# Mesa's layer that orders devices loads X11's libraries; the tasks leave it out too.
+export DENO_DIR=$home/project/packages DENO_NO_UPDATE_CHECK=1 NO_COLOR=1 NODEVICE_SELECT=1
 export XDG_RUNTIME_DIR=${XDG_RUNTIME_DIR:-$home} # drivers complain without one
 cd "$home/project/source"
 failed=()
@@ -192,24 +203,33 @@ set_up_vulkan >"$home/vulkan.log" # not in the pipe below, whose exports would e
 {
   uname -srm
   nproc
-  if command -v nvidia-smi >/dev/null; then nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader; fi
+  if command -v nvidia-smi >/dev/null; then
+    nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader || true # it warns
+  fi
   deno --version
   cat "$home/vulkan.log"
 } 2>&1 | tee "$results/machine.log"
 deno run -q --cached-only bench/offline/self_test.ts "$engine" 2>&1 | tee -a "$results/machine.log" ||
   stop 1 "the engine $engine does not pass its self-test here; see $results/machine.log"
 
+if grep -q "^engine webgpu .* a software adapter: " "$results/machine.log" &&
+  nvidia-smi --list-gpus >/dev/null 2>&1; then
+  stop 1 "Vulkan sees no GPU, nvidia-smi does: a container needs NVIDIA_DRIVER_CAPABILITIES with graphics"
+fi
+
 # --- The benchmark -----------------------------------------------------------
 
 # Its log, its seconds and its flags.
 time_steps() {
-  local log=$results/$1 limit=$2 peer=cpu
+  local log=$results/$1 limit=$2 peer=cpu images=2000
   shift 2
   ((limit > 0)) || return 0
-  if sees_cuda; then peer=cuda; fi
+  # Deno waits for a GPU in sleeps of 10 ms: more images for one of them.
+  if sees_cuda; then peer=cuda images=10000; fi
   # Deno lets a program with LD_LIBRARY_PATH start others only where it may start any.
   timeout --kill-after=10 "$limit" "$home/deno/deno" run -q --cached-only --allow-run \
-    bench/step.ts --engine "$engine" --peer "$peer" "$@" 2>&1 | tee "$log" || failed+=("${log##*/}")
+    bench/step.ts --engine "$engine" --peer "$peer" --evaluate "$images" \
+    --seconds "$(((limit * 4 + 4) / 5))" "$@" 2>&1 | tee "$log" || failed+=("${log##*/}")
 }
 
 time_steps bench.log "$bench_seconds" --arch "$arch" ${bench_flags[@]+"${bench_flags[@]}"}

@@ -20,7 +20,8 @@ Prints a line of JSON when it is warm: what it runs and on what. Then reads
 commands from standard input, one a line, and answers each with a line:
 
 step N           milliseconds for N training steps, queued without waiting between them
-evaluate N       milliseconds for N images through the network in test mode
+evaluate N       milliseconds for N images through the network in test mode: of whole batches,
+                 as far as N goes of what they hold
 info             the first line again
 quit             ends
 
@@ -206,17 +207,21 @@ class Contender:
             torch.mps.synchronize()
 
     def train(self, steps):
-        """Trains and reads the last loss, which waits for all steps."""
+        """Trains and reads the last loss, which waits for all steps; returns their number."""
         for _ in range(steps):
             loss = self.train_step()
-        return loss.item()
+        loss.item()
+        return steps
 
     def evaluate(self, images):
-        """Wrong predictions among `images` images; whole batches are computed."""
+        """Reads the wrong predictions of at least `images` images; returns how many were computed."""
         wrong = torch.zeros((), dtype=torch.int64, device=self.device)
-        for _ in range(0, images, self.evaluation_batch):
+        computed = 0
+        while computed < images:
             wrong += (self.test_step() != 0).sum()
-        return wrong.item()
+            computed += self.evaluation_batch
+        wrong.item()
+        return computed
 
 
 def describe(arguments):
@@ -261,8 +266,8 @@ def main():
         elif command in ("step", "evaluate") and count.isdecimal() and int(count) > 0:
             work = {"step": contender.train, "evaluate": contender.evaluate}[command]
             begun = time.perf_counter()
-            work(int(count))
-            print(1000 * (time.perf_counter() - begun), flush=True)
+            done = work(int(count))
+            print(1000 * (time.perf_counter() - begun) * int(count) / done, flush=True)
         else:
             print(f"step N, evaluate N, info or quit, found {line.strip()!r}", file=sys.stderr)
             raise SystemExit(2)

@@ -17,6 +17,17 @@ Deno.test("only the TensorFlow tasks load native code or read the environment", 
   }
 });
 
+Deno.test("V8 does without bounds checks in the tasks that the decision names, and no others", async () => {
+  const page = await Deno.readTextFile(new URL("../docs/decisions/v8-flags.md", import.meta.url));
+  const [, question] = /Why do ([^]*?)start\s+Deno/.exec(page)!;
+  const named = question.match(/(?<=`)[a-z]+(?=`)/g)!;
+  const flagged = Object.entries(tasks).filter(([_, { command }]) =>
+    command.includes("--v8-flags=$")
+  )
+    .map(([name]) => name.split(":")[0]);
+  assertEquals([...new Set(flagged)].sort(), named.toSorted());
+});
+
 Deno.test("the network is CIFAR's host for those who load images, and nothing else", () => {
   for (const name of ["train", "reproduce", "evaluate"] as const) {
     assertEquals(permissions[name], { read: true, write: true, net: ["www.cs.toronto.edu"] });

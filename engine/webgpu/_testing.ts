@@ -1,5 +1,6 @@
 /** Runs single kernels on given values, for their tests. */
 import { obstacleTo } from "../../testing/engines/mod.ts";
+import { findAdapter } from "./_device.ts";
 import { type Kernel, type Slice, STEP_BYTES, STEP_SCALARS } from "./_kernel.ts";
 import { webgpuEngine } from "./mod.ts";
 
@@ -44,7 +45,7 @@ export async function runKernel(
   step: TestStep,
   arrays: readonly (Float32Array | Uint32Array)[],
 ): Promise<Float32Array[]> {
-  const device = await (await navigator.gpu.requestAdapter())!.requestDevice({
+  const device = await (await findAdapter(navigator.gpu))!.requestDevice({
     requiredLimits: { maxStorageBuffersPerShaderStage: 10 },
   });
   device.pushErrorScope("validation");

@@ -2200,8 +2200,16 @@ class Recorder:
 
     @careful
     def gradients_cleared(self, _, owner, *__, **___):
-        one = isinstance(owner, torch.optim.Optimizer)
-        for state in [self.state_of(owner)] if one else list(self.optimizers.values()):
+        states = list(self.optimizers.values())
+        if isinstance(owner, torch.optim.Optimizer):
+            # An optimiser around another (SAM, Lookahead) clears for that too.
+            first = next(iter(parameters_of(owner)), None)
+            alike = [
+                state for state in states
+                if (other := state.reference()) is not None and next(iter(parameters_of(other)), None) is first
+            ]
+            states = [self.state_of(owner), *alike]
+        for state in states:
             state.cleared, state.backwards = True, 0
         self.site("zero_grad", most=3)
 

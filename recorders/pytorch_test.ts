@@ -473,6 +473,10 @@ const LOOPS: Readonly<
     const { outcome, evidence } = report.judgements.find(({ id }) => id === "finite")!;
     assertEquals(outcome, "pass", evidence);
   },
+  sharp: ({ lines }) => {
+    const steps = linesOf(lines, "step");
+    assertEquals(steps.map(({ passes, backwards }) => [passes, backwards]), Array(4).fill([2, 1]));
+  },
   softmax_far_below: async (recording) => {
     const { lines } = recording;
     const { report } = await auditRecording("softmax", recording);

@@ -16,10 +16,14 @@ const CHANGES: readonly (readonly [rule: string, change: string])[] = [
     "pixel-order",
     "Exchange the axes (transpose, permute) where bytes are reshaped, and look at an image.",
   ],
+  [
+    "operations",
+    "Make the network of the paper's layers alone, each registered with it and each with arrays of its own.",
+  ],
   ["labels", "Bring labels and images back into one order: each image has its own label."],
   [
     "parameters-optimised",
-    "Make the optimiser after the network is complete, and give it all of its parameters.",
+    "Make the optimiser after the network is complete, give it all of its parameters, and call its step().",
   ],
   [
     "gradients-cleared",
@@ -159,6 +163,7 @@ const FOLLOWING: Readonly<Record<string, readonly string[]>> = {
   "scheduler-stepped": ["learning-rate"],
   "evaluation-view": ["validation-view", "test-view"],
   "validation-view": ["resized"],
+  "initialisation": ["operations"],
   "from-scratch": [],
 };
 

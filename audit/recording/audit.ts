@@ -256,7 +256,7 @@ function verdictOf(
   const network = whatIsTrained(
     recording,
     graph,
-    [...failed].some((id) => NETWORK_IDS.has(id)),
+    [...failed].some((id) => NETWORK_IDS.has(id) || id === "operations"),
     photographs,
   );
   const [first, ...others] = changes;
@@ -355,7 +355,9 @@ function whatIsTrained(
       : `Trained is ${line.class}, ${number(line.trainable)} parameters.`;
   }
   const depth = depthOf(graph);
-  const facts = `${depth} weighted layers, ${number(countParameters(graph))} parameters`;
+  // Layers that share their arrays have fewer than the graph's nodes.
+  const count = line === undefined ? countParameters(graph) : line.trainable + line.frozen;
+  const facts = `${depth} weighted layers, ${number(count)} parameters`;
   const kind = ofKind(graph, "add").length === 0 ? "plain" : "ResNet";
   const what = departs
     ? `a net that is not the paper's (${facts})`

@@ -139,11 +139,26 @@ class Tracer {
       const output = this.#settled(last).node;
       const needed = this.#upTo(output);
       const graph = { name: "", inputShape, nodes: needed, output };
-      return { ...this.#seen(), graph: { ...graph, name: nameOf(graph) }, problems: [] };
+      const problems = this.#shared(needed);
+      return { ...this.#seen(), graph: { ...graph, name: nameOf(graph) }, problems };
     } catch (error) {
       if (!(error instanceof Inexpressible || error instanceof GraphError)) throw error;
       return { ...this.#seen(), problems: [error.message] };
     }
+  }
+
+  /** Layers that have the kernel of another: a block that was made once and is used again. */
+  #shared(nodes: readonly Node[]): string[] {
+    const uses = Map.groupBy(
+      nodes.filter(({ kind }) => kind === "convolution"),
+      ({ name }) => this.#arrays.get(`${name}.weight`),
+    );
+    const shared = [...uses].filter(([, of]) => of.length > 1).map(([name]) => name);
+    return shared.length === 0 ? [] : [
+      `${shared.slice(0, 3).join(", ")}${shared.length > 3 ? `, … (${shared.length})` : ""} ${
+        shared.length > 1 ? "are kernels" : "is the kernel"
+      } of several layers each: a block that is repeated ([block] * n) is one and the same`,
+    ];
   }
 
   /** What is known without a graph too. */
@@ -271,7 +286,9 @@ class Tracer {
     const name = parameterIn(weight);
     const shape = this.#network.parameters.find((parameter) => parameter.name === name)?.shape;
     if (name === undefined || shape?.length !== 4) {
-      throw new Inexpressible(`${node.op} has a kernel that is no parameter`);
+      throw new Inexpressible(
+        unregistered(weight, "convolution") ?? `${node.op} has a kernel that is no parameter`,
+      );
     }
     const [, stride, padding, dilation] = windowOf(node.arguments);
     const [, , height, width] = shape;
@@ -342,6 +359,12 @@ class Tracer {
     const shapes = new Map(this.#network.parameters.map((one) => [one.name, one.shape]));
     const weight = names.find((name) => shapes.get(name)?.length === 2);
     const bias = names.find((name) => shapes.get(name)?.length === 1);
+    if (weight === undefined) {
+      for (const argument of Object.values(node.arguments)) {
+        const why = unregistered(argument, "fully connected layer");
+        if (why !== undefined) throw new Inexpressible(why);
+      }
+    }
     if (weight === undefined || shape.length !== 1) {
       throw new Inexpressible(`${node.op} is no fully connected layer on one vector an image`);
     }
@@ -504,6 +527,16 @@ function parameterIn(argument: unknown): string | undefined {
   if (!isRecord(argument)) return undefined;
   const name = argument.parameter ?? argument.buffer;
   return typeof name === "string" ? name : undefined;
+}
+
+/** Of an array that the network does not know, as of layers in a plain list. */
+function unregistered(argument: unknown, of: string): string | undefined {
+  if (!isRecord(argument) || !Array.isArray(argument.constant)) return undefined;
+  return argument.constant.length < 2
+    ? undefined
+    : `a ${of} has weights of [${
+      argument.constant.join(", ")
+    }] that are no parameter of the network: layers in a plain list are not registered with it (ModuleList), and no optimiser gets them`;
 }
 
 function parametersIn(argumentsOf: Readonly<Record<string, unknown>>): string[] {

@@ -154,3 +154,21 @@ Deno.test("what a network does to its images before its first convolution is no 
     "the network makes images of [64, 64, 3] of those of [32, 32, 3]",
   ]);
 });
+
+Deno.test("a kernel that the network does not know, or that several layers have, is said in words", () => {
+  const places = line.nodes.flatMap(({ kind }, at) => kind === "convolution" ? [at] : []);
+  const withKernel = (at: number, weight: unknown) => {
+    const node = line.nodes[at];
+    const changed = { ...node, arguments: { ...node.arguments, weight } };
+    return tracedGraph({ ...line, nodes: line.nodes.with(at, changed) }, network);
+  };
+  const [unknown] = withKernel(places[1], { constant: [16, 16, 3, 3] }).problems;
+  assert(unknown.includes("a convolution has weights of [16, 16, 3, 3]"), unknown);
+  assert(unknown.includes("(ModuleList)"), unknown);
+  // The block's two kernels are of one shape.
+  const first = line.nodes[places[1]].arguments.weight;
+  const shared = withKernel(places[2], first);
+  assertEquals(shared.problems.length, 1);
+  assert(shared.problems[0].startsWith("layer1.0.conv1.weight is the kernel of several layers"));
+  assert(shared.graph !== undefined);
+});

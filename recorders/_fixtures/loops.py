@@ -524,6 +524,37 @@ def fused():
     return net, {"skipped": skipped, "wrong": [evaluate(net, testing)]}
 
 
+class Sharp(torch.optim.Optimizer):
+    """As SAM is written: two backward passes a step, the first of them at weights near by."""
+
+    def __init__(self, parameters):
+        super().__init__(parameters, {"lr": 0.05, "momentum": 0.9, "weight_decay": 1e-4})
+        self.base = torch.optim.SGD(self.param_groups, 0.05, 0.9)
+
+    @torch.no_grad()
+    def moved(self, by):
+        for one in self.param_groups[0]["params"]:
+            one.add_(by * torch.sign(self.state[one].setdefault("first", one.grad)))
+        self.zero_grad()
+
+
+@kind
+def sharp():
+    net, (training, testing) = Net(), loaders()
+    optimizer = Sharp(net.parameters())
+    for images, labels in training:
+        optimizer.state.clear()
+        F.cross_entropy(net(images), labels).backward()
+        optimizer.moved(0.001)
+        F.cross_entropy(net(images), labels).backward()
+        with torch.no_grad():
+            for one in net.parameters():
+                one.sub_(0.001 * torch.sign(optimizer.state[one]["first"]))
+        optimizer.base.step()
+        optimizer.zero_grad()
+    return net, {"wrong": [evaluate(net, testing)]}
+
+
 @kind
 def softmax_far_below():
     """Between softmax and loss stands a temperature; gradients are cleared in the wrong line."""

@@ -801,25 +801,40 @@ const parametersOptimised = observing(["log"], ({ log, photographs = false }) =>
   const held = new Set(
     linesOf(log.lines, "optimizer").flatMap(({ groups }) => groups).flatMap(({ names }) => names),
   );
-  const unheld = line.unheld.filter((name) => !held.has(name) || line.unchanged.includes(name));
+  // Steps by hand, or compiled ones, are no optimiser's, and change what none holds.
+  const stepped = stepsOf(log).some(({ optimizer }) => optimizer !== undefined);
+  const unheld = line.unheld.filter((name) =>
+    stepped && (!held.has(name) || line.unchanged.includes(name))
+  );
   if (unheld.length > 0) problems.push(`no optimiser holds ${some(unheld)}`);
   const head = photographs ? headAlone(log) : undefined;
   if (head !== undefined && problems.length === 0) {
     return finding([], `all but ${head} is frozen`);
   }
   if (line.frozen.length > 0) problems.push(`${some(line.frozen)} require no gradient`);
-  const still = line.iteration < 2
+  const passes = linesOf(log.lines, "batch").filter(({ phase }) => phase === "training").length;
+  const taken = stepped ? line.iteration : Math.max(passes, line.iteration);
+  const still = taken < 2
     ? []
-    : line.unchanged.filter((name) => kernels.has(name) && !line.unheld.includes(name));
+    : line.unchanged.filter((name) =>
+      kernels.has(name) && !(stepped && line.unheld.includes(name))
+    );
   const { emptied, checked } = emptiedSteps(log);
   if (still.length > 0 && emptied > checked / 2) {
     if (problems.length === 0) {
       return notObservable("the steps had no gradients: see gradients-cleared");
     }
   } else if (still.length > 0) {
-    problems.push(`${some(still)} did not change in ${number(line.iteration)} steps`);
+    problems.push(
+      stepped
+        ? `${some(still)} did not change in ${number(taken)} steps`
+        : `${some(still)} did not change in ${
+          number(taken)
+        } training passes, in which no optimiser's step() was seen`,
+    );
   }
-  return finding(problems, `all ${network?.parameters.length ?? ""} arrays are held and change`);
+  const count = network?.parameters.length ?? "";
+  return finding(problems, `all ${count} arrays ${stepped ? "are held and change" : "change"}`);
 });
 
 /** The last layer, where all but it is frozen: another training's features, and no mistake. */

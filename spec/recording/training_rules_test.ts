@@ -562,3 +562,25 @@ Deno.test("batches that are kept and given again have the views and the order of
   assertEquals(anew[1], "not-observable");
   assertEquals(anew[0], "pass");
 });
+
+Deno.test("steps by hand are no optimiser's; without any step the arrays stay as they were", () => {
+  const names = good.log.lines.flatMap((line) =>
+    line.type === "network" ? line.parameters.map(({ name }) => name) : []
+  );
+  const byHand = (unchanged: readonly string[], steps: boolean) =>
+    judged(
+      "parameters-optimised",
+      withLines((line) => {
+        if (line.type === "optimizer" || line.type === "step" && !steps) return [];
+        if (line.type === "step") return [{ ...line, optimizer: undefined }];
+        if (line.type === "batch") return [line, line, line];
+        if (line.type !== "parameters") return [line];
+        return [{ ...line, iteration: steps ? 362 : 0, unheld: names, unchanged }];
+      }),
+    );
+  assertEquals([byHand([], true).outcome, byHand([], false).outcome], ["pass", "pass"]);
+  const { outcome, evidence } = byHand(names, false);
+  assertEquals(outcome, "fail");
+  assertStringIncludes(evidence, "in 3 training passes, in which no optimiser's step() was seen");
+  assertEquals(byHand(names, true).outcome, "fail");
+});

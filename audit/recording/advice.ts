@@ -58,7 +58,7 @@ const CHANGES: readonly (readonly [rule: string, change: string])[] = [
   ["channel-order", "Put red first, or train and test with one order, and say which."],
   [
     "same-preparation",
-    "Prepare test and validation images by the same subtraction and division as the training's.",
+    "Prepare test and validation images by the same subtraction and division as the training's, and these alike in each epoch.",
   ],
   ["shuffled", "Shuffle the training images (shuffle=True)."],
   [

@@ -526,9 +526,21 @@ const pixelOrder = observing(["training"], ({ training }) => {
   return finding([...new Set(problems)].slice(0, 1), "as they are stored");
 });
 
-/** Images that are tested are prepared as those that are trained on. */
+/** Images that are tested are prepared as those that are trained on, and those alike in each epoch. */
 const samePreparation = observing(["training", "evaluations"], ({ training, evaluations }) => {
   const one = ofTraining(training);
+  const later = one &&
+    training.slice(1).find(({ preparation, views }) =>
+      preparation !== undefined && views.length >= 2 * ENOUGH &&
+      difference(one, preparation) !== undefined
+    );
+  if (later !== undefined) {
+    return finding([
+      `training images of epoch ${later.epoch}: ${
+        preparationInWords(later.preparation!)
+      }; before it ${preparationInWords(one!)}: stored images seem to be changed in place`,
+    ], "");
+  }
   const others = evaluations.filter(({ preparation }) => preparation !== undefined);
   if (one === undefined || others.length === 0) {
     return notObservable("the preparation of training and of test images was not seen");
@@ -879,7 +891,7 @@ export const IMAGE_RULES: readonly Rule<RecordingSubject>[] = defineRules([
   ),
   rule(
     "same-preparation",
-    "Images that are tested are prepared as those that are trained on.",
+    "Images are prepared alike in each epoch, and tested as they are trained on.",
     asEntered("values", samePreparation),
     [
       badImages(
@@ -892,6 +904,13 @@ export const IMAGE_RULES: readonly Rule<RecordingSubject>[] = defineRules([
         }),
       ),
       badImages("another scale", "bytes in one place", "test", prepared({ scale: [1, 1, 1] })),
+      badImages(
+        "divided once more in the second epoch",
+        "stored images are changed in place",
+        "training",
+        (group) =>
+          group.epoch === 1 ? {} : prepared({ scale: [1, 1, 1].map(() => 1 / 255 ** 2) })(group),
+      ),
     ],
   ),
   rule("data-set", "The images are those of CIFAR-10.", dataSet, [

@@ -402,6 +402,15 @@ def find_images(values, depth=0):
     return None
 
 
+def score_like(output, count):
+    """All that may be scores in a network's output: some give features beside them."""
+    if isinstance(output, dict):
+        output = [output.get("logits"), *output.values()]
+    parts = output if isinstance(output, (list, tuple)) else [output]
+    found = [find_scores(item, count) for item in parts]
+    return [one for place, one in enumerate(found) if one is not None and all(one is not two for two in found[:place])]
+
+
 def find_scores(output, count):
     """A network's scores, [count, classes]: its output, or in a tuple, list or dictionary of them."""
     if isinstance(output, torch.Tensor):
@@ -489,6 +498,7 @@ class Network:
         self.class_name = class_name(module) if module is not None else "function"
         self.tensors = dict(tensors)  # of a function, by name
         self.trained = self.announced = self.headless = False
+        self.classes = None  # as many scores as the loss was given
         self.traced, self.start, self.names, self.phase = set(), None, None, None
         self.refresh()
 
@@ -884,6 +894,7 @@ class Pass:
         self.whole = self.mixed = False  # labels as whole numbers; two images in each: no label is theirs
         self.needs_gradient = self.reached = self.in_network = False
         self.losses, self.loss_kind, self.error_count = [], None, None
+        self.widths = ()  # of what may be scores
         self.predicted = None
         self.graph = self.tracer = self.last = self.site = None
         self.callers = None
@@ -1773,7 +1784,7 @@ class Recorder:
         if tracer.trouble is not None:
             self.trouble("graph", tracer.trouble)
         scores = find_scores(output, count)
-        outputs = listed(output) if scores is None else [scores]
+        outputs = listed(output) if scores is None else score_like(output, count)
         numbers = [tracer.references.get(id(one), {}).get("value") for one in outputs]
         current.graph = {
             "phase": current.phase, "mode": current.mode, "traced": how, "images": count,
@@ -1784,7 +1795,9 @@ class Recorder:
 
     @careful
     def pass_ends(self, current, output):
-        scores = find_scores(output, current.count)
+        found = score_like(output, current.count)
+        current.widths = {one.shape[1] for one in found}
+        scores = next((one for one in found if one.shape[1] == current.network.classes), next(iter(found), None))
         if scores is None and not current.in_network and self.find_partial(current, output):
             return
         if scores is not None and not current.in_network:
@@ -2087,7 +2100,9 @@ class Recorder:
             return
         if scores.dim() == 2 and scores.is_floating_point():
             if current.scores is not None and current.scores.shape != scores.shape:
-                current.network.headless = True  # its output was features, not scores
+                # Its output was features, not scores; or it has both.
+                current.network.headless = scores.shape[1] not in current.widths
+            current.network.classes = scores.shape[1]
             self.take_scores(current, scores)
         weight, target = given.get("weight"), target.detach()
         alone, whole = target.dim() == 1, not target.is_floating_point()

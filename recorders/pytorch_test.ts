@@ -473,6 +473,11 @@ const LOOPS: Readonly<
     const { outcome, evidence } = report.judgements.find(({ id }) => id === "finite")!;
     assertEquals(outcome, "pass", evidence);
   },
+  features: ({ lines }) => {
+    const graph = linesOf(lines, "graph").find(({ phase }) => phase === "training")!;
+    const last = graph.nodes.at(-1)!;
+    assertEquals([graph.outputs.length, graph.outputs[1]], [2, last.outputs[0].value]);
+  },
   sharp: ({ lines }) => {
     const steps = linesOf(lines, "step");
     assertEquals(steps.map(({ passes, backwards }) => [passes, backwards]), Array(4).fill([2, 1]));

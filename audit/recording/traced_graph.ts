@@ -46,12 +46,16 @@ interface Value {
   /** Every so many pixels are taken, and zero channels stand around them: option A, not yet a node. */
   readonly pick?: { readonly rows: number; readonly columns: number };
   readonly zeros?: { readonly before: number; readonly after: number };
+  /** Pixels of zeros on each side: the padding of the convolution that takes it. */
+  readonly margin?: number;
 }
 
 /** A tensor of zeros, or of another constant. */
 interface Constant {
   readonly kind: "constant";
   readonly shape: Shape;
+  /** Drawn at random, one number for each of a map, as dropout does. */
+  readonly drawn?: true;
 }
 
 type Known = Value | Constant;
@@ -133,9 +137,12 @@ class Tracer {
     }
     try {
       for (const node of this.#line.nodes) this.#take(node);
-      const last = this.#line.outputs.map((value) => this.#values.get(value))
-        .find((value) => value?.kind === "activation");
-      if (last?.kind !== "activation") throw new Inexpressible("its output is not known");
+      const outputs = this.#line.outputs.map((value) => this.#values.get(value))
+        .filter((value) => value?.kind === "activation");
+      // Beside features, which may come first, the scores are those of a layer.
+      const layers = this.#nodes.filter(({ kind }) => kind === "dense").map(({ name }) => name);
+      const last = outputs.find(({ node }) => layers.includes(node)) ?? outputs[0];
+      if (last === undefined) throw new Inexpressible("its output is not known");
       const output = this.#settled(last).node;
       const needed = this.#upTo(output);
       const graph = { name: "", inputShape, nodes: needed, output };
@@ -199,7 +206,9 @@ class Tracer {
     const shape = shapeOf(output.shape);
     // What does not depend on the image: zeros of a map's shape neither.
     if (known.every(({ kind }) => kind === "constant") || isZeros(node)) {
-      this.#values.set(output.value, { kind: "constant", shape });
+      const drawn = /\bbernoulli_?\b/.test(node.op) ||
+        known.some((value) => value.kind === "constant" && value.drawn);
+      this.#values.set(output.value, { kind: "constant", shape, ...(drawn ? { drawn } : {}) });
       return;
     }
     const result = this.#value(node, known, shape);
@@ -212,14 +221,23 @@ class Tracer {
     const [input] = activations;
     const where = node.module ? ` in ${node.module}` : "";
     if (!this.#started && activations.length > 0 && ON_IMAGES.has(node.kind)) {
-      this.#onImage(node);
       // Of an image and what was drawn or measured of it, the image.
-      const image = activations.toSorted((a, b) => size(b.shape) - size(a.shape))[0];
+      const { margin, ...image } = activations.toSorted((a, b) => size(b.shape) - size(a.shape))[0];
+      const padded = node.kind === "pad" && margin === undefined
+        ? withMargin(node, image, shape)
+        : undefined;
+      if (padded !== undefined) return padded;
+      if (margin !== undefined) this.#onImages.set("pad", where);
+      this.#onImage(node);
       return { ...image, shape };
+    }
+    // Only a convolution takes what is padded on its sides.
+    if (input?.margin !== undefined && ["slice", "pad", "concatenate"].includes(node.kind)) {
+      this.#settled(input);
     }
     switch (node.kind) {
       case "convolution":
-        return this.#convolution(node, this.#settled(input));
+        return this.#convolution(node, input);
       case "batch-norm":
         return this.#batchNorm(node, this.#settled(input));
       case "relu":
@@ -249,7 +267,7 @@ class Tracer {
       case "slice":
         return sliced(node, input, shape);
       case "pad":
-        return padded(node, input, shape);
+        return withMargin(node, input, shape) ?? padded(node, input, shape);
       case "concatenate":
         return concatenated(node, inputs, shape);
       case "log-softmax":
@@ -261,6 +279,10 @@ class Tracer {
     }
     if (activations.length === 1 && FOREIGN_KEEPS_SHAPE.has(node.kind)) {
       return this.#foreign(node, node.kind, this.#settled(input));
+    }
+    const drawn = inputs.find((value) => value.kind === "constant" && value.drawn);
+    if (node.kind === "multiply" && drawn && size(drawn.shape) === size(shape)) {
+      return this.#foreign(node, "dropout", this.#settled(input));
     }
     // A product with something that depends on the image, as in squeeze and excitation.
     if (activations.length >= 1 && node.kind !== "other") {
@@ -274,7 +296,11 @@ class Tracer {
     throw new Inexpressible(`${node.op}${where} is no operation of a residual net`);
   }
 
-  #convolution(node: RecordedNode, input: Value): Value {
+  #convolution(node: RecordedNode, taken: Value): Value {
+    const { margin = 0, ...whole } = taken ?? {};
+    const input = this.#settled(
+      margin === 0 ? taken : { ...whole as Value, shape: within(taken.shape, margin) },
+    );
     const entering = this.#shapes.get(INPUT)!.join(", ");
     if (!this.#started && input.node === INPUT && input.shape.join(", ") !== entering) {
       throw new Inexpressible(
@@ -302,7 +328,7 @@ class Tracer {
       input: input.node,
       filters: shape[0],
       kernel: height,
-      ...{ stride, padding, bias: parameterIn(bias) !== undefined },
+      ...{ stride, padding: padding + margin, bias: parameterIn(bias) !== undefined },
     });
     this.#arrays.set(`${added.node}.weight`, name);
     const shift = parameterIn(bias);
@@ -387,6 +413,9 @@ class Tracer {
 
   #passedOn(node: RecordedNode, input: Value, shape: Shape): Value {
     if (!this.#started && /\bflip\b/.test(node.op)) this.#onImage(node);
+    if (input.margin !== undefined && ["cast", "copy"].includes(node.kind)) {
+      return { ...input, shape };
+    }
     if (size(shape) !== size(input.shape)) {
       throw new Inexpressible(`${node.op} changes the number of values`);
     }
@@ -404,7 +433,10 @@ class Tracer {
   /** Turns what is still to be done to a value into a node: option A's shortcut. */
   #settled(value: Value): Value {
     if (value === undefined) throw new Inexpressible("an operation takes what is not known");
-    const { pick, zeros, node, shape } = value;
+    const { pick, zeros, node, shape, margin } = value;
+    if (margin !== undefined) {
+      throw new Inexpressible(`${node}: maps are padded by ${margin} before no convolution`);
+    }
     if (pick === undefined && zeros === undefined) return value;
     const { rows, columns } = pick ?? { rows: 1, columns: 1 };
     const { before, after } = zeros ?? { before: 0, after: 0 };
@@ -510,7 +542,9 @@ function isLayoutOfOnePixel({ op }: RecordedNode, input: Value, shape: Shape): b
 
 /** Zeros that take no more than their shape of what they are made from. */
 function isZeros({ op, kind, arguments: { other, fill_value: fill } }: RecordedNode): boolean {
-  return /\b(zeros_like|new_zeros)\b/.test(op) || /\bnew_full|full_like\b/.test(op) && fill === 0 ||
+  // What is empty is written next: with zeros, or with what is drawn.
+  return /\b(zeros_like|new_zeros|empty_like|new_empty)\b/.test(op) ||
+    /\bnew_full|full_like\b/.test(op) && fill === 0 ||
     kind === "multiply" && other === 0;
 }
 
@@ -588,6 +622,23 @@ function sliced(node: RecordedNode, input: Value, shape: Shape): Value {
     throw new Inexpressible(`${node.op} takes a part of axis ${String(dim)}`);
   }
   return { ...input, shape, pick: { ...before, [axis]: before[axis] * step } };
+}
+
+/** The same number of zeros on each of the four sides; undefined where a pad is another. */
+function withMargin(node: RecordedNode, input: Value, shape: Shape): Value | undefined {
+  const { pad = [], value = 0 } = node.arguments;
+  const [side = 0, ...others] = Array.isArray(pad) ? pad.map(Number) : [];
+  const alike = others.slice(0, 3).every((other) => other === side) && others.length >= 3 &&
+    others.slice(3).every((channels) => channels === 0);
+  return value === 0 && alike && side > 0 && input.shape.length === 3 &&
+      /\bconstant_pad_nd\b/.test(node.op) && input.margin === undefined
+    ? { ...input, shape, margin: side }
+    : undefined;
+}
+
+/** The shape of maps without the pixels around them. */
+function within([height, width, channels]: Shape, margin: number): Shape {
+  return [height - 2 * margin, width - 2 * margin, channels];
 }
 
 /** Zero channels; other pads only before a convolution, which is said. */

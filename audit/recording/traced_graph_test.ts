@@ -172,3 +172,69 @@ Deno.test("a kernel that the network does not know, or that several layers have,
   assert(shared.problems[0].startsWith("layer1.0.conv1.weight is the kernel of several layers"));
   assert(shared.graph !== undefined);
 });
+
+Deno.test("zeros on each side before a convolution are its padding, and before nothing else", () => {
+  const right = tracedGraph(line, network);
+  const places = line.nodes.flatMap(({ kind }, at) => kind === "convolution" ? [at] : []);
+  const padded = (at: number, pad: readonly number[], kind = "convolution") => {
+    const node = line.nodes[at];
+    const of = node.arguments.input as { value: number };
+    const [, channels, height, width] = line.nodes.flatMap(({ outputs }) => outputs)
+      .find(({ value }) => value === of.value)?.shape ?? [0, 3, 32, 32];
+    const value = 30_000;
+    const before: RecordedNode = {
+      ...{ op: "aten.constant_pad_nd.default", kind: "pad" },
+      arguments: { self: of, pad: [...pad] } as RecordedNode["arguments"],
+      outputs: [{
+        value,
+        shape: [line.images, channels, height + pad[2] + pad[3], width + pad[0] + pad[1]],
+      }],
+    };
+    const taking = {
+      ...node,
+      kind,
+      arguments: { ...node.arguments, input: { value }, padding: [0, 0] },
+    };
+    return tracedGraph({ ...line, nodes: line.nodes.toSpliced(at, 1, before, taking) }, network);
+  };
+  for (const at of [places[0], places[1]]) {
+    const { graph, problems, onImages } = padded(at, [1, 1, 1, 1]);
+    assertEquals([graph, problems, onImages], [right.graph, [], []]);
+  }
+  assert(padded(places[1], [0, 1, 0, 1]).problems[0].includes("pads maps by [0, 1, 0, 1]"));
+  assert(padded(places[1], [1, 1, 1, 1], "relu").problems[0].includes("before no convolution"));
+});
+
+Deno.test("dropout as a function, of what is drawn and multiplied, is dropout", () => {
+  const at = line.nodes.findIndex(({ kind }) => kind === "dense");
+  const dense = line.nodes[at];
+  const [key, of] = Object.entries(dense.arguments).find(([, item]) =>
+    typeof (item as { value?: number })?.value === "number"
+  )!;
+  const shape = [line.images, 64];
+  const node = (op: string, kind: string, value: number, given: object): RecordedNode => ({
+    ...{ op, kind, outputs: [{ value, shape }] },
+    arguments: given as RecordedNode["arguments"],
+  });
+  const nodes = line.nodes.toSpliced(
+    at,
+    1,
+    node("aten.empty_like.default", "other", 40_001, { self: of }),
+    node("aten.bernoulli_.float", "dropout", 40_002, { self: { value: 40_001 }, p: 0.8 }),
+    node("aten.div_.Scalar", "divide", 40_003, { self: { value: 40_002 }, other: 0.8 }),
+    node("aten.mul.Tensor", "multiply", 40_004, { self: of, other: { value: 40_003 } }),
+    { ...dense, arguments: { ...dense.arguments, [key]: { value: 40_004 } } },
+  );
+  const { graph, problems } = tracedGraph({ ...line, nodes }, network);
+  assertEquals(problems, []);
+  assertEquals(graph!.nodes.filter(({ kind }) => `${kind}` === "dropout").length, 1);
+});
+
+Deno.test("of features and scores the scores are the network's end, in whatever order", () => {
+  const right = tracedGraph(line, network).graph;
+  const pooled = line.nodes.findLast(({ kind }) => kind === "mean" || kind === "average-pool")!;
+  const both = [pooled.outputs[0].value, ...line.outputs];
+  for (const outputs of [both, both.toReversed()]) {
+    assertEquals(tracedGraph({ ...line, outputs }, network).graph, right);
+  }
+});

@@ -524,6 +524,30 @@ def fused():
     return net, {"skipped": skipped, "wrong": [evaluate(net, testing)]}
 
 
+class WithFeatures(Net):
+    """Gives its features too, and before its scores."""
+
+    def forward(self, x):
+        features = self.body(x).mean((2, 3))
+        return features, self.head(features)
+
+
+@kind
+def features():
+    net, (training, testing), wrong = WithFeatures(), loaders(), []
+    optimizer = sgd(net)
+    for _ in range(2):
+        for images, labels in training:
+            optimizer.zero_grad()
+            F.cross_entropy(net(images)[1], labels).backward()
+            optimizer.step()
+        net.eval()
+        with torch.no_grad():
+            wrong.append(sum(int((net(x)[1].argmax(1) != y).sum()) for x, y in testing))
+        net.train()
+    return net, {"wrong": wrong}
+
+
 class Sharp(torch.optim.Optimizer):
     """As SAM is written: two backward passes a step, the first of them at weights near by."""
 

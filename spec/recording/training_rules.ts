@@ -364,7 +364,11 @@ const weightDecay = observing(["log"], ({ log }) => {
   const wanted = problems.filter((problem) => problem !== "");
   if (/adamw$/i.test(line.class)) {
     wanted.push(`AdamW's decay is decoupled: ${declared} times the rate is taken off the weights`);
-  } else if (wanted.length === 0 && seen !== undefined && Math.abs(seen - DECAY) > 0.2 * DECAY) {
+  } else if (
+    // What is added to the loss is in the gradients: the steps' own decay is none.
+    wanted.length === 0 && problems.length === 0 && seen !== undefined &&
+    Math.abs(seen - DECAY) > 0.2 * DECAY
+  ) {
     // A step of a class of its own may do anything: it is what the step did that counts.
     wanted.push(
       `the steps show a decay of ${Number(seen.toPrecision(2))}, where ${
@@ -854,11 +858,40 @@ const inEvaluation = ({ norms, mode }: Pick<RecordedStep, "norms" | "mode">): bo
 const showsMode = ({ norms, mode }: Pick<RecordedStep, "norms" | "mode">): boolean =>
   norms !== undefined || mode !== undefined;
 
+/**
+ * Batch norms of a pass that go by other statistics than the network's mode says, and what is drawn
+ * at random in evaluation mode: functions that were not told the mode.
+ */
+function againstMode(log: RecordingLog, mode: "training" | "evaluation"): string | undefined {
+  for (const { phase, mode: of, nodes } of linesOf(log.lines, "graph")) {
+    if (phase !== mode || of !== mode) continue;
+    // Without running statistics a norm has but those of its batch: another rule names it.
+    const norms = nodes.filter(({ kind, arguments: { training, running_mean: mean } }) =>
+      kind === "batch-norm" && typeof mean === "object" && training === (mode === "evaluation")
+    );
+    if (norms.length > 0) {
+      return `${number(norms.length)} batch norms go by ${
+        mode === "evaluation" ? "the statistics of the batch" : "running statistics"
+      } in a pass in ${mode} mode: a function (F.batch_norm) is told training=${
+        mode === "evaluation" ? "True" : "False"
+      }`;
+    }
+    const drawn = nodes.find(({ op, arguments: { train } }) =>
+      /\b(bernoulli_?|native_dropout)\b/.test(op) && train !== false
+    );
+    if (mode === "evaluation" && drawn !== undefined) {
+      return `${drawn.op} draws at random in a pass in evaluation mode: a function (F.dropout) is not told training=False`;
+    }
+  }
+}
+
 const trainingMode = observing(["log"], ({ log, photographs = false }) => {
   const steps = stepsOf(log);
   if (steps.length === 0) return notObservable("no step was seen");
   if (!steps.some(showsMode)) return notObservable("the mode of training was not seen");
   const wrong = steps.filter(inEvaluation);
+  const against = againstMode(log, "training");
+  if (against !== undefined) return finding([against], "");
   if (wrong.length === 0) {
     return finding([], `training mode in ${number(steps.at(-1)!.iteration)} steps`);
   }
@@ -887,6 +920,8 @@ const evaluationMode = observing(["log", "evaluations"], ({ log, evaluations }) 
     (line.iteration > 0 || line.loader !== undefined)
   );
   if (seen.length === 0) return notObservable("no evaluation was seen");
+  const against = againstMode(log, "evaluation");
+  if (against !== undefined) return finding([against], "");
   const of = seen.filter(({ line }) => showsMode(line!));
   if (of.length === 0) return notObservable("the mode of evaluations was not seen");
   const wrong = of.filter(({ line }) =>

@@ -584,3 +584,53 @@ Deno.test("steps by hand are no optimiser's; without any step the arrays stay as
   assertStringIncludes(evidence, "in 3 training passes, in which no optimiser's step() was seen");
   assertEquals(byHand(names, true).outcome, "fail");
 });
+
+Deno.test("a decay that is a part of the loss is none of the steps'", () => {
+  const inLoss = (chain: readonly string[]) =>
+    judged(
+      "weight-decay",
+      withLines((line) => {
+        if (line.type === "loss") return [{ ...line, chain }];
+        if (line.type === "optimizer") {
+          const [group] = line.groups;
+          return [{
+            ...line,
+            groups: [{ ...group, settings: { momentum: 0.9, weight_decay: 0 } }],
+          }];
+        }
+        if (line.type !== "step" || line.checked === undefined) return [line];
+        const replay = line.checked.replay!.map((one) => ({
+          ...{ ...one, gram: [0.01, -0.1, 0, 0, 1, 0, 0, 0, 0, 10] },
+        }));
+        return [{ ...line, checked: { ...line.checked, replay } }];
+      }),
+    ).outcome;
+  assertEquals(inLoss(["AddBackward0", "NllLossBackward0"]), "not-observable");
+  assertEquals(inLoss(["NllLossBackward0", "LogSoftmaxBackward0"]), "fail");
+});
+
+Deno.test("functions that are not told the mode are seen in the operations", () => {
+  const graph = (mode: "training" | "evaluation", op: string, kind: string, given: object) =>
+    ({
+      type: "graph",
+      ...{ time: "2026-01-01T00:00:00Z", iteration: 0, network: 1, phase: mode, mode, images: 128 },
+      ...{ inputs: [], outputs: [] },
+      nodes: [{ op, kind, arguments: { running_mean: { buffer: "bn1" }, ...given }, outputs: [] }],
+    }) as unknown as RecordingLine;
+  const outcomes = (one: RecordingLine) =>
+    ["training-mode", "evaluation-mode"].map((id) =>
+      judged(id, withLines((line) => line.type === "network" ? [line, one] : [line])).outcome
+    );
+  const norm = (mode: "training" | "evaluation", training: boolean, others = {}) =>
+    outcomes(graph(mode, "aten.native_batch_norm.default", "batch-norm", { training, ...others }));
+  assertEquals(norm("training", true), ["pass", "pass"]);
+  assertEquals(norm("evaluation", false), ["pass", "pass"]);
+  assertEquals(norm("training", false), ["fail", "pass"]);
+  assertEquals(norm("evaluation", true), ["pass", "fail"]);
+  // As of InstanceNorm, which keeps no statistics.
+  assertEquals(norm("evaluation", true, { running_mean: undefined }), ["pass", "pass"]);
+  const drawn = (mode: "training" | "evaluation") =>
+    outcomes(graph(mode, "aten.bernoulli_.float", "dropout", { p: 0.8 }));
+  assertEquals(drawn("training"), ["pass", "pass"]);
+  assertEquals(drawn("evaluation"), ["pass", "fail"]);
+});

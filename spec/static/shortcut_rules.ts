@@ -39,7 +39,13 @@ export const SHORTCUT_RULES: readonly Rule<StaticSubject>[] = defineRules([
           `the shortcut to ${add.name} comes from ${shortcut}, its layers from ${source}`,
         ];
       });
-      if (adds.length !== expected) problems.push(`${adds.length} shortcuts, not ${expected}`);
+      if (adds.length !== expected) {
+        problems.push(
+          Number.isInteger(expected)
+            ? `${adds.length} shortcuts, not ${expected}`
+            : `${adds.length} shortcuts, where the layers behind the stem are no pairs`,
+        );
+      }
       return finding(problems, `${adds.length} shortcuts`);
     }),
     rejects: [
@@ -190,7 +196,7 @@ export const SHORTCUT_RULES: readonly Rule<StaticSubject>[] = defineRules([
       const grouped = (value: number): string => value.toLocaleString("en-US");
       const n = nOf(graph);
       const expected = expectedParameters(n);
-      const problem = Number.isInteger(n)
+      const problem = Number.isInteger(n) && n > 0
         ? `${grouped(count)} trainable parameters, not ${grouped(expected)}`
         : `${grouped(count)} trainable parameters, and no plain counterpart: the depth is not 6n+2`;
       return finding(

@@ -291,21 +291,29 @@ function decayOfSteps(log: RecordingLog): number | undefined {
       const axes = shapes.get(parameter) ?? (/bn|norm|bias/i.test(parameter) ? 1 : 2);
       if (elements < 64 || axes < 2) continue;
       const solved = solve(gram);
-      if (solved !== undefined && solved.gradient < 0) found.push(solved.weights / solved.gradient);
+      if (solved === undefined || !(solved.gradient < 0)) continue;
+      // Weights of 16 bits are rounded by more than a decay takes off: they show none.
+      const [uu, ug, um, uw, , , , , , ww] = gram;
+      const { gradient, buffer, weights } = solved;
+      const rounded = Math.max(0, uu - gradient * ug - buffer * um - weights * uw);
+      const within = Math.sqrt(rounded / elements / ww) / -gradient;
+      if (within <= 0.1 * DECAY) found.push(weights / gradient);
     }
   }
   return found.length < 3 ? undefined : found.toSorted((a, b) => a - b)[found.length >> 1];
 }
 
 /** Least squares u = a g + b m + c w from the inner products. */
-function solve(gram: readonly number[]): { gradient: number; weights: number } | undefined {
+function solve(
+  gram: readonly number[],
+): { gradient: number; buffer: number; weights: number } | undefined {
   const [, ug, um, uw, gg, gm, gw, mm, mw, ww] = gram;
   if (![ug, um, uw, gg, gm, gw, mm, mw, ww].every(Number.isFinite)) return undefined;
   if (!(gg > 0) || !(ww > 0)) return undefined;
   if (!(mm > 1e-12 * gg)) {
     const det = gg * ww - gw * gw;
     if (!(det > 1e-6 * gg * ww)) return undefined;
-    return { gradient: (ug * ww - uw * gw) / det, weights: (uw * gg - ug * gw) / det };
+    return { gradient: (ug * ww - uw * gw) / det, buffer: 0, weights: (uw * gg - ug * gw) / det };
   }
   const det3 = (
     a: number,
@@ -322,6 +330,7 @@ function solve(gram: readonly number[]): { gradient: number; weights: number } |
   if (!(det > 1e-6 * gg * mm * ww)) return undefined;
   return {
     gradient: det3(ug, gm, gw, um, mm, mw, uw, mw, ww) / det,
+    buffer: det3(gg, ug, gw, gm, um, mw, gw, uw, ww) / det,
     weights: det3(gg, gm, ug, gm, mm, um, gw, mw, uw) / det,
   };
 }
@@ -870,7 +879,9 @@ function againstMode(log: RecordingLog, mode: "training" | "evaluation"): string
       kind === "batch-norm" && typeof mean === "object" && training === (mode === "evaluation")
     );
     if (norms.length > 0) {
-      return `${number(norms.length)} batch norms go by ${
+      return `${
+        norms.length === 1 ? "a batch norm goes" : `${number(norms.length)} batch norms go`
+      } by ${
         mode === "evaluation" ? "the statistics of the batch" : "running statistics"
       } in a pass in ${mode} mode: a function (F.batch_norm) is told training=${
         mode === "evaluation" ? "True" : "False"

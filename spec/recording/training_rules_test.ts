@@ -634,3 +634,21 @@ Deno.test("functions that are not told the mode are seen in the operations", () 
   assertEquals(drawn("training"), ["pass", "pass"]);
   assertEquals(drawn("evaluation"), ["pass", "fail"]);
 });
+
+Deno.test("weights that are rounded by more than the decay takes off say nothing of it", () => {
+  // u = -0.1 g - 0.000036 w, and an error of its own beside it.
+  const rounded = (squares: number) =>
+    judged(
+      "weight-decay",
+      withLines((line) => {
+        if (line.type !== "step" || line.checked === undefined) return [line];
+        const gram = [0.01 + 1.3e-8 + squares, -0.1, 0, -0.00036, 1, 0, 0, 0, 0, 10];
+        const replay = line.checked.replay!.map((one) => ({ ...one, gram }));
+        return [{ ...line, checked: { ...line.checked, replay } }];
+      }),
+    );
+  assertEquals(rounded(0).outcome, "fail");
+  assertStringIncludes(rounded(0).evidence, "a decay of 0.00036");
+  // Of 432 numbers of 16 bits, 0.15 each: 0.001 of that.
+  assertEquals(rounded(432 * (0.001 * 0.15) ** 2).outcome, "pass");
+});

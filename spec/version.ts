@@ -16,7 +16,7 @@ export interface ChecklistVersion {
  * The version, and the hash of the rules that it stands for; a test compares them. Where a rule
  * changes, `deno task readme` raises the number and writes the hash.
  */
-const VERSION = { number: 25, sha256: "15c9eb0900fc" } as const;
+const VERSION = { number: 26, sha256: "879385d4ee24" } as const;
 
 /** SHA-256 of every rule's id, tier, section, requirement and the names of its cases. */
 export function checklistSha256(): string {

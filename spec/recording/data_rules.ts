@@ -142,6 +142,14 @@ const lastStep = ({ lines }: RecordingLog): number => linesOf(lines, "step").at(
 const testsOf = (evaluations: readonly ObservedEvaluation[]) =>
   evaluations.filter(({ part, line }) => part === "test" && line !== undefined);
 
+/** Where nothing but training images is evaluated, an error that is called the test's is theirs. */
+function noTests(evaluations: readonly ObservedEvaluation[]): string {
+  const parts = new Set(evaluations.flatMap(({ line, part }) => line === undefined ? [] : [part]));
+  return parts.size === 1 && parts.has("trained")
+    ? ": what was evaluated are images that are trained on"
+    : "";
+}
+
 /** The test set is looked at after the last step alone. */
 const testSetUnseen = observing(["log", "evaluations"], ({ log, evaluations }) => {
   const last = lastStep(log);
@@ -163,7 +171,7 @@ const testSetUnseen = observing(["log", "evaluations"], ({ log, evaluations }) =
   if (tests.length === 0 || stopped) {
     return notObservable(
       tests.length === 0
-        ? "no evaluation of the test set was seen"
+        ? `no evaluation of the test set was seen${noTests(evaluations)}`
         : "the test set was scored; whether again and again was not seen",
     );
   }
@@ -182,7 +190,9 @@ const testSetWhole = observing(["evaluations", "log"], ({ evaluations, log }) =>
   const tests = testsOf(evaluations).filter(({ line }) =>
     line!.iteration > 0 && (line!.loader === undefined || line!.exhausted !== false)
   );
-  if (tests.length === 0) return notObservable("no whole evaluation of the test set was seen");
+  if (tests.length === 0) {
+    return notObservable(`no whole evaluation of the test set was seen${noTests(evaluations)}`);
+  }
   const problems = tests.flatMap(({ line }) =>
     line!.images === TEST_IMAGES && (line!.distinct ?? TEST_IMAGES) === TEST_IMAGES ? [] : [
       `${number(line!.images)} test images were scored${

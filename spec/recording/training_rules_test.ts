@@ -652,3 +652,15 @@ Deno.test("weights that are rounded by more than the decay takes off say nothing
   // Of 432 numbers of 16 bits, 0.15 each: 0.001 of that.
   assertEquals(rounded(432 * (0.001 * 0.15) ** 2).outcome, "pass");
 });
+
+Deno.test("where training images alone are evaluated, that is said: they may be called the test's", () => {
+  const parts = (...all: readonly ("trained" | "validation")[]) =>
+    ["test-set-whole", "test-set-unseen"].map((id) =>
+      judged(id, {
+        ...good,
+        evaluations: all.map((part) => ({ ...good.evaluations[0], part })),
+      }).evidence.includes("images that are trained on")
+    );
+  assertEquals(parts("trained", "trained"), [true, true]);
+  assertEquals(parts("trained", "validation"), [false, false]);
+});

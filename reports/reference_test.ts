@@ -143,6 +143,31 @@ Deno.test("system C as it was and changed: its tables are those of the three log
   }
 });
 
+Deno.test("ResNet-20 without augmentation: its table is that of its log", async () => {
+  const folder = `${REFERENCE}/costs`;
+  const { events } = parseRunLog(
+    await Deno.readTextFile(`${folder}/runs/resnet20-no-augmentation/events.jsonl`),
+  );
+  const { steps, evaluations } = loggedRun(events);
+  const rows = [
+    ...(await Deno.readTextFile(`${folder}/README.md`)).matchAll(/^\| (\d+,000) +\|(.*)\|$/gm),
+  ];
+  assertEquals(rows.length, 8);
+  for (const [_, written, cells] of rows) {
+    const here = Number(written.replace(",", ""));
+    const { learningRate } = steps.find(({ iteration }) => iteration === here)!;
+    const { error, loss } = evaluations.find(({ set, iteration }) =>
+      set === "validation" && iteration === here
+    )!;
+    assertEquals(
+      cells.split("|").map((cell) => cell.trim()),
+      [String(learningRate), percentage(error), loss.toFixed(3)],
+      written,
+    );
+  }
+  assertEquals(steps.find(({ iteration }) => iteration === 40_000)?.error, 0);
+});
+
 Deno.test("what the table of costs says of trainings is what their logs say", async () => {
   const errorOf = async (run: string) => {
     const { events } = parseRunLog(

@@ -411,6 +411,24 @@ def score_like(output, count):
     return [one for place, one in enumerate(found) if one is not None and all(one is not two for two in found[:place])]
 
 
+LAYER_NODES = r"Addmm|Mm|Linear|.*Convolution|AccumulateGrad|CompiledFunction"
+
+
+def has_penalty(loss, output):
+    """Whether a term of the loss is made of the parameters themselves, as a decay is."""
+    scores, seen, left = getattr(output, "grad_fn", None), set(), [loss]
+    while left and len(seen) < 1_000:
+        node = left.pop()
+        name = type(node).__name__
+        if name == "AccumulateGrad":
+            return True
+        if node is None or node is scores or node in seen or re.match(LAYER_NODES + "|(Native|Cudnn|Miopen).*Norm", name):
+            continue
+        seen.add(node)
+        left.extend(inner for inner, _ in node.next_functions)
+    return False
+
+
 def find_scores(output, count):
     """A network's scores, [count, classes]: its output, or in a tuple, list or dictionary of them."""
     if isinstance(output, torch.Tensor):
@@ -2146,9 +2164,8 @@ class Recorder:
         if not passes or not torch.is_tensor(root):
             return
         last, node, nodes = passes[-1], root.grad_fn, []
-        layer = r"Addmm|Mm|Linear|.*Convolution|AccumulateGrad|CompiledFunction"
         while node is not None and len(nodes) < 30:
-            if nodes and re.match(layer, type(node).__name__):
+            if nodes and re.match(LAYER_NODES, type(node).__name__):
                 break
             nodes.append(node)
             if last.labels is None and not last.mixed and type(node).__name__.startswith("NllLossBackward"):
@@ -2158,11 +2175,13 @@ class Recorder:
         kind = dict(last.loss_kind or {})
         weight, values = kind.pop("weight", None), [one for each in passes for one in each.losses]
         chain = [type(node).__name__ for node in nodes]
+        output = last.output()
+        kind["penalty"] = has_penalty(root.grad_fn, output)
         key = json.dumps([kind, chain, weight is None])
         if key in self.losses or len(self.losses) >= 50:
             return
         self.losses[key] = self.number("loss")
-        output, value, scale = last.output(), root.detach(), self.scale
+        value, scale = root.detach(), self.scale
         end = nodes.index(output.grad_fn) + 1 if output is not None and output.grad_fn in nodes else None
         softmaxes = [place + 1 for place, name in enumerate(chain) if re.match("(Log)?Softmax", name)]
         end = max(end, *softmaxes[-1:]) if end and softmaxes else end

@@ -482,6 +482,10 @@ const LOOPS: Readonly<
     const steps = linesOf(lines, "step");
     assertEquals(steps.map(({ passes, backwards }) => [passes, backwards]), Array(4).fill([2, 1]));
   },
+  penalised: ({ lines }) => {
+    const penalties = linesOf(lines, "loss").map(({ penalty }) => penalty);
+    assertEquals(penalties, [false, false, true, true]);
+  },
   softmax_far_below: async (recording) => {
     const { lines } = recording;
     const { report } = await auditRecording("softmax", recording);

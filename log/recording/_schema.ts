@@ -194,6 +194,7 @@ const schemas = {
     calls: count,
     chain: texts,
     softmaxBelow: z.boolean(),
+    penalty: z.boolean().optional(),
     scaled: anyNumber.optional(),
   }) satisfies z.ZodType<lines.LossLine>,
   optimizer: z.object({

@@ -580,6 +580,24 @@ def sharp():
 
 
 @kind
+def penalised():
+    net, (training, _) = Net(), loaders()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9)
+    images, labels = next(iter(training))
+    losses = (
+        lambda scores: F.cross_entropy(scores, labels, label_smoothing=0.1),
+        lambda scores: 0.3 * F.cross_entropy(scores, labels) + 0.7 * F.cross_entropy(scores, labels.flip(0)),
+        lambda scores: F.cross_entropy(scores, labels) + 5e-5 * sum(p.square().sum() for p in net.parameters()),
+        lambda scores: 1e-4 * torch.cat([p.flatten() for p in net.parameters()]).norm() + F.cross_entropy(scores, labels),
+    )
+    for loss in losses:
+        optimizer.zero_grad()
+        loss(net(images)).backward()
+        optimizer.step()
+    return net, {}
+
+
+@kind
 def softmax_far_below():
     """Between softmax and loss stands a temperature; gradients are cleared in the wrong line."""
     net, (training, testing) = Net(), loaders()

@@ -345,8 +345,9 @@ const weightDecay = observing(["log"], ({ log }) => {
     network?.parameters.filter(({ shape }) => shape.length >= 2).map(({ name }) => name),
   );
   const seen = isSgd(line) || !/adam/i.test(line.class) ? decayOfSteps(log) : undefined;
-  const added = linesOf(log.lines, "loss").some(({ chain }) =>
-    /^(Add|Sum)Backward/.test(chain[0] ?? "")
+  // A sum alone may be of two losses, or of one and its labels' smoothing.
+  const added = linesOf(log.lines, "loss").some(({ chain, labelSmoothing = 0, penalty }) =>
+    penalty ?? (labelSmoothing === 0 && /^(Add|Sum)Backward/.test(chain[0] ?? ""))
   );
   const problems: string[] = [];
   // What is not named may be a kernel.

@@ -586,11 +586,11 @@ Deno.test("steps by hand are no optimiser's; without any step the arrays stay as
 });
 
 Deno.test("a decay that is a part of the loss is none of the steps'", () => {
-  const inLoss = (chain: readonly string[]) =>
+  const inLoss = (chain: readonly string[], others = {}) =>
     judged(
       "weight-decay",
       withLines((line) => {
-        if (line.type === "loss") return [{ ...line, chain }];
+        if (line.type === "loss") return [{ ...line, chain, ...others }];
         if (line.type === "optimizer") {
           const [group] = line.groups;
           return [{
@@ -605,7 +605,12 @@ Deno.test("a decay that is a part of the loss is none of the steps'", () => {
         return [{ ...line, checked: { ...line.checked, replay } }];
       }),
     ).outcome;
-  assertEquals(inLoss(["AddBackward0", "NllLossBackward0"]), "not-observable");
+  const sum = ["AddBackward0", "NllLossBackward0"];
+  assertEquals(inLoss(sum, { penalty: true }), "not-observable");
+  assertEquals(inLoss(sum, { penalty: false }), "fail");
+  // Recordings that don't say it.
+  assertEquals(inLoss(sum), "not-observable");
+  assertEquals(inLoss(sum, { labelSmoothing: 0.1 }), "fail");
   assertEquals(inLoss(["NllLossBackward0", "LogSoftmaxBackward0"]), "fail");
 });
 

@@ -120,6 +120,20 @@ export function simplified(graph: Graph): Graph {
   return result;
 }
 
+/** The graph without dropout: one rule asks for it, to all others it is as if it were not there. */
+export function withoutDropout(graph: Graph): Graph {
+  const dropped = new Map<string, string>();
+  const nodes = graph.nodes.flatMap((given) => {
+    const node = withInputs(given, (name) => dropped.get(name) ?? name);
+    // A kind that our graphs cannot express, as a reader of foreign models may find it.
+    if (node.kind as string !== "dropout") return [node];
+    dropped.set(node.name, inputsOf(node)[0]);
+    return [];
+  });
+  if (dropped.size === 0) return graph;
+  return { ...graph, nodes, output: dropped.get(graph.output) ?? graph.output };
+}
+
 /** Whether a node picks pixels and does nothing else. */
 const isPick = (node: Node): boolean =>
   node.kind === "max-pool" && node.kernel === 1 && node.padding === 0;

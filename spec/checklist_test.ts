@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { architecture } from "../resnet/mod.ts";
+import { architecture, type Graph, type Node } from "../resnet/mod.ts";
 import {
   choicesOf,
   departuresOf,
@@ -9,6 +9,8 @@ import {
   vary,
 } from "../recipes/mod.ts";
 import { defineRules, judge, type Rule, RuleError, STATIC_RULES, subjectOf } from "./mod.ts";
+import { ARCHITECTURE_RULES } from "./checklist.ts";
+import { insertAfter } from "./_graphs.ts";
 import { sameBatches } from "./static/_bad.ts";
 import { OPEN_POINTS } from "../paper/mod.ts";
 
@@ -134,4 +136,22 @@ Deno.test("defineRules refuses what is no rule", () => {
   assertStringIncludes(refused([{ ...rule, rejects: [rule.rejects[0]] }]), "at least 2");
   const misspelt = { ...rule.rejects[0], reason: "x" };
   assertStringIncludes(refused([{ ...rule, rejects: [misspelt, misspelt] }]), '"reason"');
+});
+
+Deno.test("dropout is one mistake, wherever it stands", () => {
+  const good = architecture("resnet20");
+  const rules = [...ARCHITECTURE_RULES, ...STATIC_RULES.filter(({ id }) => id === "graph-stated")];
+  for (const { name: place } of good.nodes) {
+    const name = "dropped";
+    const stand = insertAfter(good, place, { kind: "relu", name, input: place });
+    const graph: Graph = {
+      ...stand,
+      nodes: stand.nodes.map((node) =>
+        node.name === name ? { ...node, kind: "dropout" } as unknown as Node : node
+      ),
+    };
+    const failed = judge(rules, { ...subjectOf(paper("resnet20")), graph })
+      .filter(({ outcome }) => outcome === "fail").map(({ id }) => id);
+    assertEquals([place, failed], [place, ["no-dropout"]]);
+  }
 });

@@ -1,6 +1,6 @@
 /** The paper's form of a CIFAR net, and which form a graph has. */
 import { depthOf, type Graph, ofKind } from "../../resnet/mod.ts";
-import { simplified } from "../_graphs.ts";
+import { simplified, withoutDropout } from "../_graphs.ts";
 import type { Finding } from "../rule.ts";
 import { needing, type StaticSubject } from "../subject.ts";
 
@@ -43,7 +43,7 @@ export function namedForm(name: string): { readonly depth?: number; readonly pla
   };
 }
 
-/** A check of the graph, without the nodes of it that do nothing. */
+/** A check of the graph, without the nodes of it that do nothing, and without dropout. */
 export function ofGraph(check: (graph: Graph) => Finding): (subject: StaticSubject) => Finding {
-  return needing(["graph"], ({ graph }) => check(simplified(graph)));
+  return needing(["graph"], ({ graph }) => check(simplified(withoutDropout(graph))));
 }

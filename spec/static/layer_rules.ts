@@ -12,7 +12,7 @@ import { badGraph, goodGraph } from "./_bad.ts";
 import { ofGraph } from "./_form.ts";
 import { doubled, renamed, reordered, swapped } from "./_rewritings.ts";
 import { defineRules, type Rule } from "../rule.ts";
-import { finding, type StaticSubject } from "../subject.ts";
+import { finding, needing, type StaticSubject } from "../subject.ts";
 
 /** Which kinds of node the nets have; max pooling is left to the rule on subsampling. */
 const HAS_KIND: Readonly<Record<Node["kind"], boolean>> = {
@@ -171,13 +171,12 @@ export const LAYER_RULES: readonly Rule<StaticSubject>[] = defineRules([
     section: "4.2, 3.4",
     requirement: "There is no dropout, nor any other kind of layer than those that are named.",
     tier: "static",
-    check: ofGraph((graph) =>
+    check: needing(["graph"], ({ graph }) =>
       finding(
         graph.nodes.filter(({ kind }) => !HAS_KIND[kind])
           .map(({ name, kind }) => `${name} is of the kind ${kind}`),
         [...new Set(graph.nodes.map(({ kind }) => kind))].join(", "),
-      )
-    ),
+      )),
     rejects: [
       badGraph(
         "dropout before the last layer",

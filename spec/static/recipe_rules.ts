@@ -1,7 +1,7 @@
 /** What a recipe says of itself: where it leaves the paper. */
 import { departuresOf, isOpen, paper, type Recipe, UNSTATED, vary } from "../../recipes/mod.ts";
 import { depthOf, type Graph, ofKind } from "../../resnet/mod.ts";
-import { branchesOf, simplified } from "../_graphs.ts";
+import { branchesOf, simplified, withoutDropout } from "../_graphs.ts";
 import { badRecipe, goodRecipe } from "./_bad.ts";
 import { isPlain, namedForm } from "./_form.ts";
 import { pickedFirst, swapped } from "./_rewritings.ts";
@@ -85,7 +85,7 @@ export const RECIPE_RULES: readonly Rule<StaticSubject>[] = defineRules([
       "A recipe states what its graph is: the depth, and the shortcuts where the shape changes.",
     tier: "static",
     check: needing(["graph", "recipe"], ({ graph: written, recipe: { architecture: stated } }) => {
-      const graph = simplified(written);
+      const graph = simplified(withoutDropout(written));
       const form = namedForm(stated.name);
       const problems: string[] = [];
       if (form.depth !== depthOf(graph)) {

@@ -411,6 +411,14 @@ def score_like(output, count):
     return [one for place, one in enumerate(found) if one is not None and all(one is not two for two in found[:place])]
 
 
+def has_stepped(optimizer):
+    """Whether an optimizer's state is that of steps: some begin with zeros, before the first."""
+    for one in list(getattr(optimizer, "state", {}).values())[:1]:
+        moments = ("momentum_buffer", "step") if isinstance(one, dict) else ()
+        return any(torch.is_tensor(one.get(name)) and bool((one[name] != 0).any()) for name in moments)
+    return False
+
+
 LAYER_NODES = r"Addmm|Mm|Linear|.*Convolution|AccumulateGrad|CompiledFunction"
 
 
@@ -983,6 +991,7 @@ class Stepping:
         self.steps = self.backwards = self.lines = 0
         self.offset = 0  # iterations before its first step: one that is made anew goes on
         self.begun = self.closure = self.cleared = self.looked = False
+        self.resumed = None  # until its first step
         self.before = self.described = self.watched = self.site = None
         self.rates, self.sample, self.window = [], [], []
         self.copies = self.backward_norm = self.figures = self.overflow = None
@@ -2272,6 +2281,8 @@ class Recorder:
         state.begun, state.closure = True, closure
         if state.steps < 20:
             state.site = self.site("step")
+        if state.resumed is None:
+            state.resumed = self.iteration == 0 and has_stepped(optimizer)
         if self.main is not None or not closure:
             self.describe_optimizer(optimizer, state)
         state.rates, state.copies = rates_of(optimizer), None
@@ -2338,8 +2349,8 @@ class Recorder:
                 }
                 for group, own in zip(optimizer.param_groups, groups)
             ],
-            foreign=self.foreign[state.number],
-            closure=True if state.closure else None, site=state.site,
+            foreign=self.foreign[state.number], closure=True if state.closure else None,
+            resumed=True if state.resumed else None, site=state.site,
         )
 
     @careful

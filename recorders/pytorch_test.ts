@@ -486,6 +486,10 @@ const LOOPS: Readonly<
     const penalties = linesOf(lines, "loss").map(({ penalty }) => penalty);
     assertEquals(penalties, [false, false, true, true]);
   },
+  gone_on: ({ lines }) => {
+    const resumed = linesOf(lines, "optimizer").map((line) => line.resumed);
+    assertEquals(resumed, [true, undefined]);
+  },
   softmax_far_below: async (recording) => {
     const { lines } = recording;
     const { report } = await auditRecording("softmax", recording);

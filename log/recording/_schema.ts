@@ -205,6 +205,7 @@ const schemas = {
     defaults: z.record(z.string(), z.unknown()),
     groups: z.array(group).max(MOST_ITEMS).readonly(),
     foreign: count,
+    resumed: z.boolean().optional(),
   }) satisfies z.ZodType<lines.OptimizerLine>,
   scheduler: z.object({
     type: z.literal("scheduler"),

@@ -288,6 +288,8 @@ export interface OptimizerLine extends PlacedLine {
   readonly groups: readonly RecordedGroup[];
   /** Parameters that are not in the network. */
   readonly foreign: number;
+  /** Its state is that of earlier steps, which were not recorded. */
+  readonly resumed?: boolean;
 }
 
 /** A scheduler, when it is built. */

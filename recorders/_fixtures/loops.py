@@ -598,6 +598,21 @@ def penalised():
 
 
 @kind
+def gone_on():
+    """As from a checkpoint; then the optimizer is made anew, which is no other beginning."""
+    net, (training, testing) = Net(), loaders()
+    buffers = {i: {"momentum_buffer": torch.ones_like(p)} for i, p in enumerate(net.parameters())}
+    saved = {"state": buffers, "param_groups": sgd(net).state_dict()["param_groups"]}
+    counted = []
+    for _ in range(2):
+        optimizer = sgd(net)
+        optimizer.load_state_dict(saved)
+        counted.append(train(net, optimizer, training, testing, epochs=1))
+        saved = optimizer.state_dict()
+    return net, {name: counted[0][name] + counted[1][name] for name in ("losses", "wrong")}
+
+
+@kind
 def softmax_far_below():
     """Between softmax and loss stands a temperature; gradients are cleared in the wrong line."""
     net, (training, testing) = Net(), loaders()

@@ -489,17 +489,21 @@ const learningRate = observing(["log"], ({ log, graph, photographs = false }) =>
   }
   // Counted in epochs, a rate may fall an epoch early or late.
   const slack = 1.5 * Math.min(stepsPerEpoch(log) ?? LONGEST_EPOCH, LONGEST_EPOCH);
-  const wrong = steps.find(({ learningRate, iteration, error = 0 }) =>
-    ![0, -slack, slack].some((away) => isRate(learningRate, paperRate(iteration + away))) &&
-    // The warm-up ends when less than 80% of the training images are wrong.
-    !(warmUp && isRate(learningRate, 0.01) && (iteration <= LONGEST_WARM_UP || error >= 0.8))
+  // How many steps were made before is not known then: only that the rate falls.
+  const resumed = isResumed(log);
+  const wrong = steps.find(({ learningRate, iteration, error = 0 }, place) =>
+    resumed
+      ? !isFallen(learningRate, steps[Math.max(0, place - 1)].learningRate)
+      : ![0, -slack, slack].some((away) => isRate(learningRate, paperRate(iteration + away))) &&
+        // The warm-up ends when less than 80% of the training images are wrong.
+        !(warmUp && isRate(learningRate, 0.01) && (iteration <= LONGEST_WARM_UP || error >= 0.8))
   );
   if (wrong && problems.length === 0 && !isAdaptive) {
     problems.push(
       `step ${number(wrong.iteration)} had the rate ${wrong.learningRate}, not ${
-        paperRate(wrong.iteration)
+        resumed ? "0.1, 0.01 or 0.001, in this order" : paperRate(wrong.iteration)
       }${
-        warmUp && isRate(wrong.learningRate, 0.01)
+        !resumed && warmUp && isRate(wrong.learningRate, 0.01)
           ? ": the warm-up is to end when less than 80% of the training images are wrong, after about 400 steps"
           : ""
       }`,
@@ -523,6 +527,9 @@ const learningRate = observing(["log"], ({ log, graph, photographs = false }) =>
     );
   }
   if (last >= ITERATIONS) return finding([], `${used} in ${number(last)} steps`);
+  if (resumed && !isAdaptive) {
+    return notObservable(`${used} in ${number(last)} steps, and ${RESUMED}`);
+  }
   return notObservable(
     isAdaptive
       ? "the rate is that of another optimiser"
@@ -533,6 +540,15 @@ const learningRate = observing(["log"], ({ log, graph, photographs = false }) =>
       }`,
   );
 });
+
+const isFallen = (rate: number, before: number): boolean =>
+  rate <= before && [0.1, 0.01, 0.001].some((one) => isRate(rate, one));
+
+/** Whether the training goes on from one that was not recorded, with its optimiser's state. */
+const isResumed = (log: RecordingLog): boolean =>
+  linesOf(log.lines, "optimizer").some(({ resumed }) => resumed);
+
+const RESUMED = "the optimiser's state is that of earlier steps, which were not recorded";
 
 /** Steps in an epoch of all 50,000 images. */
 const LONGEST_EPOCH = 391;
@@ -589,7 +605,8 @@ function rateOnPhotographs(log: RecordingLog): Finding {
   if (schedulers.some((calls) => misstepped(calls, log) !== undefined)) {
     return notObservable("what is scheduled is not what is used: see scheduler-stepped");
   }
-  const problems = Math.abs(first.learningRate - 0.1) > 1e-6
+  const starts = isResumed(log) ? [0.1, 0.01, 0.001, 0.0001] : [0.1];
+  const problems = !starts.some((one) => isRate(first.learningRate, one))
     ? [`the rate is ${significant(first.learningRate)} at first, not 0.1`]
     : [];
   for (const { scheduler } of schedulers) {
@@ -1003,7 +1020,9 @@ const batchSize = observing(["log"], ({ log, photographs = false }) => {
   );
 });
 
-const initialisation = observing(["graph", "initialWeights"], ({ graph, initialWeights }) => {
+const initialisation = observing(["graph", "initialWeights", "log"], (subject) => {
+  const { graph, initialWeights, log } = subject;
+  if (isResumed(log)) return notObservable(RESUMED);
   const wrong = (["in", "out"] as const).map((fan) =>
     badKernels(graph, initialWeights, fan, "either").problems
   );
@@ -1011,7 +1030,9 @@ const initialisation = observing(["graph", "initialWeights"], ({ graph, initialW
   return finding(best, `variance 2 / fan in every kernel`);
 });
 
-const fromScratch = observing(["graph", "initialWeights"], ({ graph, initialWeights }) => {
+const fromScratch = observing(["graph", "initialWeights", "log"], (subject) => {
+  const { graph, initialWeights, log } = subject;
+  if (isResumed(log)) return notObservable(RESUMED);
   const means = graph.nodes.filter(({ kind }) => kind === "batch-norm")
     .flatMap(({ name }) => initialWeights.get(`${name}.running_mean`)?.data ?? []);
   if (means.length === 0) return notObservable("no running statistics were seen");

@@ -669,3 +669,31 @@ Deno.test("where training images alone are evaluated, that is said: they may be 
   assertEquals(parts("trained", "trained"), [true, true]);
   assertEquals(parts("trained", "validation"), [false, false]);
 });
+
+Deno.test("a training that goes on from a checkpoint is judged by what it shows", () => {
+  const outcomes = (resumed: boolean, rates: readonly number[]) => {
+    let place = 0;
+    const subject = withLines((line) => {
+      if (line.type === "optimizer") return [{ ...line, resumed }];
+      if (line.type === "scheduler" || line.type === "scheduler-step") return [];
+      if (line.type !== "step") return [line];
+      const learningRate = rates[Math.min(place++, rates.length - 1)];
+      return [{ ...line, learningRate, rates: undefined }];
+    });
+    const initialWeights = new Map(
+      [...good.initialWeights].map(([name, { shape, data }]) => [
+        name,
+        { shape, data: data.map((value) => 0.1 + 0.5 * value) },
+      ]),
+    );
+    return ["learning-rate", "initialisation", "from-scratch"].map((id) =>
+      judged(id, { ...subject, initialWeights }).outcome
+    );
+  };
+  const unseen = "not-observable";
+  assertEquals(outcomes(false, [0.01]), ["fail", "fail", "fail"]);
+  assertEquals(outcomes(true, [0.01]), [unseen, unseen, unseen]);
+  assertEquals(outcomes(true, [0.01, 0.001]), [unseen, unseen, unseen]);
+  assertEquals(outcomes(true, [0.01, 0.1]), ["fail", unseen, unseen]);
+  assertEquals(outcomes(true, [0.05]), ["fail", unseen, unseen]);
+});

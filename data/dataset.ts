@@ -19,8 +19,8 @@ export interface Dataset extends LoadedImages {
   readonly name: SetName;
   /** In label order. */
   readonly classNames: readonly string[];
-  /** Sentences on files that were left out of the set before it was made. */
-  readonly leftOut?: readonly string[];
+  /** Sentences on what was found as the set was made, as files that were left out. */
+  readonly warnings?: readonly string[];
   /** Where the images come from a part at a time: then `train` and `test` have no pixels. */
   readonly stream?: ImageStream;
 }

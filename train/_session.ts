@@ -65,7 +65,7 @@ export async function logStart(
       logEvery,
       ...(plan === undefined ? {} : { plan }),
     });
-    for (const message of dataset.leftOut ?? []) warn(session, message);
+    for (const message of dataset.warnings ?? []) warn(session, message);
   }
   if (run.tornBytes > 0) {
     warn(

@@ -840,7 +840,7 @@ Deno.test("files that were left out of a set are warnings of its log, once", () 
   inFolder(async (folder) => {
     const heard: string[] = [];
     const run = { onWarning: (message: string) => heard.push(message) };
-    const dataset = () => Promise.resolve({ ...tinyDataset(), leftOut: ["a.jpg was left out"] });
+    const dataset = () => Promise.resolve({ ...tinyDataset(), warnings: ["a.jpg was left out"] });
     await train(tinyRun(folder, { ...run, dataset, stopAfter: 20 }));
     finished(await train(tinyRun(folder, { ...run, dataset })));
     assertEquals(heard, ["a.jpg was left out"]);

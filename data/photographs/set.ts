@@ -142,17 +142,37 @@ export function photographSet(
     classNames: train.classNames,
     hashes: { "train": train.sha256, "val": val.sha256 },
     notice: TESTED_ON,
-    leftOut: Object.entries({ train, val }).flatMap(([half, { broken }]) =>
-      broken.length === 0 ? [] : [
-        `left out: ${broken.length} ${
-          broken.length === 1 ? "file" : "files"
-        } of ${half}/ that can't be read: ${namesOf(broken)}`,
-      ]
-    ),
+    warnings: [
+      ...Object.entries({ train, val }).flatMap(([half, { broken }]) =>
+        broken.length === 0 ? [] : [
+          `left out: ${broken.length} ${
+            broken.length === 1 ? "file" : "files"
+          } of ${half}/ that can't be read: ${namesOf(broken)}`,
+        ]
+      ),
+      ...trainedOn(train, val),
+    ],
     train: outline(train),
     test: outline(val),
     stream: new PhotographStream({ train, test: val }, options),
   };
+}
+
+/** Photographs that are tested on, and are trained on as well: files with the same bytes. */
+function trainedOn(train: PhotographIndex, val: PhotographIndex): string[] {
+  const known = new Map(train.photographs.map(({ sha256, path }) => [sha256, path]));
+  const both = val.photographs.filter(({ sha256 }) => known.has(sha256));
+  if (both.length === 0) return [];
+  const [{ path, sha256 }] = both;
+  return [
+    `trained and tested on: ${both.length} of the ${val.photographs.length} photographs of val/ ${
+      both.length === 1 ? "is" : "are"
+    } in train/ too, byte for byte: ${quote(`val/${path}`)} is ${
+      quote(`train/${known.get(sha256)}`)
+    }${
+      both.length > 1 ? ", and others" : ""
+    }. Their error says nothing of photographs that are new`,
+  ];
 }
 
 class PhotographStream implements ImageStream {

@@ -93,3 +93,38 @@ Deno.test("a channel that is constant is refused, whatever its value; how files 
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("photographs that are trained and tested on are said", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "photographs-" });
+  try {
+    const write = async (path: string, value: number) => {
+      const full = `${folder}/set/${path}.png`;
+      await Deno.mkdir(full.slice(0, full.lastIndexOf("/")), { recursive: true });
+      const data = new Uint8Array(12 * 9 * 3).fill(value);
+      await Deno.writeFile(full, encode({ width: 12, height: 9, channels: 3, data }));
+    };
+    for (const [i, path] of ["train/a/1", "train/b/1", "val/a/1", "val/b/1"].entries()) {
+      await write(path, i);
+    }
+    const warnings = async () => {
+      const found = await indexTrainingFolder(`${folder}/set`, { index: `${folder}/index.jsonl` });
+      const options = { seed: 0, size: 8, testShorterSide: 8, workers: 0 };
+      const { warnings = [], stream } = photographSet(found, options);
+      stream![Symbol.dispose]();
+      return warnings;
+    };
+    assertEquals(await warnings(), []);
+    // Under another name, and in another class.
+    await write("val/a/2", 1);
+    assertEquals(await warnings(), [
+      "trained and tested on: 1 of the 3 photographs of val/ is in train/ too, byte for byte: " +
+      '"val/a/2.png" is "train/b/1.png". Their error says nothing of photographs that are new',
+    ]);
+    await write("val/b/1", 0);
+    const [both] = await warnings();
+    assert(both.includes("2 of the 3 photographs of val/ are in train/ too"), both);
+    assert(both.includes('"train/b/1.png", and others.'), both);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

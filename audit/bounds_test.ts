@@ -51,7 +51,7 @@ function onnx(
       [11, image],
       ...outputs.map((output) => [12, message([[1, output]])] as const),
     ]),
-  ]]);
+  ], [8, message([[2, 13]])]]);
 }
 
 async function auditOf(bytes: Uint8Array): Promise<unknown> {

@@ -165,7 +165,7 @@ export function hostileOnnx(random: RandomStream): Uint8Array {
       [11, image],
       [12, message([[1, names.at(-1)!]])],
     ]),
-  ]]);
+  ], [8, message([[2, 13]])]]);
 }
 
 /** What a pickle must never get called. */

@@ -112,15 +112,24 @@ class FileReader {
 
   model(): OnnxFile {
     let producer = "";
+    // Of ONNX's intermediate representation; since 3 a file has to name its operator set.
+    let version = 0, hasOperatorSet = false;
     let graph: Omit<OnnxFile, "producer" | "parts"> | undefined;
     this.#fields(this.#reader.len, {
+      1: (wire) => version = this.#integer(wire),
       2: (wire) => producer = this.#string(wire),
       7: (wire) => {
         if (graph) throw malformed("it holds two graphs");
         graph = this.#graph(wire);
       },
+      8: (wire) => {
+        this.#bytes(wire);
+        hasOperatorSet = true;
+      },
     });
     if (!graph) throw malformed("it holds no graph");
+    // Exporters write it last: without it, it is not known what else is missing.
+    if (version >= 3 && !hasOperatorSet) throw malformed("it names no operator set: it is cut off");
     return { producer, ...graph, parts: this.#parts };
   }
 

@@ -69,7 +69,7 @@ function file(
     [11, value("x", shape)],
     [12, value("y", [])],
   ]);
-  return message([[1, 8], [2, "a test"], [7, graph]]);
+  return message([[1, 8], [2, "a test"], [7, graph], [8, message([[2, 13]])]]);
 }
 
 const kinds = (nodes: readonly Node[]) => nodes.map(({ kind }) => kind).join(" ");
@@ -320,7 +320,8 @@ Deno.test("files that cannot be read say why", () => {
     ],
     [file(convolution, [message([[1, 2], [2, 20], [8, "k"], [9, new Uint8Array(8)]])]), "type 20"],
     [file(convolution, [CONVOLUTION], [1, 4]), "4 axes"],
-    [file(convolution, [CONVOLUTION]).slice(0, -3), "it is cut off"],
+    [file(convolution, [CONVOLUTION]).slice(0, -7), "it is cut off"],
+    [file(convolution, [CONVOLUTION]).slice(0, -4), "it names no operator set"],
     [file(convolution, [message([[1, 2 ** 40], [2, 1], [8, "k"]])]), "tensors of at most"],
   ];
   for (const [bytes, expected] of cases) {

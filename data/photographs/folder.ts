@@ -30,7 +30,7 @@ const EXTENSIONS = /\.(jpe?g|png|ppm|bmp|pgm|tiff?|webp)$/i;
 /** How many files an error names before it only counts. */
 const NAMED = 5;
 /** Of what speaks against a file: what was kept by other rules is not believed. */
-const RULES = 4;
+const RULES = 5;
 /** With what a line of a kept index begins. */
 const BEGIN = '{"path":';
 /** A photograph has fewer. */

@@ -1,7 +1,7 @@
 /** Images from files: which formats are read, by what rules, and what is refused. */
 import { quote } from "../../text/mod.ts";
 import { JPEG_DECODER, WEBP_DECODER } from "./_decoder_files.ts";
-import { jpegHeader, webpSize } from "./_image_header.ts";
+import { type JpegHeader, jpegHeader, webpSize } from "./_image_header.ts";
 import { DataError } from "../errors.ts";
 import type { RgbImage } from "./rgb_image.ts";
 
@@ -117,7 +117,7 @@ const FORMATS: readonly Format[] = [
   },
   {
     ...{ at: 0, signature: [0xff, 0xd8, 0xff] },
-    sizeOf: jpegHeader,
+    sizeOf: jpegSize,
     isWhole: (bytes) => jpegHeader(bytes).isWhole,
     decode: decodeJpeg,
   },
@@ -148,6 +148,17 @@ function pngSize(bytes: Uint8Array): Size {
     throw new Error(`it is an interlaced PNG of ${depth} bits a pixel, which is not read`);
   }
   return { width: view.getUint32(16), height: view.getUint32(20) };
+}
+
+/**
+ * A JPEG file's header, of no more pixels than its bytes can say. Each block of 8x8 takes a bit at
+ * least, which is a byte for 512 pixels; decoders make up what is missing, whatever it costs.
+ */
+function jpegSize(bytes: Uint8Array): JpegHeader {
+  const header = jpegHeader(bytes);
+  const { width, height } = header;
+  if (width * height <= 2 * 512 * bytes.length) return header;
+  throw new Error(`it has ${bytes.length} bytes, too few for ${width} x ${height} pixels`);
 }
 
 /** Whether the last part of a PNG file is there, with something behind it. */
@@ -219,7 +230,7 @@ async function decodePng(bytes: Uint8Array, rules: ReadingRules): Promise<RgbIma
 }
 
 async function decodeJpeg(bytes: Uint8Array, rules: ReadingRules): Promise<RgbImage> {
-  const header = jpegHeader(bytes);
+  const header = jpegSize(bytes);
   expectSize(header);
   if (!header.isWhole) throw new Error(`it ends early, after ${bytes.length} bytes`);
   if (header.components === 4) return await decodeInks(bytes, rules);

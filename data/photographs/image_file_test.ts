@@ -259,3 +259,19 @@ Deno.test("what is no image, too large or damaged is refused by name", async () 
   assertEquals(faultOf(png.subarray(0, 20)), "it ends early, after 20 bytes");
   await refused(Uint8Array.fromBase64(JPEG).subarray(0, 300), "can't be decoded");
 });
+
+Deno.test("a JPEG of more pixels than its bytes can say is refused before it is decoded", async () => {
+  const small = Uint8Array.fromBase64(JPEG);
+  const claiming = (width: number, height: number) => {
+    const file = small.slice();
+    const frame = file.findIndex((byte, i) => byte === 0xff && [0xc0, 0xc2].includes(file[i + 1]));
+    new DataView(file.buffer).setUint16(frame + 5, height);
+    new DataView(file.buffer).setUint16(frame + 7, width);
+    return file;
+  };
+  assertEquals(faultOf(claiming(1024, small.length)), undefined);
+  const more = claiming(1024, small.length + 1);
+  const reason = `it has ${small.length} bytes, too few for 1024 x ${small.length + 1} pixels`;
+  assertEquals(faultOf(more), reason);
+  await assertRejects(() => decodeImage(more, "grey.jpg"), DataError, reason);
+});

@@ -413,28 +413,43 @@ def score_like(output, count):
 
 def has_stepped(optimizer):
     """Whether an optimizer's state is that of steps: some begin with zeros, before the first."""
-    for one in list(getattr(optimizer, "state", {}).values())[:1]:
-        moments = ("momentum_buffer", "step") if isinstance(one, dict) else ()
-        return any(torch.is_tensor(one.get(name)) and bool((one[name] != 0).any()) for name in moments)
+    for one in list(optimizer.state.values())[:10]:
+        for moment in (one.get(name) for name in ("momentum_buffer", "exp_avg", "step")):
+            if torch.is_tensor(moment):
+                return bool((moment != 0).any())
+            if moment is not None:
+                return moment > 0
     return False
 
 
-LAYER_NODES = r"Addmm|Mm|Linear|.*Convolution|AccumulateGrad|CompiledFunction"
-
-
-def has_penalty(loss, output):
-    """Whether a term of the loss is made of the parameters themselves, as a decay is."""
+def has_penalty(loss, output, names):
+    """Whether a term of the loss is made of kernels alone, as a decay is; None where it can't be seen."""
     scores, seen, left = getattr(output, "grad_fn", None), set(), [loss]
-    while left and len(seen) < 1_000:
+    while left:
         node = left.pop()
         name = type(node).__name__
         if name == "AccumulateGrad":
-            return True
-        if node is None or node is scores or node in seen or re.match(LAYER_NODES + "|(Native|Cudnn|Miopen).*Norm", name):
-            continue
-        seen.add(node)
-        left.extend(inner for inner, _ in node.next_functions)
+            name = names.get(id(node.variable), "")
+            if name and (node.variable.dim() > 1 or name.endswith("_flat_param")):
+                return True
+        elif node is not None and node is not scores and node not in seen:
+            if name.startswith("CompiledFunction") or len(seen) >= 5_000:
+                return None
+            seen.add(node)
+            if not re.match(r"Addmm|.*Mm|Bmm|Linear|.*Convolution|(Native|Cudnn|Miopen|Sync).*Norm", name) or is_of_leaves(node):
+                left.extend(inner for inner, _ in node.next_functions)
     return False
+
+
+def is_of_leaves(node):
+    """Whether a product is one of parameters alone, as of a matrix with itself."""
+    for inner, _ in node.next_functions:
+        for _ in range(4):
+            if inner is not None and re.match("T(ranspose)?Backward|.*View|Permute|Reshape", type(inner).__name__):
+                inner = inner.next_functions[0][0]
+        if type(inner).__name__ != "AccumulateGrad":
+            return False
+    return True
 
 
 def find_scores(output, count):
@@ -2173,8 +2188,9 @@ class Recorder:
         if not passes or not torch.is_tensor(root):
             return
         last, node, nodes = passes[-1], root.grad_fn, []
+        layer = r"Addmm|Mm|Linear|.*Convolution|AccumulateGrad|CompiledFunction"
         while node is not None and len(nodes) < 30:
-            if nodes and re.match(LAYER_NODES, type(node).__name__):
+            if nodes and re.match(layer, type(node).__name__):
                 break
             nodes.append(node)
             if last.labels is None and not last.mixed and type(node).__name__.startswith("NllLossBackward"):
@@ -2185,7 +2201,7 @@ class Recorder:
         weight, values = kind.pop("weight", None), [one for each in passes for one in each.losses]
         chain = [type(node).__name__ for node in nodes]
         output = last.output()
-        kind["penalty"] = has_penalty(root.grad_fn, output)
+        kind["penalty"] = has_penalty(root.grad_fn, output, last.network.names or {})
         key = json.dumps([kind, chain, weight is None])
         if key in self.losses or len(self.losses) >= 50:
             return
@@ -2282,7 +2298,9 @@ class Recorder:
         if state.steps < 20:
             state.site = self.site("step")
         if state.resumed is None:
-            state.resumed = self.iteration == 0 and has_stepped(optimizer)
+            state.resumed = False
+            with contextlib.suppress(Exception):
+                state.resumed = self.iteration == 0 and has_stepped(optimizer)
         if self.main is not None or not closure:
             self.describe_optimizer(optimizer, state)
         state.rates, state.copies = rates_of(optimizer), None

@@ -484,7 +484,7 @@ const LOOPS: Readonly<
   },
   penalised: ({ lines }) => {
     const penalties = linesOf(lines, "loss").map(({ penalty }) => penalty);
-    assertEquals(penalties, [false, false, true, true]);
+    assertEquals(penalties, [false, false, false, true, true]);
   },
   gone_on: ({ lines }) => {
     const resumed = linesOf(lines, "optimizer").map((line) => line.resumed);

@@ -120,8 +120,13 @@ export function simplified(graph: Graph): Graph {
   return result;
 }
 
+/** Graphs without their dropout, made once for each. */
+const undropped = new WeakMap<Graph, Graph>();
+
 /** The graph without dropout: one rule asks for it, to all others it is as if it were not there. */
 export function withoutDropout(graph: Graph): Graph {
+  const made = undropped.get(graph);
+  if (made) return made;
   const dropped = new Map<string, string>();
   const nodes = graph.nodes.flatMap((given) => {
     const node = withInputs(given, (name) => dropped.get(name) ?? name);
@@ -130,8 +135,10 @@ export function withoutDropout(graph: Graph): Graph {
     dropped.set(node.name, inputsOf(node)[0]);
     return [];
   });
-  if (dropped.size === 0) return graph;
-  return { ...graph, nodes, output: dropped.get(graph.output) ?? graph.output };
+  const output = dropped.get(graph.output) ?? graph.output;
+  const result = dropped.size === 0 ? graph : { ...graph, nodes, output };
+  undropped.set(graph, result);
+  return result;
 }
 
 /** Whether a node picks pixels and does nothing else. */

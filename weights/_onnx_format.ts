@@ -128,8 +128,10 @@ class FileReader {
       },
     });
     if (!graph) throw malformed("it holds no graph");
-    // Exporters write it last: without it, it is not known what else is missing.
-    if (version >= 3 && !hasOperatorSet) throw malformed("it names no operator set: it is cut off");
+    // It comes behind the graph.
+    if (version >= 3 && !hasOperatorSet) {
+      throw malformed("it names no operator set, and may be cut off");
+    }
     return { producer, ...graph, parts: this.#parts };
   }
 

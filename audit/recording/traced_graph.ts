@@ -50,11 +50,15 @@ interface Value {
   readonly margin?: number;
 }
 
+/** Whether what is drawn is for each number or channel of a map, not one for a whole branch. */
+const isDropped = (map: Shape, drawn: Shape): boolean =>
+  size(drawn) === size(map) || (size(drawn) === map.at(-1) && drawn.at(-1) === map.at(-1));
+
 /** A tensor of zeros, or of another constant. */
 interface Constant {
   readonly kind: "constant";
   readonly shape: Shape;
-  /** Drawn at random, one number for each of a map, as dropout does. */
+  /** Drawn at random, as dropout does: for each number of a map, or for each channel. */
   readonly drawn?: true;
 }
 
@@ -281,7 +285,7 @@ class Tracer {
       return this.#foreign(node, node.kind, this.#settled(input));
     }
     const drawn = inputs.find((value) => value.kind === "constant" && value.drawn);
-    if (node.kind === "multiply" && drawn && size(drawn.shape) === size(shape)) {
+    if (node.kind === "multiply" && drawn && isDropped(shape, drawn.shape)) {
       return this.#foreign(node, "dropout", this.#settled(input));
     }
     // A product with something that depends on the image, as in squeeze and excitation.

@@ -238,3 +238,32 @@ Deno.test("of features and scores the scores are the network's end, in whatever 
     assertEquals(tracedGraph({ ...line, outputs }, network).graph, right);
   }
 });
+
+Deno.test("dropout of whole channels is dropout, that of whole branches is not", () => {
+  const at = line.nodes.findIndex(({ kind }, i) => kind === "relu" && i > 0);
+  const relu = line.nodes[at];
+  const [{ value, shape }] = relu.outputs;
+  const node = (op: string, kind: string, to: number, of: readonly number[], given: object) => ({
+    ...{ op, kind, outputs: [{ value: to, shape: of }] },
+    arguments: given as RecordedNode["arguments"],
+  });
+  const dropped = (drawn: readonly number[]) => {
+    const nodes: RecordedNode[] = [
+      ...line.nodes.slice(0, at),
+      { ...relu, outputs: [{ value: 40_001, shape }] },
+      node("aten.new_empty.default", "other", 40_002, drawn, { self: { value: 40_001 } }),
+      node("aten.bernoulli_.float", "dropout", 40_003, drawn, { self: { value: 40_002 }, p: 0.8 }),
+      node("aten.mul.Tensor", "multiply", value, shape, {
+        ...{ self: { value: 40_001 }, other: { value: 40_003 } },
+      }),
+      ...line.nodes.slice(at + 1),
+    ];
+    const { graph, problems } = tracedGraph({ ...line, nodes }, network);
+    assertEquals(problems, []);
+    return graph!.nodes.filter(({ kind }) => `${kind}` === "dropout").length;
+  };
+  const [images, channels] = shape;
+  assertEquals(dropped(shape), 1);
+  assertEquals(dropped([images, channels, 1, 1]), 1);
+  assertEquals(dropped([images, 1, 1, 1]), 0);
+});

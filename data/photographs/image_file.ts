@@ -152,7 +152,8 @@ function pngSize(bytes: Uint8Array): Size {
 
 /**
  * A JPEG file's header, of no more pixels than its bytes can say. Each block of 8x8 takes a bit at
- * least, which is a byte for 512 pixels; decoders make up what is missing, whatever it costs.
+ * least, which is a byte for 512 pixels, and twice as many where no part has all of them (4x1 beside
+ * 1x4). Decoders make up what is missing, whatever it costs.
  */
 function jpegSize(bytes: Uint8Array): JpegHeader {
   const header = jpegHeader(bytes);

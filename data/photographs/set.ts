@@ -171,7 +171,7 @@ function trainedOn(train: PhotographIndex, val: PhotographIndex): string[] {
       quote(`train/${known.get(sha256)}`)
     }${
       both.length > 1 ? ", and others" : ""
-    }. Their error says nothing of photographs that are new`,
+    }. Their part of the error says nothing of new photographs`,
   ];
 }
 

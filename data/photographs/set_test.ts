@@ -118,7 +118,7 @@ Deno.test("photographs that are trained and tested on are said", async () => {
     await write("val/a/2", 1);
     assertEquals(await warnings(), [
       "trained and tested on: 1 of the 3 photographs of val/ is in train/ too, byte for byte: " +
-      '"val/a/2.png" is "train/b/1.png". Their error says nothing of photographs that are new',
+      '"val/a/2.png" is "train/b/1.png". Their part of the error says nothing of new photographs',
     ]);
     await write("val/b/1", 0);
     const [both] = await warnings();

@@ -347,7 +347,7 @@ const weightDecay = observing(["log"], ({ log }) => {
   const seen = isSgd(line) || !/adam/i.test(line.class) ? decayOfSteps(log) : undefined;
   // A sum alone may be of two losses, or of one and its labels' smoothing.
   const added = linesOf(log.lines, "loss").some(({ chain, labelSmoothing = 0, penalty }) =>
-    penalty ?? (labelSmoothing === 0 && /^(Add|Sum)Backward/.test(chain[0] ?? ""))
+    penalty ?? /^(Add|Sum)Backward/.test(chain[labelSmoothing > 0 ? 1 : 0] ?? "")
   );
   const problems: string[] = [];
   // What is not named may be a kernel.
@@ -489,30 +489,18 @@ const learningRate = observing(["log"], ({ log, graph, photographs = false }) =>
   }
   // Counted in epochs, a rate may fall an epoch early or late.
   const slack = 1.5 * Math.min(stepsPerEpoch(log) ?? LONGEST_EPOCH, LONGEST_EPOCH);
-  // How many steps were made before is not known then: only that the rate falls.
   const resumed = isResumed(log);
-  const wrong = steps.find(({ learningRate, iteration, error = 0 }, place) =>
-    resumed
-      ? !isFallen(learningRate, steps[Math.max(0, place - 1)].learningRate)
-      : ![0, -slack, slack].some((away) => isRate(learningRate, paperRate(iteration + away))) &&
-        // The warm-up ends when less than 80% of the training images are wrong.
-        !(warmUp && isRate(learningRate, 0.01) && (iteration <= LONGEST_WARM_UP || error >= 0.8))
-  );
-  if (wrong && problems.length === 0 && !isAdaptive) {
-    problems.push(
-      `step ${number(wrong.iteration)} had the rate ${wrong.learningRate}, not ${
-        resumed ? "0.1, 0.01 or 0.001, in this order" : paperRate(wrong.iteration)
-      }${
-        !resumed && warmUp && isRate(wrong.learningRate, 0.01)
-          ? ": the warm-up is to end when less than 80% of the training images are wrong, after about 400 steps"
-          : ""
-      }`,
-    );
-  }
+  const unlike = resumed
+    ? unlikeAnyPart(steps, slack, warmUp)
+    : unlikeThePaper(steps, slack, warmUp);
+  if (unlike !== undefined && problems.length === 0 && !isAdaptive) problems.push(unlike);
   if (!isAdaptive) problems.push(...ratesOfGroups(log, line));
   if (problems.length > 0) return finding([...new Set(problems)], "");
   const last = steps.at(-1)!.iteration;
   const used = ratesInWords(steps);
+  if (resumed && !isAdaptive) {
+    return notObservable(`${used} in ${number(last)} steps, and ${RESUMED}`);
+  }
   const planned = schedulers.find(({ scheduler, every }) =>
     every !== undefined && scheduler.schedulers === undefined &&
     Array.isArray(scheduler.settings.milestones)
@@ -527,9 +515,6 @@ const learningRate = observing(["log"], ({ log, graph, photographs = false }) =>
     );
   }
   if (last >= ITERATIONS) return finding([], `${used} in ${number(last)} steps`);
-  if (resumed && !isAdaptive) {
-    return notObservable(`${used} in ${number(last)} steps, and ${RESUMED}`);
-  }
   return notObservable(
     isAdaptive
       ? "the rate is that of another optimiser"
@@ -541,12 +526,62 @@ const learningRate = observing(["log"], ({ log, graph, photographs = false }) =>
   );
 });
 
-const isFallen = (rate: number, before: number): boolean =>
-  rate <= before && [0.1, 0.01, 0.001].some((one) => isRate(rate, one));
+/** The first step whose rate is not the paper's, in words. */
+function unlikeThePaper(
+  steps: readonly RecordedStep[],
+  slack: number,
+  warmUp: boolean,
+): string | undefined {
+  const wrong = steps.find(({ learningRate, iteration, error = 0 }) =>
+    ![0, -slack, slack].some((away) => isRate(learningRate, paperRate(iteration + away))) &&
+    // The warm-up ends when less than 80% of the training images are wrong.
+    !(warmUp && isRate(learningRate, 0.01) && (iteration <= LONGEST_WARM_UP || error >= 0.8))
+  );
+  return wrong &&
+    `step ${number(wrong.iteration)} had the rate ${wrong.learningRate}, not ${
+      paperRate(wrong.iteration)
+    }${
+      warmUp && isRate(wrong.learningRate, 0.01)
+        ? ": the warm-up is to end when less than 80% of the training images are wrong, after about 400 steps"
+        : ""
+    }`;
+}
+
+/** What no part of the paper's training has, in words: where in it the steps begin is not known. */
+function unlikeAnyPart(
+  steps: readonly RecordedStep[],
+  slack: number,
+  warmUp: boolean,
+): string | undefined {
+  let [before] = steps, since = before.iteration;
+  for (const step of steps) {
+    const { learningRate: rate, iteration } = step;
+    if (![0.1, 0.01, 0.001].some((one) => isRate(rate, one))) {
+      return `step ${number(iteration)} had the rate ${rate}, not 0.1, 0.01 or 0.001`;
+    }
+    if (!isRate(rate, before.learningRate)) {
+      const isWarm = warmUp && isRate(before.learningRate, 0.01) && isRate(rate, 0.1) &&
+        (iteration <= LONGEST_WARM_UP || (before.error ?? 0) >= 0.8);
+      if (!isWarm && !isRate(rate, before.learningRate / 10)) {
+        return `at step ${number(iteration)} the rate goes from ${
+          significant(before.learningRate)
+        } to ${significant(rate)}, and is to be divided by 10`;
+      }
+      since = iteration;
+    }
+    const most = isRate(rate, 0.1) ? 32_000 : 16_000;
+    if (iteration - since > most + slack) {
+      return `the rate was ${significant(rate)} for more than ${number(most)} steps`;
+    }
+    before = step;
+  }
+}
 
 /** Whether the training goes on from one that was not recorded, with its optimiser's state. */
-const isResumed = (log: RecordingLog): boolean =>
-  linesOf(log.lines, "optimizer").some(({ resumed }) => resumed);
+function isResumed(log: RecordingLog): boolean {
+  const first = stepsOf(log).find(({ optimizer }) => optimizer !== undefined)?.optimizer;
+  return linesOf(log.lines, "optimizer").some(({ id, resumed }) => id === first && resumed);
+}
 
 const RESUMED = "the optimiser's state is that of earlier steps, which were not recorded";
 
@@ -619,11 +654,17 @@ function rateOnPhotographs(log: RecordingLog): Finding {
     }
   }
   if (problems.length === 0 && schedulers.length === 0) {
-    return notObservable("0.1 in the steps that were recorded; whether it falls was not seen");
+    return notObservable(
+      `${significant(first.learningRate)} in the steps that were recorded; ${
+        isResumed(log) ? RESUMED : "whether it falls was not seen"
+      }`,
+    );
   }
   return finding(
     problems,
-    `0.1 at first; ${SHORT_CLASS(schedulers[0]?.scheduler.class ?? "")} divides it by 10`,
+    `${significant(first.learningRate)} at first; ${
+      SHORT_CLASS(schedulers[0]?.scheduler.class ?? "")
+    } divides it by 10`,
   );
 }
 

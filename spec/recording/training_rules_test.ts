@@ -671,14 +671,14 @@ Deno.test("where training images alone are evaluated, that is said: they may be 
 });
 
 Deno.test("a training that goes on from a checkpoint is judged by what it shows", () => {
-  const outcomes = (resumed: boolean, rates: readonly number[]) => {
+  const outcomes = (resumed: boolean, rates: readonly number[], each = 1) => {
     let place = 0;
     const subject = withLines((line) => {
       if (line.type === "optimizer") return [{ ...line, resumed }];
       if (line.type === "scheduler" || line.type === "scheduler-step") return [];
       if (line.type !== "step") return [line];
       const learningRate = rates[Math.min(place++, rates.length - 1)];
-      return [{ ...line, learningRate, rates: undefined }];
+      return [{ ...line, iteration: place * each, learningRate, rates: undefined }];
     });
     const initialWeights = new Map(
       [...good.initialWeights].map(([name, { shape, data }]) => [
@@ -696,4 +696,10 @@ Deno.test("a training that goes on from a checkpoint is judged by what it shows"
   assertEquals(outcomes(true, [0.01, 0.001]), [unseen, unseen, unseen]);
   assertEquals(outcomes(true, [0.01, 0.1]), ["fail", unseen, unseen]);
   assertEquals(outcomes(true, [0.05]), ["fail", unseen, unseen]);
+  assertEquals(outcomes(true, [0.1, 0.001]), ["fail", unseen, unseen]);
+  assertEquals(outcomes(true, [0.01, 0.1 * 0.1]), [unseen, unseen, unseen]);
+  // None of the rates is held for longer than the paper holds it, and no end is one of 64,000.
+  assertEquals(outcomes(true, [0.1], 25_000)[0], "fail");
+  assertEquals(outcomes(true, [0.1, 0.01, 0.001], 25_000)[0], "fail");
+  assertEquals(outcomes(true, [0.1, 0.01], 15_000)[0], "fail");
 });

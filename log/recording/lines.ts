@@ -256,7 +256,7 @@ export interface LossLine extends PlacedLine {
   readonly chain: readonly string[];
   /** A softmax lies below the loss's own. */
   readonly softmaxBelow: boolean;
-  /** A term of the loss is made of the parameters themselves, as a decay is. */
+  /** A term of the loss is made of kernels alone, as a decay is; absent: it was not seen. */
   readonly penalty?: boolean;
   /** Backward was called on this many times the loss. */
   readonly scaled?: number;
